@@ -1,1 +1,6 @@
-//! To come.
+//! What touches the world: contained processes, fence devices, virtual machines, and the last resort.
+//!
+//! Everything here reports what it saw, with "unknown" as a value of its own; nothing here decides. The daemon
+//! turns these plain types into claims, results and proofs.
+
+pub mod process;
