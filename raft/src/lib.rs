@@ -1,1 +1,25 @@
-//! To come.
+//! The replicated store: openraft over an embedded store, its transport, membership and
+//! snapshots.
+//!
+//! It answers one question: what did the cluster agree on. It does not know what the commands
+//! mean (`machine` is the seam), it decides nothing about nodes or resources, and it dials and
+//! listens only through what the embedder gives it.
+
+mod codec;
+mod error;
+mod log;
+mod log_store;
+mod machine;
+mod snapshot;
+mod state;
+mod types;
+mod wire;
+
+pub use codec::CodecError;
+pub use error::{OnStoreFailed, StoreError, StoreFailed};
+pub use machine::Machine;
+pub use state::StateHash;
+pub use types::{Bytes, MemberId, Node, Reply};
+
+#[cfg(test)]
+mod storage_tests;
