@@ -1,1 +1,26 @@
-//! To come.
+//! The test bed: several real hosts on one machine.
+//!
+//! A host is a set of namespaces with its own libvirtd, its own boot id, its own power and its own BMC; guests are real QEMU
+//! processes. Power, network, BMC, daemon and VM faults are made here, and what really happened is read here
+//! ([`Auditor`], [`Bed::vms`]), from outside the cluster. The bed knows nothing of how Quorate decides, and never asks it.
+
+mod bed;
+mod bmc;
+mod cgroup;
+mod command;
+mod evidence;
+mod guest;
+mod host;
+mod layout;
+mod network;
+pub mod setup;
+mod truth;
+
+pub use bed::{Bed, DaemonCommand, Options};
+pub use bmc::BmcMode;
+pub use command::Output;
+pub use evidence::{Auditor, Life, Verdict, Violation};
+pub use guest::{domain_xml, uuid_of};
+pub use host::{DaemonFault, LibvirtFault};
+pub use layout::{Layout, default_dir};
+pub use truth::VmProcess;

@@ -1,0 +1,4 @@
+#!/bin/sh
+echo "GUEST-ACPI-POWEROFF" >/dev/console
+sync
+poweroff -f
