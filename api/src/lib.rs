@@ -1,1 +1,26 @@
-//! To come.
+//! The gRPC contract of Quorate and its client: all that qrm and other programs say to a quorated.
+//!
+//! It carries; it decides nothing. The messages are `proto/quorate.proto`; errors on both sides are [`Fault`].
+//!
+//! A server implements [`proto::quorate_server::Quorate`] and turns a [`Fault`] into a status by `into`.
+
+mod client;
+mod fault;
+
+/// The generated messages, client and server.
+pub mod proto {
+    #![allow(missing_docs, unreachable_pub, clippy::all)]
+    tonic::include_proto!("quorate.v1");
+}
+
+pub use client::{Change, Client, ClientOptions, Remote, Watch};
+pub use fault::{Fault, Reason};
+
+/// Where the daemon listens unless it is told otherwise.
+pub const SOCKET_PATH: &str = "/run/quorate/quorated.sock";
+
+/// The name that every member's certificate carries beside its own; a remote client checks it.
+pub const SERVER_NAME: &str = "quorated";
+
+/// The largest message either side takes: a whole state with every VM's definition in it.
+pub const MESSAGE_LIMIT: usize = 64 << 20;

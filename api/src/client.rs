@@ -1,0 +1,297 @@
+//! The client: one connection to one daemon, every call with a time limit, every retry with the same request id.
+//!
+//! It follows no leader and keeps no cache: any member answers for the whole cluster.
+
+use crate::proto::quorate_client::QuorateClient;
+use crate::proto::{
+    ChangeReply, ConfigureMode, ConfigureReply, ConfigureRequest, Document, FenceRequest, InitReply, InitRequest,
+    JoinReply, JoinRequest, NodeRequest, NodeVerb, RequestId, ResourceRequest, ResourceVerb, TokenReply, TokenRequest,
+    ViewKind, ViewRequest, WatchRequest,
+};
+use crate::{Fault, MESSAGE_LIMIT, Reason, SERVER_NAME};
+use hyper_util::rt::TokioIo;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep, timeout_at};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Request, Response, Status, Streaming};
+use tower::service_fn;
+
+/// How long the client waits, for each of its calls.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientOptions {
+    /// For the connection.
+    pub connect: Duration,
+    /// For one answer; then it asks again.
+    pub attempt: Duration,
+    /// For an answer in all, retries included.
+    pub patience: Duration,
+    /// For a cluster to be founded or joined: it is asked once.
+    pub forming: Duration,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            attempt: Duration::from_secs(10),
+            patience: Duration::from_secs(20),
+            forming: Duration::from_secs(120),
+        }
+    }
+}
+
+/// A daemon to be reached over the network, and who asks.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// `address:port`
+    pub address: String,
+    /// The cluster's CA, PEM.
+    pub ca_pem: String,
+    /// The asker's certificate, PEM.
+    pub cert_pem: String,
+    /// Its key, PEM.
+    pub key_pem: String,
+}
+
+/// A change of configuration to be asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Statements of the configure grammar.
+    pub text: String,
+    /// What becomes of objects that exist.
+    pub mode: ConfigureMode,
+    /// The revision it was made from; `None`: whatever it is.
+    pub base_revision: Option<u64>,
+    /// See the contract.
+    pub force: bool,
+    /// Only says what would change.
+    pub dry_run: bool,
+}
+
+/// A connection to a daemon.
+#[derive(Debug)]
+pub struct Client {
+    stub: QuorateClient<Channel>,
+    options: ClientOptions,
+    name: String,
+    serial: AtomicU64,
+}
+
+/// Events as they happen.
+#[derive(Debug)]
+pub struct Watch(Streaming<Document>);
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+impl Client {
+    /// Connects to the daemon of this host.
+    pub async fn connect_socket(path: impl AsRef<Path>, options: ClientOptions) -> Result<Self, Fault> {
+        let path = path.as_ref();
+        // Tried once by hand, since the channel would hide the reason.
+        UnixStream::connect(path).await.map_err(|error| no_socket(path, &error))?;
+        let target = path.to_path_buf();
+        let connector = service_fn(move |_| open_socket(target.clone()));
+        let channel = Endpoint::from_static("http://quorated").connect_with_connector_lazy(connector);
+        Ok(Self::over(channel, options))
+    }
+
+    /// Connects to a daemon over the network.
+    pub async fn connect_tls(remote: &Remote, options: ClientOptions) -> Result<Self, Fault> {
+        let tls = ClientTlsConfig::new()
+            .domain_name(SERVER_NAME)
+            .ca_certificate(Certificate::from_pem(&remote.ca_pem))
+            .identity(Identity::from_pem(&remote.cert_pem, &remote.key_pem));
+        let invalid = |error: tonic::transport::Error| Fault::new(Reason::Invalid, causes(&error));
+        let endpoint = Endpoint::from_shared(format!("https://{}", remote.address))
+            .map_err(|_| Fault::new(Reason::Invalid, format!("'{}' is no address:port", remote.address)))?
+            .tls_config(tls)
+            .map_err(invalid)?
+            .tcp_nodelay(true)
+            .connect_timeout(options.connect);
+        let connected = endpoint.connect().await;
+        let channel = connected.map_err(|error| {
+            let message = format!("cannot reach quorated at {}: {}", remote.address, causes(&error));
+            Fault::new(Reason::Unreachable, message)
+                .hint("look whether it runs there, and whether --ca and --cert are of this cluster")
+        })?;
+        Ok(Self::over(channel, options))
+    }
+
+    fn over(channel: Channel, options: ClientOptions) -> Self {
+        Self {
+            stub: QuorateClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT),
+            options,
+            name: uuid::Uuid::new_v4().to_string(),
+            serial: AtomicU64::new(0),
+        }
+    }
+
+    /// Founds a cluster on the daemon.
+    pub async fn init(&self, cluster_name: &str, node_name: &str, address: &str) -> Result<InitReply, Fault> {
+        let request = InitRequest {
+            cluster_name: cluster_name.to_owned(),
+            node_name: node_name.to_owned(),
+            address: address.to_owned(),
+        };
+        self.once(|mut stub| async move { stub.init(request).await }).await
+    }
+
+    /// Makes the daemon join a cluster.
+    pub async fn join(&self, token: &str, node_name: &str, address: &str) -> Result<JoinReply, Fault> {
+        let request =
+            JoinRequest { token: token.to_owned(), node_name: node_name.to_owned(), address: address.to_owned() };
+        self.once(|mut stub| async move { stub.join(request).await }).await
+    }
+
+    /// Makes a join token; `None` is the server's own time.
+    pub async fn token(&self, valid: Option<Duration>) -> Result<TokenReply, Fault> {
+        let request = TokenRequest {
+            request_id: self.next_request(),
+            valid_seconds: valid.map_or(0, |valid| valid.as_secs().max(1)),
+        };
+        self.repeat(request, |mut stub, request| async move { stub.token(request).await }).await
+    }
+
+    /// Looks at the cluster.
+    pub async fn view(&self, kind: ViewKind, argument: &str) -> Result<Document, Fault> {
+        let request = ViewRequest { kind: kind.into(), argument: argument.to_owned() };
+        self.repeat(request, |mut stub, request| async move { stub.view(request).await }).await
+    }
+
+    /// Follows the events, from this number on or only those to come.
+    pub async fn watch(&self, from_number: Option<u64>) -> Result<Watch, Fault> {
+        let mut stub = self.stub.clone();
+        let opened = tokio::time::timeout(self.options.attempt, stub.watch(WatchRequest { from_number }));
+        let stream = opened.await.map_err(|_| no_answer(self.options.attempt))??;
+        Ok(Watch(stream.into_inner()))
+    }
+
+    /// Changes the configuration.
+    pub async fn configure(&self, change: Change) -> Result<ConfigureReply, Fault> {
+        let request = ConfigureRequest {
+            request_id: self.next_request(),
+            base_revision: change.base_revision,
+            text: change.text,
+            mode: change.mode.into(),
+            force: change.force,
+            dry_run: change.dry_run,
+        };
+        self.repeat(request, |mut stub, request| async move { stub.configure(request).await }).await
+    }
+
+    /// Changes what is wanted of a resource.
+    pub async fn resource(&self, verb: ResourceVerb, resource: &str, node: Option<&str>) -> Result<ChangeReply, Fault> {
+        let request = ResourceRequest {
+            request_id: self.next_request(),
+            verb: verb.into(),
+            resource: resource.to_owned(),
+            node: node.map(str::to_owned),
+        };
+        self.repeat(request, |mut stub, request| async move { stub.resource(request).await }).await
+    }
+
+    /// Changes what is wanted of a node; `session` is for `confirm-off` only.
+    pub async fn node(&self, verb: NodeVerb, node: &str, session: Option<&str>) -> Result<ChangeReply, Fault> {
+        let request = NodeRequest {
+            request_id: self.next_request(),
+            verb: verb.into(),
+            node: node.to_owned(),
+            session: session.map(str::to_owned),
+        };
+        self.repeat(request, |mut stub, request| async move { stub.node(request).await }).await
+    }
+
+    /// Asks that a node be proven off.
+    pub async fn fence(&self, node: &str) -> Result<ChangeReply, Fault> {
+        let request = FenceRequest { request_id: self.next_request(), node: node.to_owned() };
+        self.repeat(request, |mut stub, request| async move { stub.fence(request).await }).await
+    }
+
+    fn next_request(&self) -> Option<RequestId> {
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed) + 1;
+        Some(RequestId { client: self.name.clone(), serial })
+    }
+
+    /// Calls until it is answered for good or patience ends; the request, its id included, stays the same.
+    async fn repeat<Q, A, F>(
+        &self,
+        request: Q,
+        call: impl Fn(QuorateClient<Channel>, Request<Q>) -> F,
+    ) -> Result<A, Fault>
+    where
+        Q: Clone,
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let end = Instant::now() + self.options.patience;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let until = end.min(Instant::now() + self.options.attempt);
+            let mut asked = Request::new(request.clone());
+            // The server gives up with us: what nobody waits for must not pile up there.
+            asked.set_timeout(until.saturating_duration_since(Instant::now()));
+            let fault = match timeout_at(until, call(self.stub.clone(), asked)).await {
+                Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                Ok(Err(status)) => Fault::from(status),
+                Err(_) => no_answer(self.options.attempt),
+            };
+            if !fault.reason.is_passing() || Instant::now() + pause >= end {
+                return Err(fault);
+            }
+            sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+    }
+
+    /// Calls once: what may not be done twice.
+    async fn once<A, F>(&self, call: impl FnOnce(QuorateClient<Channel>) -> F) -> Result<A, Fault>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let answer = tokio::time::timeout(self.options.forming, call(self.stub.clone())).await;
+        Ok(answer.map_err(|_| no_answer(self.options.forming))??.into_inner())
+    }
+}
+
+impl Watch {
+    /// The next event; `None` when the daemon ends in order.
+    pub async fn next(&mut self) -> Result<Option<Document>, Fault> {
+        Ok(self.0.message().await?)
+    }
+}
+
+async fn open_socket(path: PathBuf) -> io::Result<TokioIo<UnixStream>> {
+    UnixStream::connect(path).await.map(TokioIo::new)
+}
+
+fn no_answer(waited: Duration) -> Fault {
+    let message = format!("the daemon did not answer within {} s", waited.as_secs());
+    Fault::new(Reason::Timeout, message).hint("it may have been done or not: look at `qrm status`")
+}
+
+fn no_socket(path: &Path, error: &io::Error) -> Fault {
+    let message = format!("cannot reach quorated at {}: {error}", path.display());
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied => "only root and members of the group quorate may ask it",
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            "start it with `systemctl start quorated`, or name its socket with --socket"
+        }
+        _ => "look at `systemctl status quorated`",
+    };
+    Fault::new(Reason::Unreachable, message).hint(hint)
+}
+
+/// An error with its causes: the transport's own words alone say little.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
+}
