@@ -1,1 +1,16 @@
-//! To come.
+//! Quorate's pure part: what the cluster should be (`config`, `grammar`), what was observed and decided
+//! (`state`), and what to do next (`planner`).
+//!
+//! Nothing here reads a clock, draws a random number, does IO, or iterates in hash order: every member must
+//! reach the same state from the same log.
+
+pub mod config;
+pub mod grammar;
+pub mod id;
+pub mod planner;
+pub mod planted;
+pub mod score;
+pub mod state;
+pub mod time;
+pub mod view;
+pub mod vmdef;

@@ -1,0 +1,75 @@
+//! What to do next: `plan(&ClusterState) -> Plan`. Pure and deterministic; the phases in their order.
+//!
+//! Level-triggered: it looks at the whole state, whatever changed. It is not trusted for safety: `apply` checks every
+//! claim itself.
+
+mod actions;
+mod eligible;
+mod placement;
+
+use crate::id::{ActionId, NodeId, ResourceId, SessionId};
+use crate::state::{ClusterState, NewAction};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+pub use eligible::{Rejection, unfit};
+
+/// What should change, and what cannot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Planned actions that are no longer wanted.
+    pub cancel: Vec<ActionId>,
+    /// New actions.
+    pub add: Vec<NewAction>,
+    /// Sessions that have to be proven dead, beyond those that are being.
+    pub fence: Vec<WantedFence>,
+    /// What waits, and for what.
+    pub report: Report,
+}
+
+/// A node that must be fenced for what happened on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedFence {
+    /// Which node.
+    pub target: NodeId,
+    /// Which boot.
+    pub session: SessionId,
+    /// Why.
+    pub cause: String,
+}
+
+/// Where each resource should be, and what is blocked and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Where each resource should run; those that should and can not are in `blocked`.
+    pub placement: BTreeMap<ResourceId, NodeId>,
+    /// What waits.
+    pub blocked: Vec<Blocked>,
+}
+
+/// A resource that is not as it should be, and what it waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocked {
+    /// Which.
+    pub resource: ResourceId,
+    /// Why, in words.
+    pub why: String,
+    /// What a person can do, where only a person can.
+    pub mend: Option<String>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_idle(&self) -> bool {
+        self.cancel.is_empty() && self.add.is_empty() && self.fence.is_empty()
+    }
+}
+
+/// Plans from the whole state.
+pub fn plan(state: &ClusterState) -> Plan {
+    let mut plan = Plan::default();
+    actions::fences(state, &mut plan);
+    let wanted = placement::place(state, &mut plan.report);
+    actions::changes(state, &wanted, &mut plan);
+    plan
+}

@@ -1,0 +1,79 @@
+//! Mistakes that can be planted to see the simulation catch them. Without the feature `planted` none can be.
+
+use std::fmt;
+
+macro_rules! mistakes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// A rule of SAFETY.md that can be broken on purpose.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Mistake { $($(#[$doc])* $name,)* }
+
+        impl Mistake {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// Its name on the command line.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+mistakes! {
+    /// A fence counts as verified when the device acknowledged the off.
+    SkipVerify = "skip-verify",
+    /// Claims are granted whatever the session is.
+    IgnoreSession = "ignore-session",
+    /// Claims are granted to any incarnation.
+    IgnoreIncarnation = "ignore-incarnation",
+    /// An observation is taken whatever operation began since.
+    TrustLateMonitor = "trust-late-monitor",
+    /// A worker acts on a grant it sees in the state.
+    ReplayGrant = "replay-grant",
+    /// A start is granted while the resource may be active elsewhere.
+    SkipOneCopy = "skip-one-copy",
+    /// A lost node's resources count as stopped.
+    LostIsDead = "lost-is-dead",
+    /// A hello is taken whatever incarnation it follows.
+    HelloWithoutCompare = "hello-without-compare",
+    /// A node returns while a grant to switch it off is open.
+    AdmitUnderGrant = "admit-under-grant",
+    /// An off is sent without a look at its deadline.
+    IgnoreSendBy = "ignore-send-by",
+    /// What could not be looked at counts as stopped.
+    UnknownIsStopped = "unknown-is-stopped",
+    /// A predecessor's actions are not killed when a daemon starts.
+    LeaveChildren = "leave-children",
+    /// A VM is resumed without a second look at its claim.
+    ResumeUnchecked = "resume-unchecked",
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(feature = "planted")]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Mistake>> = const { std::cell::Cell::new(None) };
+}
+
+/// Plants a mistake for what this thread does from here on, or takes it out.
+#[cfg(feature = "planted")]
+pub fn plant(mistake: Option<Mistake>) {
+    PLANTED.set(mistake);
+}
+
+/// Whether this mistake is planted: never, in what ships.
+#[inline]
+pub fn planted(mistake: Mistake) -> bool {
+    #[cfg(feature = "planted")]
+    return PLANTED.get() == Some(mistake);
+    #[cfg(not(feature = "planted"))]
+    {
+        let _ = mistake;
+        false
+    }
+}

@@ -1,0 +1,190 @@
+//! Claims, results and observations.
+//!
+//! Rules claim-check, not active, operation-number and incarnation of SAFETY.md: the planner is never trusted.
+
+use super::stale;
+use crate::id::{ActionId, NodeId, Operation, ResourceId};
+use crate::planted::{Mistake, planted};
+use crate::state::{
+    Action, ActionKind, Activity, Claim, ClusterState, EventKind, Failure, Outcome, Refusal, Seen, SessionState, Speaker,
+    Standing,
+};
+use std::time::Duration;
+
+impl ClusterState {
+    pub(super) fn claim(&mut self, speaker: &Speaker, id: ActionId, deadline: Duration) -> Result<Outcome, Refusal> {
+        let Some(action) = self.actions.get(&id).filter(|action| action.node == speaker.node).cloned() else {
+            return stale(format!("action {id} is not wanted of {} any more", speaker.node));
+        };
+        if action.claimed {
+            return stale(format!("action {id} is claimed already"));
+        }
+        self.check_speaker(speaker)?;
+        if let Some(waits_for) = action.after.iter().find(|before| self.actions.contains_key(before)) {
+            return stale(format!("action {id} waits for action {waits_for}"));
+        }
+        if let Err(refusal) = self.check_resource(&action) {
+            // It will never fit again: the planner has to think anew.
+            self.actions.remove(&id);
+            return Err(refusal);
+        }
+        Ok(Outcome::Granted(self.grant(speaker, &action, deadline)))
+    }
+
+    fn check_speaker(&self, speaker: &Speaker) -> Result<(), Refusal> {
+        let Some(node) = self.nodes.get(&speaker.node) else {
+            return stale(format!("{} is no member", speaker.node));
+        };
+        let session = node.session.as_ref().filter(|session| session.id == speaker.session);
+        match session.map(|session| &session.state) {
+            Some(SessionState::Open) => {}
+            _ if planted(Mistake::IgnoreSession) => {}
+            Some(SessionState::Ended(_)) => return Err(Refusal::SessionEnded(speaker.session.clone())),
+            Some(SessionState::Lost) => return Err(Refusal::SessionLost(speaker.session.clone())),
+            None => return stale(format!("{} is not in session {}", speaker.node, speaker.session)),
+        }
+        if node.incarnation != speaker.incarnation && !planted(Mistake::IgnoreIncarnation) {
+            return stale(format!("{} has a newer daemon, incarnation {}", speaker.node, node.incarnation));
+        }
+        Ok(())
+    }
+
+    fn check_resource(&self, action: &Action) -> Result<(), Refusal> {
+        let here = self.activity(&action.resource, &action.node);
+        let operation = here.map_or(Operation(0), |activity| activity.operation);
+        if operation != action.basis && !planted(Mistake::IgnoreSession) {
+            return stale(format!("{} on {} has moved since this was planned", action.resource, action.node));
+        }
+        if here.is_some_and(|activity| activity.claim.is_some()) {
+            return stale(format!("{} on {} is being worked on", action.resource, action.node));
+        }
+        if action.kind != ActionKind::Start || planted(Mistake::SkipOneCopy) {
+            return Ok(());
+        }
+        if !here.is_some_and(Activity::is_stopped) {
+            return Err(Refusal::Unsafe(format!("{} is not known to be stopped on {}", action.resource, action.node)));
+        }
+        for node in self.nodes.keys().filter(|node| **node != action.node) {
+            if planted(Mistake::LostIsDead) && self.nodes.get(node).is_some_and(|state| !state.is_online()) {
+                continue;
+            }
+            if self.standing(&action.resource, node) != Standing::NotActive {
+                return Err(Refusal::Unsafe(format!("{} may be active on {node}", action.resource)));
+            }
+        }
+        Ok(())
+    }
+
+    fn grant(&mut self, speaker: &Speaker, action: &Action, deadline: Duration) -> Operation {
+        let now = self.now;
+        let configured = self.config.primitives.get(&action.resource).cloned();
+        let activity = self.activity_mut(&action.resource, &action.node);
+        activity.operation = activity.operation.next();
+        activity.claim = Some(Claim { kind: action.kind, action: action.id, incarnation: speaker.incarnation, granted: now, deadline });
+        if action.kind == ActionKind::Start {
+            activity.definition = configured;
+        }
+        let operation = activity.operation;
+        if let Some(planned) = self.actions.get_mut(&action.id) {
+            planned.claimed = true;
+        }
+        let text = format!("{} of {} on {}: {}", action.kind.word(), action.resource, action.node, action.reason);
+        self.record(EventKind::Claimed, Some(&action.node), Some(&action.resource), text);
+        operation
+    }
+
+    pub(super) fn result(
+        &mut self,
+        speaker: &Speaker,
+        resource: &ResourceId,
+        operation: Operation,
+        seen: &Seen,
+        error: Option<&str>,
+    ) -> Result<Outcome, Refusal> {
+        let now = self.now;
+        let session_fits = self.nodes.get(&speaker.node).and_then(|node| node.session.as_ref()).is_some_and(|session| {
+            session.id == speaker.session && !matches!(session.state, SessionState::Ended(_))
+        });
+        if !session_fits && !planted(Mistake::IgnoreSession) {
+            return stale(format!("session {} of {} is over", speaker.session, speaker.node));
+        }
+        let activity = self.activity_mut(resource, &speaker.node);
+        let Some(claim) = activity
+            .claim
+            .take_if(|claim| claim.incarnation == speaker.incarnation && activity.operation == operation)
+        else {
+            return stale(format!("operation {operation} of {resource} on {} is not open", speaker.node));
+        };
+        activity.operation = activity.operation.next();
+        activity.see(seen.clone(), now);
+        if let Some(error) = error {
+            fail(activity, claim.kind.word(), error, now);
+            activity.stop_failed |= claim.kind == ActionKind::Stop && *seen != Seen::Stopped;
+        }
+        self.finish_action(claim.action, error.is_some());
+        self.tell_result(&speaker.node, resource, claim.kind, seen, error);
+        self.forget_if_gone(resource);
+        Ok(Outcome::Done)
+    }
+
+    fn tell_result(&mut self, node: &NodeId, resource: &ResourceId, kind: ActionKind, seen: &Seen, error: Option<&str>) {
+        let (event, text) = match (error, seen) {
+            (Some(error), _) => (EventKind::Failed, format!("{} of {resource} on {node} failed: {error}", kind.word())),
+            (None, Seen::Running) => (EventKind::Started, format!("{resource} runs on {node}")),
+            (None, Seen::Stopped) => (EventKind::Stopped, format!("{resource} is stopped on {node}")),
+            (None, Seen::Paused(why)) => (EventKind::Failed, format!("{resource} stands still on {node}: {why}")),
+            (None, Seen::Unknown(why)) => (EventKind::Failed, format!("{resource} on {node} is not known: {why}")),
+        };
+        self.record(event, Some(node), Some(resource), text);
+    }
+
+    pub(super) fn observe(
+        &mut self,
+        speaker: &Speaker,
+        resource: &ResourceId,
+        operation: Operation,
+        seen: &Seen,
+        error: Option<&str>,
+    ) -> Result<Outcome, Refusal> {
+        let now = self.now;
+        let trust = planted(Mistake::TrustLateMonitor);
+        if !self.is_current(speaker) && !trust {
+            return stale(format!("{} has another current daemon", speaker.node));
+        }
+        if !self.resources.contains_key(resource) && !self.config.primitives.contains_key(resource) {
+            return stale(format!("there is no resource {resource}"));
+        }
+        let activity = self.activity_mut(resource, &speaker.node);
+        if !trust && (activity.claim.is_some() || activity.operation != operation) {
+            return stale(format!("{resource} on {} has moved since this look began", speaker.node));
+        }
+        let was = activity.seen.clone();
+        activity.operation = activity.operation.next();
+        activity.see(seen.clone(), now);
+        if let Some(error) = error {
+            fail(activity, "monitor", error, now);
+        }
+        self.cancel_planned(|action| action.resource == *resource && !action.claimed);
+        if was != *seen {
+            self.tell_result(&speaker.node, resource, ActionKind::Probe, seen, error);
+        }
+        self.forget_if_gone(resource);
+        Ok(Outcome::Done)
+    }
+
+    /// A resource that is no longer configured is kept until nobody may have it active.
+    pub(super) fn forget_if_gone(&mut self, resource: &ResourceId) {
+        if self.config.primitives.contains_key(resource) {
+            return;
+        }
+        let idle = self.nodes.keys().all(|node| self.standing(resource, node) == Standing::NotActive);
+        if idle {
+            self.resources.remove(resource);
+        }
+    }
+}
+
+fn fail(activity: &mut Activity, operation: &str, error: &str, at: crate::time::Timestamp) {
+    activity.failures = activity.failures.saturating_add(1);
+    activity.last_failure = Some(Failure { operation: operation.to_owned(), error: error.to_owned(), at });
+}

@@ -1,0 +1,120 @@
+//! Changes that people ask for: configuration, a node's intent, cleanup.
+
+use super::stale;
+use crate::config::ConfigPatch;
+use crate::id::{NodeId, ResourceId};
+use crate::state::{Activity, ClusterState, EventKind, Intent, Outcome, REVISIONS_KEPT, Refusal, Revision, Seen};
+
+impl ClusterState {
+    pub(super) fn configure(&mut self, actor: &str, base: u64, patch: &ConfigPatch, diff: &str) -> Result<Outcome, Refusal> {
+        if base != self.revision {
+            return stale(format!(
+                "the configuration is at revision {} by now, and this change was made from {base}: look at it again and repeat the change",
+                self.revision
+            ));
+        }
+        let before: Vec<ResourceId> = self.config.primitives.keys().cloned().collect();
+        patch.apply_to(&mut self.config);
+        self.revision += 1;
+        self.revisions.push_back(Revision { number: self.revision, actor: actor.to_owned(), at: self.now, diff: diff.to_owned() });
+        while self.revisions.len() > REVISIONS_KEPT {
+            self.revisions.pop_front();
+        }
+        self.first_look(&before);
+        for resource in before {
+            self.forget_if_gone(&resource);
+        }
+        self.cancel_planned(|action| !action.claimed);
+        self.record(EventKind::Configured, None, None, format!("{actor} changed the configuration (revision {})", self.revision));
+        Ok(Outcome::Revision(self.revision))
+    }
+
+    /// first-look: a resource that is new is Unknown on every session not ended, until it was looked for there.
+    fn first_look(&mut self, before: &[ResourceId]) {
+        let now = self.now;
+        let living: Vec<NodeId> = self
+            .nodes
+            .iter()
+            .filter(|(_, state)| state.living_session().is_some())
+            .map(|(node, _)| node.clone())
+            .collect();
+        let new: Vec<ResourceId> = self
+            .config
+            .primitives
+            .iter()
+            .filter(|(id, primitive)| !primitive.is_fence_device() && !before.contains(id))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for resource in new {
+            let nodes = self.resources.entry(resource).or_default();
+            for node in &living {
+                // What lives on as an orphan keeps its claim and its number.
+                nodes.entry(node.clone()).or_insert_with(|| Activity::unknown("newly defined", now));
+            }
+        }
+    }
+
+    pub(super) fn set_intent(&mut self, actor: &str, node: &NodeId, intent: Intent) -> Result<Outcome, Refusal> {
+        let now = self.now;
+        let Some(state) = self.nodes.get_mut(node) else {
+            return Err(Refusal::Invalid(format!("there is no node {node}")));
+        };
+        let was = std::mem::replace(&mut state.intent, intent);
+        let living = state.living_session().is_some();
+        if was == Intent::Maintenance && intent != Intent::Maintenance && living {
+            // first-look: nobody watched while it was in maintenance.
+            for activity in self.resources.values_mut().filter_map(|nodes| nodes.get_mut(node)) {
+                if activity.claim.is_none() {
+                    activity.operation = activity.operation.next();
+                    activity.see(Seen::Unknown("its node was in maintenance; to be looked at".to_owned()), now);
+                }
+            }
+        }
+        self.cancel_unclaimed_of(node);
+        self.record(EventKind::Intent, Some(node), None, format!("{actor} set {node} to {}", intent.word()));
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn cleanup(&mut self, actor: &str, resource: &ResourceId, node: Option<&NodeId>) -> Result<Outcome, Refusal> {
+        let now = self.now;
+        let Some(nodes) = self.resources.get_mut(resource) else {
+            return Err(Refusal::Invalid(format!("there is no resource {resource}")));
+        };
+        for (_, activity) in nodes.iter_mut().filter(|(name, _)| node.is_none_or(|node| node == *name)) {
+            activity.failures = 0;
+            activity.last_failure = None;
+            if activity.claim.is_none() && activity.seen != Seen::Running {
+                activity.operation = activity.operation.next();
+                activity.stop_failed = false;
+                activity.see(Seen::Unknown("cleaned up; to be looked at".to_owned()), now);
+            }
+        }
+        // A node that was proven dead needs no look.
+        self.settle_ended(resource);
+        self.cancel_unclaimed_for(resource);
+        self.record(EventKind::Configured, node, Some(resource), format!("{actor} cleaned up {resource}"));
+        Ok(Outcome::Done)
+    }
+
+    fn settle_ended(&mut self, resource: &ResourceId) {
+        let now = self.now;
+        let living: Vec<NodeId> =
+            self.nodes.iter().filter(|(_, state)| state.living_session().is_some()).map(|(node, _)| node.clone()).collect();
+        if let Some(nodes) = self.resources.get_mut(resource) {
+            for (_, activity) in nodes.iter_mut().filter(|(node, _)| !living.contains(node)) {
+                activity.see(Seen::Stopped, now);
+            }
+        }
+    }
+}
+
+impl Intent {
+    /// The word of the grammar.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active => "online",
+            Self::Standby => "standby",
+            Self::Maintenance => "maintenance",
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Fence intents, grants, results and proofs.
+//!
+//! Rules proofs, of the target, send-by, called off, confirm-off and the storm brake of SAFETY.md.
+
+use super::stale;
+use crate::id::{NodeId, ResourceId, SessionId};
+use crate::planted::{Mistake, planted};
+use crate::state::{
+    Attempt, AttemptEnd, ClusterState, EventKind, FenceEnd, FenceIntent, Liveness, Outcome, Proof, Refusal, Seen,
+    SessionState, Speaker,
+};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+impl ClusterState {
+    pub(super) fn fence(&mut self, target: &NodeId, session: &SessionId, cause: &str) -> Result<Outcome, Refusal> {
+        let Some(state) = self.nodes.get(target) else {
+            return Err(Refusal::Invalid(format!("there is no node {target}")));
+        };
+        let Some(living) = state.living_session().filter(|living| living.id == *session) else {
+            return stale(format!("{target} is not in session {session} any more"));
+        };
+        if living.state == SessionState::Open {
+            self.set_liveness(target, Liveness::Lost);
+        }
+        self.intend(target, session, cause);
+        Ok(Outcome::Done)
+    }
+
+    /// Makes the intent, unless there is one for this session.
+    pub(super) fn intend(&mut self, target: &NodeId, session: &SessionId, cause: &str) {
+        if self.intents.get(target).is_some_and(|intent| intent.session == *session) {
+            return;
+        }
+        let intent = FenceIntent {
+            session: session.clone(),
+            cause: cause.to_owned(),
+            since: self.now,
+            attempts: Vec::new(),
+            off_sent: false,
+            condemned: false,
+        };
+        self.intents.insert(target.clone(), intent);
+        self.record(EventKind::FenceIntent, Some(target), None, format!("{target} is to be fenced: {cause}"));
+    }
+
+    pub(super) fn fence_grant(
+        &mut self,
+        speaker: &Speaker,
+        target: &NodeId,
+        session: &SessionId,
+        devices: &[ResourceId],
+        lasts: Duration,
+    ) -> Result<Outcome, Refusal> {
+        let Some(intent) = self.intents.get(target).filter(|intent| intent.session == *session) else {
+            return stale(format!("no fence of {target} in session {session} is wanted"));
+        };
+        if intent.open_attempt().is_some() {
+            return stale(format!("a fence of {target} is under way"));
+        }
+        self.check_fence_grant(speaker, target, session, devices)?;
+        Ok(self.open_attempt(speaker, target, devices, lasts))
+    }
+
+    pub(super) fn check_fence_grant(
+        &self,
+        speaker: &Speaker,
+        target: &NodeId,
+        session: &SessionId,
+        devices: &[ResourceId],
+    ) -> Result<(), Refusal> {
+        if !self.is_current(speaker) || speaker.node == *target {
+            return stale(format!("{} may not fence {target}", speaker.node));
+        }
+        let living = self.nodes.get(target).and_then(|state| state.living_session());
+        if living.is_none_or(|living| living.id != *session) {
+            return stale(format!("{target} is not in session {session} any more"));
+        }
+        if devices.is_empty() || !self.fence_levels(target).iter().any(|level| level == devices) {
+            return stale(format!("these devices are no fence level of {target}"));
+        }
+        self.check_brake(target)
+    }
+
+    /// storm-brake: distinct nodes to which an off was sent within the window, this one included, stay within the limit.
+    fn check_brake(&self, target: &NodeId) -> Result<(), Refusal> {
+        let properties = self.properties();
+        let recent = |since| self.now.since(since) <= properties.fence_window;
+        let mut sent: BTreeSet<&NodeId> = self
+            .fences
+            .iter()
+            .filter(|record| record.intent.off_sent && recent(record.at) && self.nodes.get(&record.target).is_some_and(|state| !state.is_online()))
+            .map(|record| &record.target)
+            .collect();
+        sent.extend(self.intents.iter().filter(|(_, intent)| intent.off_sent).map(|(node, _)| node));
+        sent.insert(target);
+        let keeps_majority = self.members.len().saturating_sub(1) / 2;
+        let limit = match properties.fence_limit {
+            0 => keeps_majority,
+            limit => usize::try_from(limit).unwrap_or(usize::MAX).min(keeps_majority),
+        };
+        if sent.len() > limit.max(1) {
+            return Err(Refusal::Unsafe(format!(
+                "storm brake: {} nodes were sent an off already and {limit} is the limit; confirm {target} off, or wait",
+                sent.len() - 1
+            )));
+        }
+        Ok(())
+    }
+
+    pub(super) fn open_attempt(&mut self, speaker: &Speaker, target: &NodeId, devices: &[ResourceId], lasts: Duration) -> Outcome {
+        let attempt = Attempt {
+            executor: speaker.node.clone(),
+            incarnation: speaker.incarnation,
+            devices: devices.to_vec(),
+            granted: self.now,
+            lasts,
+            end: None,
+        };
+        let number = match self.intents.get_mut(target) {
+            Some(intent) => {
+                intent.attempts.push(attempt);
+                u32::try_from(intent.attempts.len()).unwrap_or(u32::MAX)
+            }
+            None => 0,
+        };
+        let text = format!("{} fences {target} by {} (try {number})", speaker.node, names(devices));
+        self.record(EventKind::FenceGrant, Some(target), None, text);
+        Outcome::FenceGranted(number)
+    }
+
+    pub(super) fn fence_result(
+        &mut self,
+        speaker: &Speaker,
+        (target, session): (&NodeId, &SessionId),
+        number: u32,
+        outcome: &Result<(), String>,
+        sent: bool,
+    ) -> Result<Outcome, Refusal> {
+        let now = self.now;
+        let attempt = self.open_attempt_mut(target, session, number)?;
+        if attempt.executor != speaker.node || attempt.incarnation != speaker.incarnation {
+            return stale(format!("try {number} at {target} is another's"));
+        }
+        let devices = attempt.devices.clone();
+        attempt.end = Some(match outcome {
+            Ok(()) => AttemptEnd::Verified,
+            Err(error) => AttemptEnd::Failed(error.clone()),
+        });
+        if let Some(intent) = self.intents.get_mut(target) {
+            intent.off_sent |= sent;
+        }
+        if self.drop_settled(target, session) {
+            return Ok(Outcome::Done);
+        }
+        match outcome {
+            Ok(()) => {
+                let proof = Proof::PowerOff { devices, executor: speaker.node.clone(), at: now };
+                self.end_session(target, proof);
+            }
+            Err(error) => {
+                let text = format!("try {number} to fence {target} failed: {error}");
+                self.record(EventKind::FenceFailed, Some(target), None, text);
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn fence_expire(&mut self, target: &NodeId, session: &SessionId, number: u32) -> Result<Outcome, Refusal> {
+        self.open_attempt_mut(target, session, number)?.end = Some(AttemptEnd::Expired);
+        if let Some(intent) = self.intents.get_mut(target) {
+            // Nobody can say any more that none was sent.
+            intent.off_sent = true;
+        }
+        if !self.drop_settled(target, session) {
+            let text = format!("try {number} to fence {target} never answered");
+            self.record(EventKind::FenceFailed, Some(target), None, text);
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// An intent whose session was proven dead otherwise stood only for its open try: with that settled it goes.
+    fn drop_settled(&mut self, target: &NodeId, session: &SessionId) -> bool {
+        let living = self.nodes.get(target).and_then(|state| state.living_session());
+        if living.is_some_and(|living| living.id == *session) {
+            return false;
+        }
+        self.intents.remove(target);
+        true
+    }
+
+    fn open_attempt_mut(&mut self, target: &NodeId, session: &SessionId, number: u32) -> Result<&mut Attempt, Refusal> {
+        self.intents
+            .get_mut(target)
+            .filter(|intent| intent.session == *session && intent.attempts.len() == number as usize)
+            .and_then(|intent| intent.attempts.last_mut())
+            .filter(|attempt| attempt.end.is_none())
+            .ok_or_else(|| Refusal::Stale(format!("try {number} at {target} is not open")))
+    }
+
+    pub(super) fn call_off(&mut self, target: &NodeId, session: &SessionId) -> Result<Outcome, Refusal> {
+        let Some(intent) = self.intents.get(target).filter(|intent| intent.session == *session) else {
+            return stale(format!("no fence of {target} in session {session} is wanted"));
+        };
+        if intent.off_sent || intent.open_attempt().is_some() {
+            return Err(Refusal::Unsafe(format!("an off may have been sent to {target}: its fence cannot be called off")));
+        }
+        let now = self.now;
+        if let Some(intent) = self.intents.remove(target) {
+            self.record_fence(target, intent, FenceEnd::CalledOff);
+        }
+        if let Some(state) = self.nodes.get_mut(target) {
+            state.liveness = Liveness::Online;
+            state.since = now;
+            if let Some(living) = &mut state.session {
+                living.state = SessionState::Open;
+            }
+        }
+        for activity in self.resources.values_mut().filter_map(|nodes| nodes.get_mut(target)) {
+            activity.operation = activity.operation.next();
+            activity.claim = None;
+            activity.see(Seen::Unknown("its node was taken back; to be looked at".to_owned()), now);
+        }
+        self.cancel_actions_of(target);
+        self.record(EventKind::CalledOff, Some(target), None, format!("the fence of {target} is called off: it is heard, and no off was sent"));
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn condemn(&mut self, target: &NodeId, session: &SessionId) -> Result<Outcome, Refusal> {
+        match self.intents.get_mut(target) {
+            Some(intent) if intent.session == *session && !intent.condemned => {
+                intent.condemned = true;
+                self.record(EventKind::Lost, Some(target), None, format!("{target} is heard after an off that had no effect: it must kill its VMs and reboot"));
+                Ok(Outcome::Done)
+            }
+            _ => stale(format!("no fence of {target} in session {session} is wanted")),
+        }
+    }
+
+    pub(super) fn confirm_off(&mut self, node: &NodeId, session: &SessionId, by: &str) -> Result<Outcome, Refusal> {
+        let Some(intent) = self.intents.get(node) else {
+            return Err(Refusal::Invalid(format!("nobody waits for {node}: it is not being fenced")));
+        };
+        if intent.session != *session {
+            return Err(Refusal::Invalid(format!("{node} is in another session by now: look at `qrm status` again")));
+        }
+        let proof = Proof::Confirmed { by: by.to_owned(), at: self.now };
+        self.end_session(node, proof);
+        Ok(Outcome::Done)
+    }
+
+    /// A session is proven dead: nothing is active in it any more.
+    pub(super) fn end_session(&mut self, node: &NodeId, proof: Proof) {
+        let now = self.now;
+        if let Some(state) = self.nodes.get_mut(node) {
+            state.liveness = Liveness::Off;
+            state.since = now;
+            if let Some(session) = &mut state.session {
+                session.state = SessionState::Ended(proof.clone());
+            }
+        }
+        for activity in self.resources.values_mut().filter_map(|nodes| nodes.get_mut(node)) {
+            activity.operation = activity.operation.next();
+            activity.claim = None;
+            activity.see(Seen::Stopped, now);
+        }
+        self.cancel_actions_of(node);
+        self.record(EventKind::Fenced, Some(node), None, format!("{node} is proven dead: {}", proof.words()));
+        if let Some(intent) = self.intents.remove(node) {
+            if intent.open_attempt().is_some()
+                && !planted(Mistake::AdmitUnderGrant)
+            {
+                // A person was faster; the executor may still send its off until the deadline, and a returning node
+                // is not admitted before: the intent stays for the grant that is to be settled.
+                self.intents.insert(node.clone(), intent.clone());
+            }
+            self.record_fence(node, intent, FenceEnd::Proven(proof));
+        }
+    }
+}
+
+fn names(devices: &[ResourceId]) -> String {
+    devices.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+}

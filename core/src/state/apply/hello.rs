@@ -1,0 +1,108 @@
+//! `hello`: a daemon start becomes the node's current incarnation, and an unknown boot becomes its session.
+//!
+//! Rules incarnation, session, pinned, proofs (3) and operation-number of SAFETY.md.
+
+use super::stale;
+use crate::id::{HardwareId, Incarnation, NodeId, ResourceId, SessionId};
+use crate::planted::{Mistake, planted};
+use crate::state::{
+    Activity, ClusterState, EventKind, Liveness, Outcome, Proof, Refusal, Seen, Session, SessionState,
+};
+use std::collections::BTreeMap;
+
+impl ClusterState {
+    pub(super) fn hello(
+        &mut self,
+        node: &NodeId,
+        hardware: &HardwareId,
+        session: &SessionId,
+        follows: Incarnation,
+        inventory: &BTreeMap<ResourceId, Seen>,
+    ) -> Result<Outcome, Refusal> {
+        let Some(member) = self.members.get(node) else {
+            return Err(Refusal::Foreign(format!("{node} is no member of this cluster")));
+        };
+        if member.hardware != *hardware {
+            return Err(Refusal::Foreign(format!(
+                "{node} was pinned to hardware {} when it joined, and this is {hardware}: two hosts use one name, or the disk was moved",
+                member.hardware
+            )));
+        }
+        let is_dmi = member.hardware_is_dmi;
+        let Some(state) = self.nodes.get(node) else {
+            return stale(format!("{node} has no state"));
+        };
+        if state.incarnation != follows && !planted(Mistake::HelloWithoutCompare) {
+            return stale(format!("a hello that follows incarnation {follows} of {node} came after {}", state.incarnation));
+        }
+        if self.intents.get(node).is_some_and(|intent| intent.open_attempt().is_some()) && !planted(Mistake::AdmitUnderGrant) {
+            return Err(Refusal::FenceUnsettled(node.clone()));
+        }
+        let known = state.session.clone();
+        match known {
+            Some(known) if known.id == *session => match known.state {
+                SessionState::Open => {}
+                SessionState::Lost => return Err(Refusal::SessionLost(session.clone())),
+                SessionState::Ended(_) => return Err(Refusal::SessionEnded(session.clone())),
+            },
+            Some(known) if !matches!(known.state, SessionState::Ended(_)) => {
+                if !is_dmi {
+                    return Err(Refusal::Unsafe(format!(
+                        "{node} booted again, but its hardware id was generated, so that proves nothing of boot {}: it must be fenced or confirmed off first",
+                        known.id
+                    )));
+                }
+                let proof = Proof::Reborn { session: session.clone(), at: self.now };
+                self.end_session(node, proof);
+                self.open_session(node, session);
+            }
+            _ => self.open_session(node, session),
+        }
+        Ok(self.welcome(node, follows.next(), inventory))
+    }
+
+    fn open_session(&mut self, node: &NodeId, id: &SessionId) {
+        let opened = self.now;
+        if let Some(state) = self.nodes.get_mut(node) {
+            state.session = Some(Session { id: id.clone(), state: SessionState::Open, opened });
+        }
+    }
+
+    /// The new incarnation stands: what its predecessor left open is closed, and what was looked for is known.
+    fn welcome(&mut self, node: &NodeId, incarnation: Incarnation, inventory: &BTreeMap<ResourceId, Seen>) -> Outcome {
+        let now = self.now;
+        if let Some(state) = self.nodes.get_mut(node) {
+            // A hello never goes back: after a planted hello the counter would.
+            state.incarnation = Incarnation(state.incarnation.0.max(incarnation.0));
+            state.liveness = Liveness::Online;
+            state.since = now;
+        }
+        self.cancel_actions_of(node);
+        let known: Vec<ResourceId> = self.known_resources().chain(inventory.keys().cloned()).collect();
+        for resource in known {
+            let seen = inventory.get(&resource).cloned().unwrap_or_else(|| Seen::Unknown("not looked at since the daemon started".to_owned()));
+            let activity = self.activity_mut(&resource, node);
+            activity.operation = activity.operation.next();
+            activity.claim = None;
+            activity.see(seen, now);
+        }
+        self.record(EventKind::Hello, Some(node), None, format!("{node} is here (incarnation {incarnation})"));
+        Outcome::Welcome(incarnation)
+    }
+
+    /// Every resource that is configured or may be active anywhere.
+    fn known_resources(&self) -> impl Iterator<Item = ResourceId> + use<> {
+        let configured = self.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()).map(|(id, _)| id);
+        let all: std::collections::BTreeSet<ResourceId> = configured.chain(self.resources.keys()).cloned().collect();
+        all.into_iter()
+    }
+
+    pub(super) fn activity_mut(&mut self, resource: &ResourceId, node: &NodeId) -> &mut Activity {
+        let now = self.now;
+        self.resources
+            .entry(resource.clone())
+            .or_default()
+            .entry(node.clone())
+            .or_insert_with(|| Activity::unknown("not looked at yet", now))
+    }
+}

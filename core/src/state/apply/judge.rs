@@ -1,0 +1,75 @@
+//! The leader's judgement of nodes, and a daemon's orderly stop.
+
+use super::stale;
+use crate::id::{NodeId, SessionId};
+use crate::state::{ClusterState, EventKind, Liveness, Outcome, Refusal, SessionState, Speaker, Verdict};
+
+impl ClusterState {
+    pub(super) fn judge(&mut self, node: &NodeId, session: &SessionId, verdict: &Verdict) -> Result<Outcome, Refusal> {
+        let Some(state) = self.nodes.get(node) else {
+            return stale(format!("{node} is no member"));
+        };
+        if !state.is_open(session) {
+            return stale(format!("{node} is not in the open session {session}"));
+        }
+        let from = state.liveness;
+        let (to, kind, text) = match (verdict, from) {
+            (Verdict::Suspect, Liveness::Online | Liveness::DaemonGone) => {
+                (Liveness::Suspect, EventKind::Suspect, format!("{node} is silent; reading its power"))
+            }
+            (Verdict::DaemonGone, Liveness::Online | Liveness::Suspect) => (
+                Liveness::DaemonGone,
+                EventKind::DaemonGone,
+                format!("the daemon of {node} is gone, its kernel answers: its VMs stay"),
+            ),
+            (Verdict::Online, Liveness::Suspect | Liveness::DaemonGone) => {
+                (Liveness::Online, EventKind::Online, format!("{node} is heard again"))
+            }
+            (Verdict::Lost { evidence, .. }, Liveness::Suspect | Liveness::DaemonGone | Liveness::Away) => {
+                (Liveness::Lost, EventKind::Lost, format!("{node} is lost: {evidence}"))
+            }
+            _ => return stale(format!("{node} is {from:?} already")),
+        };
+        if let Verdict::Lost { evidence, grant } = verdict {
+            if let Some(grant) = grant {
+                self.check_fence_grant(&grant.speaker, node, session, &grant.devices)?;
+            }
+            self.set_liveness(node, to);
+            self.record(kind, Some(node), None, text);
+            self.intend(node, session, evidence);
+            if let Some(grant) = grant {
+                return Ok(self.open_attempt(&grant.speaker, node, &grant.devices, grant.lasts));
+            }
+            return Ok(Outcome::Done);
+        }
+        self.set_liveness(node, to);
+        self.record(kind, Some(node), None, text);
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn go_away(&mut self, speaker: &Speaker) -> Result<Outcome, Refusal> {
+        if !self.is_current(speaker) {
+            return stale(format!("{} has another current daemon", speaker.node));
+        }
+        let node = &speaker.node;
+        self.set_liveness(node, Liveness::Away);
+        self.record(EventKind::Away, Some(node), None, format!("the daemon of {node} was stopped in order: its VMs stay"));
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn set_liveness(&mut self, node: &NodeId, liveness: Liveness) {
+        let now = self.now;
+        if let Some(state) = self.nodes.get_mut(node) {
+            state.liveness = liveness;
+            state.since = now;
+            if liveness == Liveness::Lost
+                && let Some(session) = &mut state.session
+            {
+                session.state = SessionState::Lost;
+            }
+        }
+        if liveness == Liveness::Lost {
+            self.cancel_unclaimed_of(node);
+        }
+    }
+}

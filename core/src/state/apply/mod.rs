@@ -1,0 +1,122 @@
+//! `apply`: total and deterministic. Every command ends in an outcome; a bad one is refused, never a panic.
+//!
+//! The planner and the workers are never trusted for safety: the rules of SAFETY.md are checked here, against the
+//! state at the entry's index.
+
+mod claim;
+mod configure;
+mod fencing;
+mod hello;
+mod judge;
+mod member;
+mod transition;
+
+use super::{
+    Answered, CLIENTS_KEPT, ClusterState, Command, EVENTS_KEPT, Entry, Event, EventKind, FENCES_KEPT, FenceEnd,
+    FenceIntent, FenceRecord, Outcome, Refusal,
+};
+use crate::id::{NodeId, ResourceId};
+
+impl ClusterState {
+    /// Applies one committed entry and answers it.
+    pub fn apply(&mut self, index: u64, entry: &Entry) -> Outcome {
+        self.index = index;
+        self.now = self.now.max(entry.at);
+        let Some(request) = &entry.request else {
+            return self.command(&entry.command);
+        };
+        if let Some(last) = self.clients.get(&request.client) {
+            if request.serial == last.serial {
+                return last.outcome.clone();
+            }
+            if request.serial < last.serial {
+                return refuse_stale(format!(
+                    "request {} of client {} is older than its last one, {}",
+                    request.serial, request.client, last.serial
+                ));
+            }
+        }
+        let outcome = self.command(&entry.command);
+        self.remember(&request.client, request.serial, &outcome);
+        outcome
+    }
+
+    fn command(&mut self, command: &Command) -> Outcome {
+        let done = match command {
+            Command::Found(founding) => self.found(founding),
+            Command::CreateToken { hash, expires, .. } => self.create_token(hash, *expires),
+            Command::Join { token, member } => self.join(token, member),
+            Command::Hello { node, hardware, session, follows, inventory } => {
+                self.hello(node, hardware, session, *follows, inventory)
+            }
+            Command::Judge { node, session, verdict } => self.judge(node, session, verdict),
+            Command::GoAway(speaker) => self.go_away(speaker),
+            Command::Fence { target, session, cause } => self.fence(target, session, cause),
+            Command::FenceGrant { speaker, target, session, devices, lasts } => {
+                self.fence_grant(speaker, target, session, devices, *lasts)
+            }
+            Command::FenceResult { speaker, target, session, attempt, outcome, sent } => {
+                self.fence_result(speaker, (target, session), *attempt, outcome, *sent)
+            }
+            Command::FenceExpire { target, session, attempt } => self.fence_expire(target, session, *attempt),
+            Command::FenceCallOff { target, session } => self.call_off(target, session),
+            Command::Condemn { target, session } => self.condemn(target, session),
+            Command::ConfirmOff { node, session, by } => self.confirm_off(node, session, by),
+            Command::Plan { cancel, add } => self.plan_changes(cancel, add),
+            Command::Claim { speaker, action, deadline } => self.claim(speaker, *action, *deadline),
+            Command::Result { speaker, resource, operation, seen, error } => {
+                self.result(speaker, resource, *operation, seen, error.as_deref())
+            }
+            Command::Observe { speaker, resource, operation, seen, error } => {
+                self.observe(speaker, resource, *operation, seen, error.as_deref())
+            }
+            Command::Configure { actor, base, patch, diff } => self.configure(actor, *base, patch, diff),
+            Command::SetIntent { actor, node, intent } => self.set_intent(actor, node, *intent),
+            Command::Cleanup { actor, resource, node } => self.cleanup(actor, resource, node.as_ref()),
+        };
+        done.unwrap_or_else(Outcome::Refused)
+    }
+
+    fn remember(&mut self, client: &str, serial: u64, outcome: &Outcome) {
+        let index = self.index;
+        self.clients.insert(client.to_owned(), Answered { serial, index, outcome: outcome.clone() });
+        if self.clients.len() > CLIENTS_KEPT
+            && let Some(oldest) = self.clients.iter().min_by_key(|(_, last)| last.index).map(|(name, _)| name.clone())
+        {
+            self.clients.remove(&oldest);
+        }
+    }
+
+    /// Writes a line of the timeline.
+    fn record(&mut self, kind: EventKind, node: Option<&NodeId>, resource: Option<&ResourceId>, text: String) {
+        self.events.push_back(Event {
+            number: self.next_event,
+            at: self.now,
+            index: self.index,
+            kind,
+            node: node.cloned(),
+            resource: resource.cloned(),
+            text,
+        });
+        self.next_event += 1;
+        while self.events.len() > EVENTS_KEPT {
+            self.events.pop_front();
+        }
+    }
+
+    fn record_fence(&mut self, target: &NodeId, intent: FenceIntent, end: FenceEnd) {
+        self.fences.push_back(FenceRecord { target: target.clone(), intent, end, at: self.now });
+        while self.fences.len() > FENCES_KEPT {
+            self.fences.pop_front();
+        }
+    }
+}
+
+/// The answer to a command that does not fit the state any more.
+fn stale<T>(why: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::Stale(why.into()))
+}
+
+fn refuse_stale(why: String) -> Outcome {
+    Outcome::Refused(Refusal::Stale(why))
+}

@@ -1,0 +1,93 @@
+//! The transition: planned actions come, are carried out, or go.
+
+use crate::id::{ActionId, NodeId, Operation, ResourceId};
+use crate::state::{Action, ClusterState, NewAction, Outcome, Refusal};
+
+impl ClusterState {
+    /// Takes the plan's changes; an action whose basis has moved is left out, with all that waits for it.
+    pub(super) fn plan_changes(&mut self, cancel: &[ActionId], add: &[NewAction]) -> Result<Outcome, Refusal> {
+        self.cancel_planned(|action| !action.claimed && cancel.contains(&action.id));
+        let mut given: Vec<Option<ActionId>> = Vec::with_capacity(add.len());
+        for new in add {
+            let accepted = self.accept(new, &given);
+            given.push(accepted);
+        }
+        let count = given.iter().flatten().count();
+        Ok(Outcome::Planned(u32::try_from(count).unwrap_or(u32::MAX)))
+    }
+
+    fn accept(&mut self, new: &NewAction, given: &[Option<ActionId>]) -> Option<ActionId> {
+        let current = self.activity(&new.resource, &new.node).map_or(Operation(0), |activity| activity.operation);
+        let busy = self.actions.values().any(|action| action.resource == new.resource && action.node == new.node);
+        if current != new.basis || busy || !self.nodes.get(&new.node)?.is_online() {
+            return None;
+        }
+        let mut after = new.after.clone();
+        for place in &new.after_new {
+            after.push(given.get(*place as usize).copied().flatten()?);
+        }
+        let id = self.next_action;
+        self.next_action = id.next();
+        self.actions.insert(
+            id,
+            Action {
+                id,
+                kind: new.kind,
+                resource: new.resource.clone(),
+                node: new.node.clone(),
+                basis: new.basis,
+                after,
+                reason: new.reason.clone(),
+                claimed: false,
+            },
+        );
+        Some(id)
+    }
+
+    /// An action has ended; what waited for one that failed goes too.
+    pub(super) fn finish_action(&mut self, id: ActionId, failed: bool) {
+        self.actions.remove(&id);
+        if failed {
+            self.cancel_waiting_for(vec![id]);
+        }
+    }
+
+    /// Removes the actions that fit, and all that waits for them.
+    pub(super) fn cancel_planned(&mut self, fits: impl Fn(&Action) -> bool) {
+        let gone: Vec<ActionId> = self.actions.values().filter(|action| fits(action)).map(|action| action.id).collect();
+        for id in &gone {
+            self.actions.remove(id);
+        }
+        self.cancel_waiting_for(gone);
+    }
+
+    fn cancel_waiting_for(&mut self, mut gone: Vec<ActionId>) {
+        while let Some(id) = gone.pop() {
+            let waiting: Vec<ActionId> = self
+                .actions
+                .values()
+                .filter(|action| !action.claimed && action.after.contains(&id))
+                .map(|action| action.id)
+                .collect();
+            for next in waiting {
+                self.actions.remove(&next);
+                gone.push(next);
+            }
+        }
+    }
+
+    /// Everything planned for or claimed by a node goes: its daemon is new, or its session is over.
+    pub(super) fn cancel_actions_of(&mut self, node: &NodeId) {
+        self.cancel_planned(|action| action.node == *node);
+    }
+
+    /// What a lost node has not claimed goes; what it has claimed may still happen.
+    pub(super) fn cancel_unclaimed_of(&mut self, node: &NodeId) {
+        self.cancel_planned(|action| action.node == *node && !action.claimed);
+    }
+
+    /// What is planned and not yet claimed for a resource goes, everywhere.
+    pub(super) fn cancel_unclaimed_for(&mut self, resource: &ResourceId) {
+        self.cancel_planned(|action| action.resource == *resource && !action.claimed);
+    }
+}

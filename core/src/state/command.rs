@@ -1,0 +1,330 @@
+//! Every log entry that can exist, and every answer `apply` can give.
+
+use super::activity::{ActionKind, Seen};
+use super::node::{Intent, Member};
+use crate::config::ConfigPatch;
+use crate::id::{ActionId, HardwareId, Incarnation, NodeId, Operation, RaftId, RequestId, ResourceId, SessionId};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A log entry: a command with the time and the request it came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The leader's clock when it was proposed; `apply` never lets time go back.
+    pub at: Timestamp,
+    /// For a person's request: a retry with the same id is answered, not repeated.
+    pub request: Option<RequestId>,
+    /// What is to change.
+    pub command: Command,
+}
+
+/// Which daemon speaks: refused when it is not the node's current one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Speaker {
+    /// Its node.
+    pub node: NodeId,
+    /// Its boot.
+    pub session: SessionId,
+    /// Its start.
+    pub incarnation: Incarnation,
+}
+
+/// What may be proposed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Names the cluster; the first entry of all.
+    Found(Founding),
+    /// A daemon start: compare-and-set on the incarnation it follows.
+    Hello {
+        /// Who.
+        node: NodeId,
+        /// On which hardware.
+        hardware: HardwareId,
+        /// In which boot.
+        session: SessionId,
+        /// The incarnation it read after it started.
+        follows: Incarnation,
+        /// What it looked for, and what it saw.
+        inventory: BTreeMap<ResourceId, Seen>,
+    },
+    /// The leader's judgement of a node.
+    Judge {
+        /// Of whom.
+        node: NodeId,
+        /// Of which boot.
+        session: SessionId,
+        /// What it is now.
+        verdict: Verdict,
+    },
+    /// The speaker stops in order and leaves its VMs running.
+    GoAway(Speaker),
+    /// That a session be proven dead.
+    Fence {
+        /// Which node.
+        target: NodeId,
+        /// Which boot.
+        session: SessionId,
+        /// Why.
+        cause: String,
+    },
+    /// Asks for leave to send an off.
+    FenceGrant {
+        /// Who would send it.
+        speaker: Speaker,
+        /// To which node.
+        target: NodeId,
+        /// In which boot.
+        session: SessionId,
+        /// With which devices.
+        devices: Vec<ResourceId>,
+        /// For how long, on the asker's boot-time clock.
+        lasts: Duration,
+    },
+    /// How a granted try ended.
+    FenceResult {
+        /// Who tried.
+        speaker: Speaker,
+        /// Which node.
+        target: NodeId,
+        /// Which boot.
+        session: SessionId,
+        /// Which try, counted from 1.
+        attempt: u32,
+        /// `Ok`: the power reads off, in a reading begun after the intent. Else the device's error.
+        outcome: Result<(), String>,
+        /// Whether an off may have left this host.
+        sent: bool,
+    },
+    /// The deadline of a try has passed without a word; by the leader's own clock.
+    FenceExpire {
+        /// Which node.
+        target: NodeId,
+        /// Which boot.
+        session: SessionId,
+        /// Which try.
+        attempt: u32,
+    },
+    /// The session is heard again and no off was sent: take it back and look at everything.
+    FenceCallOff {
+        /// Which node.
+        target: NodeId,
+        /// Which boot.
+        session: SessionId,
+    },
+    /// The session is heard again after an off: it must kill its VMs and reboot.
+    Condemn {
+        /// Which node.
+        target: NodeId,
+        /// Which boot.
+        session: SessionId,
+    },
+    /// A person's word that a session is dead.
+    ConfirmOff {
+        /// Which node.
+        node: NodeId,
+        /// Which boot.
+        session: SessionId,
+        /// Who says so.
+        by: String,
+    },
+    /// Changes of the transition.
+    Plan {
+        /// Planned actions that are no longer wanted; a claimed one stays.
+        cancel: Vec<ActionId>,
+        /// New ones.
+        add: Vec<NewAction>,
+    },
+    /// Asks for leave to carry out an action.
+    Claim {
+        /// Who.
+        speaker: Speaker,
+        /// Which.
+        action: ActionId,
+        /// How long it may take.
+        deadline: Duration,
+    },
+    /// How a claimed operation ended.
+    Result {
+        /// Who carried it out.
+        speaker: Speaker,
+        /// On what.
+        resource: ResourceId,
+        /// Under which number.
+        operation: Operation,
+        /// What is there now.
+        seen: Seen,
+        /// The agent's error, if it failed.
+        error: Option<String>,
+    },
+    /// What a look outside any operation found.
+    Observe {
+        /// Who looked.
+        speaker: Speaker,
+        /// At what.
+        resource: ResourceId,
+        /// The number in force when the look began.
+        operation: Operation,
+        /// What was seen.
+        seen: Seen,
+        /// What went wrong, if it did.
+        error: Option<String>,
+    },
+    /// A change of configuration.
+    Configure {
+        /// Who.
+        actor: String,
+        /// The revision it was made from.
+        base: u64,
+        /// What changes.
+        patch: Box<ConfigPatch>,
+        /// The change in the grammar's words, for the history.
+        diff: String,
+    },
+    /// What people want of a node.
+    SetIntent {
+        /// Who asks.
+        actor: String,
+        /// Of which node.
+        node: NodeId,
+        /// What.
+        intent: Intent,
+    },
+    /// Forgets failures and looks again.
+    Cleanup {
+        /// Who asks.
+        actor: String,
+        /// Of what.
+        resource: ResourceId,
+        /// Where; everywhere when `None`.
+        node: Option<NodeId>,
+    },
+    /// A join token: only its hash is kept.
+    CreateToken {
+        /// SHA-256 of the secret, hexadecimal.
+        hash: String,
+        /// When it stops being good.
+        expires: Timestamp,
+        /// Who made it.
+        actor: String,
+    },
+    /// A new member, by a token that is good once.
+    Join {
+        /// SHA-256 of the token's secret.
+        token: String,
+        /// Who; its raft id is given by `apply`.
+        member: Box<Member>,
+    },
+}
+
+/// The first entry's content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Founding {
+    /// A random id.
+    pub cluster_id: String,
+    /// Its name.
+    pub name: String,
+    /// The CA's certificate, PEM.
+    pub ca_certificate: String,
+    /// The CA's private key, PEM: every member may have to sign a joiner.
+    pub ca_key: String,
+    /// The founding member.
+    pub member: Member,
+}
+
+/// The leader's judgement of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// Silent for a moment.
+    Suspect,
+    /// Only its daemon is silent.
+    DaemonGone,
+    /// Heard again.
+    Online,
+    /// Silent for too long, by a majority's word; carries the intent and, where the leader read the power as off, its
+    /// own first grant.
+    Lost {
+        /// What was seen, in words.
+        evidence: String,
+        /// The leader's own grant to go on at once.
+        grant: Option<Grant>,
+    },
+}
+
+/// A fence grant that comes with the judgement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Who.
+    pub speaker: Speaker,
+    /// With which devices.
+    pub devices: Vec<ResourceId>,
+    /// For how long.
+    pub lasts: Duration,
+}
+
+/// An action as the planner proposes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewAction {
+    /// What.
+    pub kind: ActionKind,
+    /// To what.
+    pub resource: ResourceId,
+    /// Where.
+    pub node: NodeId,
+    /// The operation number it was planned on.
+    pub basis: Operation,
+    /// Actions of this plan, by their place in it, that must be done before.
+    pub after_new: Vec<u32>,
+    /// Actions that exist already and must be done before.
+    pub after: Vec<ActionId>,
+    /// Why.
+    pub reason: String,
+}
+
+/// What `apply` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Done.
+    Done,
+    /// The hello stands: act as this incarnation.
+    Welcome(Incarnation),
+    /// The action may be carried out, under this number.
+    Granted(Operation),
+    /// The off may be sent; the number of the try.
+    FenceGranted(u32),
+    /// So many planned actions were accepted.
+    Planned(u32),
+    /// The configuration's new revision.
+    Revision(u64),
+    /// The new member's raft id.
+    Joined(RaftId),
+    /// Nothing was changed.
+    Refused(Refusal),
+}
+
+/// Why `apply` changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// No such node, resource, action or try; or it is not as the command thinks.
+    #[error("{0}")]
+    Stale(String),
+    /// Safety forbids it.
+    #[error("{0}")]
+    Unsafe(String),
+    /// This session was proven dead: whoever speaks in it must stop its VMs and reboot.
+    #[error("the session {0} was proven dead")]
+    SessionEnded(SessionId),
+    /// This session was judged lost; wait for the leader.
+    #[error("the session {0} was judged lost")]
+    SessionLost(SessionId),
+    /// A grant to switch this node off is not settled; say hello again later.
+    #[error("a fence of {0} is not settled yet")]
+    FenceUnsettled(NodeId),
+    /// Not who was pinned.
+    #[error("{0}")]
+    Foreign(String),
+    /// What a person asked for makes no sense now.
+    #[error("{0}")]
+    Invalid(String),
+}

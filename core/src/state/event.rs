@@ -1,0 +1,70 @@
+//! The timeline: what happened, in order, for people.
+
+use crate::id::{NodeId, ResourceId};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Rises by one with each.
+    pub number: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The log index it came with.
+    pub index: u64,
+    /// Its kind, for programs.
+    pub kind: EventKind,
+    /// The node it concerns.
+    pub node: Option<NodeId>,
+    /// The resource it concerns.
+    pub resource: Option<ResourceId>,
+    /// In words.
+    pub text: String,
+}
+
+/// Kinds of events; their names are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventKind {
+    /// A member joined, or the cluster was founded.
+    Member,
+    /// A node said hello.
+    Hello,
+    /// A node fell silent.
+    Suspect,
+    /// A node's daemon is gone, its kernel is not.
+    DaemonGone,
+    /// A daemon was stopped in order.
+    Away,
+    /// A node is heard again.
+    Online,
+    /// A node was judged lost.
+    Lost,
+    /// A fence was asked for.
+    FenceIntent,
+    /// A fence try was granted.
+    FenceGrant,
+    /// A fence try failed.
+    FenceFailed,
+    /// A session was proven dead.
+    Fenced,
+    /// A fence was called off.
+    CalledOff,
+    /// An action was planned.
+    Planned,
+    /// An action was claimed.
+    Claimed,
+    /// A resource runs.
+    Started,
+    /// A resource is stopped.
+    Stopped,
+    /// A resource or operation failed.
+    Failed,
+    /// The configuration changed.
+    Configured,
+    /// A node's intent changed.
+    Intent,
+    /// A promise was broken.
+    PromiseBroken,
+}

@@ -1,0 +1,42 @@
+//! Named safety rules of the state itself; asserted in tests, checked after every entry in the simulation.
+
+use super::{ClusterState, SessionState};
+
+/// A rule that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{rule}: {what}")]
+pub struct Broken {
+    /// Which rule.
+    pub rule: &'static str,
+    /// What breaks it.
+    pub what: String,
+}
+
+/// All rules of the state that do not hold.
+pub fn broken(state: &ClusterState) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    for (resource, nodes) in &state.resources {
+        let starts: Vec<_> = nodes
+            .iter()
+            .filter(|(_, activity)| activity.claim.as_ref().is_some_and(|claim| claim.kind == super::ActionKind::Start))
+            .map(|(node, _)| node)
+            .collect();
+        if starts.len() > 1 {
+            broken.push(Broken { rule: "one-copy", what: format!("{resource} is being started on {starts:?}") });
+        }
+    }
+    for (node, state_of) in &state.nodes {
+        let ended = state_of.session.as_ref().is_some_and(|session| matches!(session.state, SessionState::Ended(_)));
+        for (resource, nodes) in &state.resources {
+            if ended && nodes.get(node).is_some_and(|activity| activity.claim.is_some()) {
+                broken.push(Broken { rule: "no claim on an ended session", what: format!("{resource} on {node}") });
+            }
+        }
+    }
+    for action in state.actions.values() {
+        if action.after.contains(&action.id) {
+            broken.push(Broken { rule: "acyclic", what: format!("action {} waits for itself", action.id) });
+        }
+    }
+    broken
+}

@@ -1,0 +1,121 @@
+//! `ClusterState`: the configuration and everything observed, as every member has it after the same log entry.
+//!
+//! `apply` is the only way it changes. Everything the planner reads is in here.
+
+mod activity;
+mod apply;
+mod command;
+mod event;
+mod fence;
+pub mod invariant;
+mod node;
+mod query;
+
+pub use activity::{Action, ActionKind, Activity, Claim, Failure, Seen};
+pub use command::{Command, Entry, Founding, Grant, NewAction, Outcome, Refusal, Speaker, Verdict};
+pub use event::{Event, EventKind};
+pub use fence::{Attempt, AttemptEnd, FenceEnd, FenceIntent, FenceRecord, Proof};
+pub use node::{Intent, Liveness, Member, NodeState, Session, SessionState};
+pub use query::Standing;
+
+use crate::config::Config;
+use crate::id::{ActionId, NodeId, RaftId, ResourceId};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// So many events are kept.
+pub const EVENTS_KEPT: usize = 1000;
+/// So many ended fences are kept.
+pub const FENCES_KEPT: usize = 200;
+/// So many configuration revisions are kept.
+pub const REVISIONS_KEPT: usize = 100;
+/// So many clients' last answers are kept.
+pub const CLIENTS_KEPT: usize = 256;
+
+/// Everything the cluster agrees on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterState {
+    /// The last applied log index.
+    pub index: u64,
+    /// The time of the last entry; never goes back.
+    pub now: Timestamp,
+    /// Who this cluster is; `None` before the first entry.
+    pub identity: Option<Identity>,
+    /// Members by name, with what was pinned when they joined.
+    pub members: BTreeMap<NodeId, Member>,
+    /// The raft id the next member gets; ids are never used again.
+    pub next_raft_id: RaftId,
+    /// Join tokens by hash.
+    pub tokens: BTreeMap<String, Token>,
+    /// What is wanted.
+    pub config: Config,
+    /// Rises with each change of configuration.
+    pub revision: u64,
+    /// The last changes.
+    pub revisions: VecDeque<Revision>,
+    /// What is observed of each member.
+    pub nodes: BTreeMap<NodeId, NodeState>,
+    /// What is observed of each resource on each node.
+    pub resources: BTreeMap<ResourceId, BTreeMap<NodeId, Activity>>,
+    /// The current transition.
+    pub actions: BTreeMap<ActionId, Action>,
+    /// The number of the next action.
+    pub next_action: ActionId,
+    /// Sessions to be proven dead.
+    pub intents: BTreeMap<NodeId, FenceIntent>,
+    /// Fences that ended.
+    pub fences: VecDeque<FenceRecord>,
+    /// What happened.
+    pub events: VecDeque<Event>,
+    /// The number of the next event.
+    pub next_event: u64,
+    /// The last answer to each client, so that a retry is not repeated.
+    pub clients: BTreeMap<String, Answered>,
+}
+
+/// Who a cluster is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// A random id.
+    pub cluster_id: String,
+    /// Its name.
+    pub name: String,
+    /// The CA's certificate, PEM.
+    pub ca_certificate: String,
+    /// The CA's private key, PEM.
+    pub ca_key: String,
+}
+
+/// A join token; its secret is not kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// When it stops being good.
+    pub expires: Timestamp,
+    /// The node that joined by it.
+    pub used_by: Option<NodeId>,
+}
+
+/// One change of configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// Its number.
+    pub number: u64,
+    /// Who.
+    pub actor: String,
+    /// When.
+    pub at: Timestamp,
+    /// What, in the grammar's words.
+    pub diff: String,
+}
+
+/// The last answer to a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// To which of its requests.
+    pub serial: u64,
+    /// The log index of that.
+    pub index: u64,
+    /// The answer.
+    pub outcome: Outcome,
+}

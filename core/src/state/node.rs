@@ -1,0 +1,136 @@
+//! What is known of each node: who it is, which boot it is in, whether it is heard, and what people want of it.
+//!
+//! ```text
+//! Joining -> Online -> Suspect -> Lost -(intent)-> Off -> Online (a new session)
+//!               ^ \-> DaemonGone / Away -> Lost
+//!               |________| (heard again, or a hello)
+//! ```
+
+use super::fence::Proof;
+use crate::id::{HardwareId, Incarnation, NodeId, RaftId, SessionId, StoreId};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A member of the cluster: identities pinned when it joined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its name.
+    pub name: NodeId,
+    /// Its id in Raft.
+    pub raft_id: RaftId,
+    /// Where its peers reach it, `address:port`.
+    pub address: String,
+    /// Its hardware; a hello from other hardware is refused.
+    pub hardware: HardwareId,
+    /// Whether the hardware id is a DMI UUID: only then does a new boot id prove the old session dead.
+    pub hardware_is_dmi: bool,
+    /// Its data directory.
+    pub store: StoreId,
+    /// SHA-256 of its certificate's public key, hexadecimal.
+    pub fingerprint: String,
+    /// When it joined.
+    pub joined: Timestamp,
+}
+
+/// What is observed of a node and wanted of it: two fields that are never mixed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeState {
+    /// Its latest boot that said hello, if any did.
+    pub session: Option<Session>,
+    /// The daemon start that may act; claims of any other are refused.
+    pub incarnation: Incarnation,
+    /// Observed.
+    pub liveness: Liveness,
+    /// When liveness last changed.
+    pub since: Timestamp,
+    /// Wanted.
+    pub intent: Intent,
+}
+
+/// One boot of one host, as the log knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// The kernel's boot id.
+    pub id: SessionId,
+    /// Whether anything may still be active in it.
+    pub state: SessionState,
+    /// When its first hello was applied.
+    pub opened: Timestamp,
+}
+
+/// A session ends only by proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SessionState {
+    /// Claims are granted to it.
+    Open,
+    /// Judged lost: nothing is granted to it, and what it has may still be active.
+    Lost,
+    /// Proven dead.
+    Ended(Proof),
+}
+
+/// Whether a node is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Liveness {
+    /// A member that never said hello; it blocks nothing.
+    Joining,
+    /// Heard.
+    Online,
+    /// Silent for a moment; its power is being read.
+    Suspect,
+    /// Its kernel answers and its daemon does not: VMs stay.
+    DaemonGone,
+    /// Its daemon was stopped in order: VMs stay.
+    Away,
+    /// Silent for too long, by a majority's word.
+    Lost,
+    /// Proven off.
+    Off,
+}
+
+/// What people want of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Intent {
+    /// Runs resources.
+    Active,
+    /// Runs none; what it has moves away.
+    Standby,
+    /// Nobody touches what it has.
+    Maintenance,
+}
+
+impl NodeState {
+    /// A member before its first hello.
+    pub fn joining(now: Timestamp) -> Self {
+        Self {
+            session: None,
+            incarnation: Incarnation(0),
+            liveness: Liveness::Joining,
+            since: now,
+            intent: Intent::Active,
+        }
+    }
+
+    /// The session in which something may be active: opened and not proven dead.
+    pub fn living_session(&self) -> Option<&Session> {
+        self.session
+            .as_ref()
+            .filter(|session| !matches!(session.state, SessionState::Ended(_)))
+    }
+
+    /// Whether claims of this session are granted.
+    pub fn is_open(&self, id: &SessionId) -> bool {
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.id == *id && session.state == SessionState::Open)
+    }
+
+    /// Whether it takes part: its session is open and it is heard.
+    pub fn is_online(&self) -> bool {
+        self.liveness == Liveness::Online
+            && self
+                .session
+                .as_ref()
+                .is_some_and(|session| session.state == SessionState::Open)
+    }
+}

@@ -1,0 +1,86 @@
+//! Questions about the state that safety and planning ask in the same words.
+
+use super::{Activity, ClusterState, NodeState, Seen, Speaker};
+use crate::config::{Primitive, Properties};
+use crate::id::{NodeId, ResourceId};
+
+/// Whether a resource may be active on a node: the answer of the rule `not active`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is not: never a session, the session ended, or this session was looked at and nothing granted since.
+    NotActive,
+    /// It runs there, as far as is known.
+    Active,
+    /// An operation is under way.
+    Busy,
+    /// It may be.
+    Unknown(String),
+}
+
+impl ClusterState {
+    /// Whether `resource` may be active on `node`.
+    pub fn standing(&self, resource: &ResourceId, node: &NodeId) -> Standing {
+        let Some(state) = self.nodes.get(node) else {
+            return Standing::NotActive;
+        };
+        if state.living_session().is_none() {
+            return Standing::NotActive;
+        }
+        match self.activity(resource, node) {
+            None => Standing::Unknown("not looked at yet".to_owned()),
+            Some(activity) if activity.claim.is_some() => Standing::Busy,
+            Some(activity) => match &activity.seen {
+                Seen::Stopped => Standing::NotActive,
+                Seen::Running => Standing::Active,
+                Seen::Paused(why) | Seen::Unknown(why) => Standing::Unknown(why.clone()),
+            },
+        }
+    }
+
+    /// What is known of a resource on a node.
+    pub fn activity(&self, resource: &ResourceId, node: &NodeId) -> Option<&Activity> {
+        self.resources.get(resource)?.get(node)
+    }
+
+    /// Whether the speaker is the node's current daemon start, in an open session.
+    pub fn is_current(&self, speaker: &Speaker) -> bool {
+        self.nodes
+            .get(&speaker.node)
+            .is_some_and(|node| node.is_open(&speaker.session) && node.incarnation == speaker.incarnation)
+    }
+
+    /// The properties with their meaning.
+    pub fn properties(&self) -> Properties {
+        Properties::read(&self.config.properties).0
+    }
+
+    /// Nodes that take part now.
+    pub fn online(&self) -> impl Iterator<Item = (&NodeId, &NodeState)> {
+        self.nodes.iter().filter(|(_, node)| node.is_online())
+    }
+
+    /// What to stop or probe a resource with on a node: what it was started with, else what is configured.
+    pub fn definition(&self, resource: &ResourceId, node: &NodeId) -> Option<&Primitive> {
+        self.activity(resource, node)
+            .and_then(|activity| activity.definition.as_ref())
+            .or_else(|| self.config.primitives.get(resource))
+    }
+
+    /// The fence levels of a node, in the order of trying: by topology, else every device that names it, one by one.
+    pub fn fence_levels(&self, target: &NodeId) -> Vec<Vec<ResourceId>> {
+        let topology = &self.config.fencing_topology;
+        let row = topology
+            .iter()
+            .find(|row| row.node.as_ref() == Some(target))
+            .or_else(|| topology.iter().find(|row| row.node.is_none()));
+        if let Some(row) = row {
+            return row.levels.clone();
+        }
+        self.config
+            .primitives
+            .iter()
+            .filter(|(_, primitive)| primitive.is_fence_device() && primitive.fence_targets().contains(target))
+            .map(|(id, _)| vec![id.clone()])
+            .collect()
+    }
+}
