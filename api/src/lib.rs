@@ -9,7 +9,7 @@ mod fault;
 
 /// The generated messages, client and server.
 pub mod proto {
-    #![allow(missing_docs, unreachable_pub, clippy::all)]
+    #![allow(missing_docs, unreachable_pub, clippy::all, clippy::too_many_lines)]
     tonic::include_proto!("quorate.v1");
 }
 
