@@ -3,4 +3,5 @@
 //! Everything here reports what it saw, with "unknown" as a value of its own; nothing here decides. The daemon
 //! turns these plain types into claims, results and proofs.
 
+pub mod fence;
 pub mod process;

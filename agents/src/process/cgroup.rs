@@ -32,10 +32,7 @@ impl CgroupBase {
     /// When it is not on a cgroup v2 file system, cannot be made, or the kernel has no `cgroup.kill` (before 5.14).
     pub fn at(path: impl Into<PathBuf>) -> Result<Self, ProcessError> {
         let path = path.into();
-        let refuse = |why: String| ProcessError::NoCgroup {
-            path: path.clone(),
-            why,
-        };
+        let refuse = |why: String| ProcessError::NoCgroup { path: path.clone(), why };
         match std::fs::create_dir(&path) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(refuse(e.to_string()));
@@ -48,9 +45,7 @@ impl CgroupBase {
             Err(e) => return Err(refuse(e.to_string())),
         }
         if !path.join("cgroup.kill").exists() {
-            return Err(refuse(
-                "it has no cgroup.kill (kernel before 5.14, or the root cgroup)".to_owned(),
-            ));
+            return Err(refuse("it has no cgroup.kill (kernel before 5.14, or the root cgroup)".to_owned()));
         }
         Ok(Self { path })
     }
@@ -65,9 +60,7 @@ impl CgroupBase {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
         let bad = action.is_empty() || action.len() > 120 || action.starts_with('.');
         if bad || !action.chars().all(fits) || action.starts_with("cgroup.") {
-            return Err(ProcessError::BadActionId {
-                action: action.to_owned(),
-            });
+            return Err(ProcessError::BadActionId { action: action.to_owned() });
         }
         let path = self.path.join(action);
         match std::fs::create_dir(&path) {
@@ -80,14 +73,9 @@ impl CgroupBase {
                 Ok(Cgroup { path })
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                Err(ProcessError::AlreadyRunning {
-                    action: action.to_owned(),
-                })
+                Err(ProcessError::AlreadyRunning { action: action.to_owned() })
             }
-            Err(e) => Err(ProcessError::NoCgroup {
-                path,
-                why: e.to_string(),
-            }),
+            Err(e) => Err(ProcessError::NoCgroup { path, why: e.to_string() }),
         }
     }
 
@@ -96,10 +84,7 @@ impl CgroupBase {
     /// # Errors
     /// When the directory cannot be read. What could not be emptied is named in the answer instead.
     pub async fn kill_leftovers(&self) -> Result<Leftovers, ProcessError> {
-        let refuse = |e: io::Error| ProcessError::NoCgroup {
-            path: self.path.clone(),
-            why: e.to_string(),
-        };
+        let refuse = |e: io::Error| ProcessError::NoCgroup { path: self.path.clone(), why: e.to_string() };
         let mut left = Leftovers::default();
         let mut found = Vec::new();
         for entry in std::fs::read_dir(&self.path).map_err(refuse)? {
@@ -143,11 +128,7 @@ pub fn own_cgroup2() -> Option<PathBuf> {
     let mount = mounts.lines().find_map(cgroup2_mount)?;
     let own = own.lines().find_map(|l| l.strip_prefix("0::"))?;
     // Outside the visible tree (a cgroup namespace that does not show it): the top is the best there is.
-    let inside = if own.contains("..") {
-        ""
-    } else {
-        own.trim_start_matches('/')
-    };
+    let inside = if own.contains("..") { "" } else { own.trim_start_matches('/') };
     let path = mount.join(inside);
     Some(if path.is_dir() { path } else { mount })
 }
@@ -155,9 +136,7 @@ pub fn own_cgroup2() -> Option<PathBuf> {
 fn cgroup2_mount(line: &str) -> Option<PathBuf> {
     let (left, right) = line.split_once(" - ")?;
     let point = left.split(' ').nth(4)?;
-    right
-        .starts_with("cgroup2 ")
-        .then(|| PathBuf::from(point.replace("\\040", " ")))
+    right.starts_with("cgroup2 ").then(|| PathBuf::from(point.replace("\\040", " ")))
 }
 
 /// One action's cgroup.
@@ -225,36 +204,21 @@ mod tests {
     #[test]
     fn the_cgroup2_mount_is_found_among_others() {
         let rows = [
-            (
-                "42 32 0:39 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 cgroup2 rw",
-                Some("/sys/fs/cgroup/unified"),
-            ),
-            (
-                "42 32 0:39 / /a\\040b rw shared:9 master:1 - cgroup2 none rw",
-                Some("/a b"),
-            ),
-            (
-                "30 23 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu",
-                None,
-            ),
+            ("42 32 0:39 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 cgroup2 rw", Some("/sys/fs/cgroup/unified")),
+            ("42 32 0:39 / /a\\040b rw shared:9 master:1 - cgroup2 none rw", Some("/a b")),
+            ("30 23 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu", None),
             ("garbage", None),
             ("", None),
         ];
         for (line, want) in rows {
-            assert_eq!(
-                cgroup2_mount(line).as_deref(),
-                want.map(Path::new),
-                "{line}"
-            );
+            assert_eq!(cgroup2_mount(line).as_deref(), want.map(Path::new), "{line}");
         }
     }
 
     #[test]
     fn a_directory_that_is_no_cgroup_is_refused() {
         let dir = tempfile::tempdir().expect("a directory");
-        let error = CgroupBase::at(dir.path())
-            .expect_err("not a cgroup")
-            .to_string();
+        let error = CgroupBase::at(dir.path()).expect_err("not a cgroup").to_string();
         assert!(error.contains("not on a cgroup v2 file system"), "{error}");
     }
 }

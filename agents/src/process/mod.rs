@@ -98,10 +98,7 @@ impl Spec {
             action: action.into(),
             program: program.into(),
             args: Vec::new(),
-            env: vec![
-                ("PATH".to_owned(), path.to_owned()),
-                ("LC_ALL".to_owned(), "C".to_owned()),
-            ],
+            env: vec![("PATH".to_owned(), path.to_owned()), ("LC_ALL".to_owned(), "C".to_owned())],
             stdin: Vec::new(),
             deadline: Instant::now() + time,
             output_cap: OUTPUT_CAP,
@@ -190,26 +187,13 @@ impl Processes {
     pub async fn run(&self, spec: Spec) -> Result<Outcome, ProcessError> {
         executable(&spec.program)?;
         let started = Instant::now();
-        let cgroup = self
-            .base
-            .as_ref()
-            .map(|b| b.create(&spec.action))
-            .transpose()?;
-        let mut cage = Cage {
-            cgroup,
-            group: None,
-        };
+        let cgroup = self.base.as_ref().map(|b| b.create(&spec.action)).transpose()?;
+        let mut cage = Cage { cgroup, group: None };
         let mut child = spawn(&spec, cage.cgroup.as_ref())?;
-        cage.group = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .map(Pid::from_raw);
+        cage.group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         let streams = Streams::attach(&mut child, &spec);
         let ended = timeout_at(spec.deadline, child.wait()).await;
-        let stragglers = cage
-            .cgroup
-            .as_ref()
-            .is_some_and(|c| ended.is_ok() && !c.is_empty());
+        let stragglers = cage.cgroup.as_ref().is_some_and(|c| ended.is_ok() && !c.is_empty());
         cage.kill();
         // Reaps it when the deadline ended it; a child stuck in the kernel must not hold us.
         let reaped = timeout(EMPTYING, child.wait()).await;
@@ -220,24 +204,10 @@ impl Processes {
             Ok(Err(_)) | Err(_) => Exit::Deadline,
         };
         if exit == Exit::Code(125) && stderr.text().contains(NOT_CONTAINED) {
-            let path = self
-                .base
-                .as_ref()
-                .map(|b| b.path().to_owned())
-                .unwrap_or_default();
-            return Err(ProcessError::NoCgroup {
-                path,
-                why: stderr.last_line(),
-            });
+            let path = self.base.as_ref().map(|b| b.path().to_owned()).unwrap_or_default();
+            return Err(ProcessError::NoCgroup { path, why: stderr.last_line() });
         }
-        Ok(Outcome {
-            exit,
-            stdout,
-            stderr,
-            took: started.elapsed(),
-            cleared,
-            stragglers,
-        })
+        Ok(Outcome { exit, stdout, stderr, took: started.elapsed(), cleared, stragglers })
     }
 }
 
@@ -245,25 +215,11 @@ impl Processes {
 ///
 /// # Errors
 /// When it cannot be executed.
-pub(crate) fn spawn_detached(
-    program: &Path,
-    args: &[OsString],
-    env: &[(String, String)],
-) -> Result<u32, ProcessError> {
+pub(crate) fn spawn_detached(program: &Path, args: &[OsString], env: &[(String, String)]) -> Result<u32, ProcessError> {
     executable(program)?;
     let mut command = Command::new("/usr/bin/setsid");
-    command
-        .arg("--")
-        .arg(program)
-        .args(args)
-        .env_clear()
-        .envs(env.iter().cloned())
-        .current_dir("/");
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0);
+    command.arg("--").arg(program).args(args).env_clear().envs(env.iter().cloned()).current_dir("/");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
     let mut child = command.spawn().map_err(|e| not_run(program, &e))?;
     let id = child.id().unwrap_or_default();
     // Reaped in the background when it ends before us; otherwise init inherits it.
@@ -273,18 +229,12 @@ pub(crate) fn spawn_detached(
 
 /// Starts a program and waits for it without a runtime: the last resort must work when nothing else does.
 pub(crate) fn run_blocking(program: &str, args: &[String]) -> std::io::Result<ExitStatus> {
-    std::process::Command::new(program)
-        .args(args)
-        .stdin(Stdio::null())
-        .status()
+    std::process::Command::new(program).args(args).stdin(Stdio::null()).status()
 }
 
 fn executable(program: &Path) -> Result<(), ProcessError> {
     use std::os::unix::fs::PermissionsExt;
-    let refuse = |why: &str| ProcessError::Program {
-        program: program.to_owned(),
-        why: why.to_owned(),
-    };
+    let refuse = |why: &str| ProcessError::Program { program: program.to_owned(), why: why.to_owned() };
     if !program.is_absolute() {
         return Err(refuse("give an absolute path"));
     }
@@ -296,10 +246,7 @@ fn executable(program: &Path) -> Result<(), ProcessError> {
 }
 
 fn not_run(program: &Path, error: &std::io::Error) -> ProcessError {
-    ProcessError::Program {
-        program: program.to_owned(),
-        why: error.to_string(),
-    }
+    ProcessError::Program { program: program.to_owned(), why: error.to_string() }
 }
 
 fn spawn(spec: &Spec, cgroup: Option<&Cgroup>) -> Result<Child, ProcessError> {
@@ -311,15 +258,8 @@ fn spawn(spec: &Spec, cgroup: Option<&Cgroup>) -> Result<Child, ProcessError> {
         }
         None => Command::new(&spec.program),
     };
-    command
-        .args(&spec.args)
-        .env_clear()
-        .envs(spec.env.iter().cloned())
-        .current_dir("/");
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(&spec.args).env_clear().envs(spec.env.iter().cloned()).current_dir("/");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
     command.spawn().map_err(|e| not_run(&spec.program, &e))
 }
@@ -352,11 +292,7 @@ impl Cage {
     async fn clear(&mut self, reaped: bool) -> Cleared {
         let Some(cgroup) = &self.cgroup else {
             self.group = None;
-            return if reaped {
-                Cleared::GroupOnly
-            } else {
-                Cleared::Remains
-            };
+            return if reaped { Cleared::GroupOnly } else { Cleared::Remains };
         };
         let empty = cgroup.wait_empty(Instant::now() + EMPTYING).await;
         if empty {
@@ -364,11 +300,7 @@ impl Cage {
             self.cgroup = None;
         }
         self.group = None;
-        if empty && reaped {
-            Cleared::Empty
-        } else {
-            Cleared::Remains
-        }
+        if empty && reaped { Cleared::Empty } else { Cleared::Remains }
     }
 }
 
@@ -378,9 +310,7 @@ impl Drop for Cage {
             return;
         }
         self.kill();
-        if let (Some(cgroup), Ok(runtime)) =
-            (self.cgroup.take(), tokio::runtime::Handle::try_current())
-        {
+        if let (Some(cgroup), Ok(runtime)) = (self.cgroup.take(), tokio::runtime::Handle::try_current()) {
             runtime.spawn(async move {
                 if cgroup.wait_empty(Instant::now() + EMPTYING).await {
                     cgroup.remove();
@@ -415,21 +345,13 @@ impl Streams {
                 let _ = pipe.write_all(&data).await;
             })
         });
-        Self {
-            stdout,
-            stderr,
-            readers,
-            writer,
-        }
+        Self { stdout, stderr, readers, writer }
     }
 
     /// Whoever could write is dead by now, save a child that fled our process group: it must not hold us.
     async fn finish(mut self) -> (Captured, Captured) {
         for reader in &mut self.readers {
-            if timeout(Duration::from_millis(500), &mut *reader)
-                .await
-                .is_err()
-            {
+            if timeout(Duration::from_millis(500), &mut *reader).await.is_err() {
                 reader.abort();
             }
         }

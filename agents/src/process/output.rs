@@ -23,12 +23,7 @@ impl Captured {
     /// The last line that is not blank: what most agents put their complaint into.
     pub fn last_line(&self) -> String {
         let text = self.text();
-        text.lines()
-            .rev()
-            .map(str::trim)
-            .find(|l| !l.is_empty())
-            .unwrap_or("")
-            .to_owned()
+        text.lines().rev().map(str::trim).find(|l| !l.is_empty()).unwrap_or("").to_owned()
     }
 }
 
@@ -41,10 +36,7 @@ pub(super) struct Tail {
 
 impl Tail {
     pub(super) fn new(cap: usize) -> Self {
-        Self {
-            cap,
-            kept: Arc::default(),
-        }
+        Self { cap, kept: Arc::default() }
     }
 
     pub(super) fn push(&self, bytes: &[u8]) {
@@ -59,10 +51,7 @@ impl Tail {
 
     pub(super) fn captured(&self) -> Captured {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        Captured {
-            bytes: kept.0.iter().copied().collect(),
-            dropped: kept.1,
-        }
+        Captured { bytes: kept.0.iter().copied().collect(), dropped: kept.1 }
     }
 
     /// Reads until the writers are gone.
@@ -95,13 +84,7 @@ mod tests {
             for push in pushes {
                 tail.push(push);
             }
-            assert_eq!(
-                tail.captured(),
-                Captured {
-                    bytes: want.to_vec(),
-                    dropped
-                }
-            );
+            assert_eq!(tail.captured(), Captured { bytes: want.to_vec(), dropped });
         }
     }
 }
