@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 mod bed;
+mod binaries;
 mod setup;
 
 use std::process::ExitCode;
@@ -11,11 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    about = "Builds, tests and shows Quorate on this machine"
-)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Builds, tests and shows Quorate on this machine")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -18,9 +18,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    ensure(Packages {
-        allow_downgrades: arguments.allow_downgrades,
-    })?;
+    ensure(Packages { allow_downgrades: arguments.allow_downgrades })?;
     println!("this machine can carry the test bed");
     Ok(ExitCode::SUCCESS)
 }

@@ -36,6 +36,6 @@ truncate -s 4096 /run/quorate-bed/host.img
 
 "$BED_DIR/libvirt.sh"
 [ -f "$home/daemon.sh" ] && [ -f "$home/autostart" ] && setsid "$home/daemon.sh" </dev/null &
-: >/run/quorate-bed/booted
+cp "$home/boot_id" /run/quorate-bed/booted
 # Reaps what is orphaned to it.
 while :; do sleep 1000 & wait $!; done

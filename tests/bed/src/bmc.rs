@@ -47,9 +47,7 @@ impl FromStr for BmcMode {
             "lying" => BmcMode::Lying,
             "stuck" => BmcMode::Stuck,
             "wrong-password" => BmcMode::WrongPassword,
-            _ => bail!(
-                "no BMC mode {text:?}: use ok, dead, unplugged, hung, slow, lying, stuck or wrong-password"
-            ),
+            _ => bail!("no BMC mode {text:?}: use ok, dead, unplugged, hung, slow, lying, stuck or wrong-password"),
         })
     }
 }
@@ -61,11 +59,9 @@ impl BmcMode {
             BmcMode::Slow(delay) => format!("slow {}", delay.as_secs_f64()),
             BmcMode::Lying => "lying".to_owned(),
             BmcMode::Stuck => "stuck".to_owned(),
-            BmcMode::Ok
-            | BmcMode::Dead
-            | BmcMode::Unplugged
-            | BmcMode::Hung
-            | BmcMode::WrongPassword => "ok".to_owned(),
+            BmcMode::Ok | BmcMode::Dead | BmcMode::Unplugged | BmcMode::Hung | BmcMode::WrongPassword => {
+                "ok".to_owned()
+            }
         }
     }
 }
@@ -85,11 +81,7 @@ pub(crate) fn set_mode(layout: &Layout, host: &str, mode: BmcMode) -> Result<()>
     // A lie is not carried over into the next mode.
     let _ = fs::remove_file(dir.join("lie"));
     fs::write(dir.join("mode"), mode.file() + "\n")?;
-    let password = if mode == BmcMode::WrongPassword {
-        "changed"
-    } else {
-        "secret"
-    };
+    let password = if mode == BmcMode::WrongPassword { "changed" } else { "secret" };
     let configured = configure(layout, host, password)?;
     let wanted = !matches!(mode, BmcMode::Dead | BmcMode::Unplugged);
     if !wanted || configured {
@@ -108,8 +100,7 @@ pub(crate) fn set_mode(layout: &Layout, host: &str, mode: BmcMode) -> Result<()>
 /// Writes ipmi_sim's files; true if they changed.
 fn configure(layout: &Layout, host: &str, password: &str) -> Result<bool> {
     let dir = layout.bmc_dir(host);
-    let uuid = fs::read_to_string(layout.home(host).join("product_uuid"))
-        .context("read the hardware id")?;
+    let uuid = fs::read_to_string(layout.home(host).join("product_uuid")).context("read the hardware id")?;
     // The sixteen bytes of the GUID are the hardware id's, in the order in which it is written.
     let guid: String = uuid.trim().chars().filter(|c| *c != '-').collect();
     let address = layout.bmc_address(host)?;
@@ -150,10 +141,7 @@ mc_enable 0x20
 
 fn start(layout: &Layout, host: &str, cgroup: &Path) -> Result<()> {
     fs::create_dir_all(cgroup)?;
-    let log = fs::File::options()
-        .create(true)
-        .append(true)
-        .open(layout.bmc_dir(host).join("ipmi_sim.log"))?;
+    let log = fs::File::options().create(true).append(true).open(layout.bmc_dir(host).join("ipmi_sim.log"))?;
     // The network namespace only: its power script needs the machine's own mounts. The shell ends at once and leaves the
     // BMC to process 1, so it outlives the program that set up the bed.
     let script = "echo 0 >\"$1/cgroup.procs\" && cd \"$3\" && \
@@ -169,16 +157,11 @@ fn start(layout: &Layout, host: &str, cgroup: &Path) -> Result<()> {
         .status()
         .context("run sh")?;
     if !status.success() {
-        bail!(
-            "the BMC of {host} does not start: see {}",
-            layout.bmc_dir(host).join("ipmi_sim.log").display()
-        );
+        bail!("the BMC of {host} does not start: see {}", layout.bmc_dir(host).join("ipmi_sim.log").display());
     }
     let address = format!("{}:623", layout.bmc_address(host)?);
     let namespace = format!("--net=/run/netns/{}", layout.switch());
-    wait_for(
-        &format!("the BMC of {host} to listen"),
-        Duration::from_secs(10),
-        || Ok(must("nsenter", &[&namespace, "--", "ss", "-Hnlu"])?.contains(&address)),
-    )
+    wait_for(&format!("the BMC of {host} to listen"), Duration::from_secs(10), || {
+        Ok(must("nsenter", &[&namespace, "--", "ss", "-Hnlu"])?.contains(&address))
+    })
 }

@@ -25,18 +25,12 @@ fn children(cgroup: &Path) -> Vec<std::path::PathBuf> {
     let Ok(entries) = fs::read_dir(cgroup) else {
         return Vec::new();
     };
-    entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .collect()
+    entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
 fn event(cgroup: &Path, key: &str) -> bool {
     let events = fs::read_to_string(cgroup.join("cgroup.events")).unwrap_or_default();
-    events
-        .lines()
-        .any(|line| line.split_once(' ') == Some((key, "1")))
+    events.lines().any(|line| line.split_once(' ') == Some((key, "1")))
 }
 
 /// Whether anything lives in the subtree, in the kernel's own words.
@@ -47,13 +41,8 @@ pub(crate) fn populated(cgroup: &Path) -> bool {
 /// Stops or resumes the whole subtree, and returns when the kernel says it is done.
 pub(crate) fn freeze(cgroup: &Path, frozen: bool) -> Result<()> {
     let value = if frozen { "1" } else { "0" };
-    fs::write(cgroup.join("cgroup.freeze"), value)
-        .with_context(|| format!("freeze {}", cgroup.display()))?;
-    wait_for(
-        "cgroup.events to follow cgroup.freeze",
-        Duration::from_secs(10),
-        || Ok(event(cgroup, "frozen") == frozen),
-    )
+    fs::write(cgroup.join("cgroup.freeze"), value).with_context(|| format!("freeze {}", cgroup.display()))?;
+    wait_for("cgroup.events to follow cgroup.freeze", Duration::from_secs(10), || Ok(event(cgroup, "frozen") == frozen))
 }
 
 /// Whether the subtree is frozen.
@@ -66,13 +55,8 @@ pub(crate) fn kill(cgroup: &Path) -> Result<()> {
     if !cgroup.exists() {
         return Ok(());
     }
-    fs::write(cgroup.join("cgroup.kill"), "1")
-        .with_context(|| format!("kill {}", cgroup.display()))?;
-    wait_for(
-        "a killed cgroup to become empty",
-        Duration::from_secs(30),
-        || Ok(!populated(cgroup)),
-    )
+    fs::write(cgroup.join("cgroup.kill"), "1").with_context(|| format!("kill {}", cgroup.display()))?;
+    wait_for("a killed cgroup to become empty", Duration::from_secs(30), || Ok(!populated(cgroup)))
 }
 
 /// Removes an empty subtree, leaves first.
@@ -82,12 +66,8 @@ pub(crate) fn remove(cgroup: &Path) -> Result<()> {
     }
     if cgroup.exists() {
         // A dying process may hold its cgroup for an instant after it stopped counting.
-        wait_for(
-            "an empty cgroup to be removable",
-            Duration::from_secs(5),
-            || Ok(fs::remove_dir(cgroup).is_ok()),
-        )
-        .with_context(|| format!("remove {}", cgroup.display()))?;
+        wait_for("an empty cgroup to be removable", Duration::from_secs(5), || Ok(fs::remove_dir(cgroup).is_ok()))
+            .with_context(|| format!("remove {}", cgroup.display()))?;
     }
     Ok(())
 }

@@ -83,9 +83,7 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Output> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .with_context(|| {
-            format!("cannot run {command:?}: is the package installed? (cargo xtask setup)")
-        })?;
+        .with_context(|| format!("cannot run {command:?}: is the package installed? (cargo xtask setup)"))?;
     let stdout = drain(child.stdout.take().context("stdout was piped")?);
     let stderr = drain(child.stderr.take().context("stderr was piped")?);
     let Some(status) = wait_until(&mut child, Instant::now() + limit)? else {
@@ -95,30 +93,20 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Output> {
         bail!("no answer within {limit:?} from {command:?}");
     };
     let text = |reader: JoinHandle<String>| reader.join().unwrap_or_default();
-    Ok(Output {
-        code: status.code(),
-        stdout: text(stdout),
-        stderr: text(stderr),
-    })
+    Ok(Output { code: status.code(), stdout: text(stdout), stderr: text(stderr) })
 }
 
 /// A short command that has to succeed; returns its standard output.
 pub(crate) fn must(program: &str, arguments: &[&str]) -> Result<String> {
-    let output = run(
-        Command::new(program).args(arguments),
-        Duration::from_secs(60),
-    )?;
-    output
-        .ok()
-        .with_context(|| format!("{program} {}", arguments.join(" ")))
+    let output = run(Command::new(program).args(arguments), Duration::from_secs(60))?;
+    output.ok().with_context(|| format!("{program} {}", arguments.join(" ")))
 }
 
-/// Polls until the condition holds; an error names what was waited for.
-pub(crate) fn wait_for(
-    what: &str,
-    limit: Duration,
-    mut holds: impl FnMut() -> Result<bool>,
-) -> Result<()> {
+/// Polls until the condition holds.
+///
+/// # Errors
+/// When it does not in time (the message names what was waited for), or when asking fails.
+pub fn wait_for(what: &str, limit: Duration, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + limit;
     while !holds()? {
         if Instant::now() >= deadline {

@@ -15,11 +15,7 @@ const DISK_BYTES: u64 = 16 << 20;
 #[must_use]
 pub fn uuid_of(name: &str) -> String {
     // FNV-1a, twice with different starts: stable over builds, which `DefaultHasher` does not promise.
-    let hash = |start: u64| {
-        name.bytes().fold(start, |h, b| {
-            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-        })
-    };
+    let hash = |start: u64| name.bytes().fold(start, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     let (a, b) = (hash(0xcbf2_9ce4_8422_2325), hash(0x9e37_79b9_7f4a_7c15));
     format!(
         "{:08x}-{:04x}-8{:03x}-8{:03x}-{:012x}",
@@ -116,10 +112,6 @@ mod tests {
 
     #[test]
     fn the_name_stands_alone_on_its_line() {
-        assert!(
-            domain_xml("vm7")
-                .lines()
-                .any(|line| line.trim() == "<name>vm7</name>")
-        );
+        assert!(domain_xml("vm7").lines().any(|line| line.trim() == "<name>vm7</name>"));
     }
 }

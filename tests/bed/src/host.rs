@@ -1,48 +1,19 @@
-//! What can be done to one host of a bed: power, freezing, its daemon, its libvirtd, its guests, and commands run in it.
+//! What can be done to one host of a bed: power, freezing, and commands run in it.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
 use crate::bed::Bed;
 use crate::bmc::BmcMode;
 use crate::cgroup;
 use crate::command::{Output, run, wait_for};
 use crate::setup::fill;
-use crate::truth::{init_pid, inner_pid, process_name};
+use crate::truth::init_pid;
+use anyhow::{Context, Result, bail};
 
 const EXEC_LIMIT: Duration = Duration::from_secs(120);
-
-/// What can befall a daemon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DaemonFault {
-    /// SIGKILL to the daemon alone; what it started goes on.
-    Kill,
-    /// SIGTERM; returns when it has ended.
-    Stop,
-    /// SIGSTOP: it exists and does nothing.
-    Hang,
-    /// SIGCONT after [`DaemonFault::Hang`].
-    Resume,
-}
-
-/// What can befall a libvirtd.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LibvirtFault {
-    /// SIGKILL; guests go on.
-    Kill,
-    /// SIGSTOP: calls to it never return.
-    Hang,
-    /// SIGCONT after [`LibvirtFault::Hang`].
-    Resume,
-    /// Starts it again after [`LibvirtFault::Kill`].
-    Start,
-}
 
 impl Bed {
     fn power(&self, host: &str, verb: &str) -> Result<String> {
@@ -93,7 +64,7 @@ impl Bed {
         Ok(cgroup::processes(&self.cgroup_of(host)?))
     }
 
-    fn cgroup_of(&self, host: &str) -> Result<PathBuf> {
+    pub(crate) fn cgroup_of(&self, host: &str) -> Result<PathBuf> {
         self.layout.number(host)?;
         self.layout.host_cgroup(host)
     }
@@ -104,10 +75,7 @@ impl Bed {
     /// When it never was on.
     pub fn boot_id(&self, host: &str) -> Result<String> {
         let path = self.layout.home(host).join("boot_id");
-        Ok(fs::read_to_string(&path)
-            .with_context(|| format!("read {}", path.display()))?
-            .trim()
-            .to_owned())
+        Ok(fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?.trim().to_owned())
     }
 
     /// The hardware id of the host and its BMC.
@@ -116,10 +84,7 @@ impl Bed {
     /// When there is no such host.
     pub fn hardware_id(&self, host: &str) -> Result<String> {
         let path = self.layout.home(host).join("product_uuid");
-        Ok(fs::read_to_string(&path)
-            .with_context(|| format!("read {}", path.display()))?
-            .trim()
-            .to_owned())
+        Ok(fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?.trim().to_owned())
     }
 
     /// Waits until the host has booted and its libvirtd answers.
@@ -127,14 +92,15 @@ impl Bed {
     /// # Errors
     /// When it does not in time.
     pub fn wait_ready(&self, host: &str, limit: Duration) -> Result<()> {
-        let booted = self.layout.home(host).join("run/quorate-bed/booted");
-        wait_for(&format!("{host} to boot"), limit, || Ok(booted.exists()))?;
-        // The socket's file is there before anybody listens: only an answer counts.
-        let answers = || {
-            Ok(self
-                .exec(host, &["virsh", "-c", "qemu:///system", "list"])?
-                .success())
+        // A former boot left its mark as well, and in a power cycle the host is off for a while.
+        let path = self.layout.home(host).join("run/quorate-bed/booted");
+        let booted = || {
+            let mark = fs::read_to_string(&path).unwrap_or_default();
+            Ok(self.is_on(host)? && mark.trim() == self.boot_id(host)?)
         };
+        wait_for(&format!("{host} to boot"), limit, booted)?;
+        // The socket's file is there before anybody listens: only an answer counts.
+        let answers = || Ok(self.exec(host, &["virsh", "-c", "qemu:///system", "list"])?.success());
         wait_for(&format!("libvirtd of {host} to answer"), limit, answers)
     }
 
@@ -165,8 +131,7 @@ impl Bed {
 
     fn init(&self, host: &str) -> Result<i32> {
         self.layout.number(host)?;
-        init_pid(&self.layout, host)?
-            .with_context(|| format!("{host} is off: `bed power {host} on` starts it"))
+        init_pid(&self.layout, host)?.with_context(|| format!("{host} is off: `bed power {host} on` starts it"))
     }
 
     /// A command that runs inside the host, in the caller's directory where the host has it; it dies with the host's power.
@@ -180,11 +145,7 @@ impl Bed {
         let inside = "cd \"$1\" 2>/dev/null || cd /; shift; exec \"$@\"";
         let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let mut command = Command::new("sh");
-        command
-            .args(["-c", outside, "sh"])
-            .arg(self.cgroup_of(host)?)
-            .args([&init, inside])
-            .arg(here);
+        command.args(["-c", outside, "sh"]).arg(self.cgroup_of(host)?).args([&init, inside]).arg(here);
         command.args(argv.iter().map(AsRef::as_ref));
         Ok(command)
     }
@@ -220,117 +181,4 @@ impl Bed {
         argv.extend(arguments.iter().map(|word| (*word).to_owned()));
         Ok(argv)
     }
-
-    /// The daemon's process as seen from outside; `None` when it does not run.
-    ///
-    /// # Errors
-    /// When there is no such host.
-    pub fn daemon_pid(&self, host: &str) -> Result<Option<i32>> {
-        let path = self.layout.home(host).join("run/quorate-bed/daemon.pid");
-        let Ok(Ok(inner)) = fs::read_to_string(path).map(|text| text.trim().parse::<i32>()) else {
-            return Ok(None);
-        };
-        let candidates = cgroup::processes(&self.cgroup_of(host)?.join("quorated/daemon"));
-        Ok(candidates
-            .into_iter()
-            .find(|pid| inner_pid(*pid) == Some(inner)))
-    }
-
-    /// Starts the daemon of a host that runs without.
-    ///
-    /// # Errors
-    /// When it runs already, the host is off, or the bed was brought up without a daemon.
-    pub fn daemon_start(&self, host: &str) -> Result<()> {
-        let script = self.layout.home(host).join("daemon.sh");
-        if !script.exists() {
-            bail!("this bed was brought up without a daemon");
-        }
-        if let Some(pid) = self.daemon_pid(host)? {
-            bail!("the daemon of {host} runs already (pid {pid})");
-        }
-        let script = script.to_string_lossy();
-        self.exec(host, &["setsid", "-f", script.as_ref()])?.ok()?;
-        wait_for("the daemon's process", Duration::from_secs(5), || {
-            Ok(self.daemon_pid(host)?.is_some())
-        })
-    }
-
-    /// Does something bad to a daemon.
-    ///
-    /// # Errors
-    /// When it does not run, or survives.
-    pub fn daemon(&self, host: &str, fault: DaemonFault) -> Result<()> {
-        let pid = self
-            .daemon_pid(host)?
-            .with_context(|| format!("no daemon runs on {host}"))?;
-        let (signal, ends) = match fault {
-            DaemonFault::Kill => (Signal::SIGKILL, true),
-            DaemonFault::Stop => (Signal::SIGTERM, true),
-            DaemonFault::Hang => (Signal::SIGSTOP, false),
-            DaemonFault::Resume => (Signal::SIGCONT, false),
-        };
-        send(pid, signal)?;
-        if ends {
-            wait_for("the daemon to end", Duration::from_secs(60), || {
-                Ok(self.daemon_pid(host)?.is_none())
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Does something to a host's libvirtd.
-    ///
-    /// # Errors
-    /// When there is none, or it does not start.
-    pub fn libvirtd(&self, host: &str, fault: LibvirtFault) -> Result<()> {
-        if fault == LibvirtFault::Start {
-            let script = self.layout.dir.join("libvirt.sh");
-            self.exec(host, &[script.to_string_lossy().as_ref()])?
-                .ok()?;
-            return self.wait_ready(host, Duration::from_secs(30));
-        }
-        let signal = match fault {
-            LibvirtFault::Hang => Signal::SIGSTOP,
-            LibvirtFault::Resume => Signal::SIGCONT,
-            LibvirtFault::Kill | LibvirtFault::Start => Signal::SIGKILL,
-        };
-        let running = || -> Result<Vec<i32>> {
-            let named = |pid: &i32| process_name(*pid).as_deref() == Some("libvirtd");
-            Ok(self.processes(host)?.into_iter().filter(named).collect())
-        };
-        let pids = running()?;
-        if pids.is_empty() {
-            bail!("no libvirtd runs on {host}");
-        }
-        for pid in pids {
-            send(pid, signal)?;
-        }
-        if fault == LibvirtFault::Kill {
-            wait_for("libvirtd to end", Duration::from_secs(10), || {
-                Ok(running()?.is_empty())
-            })?;
-        }
-        Ok(())
-    }
-
-    /// SIGKILL to the QEMU process of a guest.
-    ///
-    /// # Errors
-    /// When it does not run there.
-    pub fn kill_vm(&self, host: &str, vm: &str) -> Result<()> {
-        let mut found = self
-            .vms()?
-            .into_iter()
-            .filter(|process| process.host == host && process.vm == vm);
-        let process = found
-            .next()
-            .with_context(|| format!("{vm} does not run on {host}"))?;
-        send(process.pid, Signal::SIGKILL)?;
-        let gone = || Ok(!self.vms()?.iter().any(|other| other.pid == process.pid));
-        wait_for("the QEMU process to end", Duration::from_secs(10), gone)
-    }
-}
-
-fn send(pid: i32, signal: Signal) -> Result<()> {
-    kill(Pid::from_raw(pid), signal).with_context(|| format!("send {signal} to process {pid}"))
 }

@@ -25,10 +25,7 @@ impl Layout {
     /// # Errors
     /// When the bed has no such host.
     pub fn number(&self, host: &str) -> Result<u32> {
-        let number = host
-            .strip_prefix('n')
-            .and_then(|n| n.parse().ok())
-            .filter(|n| (1..=self.hosts).contains(n));
+        let number = host.strip_prefix('n').and_then(|n| n.parse().ok()).filter(|n| (1..=self.hosts).contains(n));
         let Some(number) = number else {
             bail!("no host {host:?} in this bed: it has n1 to n{}", self.hosts);
         };
@@ -120,15 +117,14 @@ pub(crate) fn cgroup2_mount() -> Result<PathBuf> {
             let path = fields.next()?;
             (fields.next()? == "cgroup2").then(|| PathBuf::from(path))
         })
-        .context("this machine mounts no cgroup v2 hierarchy: mount one with `mount -t cgroup2 none /sys/fs/cgroup/unified`")
+        .context(
+            "this machine mounts no cgroup v2 hierarchy: mount one with `mount -t cgroup2 none /sys/fs/cgroup/unified`",
+        )
 }
 
 /// The root of the repository this was built from.
 pub(crate) fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .components()
-        .collect::<PathBuf>()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").components().collect::<PathBuf>()
 }
 
 /// Where the bed of `cargo xtask bed` lives.
@@ -140,10 +136,7 @@ pub fn default_dir() -> PathBuf {
 pub(crate) fn target() -> PathBuf {
     let repository = repository();
     // `components` keeps `..`; the canonical form makes paths short and equal for all callers.
-    repository
-        .canonicalize()
-        .unwrap_or(repository)
-        .join("target")
+    repository.canonicalize().unwrap_or(repository).join("target")
 }
 
 /// Where the guest's kernel and initrd are kept between beds.

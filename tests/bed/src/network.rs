@@ -20,10 +20,7 @@ pub(crate) fn create(layout: &Layout) -> Result<()> {
     let switch = layout.switch();
     must("ip", &["netns", "add", &switch])?;
     must("ip", &["-n", &switch, "link", "set", "lo", "up"])?;
-    must(
-        "ip",
-        &["-n", &switch, "link", "add", "br0", "type", "bridge"],
-    )?;
+    must("ip", &["-n", &switch, "link", "add", "br0", "type", "bridge"])?;
     must("ip", &["-n", &switch, "link", "set", "br0", "up"])?;
     for host in layout.names() {
         set_bmc_address(layout, &host, true)?;
@@ -45,34 +42,15 @@ pub(crate) fn create(layout: &Layout) -> Result<()> {
 pub(crate) fn set_bmc_address(layout: &Layout, host: &str, present: bool) -> Result<()> {
     let address = format!("{}/24", layout.bmc_address(host)?);
     let verb = if present { "replace" } else { "del" };
-    let addresses = must(
-        "ip",
-        &["-n", &layout.switch(), "-o", "addr", "show", "dev", "br0"],
-    )?;
+    let addresses = must("ip", &["-n", &layout.switch(), "-o", "addr", "show", "dev", "br0"])?;
     if present == addresses.contains(&format!(" {address} ")) {
         return Ok(());
     }
-    must(
-        "ip",
-        &["-n", &layout.switch(), "addr", verb, &address, "dev", "br0"],
-    )
-    .map(drop)
+    must("ip", &["-n", &layout.switch(), "addr", verb, &address, "dev", "br0"]).map(drop)
 }
 
 fn element(layout: &Layout, verb: &str, set: &str, element: &str) -> Result<()> {
-    on_switch(
-        layout,
-        &[
-            "nft",
-            verb,
-            "element",
-            "bridge",
-            TABLE,
-            set,
-            &format!("{{ {element} }}"),
-        ],
-    )
-    .map(drop)
+    on_switch(layout, &["nft", verb, "element", "bridge", TABLE, set, &format!("{{ {element} }}")]).map(drop)
 }
 
 /// Parts a host from everything: other hosts and all BMCs.
@@ -94,10 +72,7 @@ pub(crate) fn heal(layout: &Layout, host: &str) -> Result<()> {
     }
     let pairs = on_switch(layout, &["nft", "list", "set", "bridge", TABLE, "pairs"])?;
     for other in layout.names() {
-        for pair in [
-            format!("{quoted} . \"{other}\""),
-            format!("\"{other}\" . {quoted}"),
-        ] {
+        for pair in [format!("{quoted} . \"{other}\""), format!("\"{other}\" . {quoted}")] {
             if pairs.contains(&pair) {
                 element(layout, "delete", "pairs", &pair)?;
             }
@@ -108,23 +83,9 @@ pub(crate) fn heal(layout: &Layout, host: &str) -> Result<()> {
 
 /// Takes the host's link down or up; a host that is off has none, and gets a new one when switched on.
 pub(crate) fn link(layout: &Layout, host: &str, up: bool) -> Result<()> {
-    let ports = must(
-        "ip",
-        &["-n", &layout.switch(), "-o", "link", "show", "type", "veth"],
-    )?;
+    let ports = must("ip", &["-n", &layout.switch(), "-o", "link", "show", "type", "veth"])?;
     if !ports.contains(&format!(" {host}@")) {
         return Ok(());
     }
-    must(
-        "ip",
-        &[
-            "-n",
-            &layout.switch(),
-            "link",
-            "set",
-            host,
-            if up { "up" } else { "down" },
-        ],
-    )
-    .map(drop)
+    must("ip", &["-n", &layout.switch(), "link", "set", host, if up { "up" } else { "down" }]).map(drop)
 }

@@ -10,8 +10,6 @@ use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
 use quorate_bed::{Bed, BmcMode, DaemonFault, LibvirtFault, Options};
 
-pub(crate) use up::build_daemon;
-
 /// Run real hosts with libvirt, guests and BMCs on this machine
 ///
 /// Example: cargo xtask bed up --hosts 3
@@ -192,14 +190,8 @@ fn on_bed(bed: &Bed, command: &Command) -> Result<ExitCode> {
         Command::Up(_) | Command::Down => {}
         Command::Status => status::print(bed)?,
         Command::Power { host, to, bmc_too } => power(bed, host, *to, *bmc_too)?,
-        Command::Cut {
-            host,
-            from: Some(other),
-            ..
-        } => bed.cut_between(host, other)?,
-        Command::Cut {
-            host, link: true, ..
-        } => bed.link(host, false)?,
+        Command::Cut { host, from: Some(other), .. } => bed.cut_between(host, other)?,
+        Command::Cut { host, link: true, .. } => bed.link(host, false)?,
         Command::Cut { host, .. } => bed.cut(host)?,
         Command::Heal { host } => bed.heal(host)?,
         Command::Freeze { host } => bed.freeze(host)?,
@@ -258,9 +250,5 @@ fn libvirtd(bed: &Bed, host: &str, action: Service) -> Result<()> {
 fn audit(bed: &Bed) -> Result<ExitCode> {
     let verdict = bed.audit()?;
     println!("{verdict}");
-    Ok(if verdict.clean() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if verdict.clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

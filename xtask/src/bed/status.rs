@@ -16,20 +16,9 @@ pub(crate) fn print(bed: &Bed) -> Result<()> {
             Some(pid) => format!("daemon {pid}"),
             None => "no daemon".to_owned(),
         };
-        let guests: Vec<&str> = vms
-            .iter()
-            .filter(|vm| vm.host == host)
-            .map(|vm| vm.vm.as_str())
-            .collect();
-        let guests = if guests.is_empty() {
-            "no guests".to_owned()
-        } else {
-            guests.join(" ")
-        };
-        let (address, bmc) = (
-            bed.layout().address(&host)?,
-            bed.layout().bmc_address(&host)?,
-        );
+        let guests: Vec<&str> = vms.iter().filter(|vm| vm.host == host).map(|vm| vm.vm.as_str()).collect();
+        let guests = if guests.is_empty() { "no guests".to_owned() } else { guests.join(" ") };
+        let (address, bmc) = (bed.layout().address(&host)?, bed.layout().bmc_address(&host)?);
         println!("{host:<4} {power:<7} {address:<11} bmc {bmc:<11} {daemon:<14} {guests}");
     }
     Ok(())

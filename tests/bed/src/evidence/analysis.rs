@@ -53,47 +53,17 @@ pub enum Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Interleaved {
-                vm,
-                running: (run, host),
-                intruder,
-                tick,
-            } => {
-                write!(
-                    f,
-                    "{vm} ran twice: {run} on {host} found {intruder} writing beside it at tick {tick}"
-                )
+            Self::Interleaved { vm, running: (run, host), intruder, tick } => {
+                write!(f, "{vm} ran twice: {run} on {host} found {intruder} writing beside it at tick {tick}")
             }
-            Self::Forked {
-                vm,
-                lives: [(a, on_a), (b, on_b)],
-                after: (run, tick),
-            } => {
-                write!(
-                    f,
-                    "{vm} ran twice: {a} on {on_a} and {b} on {on_b} both went on after {run} tick {tick}"
-                )
+            Self::Forked { vm, lives: [(a, on_a), (b, on_b)], after: (run, tick) } => {
+                write!(f, "{vm} ran twice: {a} on {on_a} and {b} on {on_b} both went on after {run} tick {tick}")
             }
-            Self::BothSidesOfMigration {
-                vm,
-                run,
-                hosts: [a, b],
-                tick,
-            } => {
-                write!(
-                    f,
-                    "{vm} ran twice: tick {tick} of {run} was executed on {a} and on {b}"
-                )
+            Self::BothSidesOfMigration { vm, run, hosts: [a, b], tick } => {
+                write!(f, "{vm} ran twice: tick {tick} of {run} was executed on {a} and on {b}")
             }
-            Self::Returned {
-                vm,
-                run: (run, host),
-                after,
-            } => {
-                write!(
-                    f,
-                    "{vm} ran twice: {run} on {host} wrote again after {after} had taken over"
-                )
+            Self::Returned { vm, run: (run, host), after } => {
+                write!(f, "{vm} ran twice: {run} on {host} wrote again after {after} had taken over")
             }
         }
     }
@@ -115,20 +85,13 @@ fn interleaved(vm: &str, records: &[Record], found: &mut BTreeSet<Violation>) {
         let Some((before, _)) = record.prev.as_ref().filter(|(run, _)| *run != record.run) else {
             continue;
         };
-        let tick = first
-            .entry((record.run.clone(), before.clone()))
-            .or_insert((record.tick, record.host.clone()));
+        let tick = first.entry((record.run.clone(), before.clone())).or_insert((record.tick, record.host.clone()));
         if record.tick < tick.0 {
             *tick = (record.tick, record.host.clone());
         }
     }
     for ((run, intruder), (tick, host)) in first {
-        found.insert(Violation::Interleaved {
-            vm: vm.to_owned(),
-            running: (run, host),
-            intruder,
-            tick,
-        });
+        found.insert(Violation::Interleaved { vm: vm.to_owned(), running: (run, host), intruder, tick });
     }
 }
 
@@ -141,16 +104,9 @@ fn forked(vm: &str, records: &[Record], found: &mut BTreeSet<Violation>) {
             continue;
         };
         if other.run != record.run && seen.insert((other.run.clone(), record.run.clone())) {
-            let mut lives = [
-                (other.run.clone(), other.host.clone()),
-                (record.run.clone(), record.host.clone()),
-            ];
+            let mut lives = [(other.run.clone(), other.host.clone()), (record.run.clone(), record.host.clone())];
             lives.sort();
-            found.insert(Violation::Forked {
-                vm: vm.to_owned(),
-                lives,
-                after: prev.clone(),
-            });
+            found.insert(Violation::Forked { vm: vm.to_owned(), lives, after: prev.clone() });
         }
     }
 }
@@ -166,12 +122,7 @@ fn both_sides(vm: &str, records: &[Record], found: &mut BTreeSet<Violation>) {
             let mut hosts = [other.host.clone(), record.host.clone()];
             hosts.sort();
             let (vm, run, tick) = (vm.to_owned(), record.run.clone(), record.tick);
-            found.insert(Violation::BothSidesOfMigration {
-                vm,
-                run,
-                hosts,
-                tick,
-            });
+            found.insert(Violation::BothSidesOfMigration { vm, run, hosts, tick });
         }
     }
 }

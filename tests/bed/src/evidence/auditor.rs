@@ -68,7 +68,7 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.clean() {
-            return write!(f, "no guest ran twice ({} lives seen)", self.lives.len());
+            return write!(f, "no guest ran twice (lives seen: {})", self.lives.len());
         }
         for violation in &self.violations {
             writeln!(f, "DOUBLE RUN: {violation}")?;
@@ -89,8 +89,7 @@ struct Seen {
 
 impl Seen {
     fn note(&mut self, vm: &str, record: Record) {
-        let known =
-            |life: &&mut Life| life.vm == vm && life.run == record.run && life.host == record.host;
+        let known = |life: &&mut Life| life.vm == vm && life.run == record.run && life.host == record.host;
         let now = SystemTime::now();
         match self.lives.iter_mut().find(known) {
             Some(life) if life.tick != record.tick => (life.tick, life.last) = (record.tick, now),
@@ -114,11 +113,7 @@ impl Seen {
         let gone = self.superseded.entry(vm.to_owned()).or_default();
         if gone.contains(&record.run) {
             let (vm, run) = (vm.to_owned(), (record.run.clone(), record.host));
-            self.violations.insert(Violation::Returned {
-                vm,
-                run,
-                after: before.clone(),
-            });
+            self.violations.insert(Violation::Returned { vm, run, after: before.clone() });
         }
         gone.insert(before);
     }
@@ -140,16 +135,12 @@ impl Seen {
     }
 
     fn verdict(&self) -> Verdict {
-        Verdict {
-            violations: self.violations.iter().cloned().collect(),
-            lives: self.lives.clone(),
-        }
+        Verdict { violations: self.violations.iter().cloned().collect(), lives: self.lives.clone() }
     }
 }
 
 fn disks(shared: &Path) -> Result<Vec<(String, PathBuf)>> {
-    let entries =
-        std::fs::read_dir(shared).with_context(|| format!("list {}", shared.display()))?;
+    let entries = std::fs::read_dir(shared).with_context(|| format!("list {}", shared.display()))?;
     let mut found: Vec<_> = entries
         .flatten()
         .map(|entry| entry.path())
@@ -191,22 +182,13 @@ impl Auditor {
             let (shared, seen, stop) = (shared.clone(), Arc::clone(&seen), Arc::clone(&stop));
             move || watch(&shared, &seen, &stop)
         });
-        Auditor {
-            shared,
-            seen,
-            stop,
-            thread: Some(thread),
-        }
+        Auditor { shared, seen, stop, thread: Some(thread) }
     }
 
     /// The lives seen so far, in the order of their beginning: who ran where and when.
     #[must_use]
     pub fn lives(&self) -> Vec<Life> {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .lives
-            .clone()
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).lives.clone()
     }
 
     /// Judges everything up to now; the watching goes on.

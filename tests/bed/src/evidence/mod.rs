@@ -24,8 +24,7 @@ const FIRST_RING_SECTOR: u64 = 64;
 const RING_SECTORS: u64 = 2048;
 
 /// The size of an evidence disk. Host numbers begin at 1; ring 0 takes records of a guest that could not read its host.
-pub(crate) const EVIDENCE_BYTES: u64 =
-    (FIRST_RING_SECTOR + (MAX_HOSTS as u64 + 1) * RING_SECTORS + 1) * SECTOR;
+pub(crate) const EVIDENCE_BYTES: u64 = (FIRST_RING_SECTOR + (MAX_HOSTS as u64 + 1) * RING_SECTORS + 1) * SECTOR;
 
 /// One thing a guest wrote.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,20 +40,13 @@ impl Record {
     /// Reads a sector; `None` for one never written, or half written while it was read.
     pub(crate) fn parse(sector: &[u8]) -> Option<Record> {
         let end = sector.iter().position(|b| *b == b'\n')?;
-        let (text, sum) = std::str::from_utf8(sector.get(..end)?)
-            .ok()?
-            .rsplit_once(" sum=")?;
+        let (text, sum) = std::str::from_utf8(sector.get(..end)?).ok()?.rsplit_once(" sum=")?;
         if u64::from_str_radix(sum, 16) != Ok(fnv(text.as_bytes())) {
             return None;
         }
         let text = text.strip_prefix("QBED ")?;
-        let field = |key: &str| {
-            text.split(' ')
-                .find_map(|part| part.strip_prefix(key)?.strip_prefix('='))
-        };
-        let prev = field("prev")?
-            .split_once(':')
-            .and_then(|(run, tick)| Some((run.to_owned(), tick.parse().ok()?)));
+        let field = |key: &str| text.split(' ').find_map(|part| part.strip_prefix(key)?.strip_prefix('='));
+        let prev = field("prev")?.split_once(':').and_then(|(run, tick)| Some((run.to_owned(), tick.parse().ok()?)));
         Some(Record {
             host: field("host")?.to_owned(),
             boot: field("boot")?.to_owned(),
@@ -67,28 +59,20 @@ impl Record {
 
 /// FNV-1a; the guest computes the same.
 pub(crate) fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The last record written by any life of the guest.
 pub(crate) fn last(disk: &Path) -> Result<Option<Record>> {
     let mut sector = [0; SECTOR as usize];
     let file = File::open(disk).with_context(|| format!("open {}", disk.display()))?;
-    file.read_exact_at(&mut sector, 0)
-        .with_context(|| format!("read {}", disk.display()))?;
+    file.read_exact_at(&mut sector, 0).with_context(|| format!("read {}", disk.display()))?;
     Ok(Record::parse(&sector))
 }
 
 /// Every record still in the rings.
 pub(crate) fn records(disk: &Path) -> Result<Vec<Record>> {
     let bytes = std::fs::read(disk).with_context(|| format!("read {}", disk.display()))?;
-    let rings = bytes
-        .get((FIRST_RING_SECTOR * SECTOR) as usize..)
-        .unwrap_or_default();
-    Ok(rings
-        .chunks(SECTOR as usize)
-        .filter_map(Record::parse)
-        .collect())
+    let rings = bytes.get((FIRST_RING_SECTOR * SECTOR) as usize..).unwrap_or_default();
+    Ok(rings.chunks(SECTOR as usize).filter_map(Record::parse).collect())
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::bed::DaemonCommand;
 use crate::layout::{Layout, cache};
+use crate::options::DaemonCommand;
 
 const SCRIPTS: &[(&str, &str)] = &[
     ("power.sh", include_str!("../../assets/power.sh")),
@@ -37,11 +37,7 @@ pub(crate) fn fill(layout: &Layout, host: &str, template: &str) -> Result<String
         .replace("{cgroup}", &cgroup.to_string_lossy()))
 }
 
-pub(crate) fn write_bed_files(
-    layout: &Layout,
-    guest: &Path,
-    daemon: Option<&DaemonCommand>,
-) -> Result<()> {
+pub(crate) fn write_bed_files(layout: &Layout, guest: &Path, daemon: Option<&DaemonCommand>) -> Result<()> {
     let path = |path: &Path| quote(&path.to_string_lossy());
     let env = format!(
         "BED_DIR={}\nBED_CG={}\nBED_NETNS={}\nBED_CACHE={}\nBED_GUEST={}\n",
@@ -114,19 +110,14 @@ max_core = 0
 }
 
 fn daemon_script(layout: &Layout, host: &str, daemon: &DaemonCommand) -> Result<()> {
-    let cgroup = layout
-        .host_cgroup(host)?
-        .join("quorated/daemon/cgroup.procs");
+    let cgroup = layout.host_cgroup(host)?.join("quorated/daemon/cgroup.procs");
     let mut script = format!(
         "#!/bin/sh\n# The daemon of {host}.\ncd /\nexec >>{} 2>&1 </dev/null\necho 0 >{}\necho $$ >/run/quorate-bed/daemon.pid\n",
         quote(&layout.daemon_log(host).to_string_lossy()),
         quote(&cgroup.to_string_lossy())
     );
     for (name, value) in &daemon.env {
-        script.push_str(&format!(
-            "export {name}={}\n",
-            quote(&fill(layout, host, value)?)
-        ));
+        script.push_str(&format!("export {name}={}\n", quote(&fill(layout, host, value)?)));
     }
     let mut argv = Vec::new();
     for word in &daemon.argv {

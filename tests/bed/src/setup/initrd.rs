@@ -18,9 +18,7 @@ const POWER_BUTTON: &str = include_str!("../../assets/guest-power-button.sh");
 const TICK: &str = include_str!("../../assets/tick.rs");
 const QEMU: &str = include_str!("../../assets/qemu.sh");
 
-const APPLETS: &[&str] = &[
-    "sh", "mount", "insmod", "cat", "echo", "sleep", "poweroff", "sync", "acpid", "hostname",
-];
+const APPLETS: &[&str] = &["sh", "mount", "insmod", "cat", "echo", "sleep", "poweroff", "sync", "acpid", "hostname"];
 
 /// In the order in which they must be loaded. What a kernel has built in is skipped.
 const MODULES: &[&str] = &[
@@ -36,14 +34,7 @@ const MODULES: &[&str] = &[
 
 /// The directory with `vmlinux`, `initrd.img` and `qemu`, named after their content: beds may use old and new side by side.
 pub(super) fn ensure(kernel: &Kernel) -> Result<PathBuf> {
-    let content = [
-        INIT,
-        POWER_BUTTON,
-        TICK,
-        QEMU,
-        &kernel.vmlinux.to_string_lossy(),
-    ]
-    .concat();
+    let content = [INIT, POWER_BUTTON, TICK, QEMU, &kernel.vmlinux.to_string_lossy()].concat();
     let dir = cache().join(format!("guest-{:016x}", fnv(content.as_bytes())));
     fs::create_dir_all(cache().join("libvirt"))?;
     if dir.join("initrd.img").exists() {
@@ -61,12 +52,9 @@ pub(super) fn ensure(kernel: &Kernel) -> Result<PathBuf> {
     let _ = fs::remove_file(dir.join("vmlinux"));
     fs::hard_link(&kernel.vmlinux, dir.join("vmlinux")).context("link the kernel")?;
     let pack = "find . | cpio -o -H newc --quiet >../initrd.img";
-    run(
-        Command::new("sh").args(["-c", pack]).current_dir(&root),
-        Duration::from_secs(60),
-    )?
-    .ok()
-    .context("pack the initrd")?;
+    run(Command::new("sh").args(["-c", pack]).current_dir(&root), Duration::from_secs(60))?
+        .ok()
+        .context("pack the initrd")?;
     fs::rename(work.path().join("initrd.img"), dir.join("initrd.img"))?;
     Ok(dir)
 }
@@ -81,13 +69,8 @@ fn populate(root: &Path, kernel: &Kernel) -> Result<()> {
     for dir in ["bin", "dev", "proc", "sys", "m", "tmp", "etc/acpi/PWRF"] {
         fs::create_dir_all(root.join(dir))?;
     }
-    let busybox = ["/usr/bin/busybox", "/bin/busybox"]
-        .into_iter()
-        .find(|path| Path::new(path).exists());
-    fs::copy(
-        busybox.context("busybox-static is not installed")?,
-        root.join("bin/busybox"),
-    )?;
+    let busybox = ["/usr/bin/busybox", "/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
+    fs::copy(busybox.context("busybox-static is not installed")?, root.join("bin/busybox"))?;
     for applet in APPLETS {
         symlink("busybox", root.join("bin").join(applet))?;
     }
@@ -135,9 +118,7 @@ fn compile_tick(program: &Path) -> Result<()> {
         "-o",
     ]);
     command.arg(program).arg(&source);
-    run(&mut command, Duration::from_secs(120))?
-        .ok()
-        .context("compile the guest's program")?;
+    run(&mut command, Duration::from_secs(120))?.ok().context("compile the guest's program")?;
     fs::remove_file(&source)?;
     if !program.exists() {
         bail!("rustc made no {}", program.display());

@@ -24,17 +24,12 @@ pub(super) fn lock() -> Result<Flock<fs::File>> {
     let dir = cache();
     fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
     let file = fs::File::create(dir.join("lock")).context("create the lock of the bed's cache")?;
-    Flock::lock(file, FlockArg::LockExclusive)
-        .map_err(|(_, error)| error)
-        .context("lock the bed's cache")
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).context("lock the bed's cache")
 }
 
 pub(super) fn ensure() -> Result<Kernel> {
     let dir = cache().join("kernel");
-    let kernel = || Kernel {
-        vmlinux: dir.join("vmlinux"),
-        modules: dir.join("modules"),
-    };
+    let kernel = || Kernel { vmlinux: dir.join("vmlinux"), modules: dir.join("modules") };
     // vmlinux comes last into its place: where it is, the rest is.
     if dir.join("vmlinux").exists() {
         return Ok(kernel());
@@ -46,19 +41,13 @@ pub(super) fn ensure() -> Result<Kernel> {
     let work = tempfile::tempdir_in(cache()).context("create a directory in the bed's cache")?;
     let package = package_name()?;
     eprintln!("fetching the guest's kernel: {package}");
-    shell(
-        work.path(),
-        &format!("apt-get -q download '{package}' && dpkg-deb -x ./*.deb root"),
-    )?;
+    shell(work.path(), &format!("apt-get -q download '{package}' && dpkg-deb -x ./*.deb root"))?;
     let root = work.path().join("root");
     let modules = only_entry(&[root.join("lib/modules"), root.join("usr/lib/modules")])?;
     let image = fs::read_dir(root.join("boot"))?
         .flatten()
         .map(|entry| entry.path())
-        .find(|path| {
-            path.file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"))
-        })
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz")))
         .context("the kernel package holds no boot/vmlinuz")?;
     let elf = extract(&fs::read(&image)?)?;
     fs::create_dir_all(&dir)?;
@@ -72,10 +61,8 @@ pub(super) fn ensure() -> Result<Kernel> {
 /// The package that the ever-current name stands for now.
 fn package_name() -> Result<String> {
     let ask = || -> Result<Option<String>> {
-        let output = run(
-            Command::new("apt-cache").args(["depends", "linux-image-cloud-amd64"]),
-            Duration::from_secs(60),
-        )?;
+        let output =
+            run(Command::new("apt-cache").args(["depends", "linux-image-cloud-amd64"]), Duration::from_secs(60))?;
         let mut lines = output.stdout.lines();
         Ok(lines
             .find_map(|line| line.trim().strip_prefix("Depends: linux-image-"))
@@ -84,30 +71,18 @@ fn package_name() -> Result<String> {
     if let Some(name) = ask()? {
         return Ok(name);
     }
-    shell(
-        Path::new("/"),
-        "apt-get -q -o DPkg::Lock::Timeout=300 update",
-    )?;
-    ask()?
-        .context("apt knows no linux-image-cloud-amd64: the guest needs Debian's kernel for amd64")
+    shell(Path::new("/"), "apt-get -q -o DPkg::Lock::Timeout=300 update")?;
+    ask()?.context("apt knows no linux-image-cloud-amd64: the guest needs Debian's kernel for amd64")
 }
 
 fn shell(directory: &Path, script: &str) -> Result<()> {
-    let output = run(
-        Command::new("sh")
-            .args(["-c", script])
-            .current_dir(directory),
-        Duration::from_secs(600),
-    )?;
+    let output = run(Command::new("sh").args(["-c", script]).current_dir(directory), Duration::from_secs(600))?;
     output.ok().map(drop).with_context(|| script.to_owned())
 }
 
 fn only_entry(candidates: &[PathBuf]) -> Result<PathBuf> {
     for candidate in candidates {
-        if let Some(entry) = fs::read_dir(candidate)
-            .ok()
-            .and_then(|mut entries| entries.next())
-        {
+        if let Some(entry) = fs::read_dir(candidate).ok().and_then(|mut entries| entries.next()) {
             return Ok(entry?.path());
         }
     }
@@ -123,9 +98,7 @@ fn extract(image: &[u8]) -> Result<Vec<u8>> {
         (b"\x02\x21\x4c\x18", &["lz4", "-dc"]),
     ];
     for (magic, command) in formats {
-        for at in (0..image.len().saturating_sub(magic.len()))
-            .filter(|at| image[*at..].starts_with(magic))
-        {
+        for at in (0..image.len().saturating_sub(magic.len())).filter(|at| image[*at..].starts_with(magic)) {
             let unpacked = decompress(command, &image[at..])?;
             if unpacked.starts_with(b"\x7fELF") {
                 return Ok(unpacked);
@@ -138,9 +111,7 @@ fn extract(image: &[u8]) -> Result<Vec<u8>> {
 /// What the program makes of the data. Garbage behind the end makes it fail after it has put out everything, so only the
 /// output counts.
 pub(super) fn decompress(command: &[&str], data: &[u8]) -> Result<Vec<u8>> {
-    let [program, arguments @ ..] = command else {
-        bail!("no program to decompress with")
-    };
+    let [program, arguments @ ..] = command else { bail!("no program to decompress with") };
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())

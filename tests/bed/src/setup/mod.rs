@@ -48,26 +48,18 @@ pub(crate) fn require_packages() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    bail!(
-        "packages are missing: {}. `cargo xtask setup` installs them",
-        missing.join(" ")
-    )
+    bail!("packages are missing: {}. `cargo xtask setup` installs them", missing.join(" "))
 }
 
 /// The command that does as root what was asked for; cargo and rustup keep their places.
 pub(crate) fn as_root() -> String {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let program = match std::env::current_exe() {
-        Ok(path) if path.file_name().is_some_and(|name| name == "xtask") => {
-            "cargo xtask".to_owned()
-        }
+        Ok(path) if path.file_name().is_some_and(|name| name == "xtask") => "cargo xtask".to_owned(),
         Ok(path) => path.display().to_string(),
         Err(_) => "cargo xtask".to_owned(),
     };
-    let command = format!(
-        "sudo env \"PATH=$PATH\" \"HOME=$HOME\" {program} {}",
-        arguments.join(" ")
-    );
+    let command = format!("sudo env \"PATH=$PATH\" \"HOME=$HOME\" {program} {}", arguments.join(" "));
     command.trim_end().to_owned()
 }
 

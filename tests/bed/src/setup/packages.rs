@@ -46,21 +46,14 @@ pub struct Packages {
 pub fn missing() -> Result<Vec<String>> {
     let installed = installed(PACKAGES)?;
     // Debian 13 renamed some; a program on the path is what counts where a name is unknown.
-    Ok(PACKAGES
-        .iter()
-        .filter(|name| !installed.contains_key(**name))
-        .map(|name| (*name).to_owned())
-        .collect())
+    Ok(PACKAGES.iter().filter(|name| !installed.contains_key(**name)).map(|name| (*name).to_owned()).collect())
 }
 
 /// Installed packages with their versions.
 fn installed(names: &[&str]) -> Result<BTreeMap<String, String>> {
     let mut query = Command::new("dpkg-query");
-    query
-        .args(["-W", "-f=${Package}\\t${db:Status-Abbrev}\\t${Version}\\n"])
-        .args(names);
-    let output = run(&mut query, Duration::from_secs(60))
-        .context("the bed needs Debian (dpkg-query does not run)")?;
+    query.args(["-W", "-f=${Package}\\t${db:Status-Abbrev}\\t${Version}\\n"]).args(names);
+    let output = run(&mut query, Duration::from_secs(60)).context("the bed needs Debian (dpkg-query does not run)")?;
     // It exits with 1 when it knows nothing of a name; what it knows it has printed.
     let mut found = BTreeMap::new();
     for line in output.stdout.lines() {
@@ -81,11 +74,7 @@ pub(super) fn ensure(options: Packages) -> Result<()> {
         return Ok(());
     }
     if !nix::unistd::geteuid().is_root() {
-        bail!(
-            "packages are missing: {}. Run:\n\n    {}\n",
-            missing.join(" "),
-            as_root()
-        );
+        bail!("packages are missing: {}. Run:\n\n    {}\n", missing.join(" "), as_root());
     }
     eprintln!("installing: {}", missing.join(" "));
     apt(&["update", "-q"])?;
@@ -119,10 +108,7 @@ fn apt(arguments: &[&str]) -> Result<()> {
         .status()
         .context("run apt-get")?;
     if !status.success() {
-        bail!(
-            "apt-get {} failed ({status}): its words are above",
-            arguments.join(" ")
-        );
+        bail!("apt-get {} failed ({status}): its words are above", arguments.join(" "));
     }
     Ok(())
 }
@@ -136,19 +122,10 @@ fn qemu_utils_that_fits(missing: &[String]) -> Result<Option<String>> {
     let Some(here) = installed(&["qemu-utils"])?.remove("qemu-utils") else {
         return Ok(None);
     };
-    let policy = run(
-        Command::new("apt-cache").args(["madison", "qemu-system-x86"]),
-        Duration::from_secs(60),
-    )?
-    .ok()?;
-    let offered = policy
-        .lines()
-        .find_map(|line| line.split('|').nth(1))
-        .map(|version| version.trim().to_owned());
+    let policy = run(Command::new("apt-cache").args(["madison", "qemu-system-x86"]), Duration::from_secs(60))?.ok()?;
+    let offered = policy.lines().find_map(|line| line.split('|').nth(1)).map(|version| version.trim().to_owned());
     let offered = offered.context("apt offers no qemu-system-x86: check /etc/apt/sources.list")?;
-    let newer = Command::new("dpkg")
-        .args(["--compare-versions", &here, "gt", &offered])
-        .status()
-        .context("run dpkg")?;
+    let newer =
+        Command::new("dpkg").args(["--compare-versions", &here, "gt", &offered]).status().context("run dpkg")?;
     Ok(newer.success().then_some(offered))
 }
