@@ -141,5 +141,8 @@ pub(crate) fn target() -> PathBuf {
 
 /// Where the guest's kernel and initrd are kept between beds.
 pub(crate) fn cache() -> PathBuf {
-    std::env::var_os("QUORATE_BED_CACHE").map_or_else(|| target().join("bed-cache"), PathBuf::from)
+    let chosen = std::env::var_os("QUORATE_BED_CACHE").map(PathBuf::from);
+    // Hosts use it from another working directory.
+    let chosen = chosen.and_then(|path| std::path::absolute(path).ok());
+    chosen.unwrap_or_else(|| target().join("bed-cache"))
 }

@@ -45,7 +45,6 @@ pub struct Packages {
 /// When this is no Debian.
 pub fn missing() -> Result<Vec<String>> {
     let installed = installed(PACKAGES)?;
-    // Debian 13 renamed some; a program on the path is what counts where a name is unknown.
     Ok(PACKAGES.iter().filter(|name| !installed.contains_key(**name)).map(|name| (*name).to_owned()).collect())
 }
 
@@ -69,7 +68,8 @@ pub(super) fn ensure(options: Packages) -> Result<()> {
     if !Path::new("/usr/bin/dpkg-query").exists() {
         bail!("the bed runs on Debian: dpkg-query is not here");
     }
-    let missing = missing()?;
+    // Only these are named to apt: naming the others would upgrade them unasked.
+    let mut missing = missing()?;
     if missing.is_empty() {
         return Ok(());
     }
@@ -78,7 +78,6 @@ pub(super) fn ensure(options: Packages) -> Result<()> {
     }
     eprintln!("installing: {}", missing.join(" "));
     apt(&["update", "-q"])?;
-    let mut wanted: Vec<String> = PACKAGES.iter().map(|name| (*name).to_owned()).collect();
     let downgrade = qemu_utils_that_fits(&missing)?;
     let mut arguments = vec!["install", "-y", "-q", "--no-install-recommends"];
     if let Some(version) = downgrade {
@@ -90,9 +89,9 @@ pub(super) fn ensure(options: Packages) -> Result<()> {
             );
         }
         arguments.push("--allow-downgrades");
-        wanted.push(format!("qemu-utils={version}"));
+        missing.push(format!("qemu-utils={version}"));
     }
-    arguments.extend(wanted.iter().map(String::as_str));
+    arguments.extend(missing.iter().map(String::as_str));
     apt(&arguments)
 }
 
@@ -122,8 +121,9 @@ fn qemu_utils_that_fits(missing: &[String]) -> Result<Option<String>> {
     let Some(here) = installed(&["qemu-utils"])?.remove("qemu-utils") else {
         return Ok(None);
     };
-    let policy = run(Command::new("apt-cache").args(["madison", "qemu-system-x86"]), Duration::from_secs(60))?.ok()?;
-    let offered = policy.lines().find_map(|line| line.split('|').nth(1)).map(|version| version.trim().to_owned());
+    let policy = run(Command::new("apt-cache").args(["policy", "qemu-system-x86"]), Duration::from_secs(60))?.ok()?;
+    let candidate = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "));
+    let offered = candidate.map(str::to_owned).filter(|version| version != "(none)");
     let offered = offered.context("apt offers no qemu-system-x86: check /etc/apt/sources.list")?;
     let newer =
         Command::new("dpkg").args(["--compare-versions", &here, "gt", &offered]).status().context("run dpkg")?;
