@@ -104,11 +104,7 @@ fn config() -> impl bincode::config::Config {
 }
 
 /// Writes a value into its envelope.
-pub(crate) fn encode<T: Serialize>(
-    kind: Kind,
-    schema: u16,
-    value: &T,
-) -> Result<Vec<u8>, CodecError> {
+pub(crate) fn encode<T: Serialize>(kind: Kind, schema: u16, value: &T) -> Result<Vec<u8>, CodecError> {
     let mut bytes = vec![0; HEADER];
     bincode::serde::encode_into_std_write(value, &mut bytes, config())
         .map_err(|e| CodecError::Encode(e.to_string()))?;
@@ -146,10 +142,7 @@ pub(crate) fn envelope_length(bytes: &[u8]) -> Result<usize, CodecError> {
 }
 
 fn header_of(bytes: &[u8]) -> Result<&[u8], CodecError> {
-    bytes.get(..HEADER).ok_or(CodecError::Short {
-        have: bytes.len(),
-        want: HEADER,
-    })
+    bytes.get(..HEADER).ok_or(CodecError::Short { have: bytes.len(), want: HEADER })
 }
 
 /// Checks an envelope and hands out its schema and body.
@@ -170,26 +163,19 @@ pub(crate) fn open(kind: Kind, bytes: &[u8]) -> Result<(u16, &[u8]), CodecError>
         return Err(CodecError::Format(bytes[4]));
     }
     if bytes[5] != kind as u8 {
-        return Err(CodecError::Kind {
-            found: bytes[5],
-            expected: kind as u8,
-        });
+        return Err(CodecError::Kind { found: bytes[5], expected: kind as u8 });
     }
     Ok((u16::from_le_bytes([bytes[6], bytes[7]]), &bytes[HEADER..]))
 }
 
 /// Reads a value of one schema back from its envelope.
-pub(crate) fn decode<T: DeserializeOwned>(
-    kind: Kind,
-    known: u16,
-    bytes: &[u8],
-) -> Result<T, CodecError> {
+pub(crate) fn decode<T: DeserializeOwned>(kind: Kind, known: u16, bytes: &[u8]) -> Result<T, CodecError> {
     let (found, body) = open(kind, bytes)?;
     if found != known {
         return Err(CodecError::Schema { found, known });
     }
-    let (value, used) = bincode::serde::decode_from_slice(body, config())
-        .map_err(|e| CodecError::Body(e.to_string()))?;
+    let (value, used) =
+        bincode::serde::decode_from_slice(body, config()).map_err(|e| CodecError::Body(e.to_string()))?;
     if used != body.len() {
         let rest = body.len() - used;
         return Err(CodecError::Body(format!("{rest} bytes left over")));

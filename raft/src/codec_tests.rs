@@ -11,28 +11,16 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn membership() -> Membership {
-    let node = |name: &str| Node {
-        name: name.to_owned(),
-        address: format!("{name}:7410"),
-    };
+    let node = |name: &str| Node { name: name.to_owned(), address: format!("{name}:7410") };
     let nodes: std::collections::BTreeMap<_, _> = [(1, node("a")), (300, node("b"))].into();
     Membership::new(vec![[1].into(), [1, 300].into()], nodes).expect("all voters have nodes")
 }
 
 fn entries() -> [Entry; 3] {
     [
-        Entry {
-            log_id: log_id(1, 0),
-            payload: Payload::Blank,
-        },
-        Entry {
-            log_id: log_id(2, 70_000),
-            payload: Payload::Normal(Bytes::from(b"start vm1".to_vec())),
-        },
-        Entry {
-            log_id: log_id(3, 251),
-            payload: Payload::Membership(membership()),
-        },
+        Entry { log_id: log_id(1, 0), payload: Payload::Blank },
+        Entry { log_id: log_id(2, 70_000), payload: Payload::Normal(Bytes::from(b"start vm1".to_vec())) },
+        Entry { log_id: log_id(3, 251), payload: Payload::Membership(membership()) },
     ]
 }
 
@@ -81,20 +69,11 @@ fn every_defect_has_its_name() {
     let schema = read(&resealed(patched(6, 2)));
     assert_eq!(schema, Err(CodecError::Schema { found: 2, known: 1 }));
     assert!(schema.is_err_and(|e| e.is_unknown_content()));
-    assert_eq!(
-        decode::<VoteV1>(Kind::Entry, V1, &good),
-        Err(CodecError::Kind {
-            found: 1,
-            expected: 2
-        })
-    );
+    assert_eq!(decode::<VoteV1>(Kind::Entry, V1, &good), Err(CodecError::Kind { found: 1, expected: 2 }));
     let mut long = good.clone();
     long.push(0);
     assert_eq!(read(&long), Err(CodecError::Trailing(1)));
-    assert!(matches!(
-        read(&good[..good.len() - 1]),
-        Err(CodecError::Short { .. })
-    ));
+    assert!(matches!(read(&good[..good.len() - 1]), Err(CodecError::Short { .. })));
     // A body with a byte too many, under a valid checksum.
     let padded = encode(Kind::Vote, V1, &(VoteV1::from(&Vote::new(7, 1)), 0_u8)).expect("encodes");
     assert!(matches!(read(&padded), Err(CodecError::Body(_))));

@@ -15,9 +15,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// What is there is not what was written. Never come back as the old member from here.
-    #[error(
-        "{path} is damaged: {why}; set the directory aside and rejoin this node as a new member"
-    )]
+    #[error("{path} is damaged: {why}; set the directory aside and rejoin this node as a new member")]
     Damaged {
         /// What is damaged.
         path: PathBuf,
@@ -38,18 +36,11 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.into(),
-            source,
-        }
+        Self::Io { action, path: path.into(), source }
     }
 
     pub(crate) fn damaged(path: impl Into<PathBuf>, why: impl ToString) -> Self {
-        Self::Damaged {
-            path: path.into(),
-            why: why.to_string(),
-        }
+        Self::Damaged { path: path.into(), why: why.to_string() }
     }
 }
 

@@ -10,6 +10,8 @@ mod error;
 mod log;
 mod log_store;
 mod machine;
+mod network;
+mod replica;
 mod snapshot;
 mod state;
 mod types;
@@ -18,6 +20,8 @@ mod wire;
 pub use codec::CodecError;
 pub use error::{OnStoreFailed, StoreError, StoreFailed};
 pub use machine::Machine;
+pub use network::{CallError, Calls, Dial, Lane, NoCalls, Peers, Service};
+pub use replica::{Importance, Member, OpenError, Options, ProposeError, Replica, ReplicaError, Role, Status};
 pub use state::StateHash;
 pub use types::{Bytes, MemberId, Node, Reply};
 

@@ -67,14 +67,10 @@ impl LogStore {
         std::fs::create_dir_all(dir).map_err(|e| StoreError::io("create", dir, e))?;
         // sled asserts on some kinds of damage.
         let opened = catch_unwind(AssertUnwindSafe(|| Self::open_sled(dir)));
-        let store = opened.unwrap_or_else(|_| {
-            Err(StoreError::damaged(dir, "the embedded store gave up on it"))
-        })?;
+        let store = opened.unwrap_or_else(|_| Err(StoreError::damaged(dir, "the embedded store gave up on it")))?;
         store.sync_directory()?;
         let found = catch_unwind(AssertUnwindSafe(|| store.load()));
-        let found = found.unwrap_or_else(|_| {
-            Err(StoreError::damaged(dir, "the embedded store gave up on it"))
-        })?;
+        let found = found.unwrap_or_else(|_| Err(StoreError::damaged(dir, "the embedded store gave up on it")))?;
         Ok((store, found))
     }
 
@@ -93,22 +89,13 @@ impl LogStore {
         let path = dir.join("db");
         let data = File::open(&path).map_err(|e| StoreError::io("open", path, e))?;
         let dir = dir.to_path_buf();
-        Ok(Self {
-            db,
-            log,
-            meta,
-            data,
-            dir,
-        })
+        Ok(Self { db, log, meta, data, dir })
     }
 
     /// Makes the files themselves durable: sled creates and renames without syncing directories.
     fn sync_directory(&self) -> Result<(), StoreError> {
-        let sync = |path: &Path| {
-            File::open(path)
-                .and_then(|f| f.sync_all())
-                .map_err(|e| StoreError::io("sync", path, e))
-        };
+        let sync =
+            |path: &Path| File::open(path).and_then(|f| f.sync_all()).map_err(|e| StoreError::io("sync", path, e));
         let listed = std::fs::read_dir(&self.dir).map_err(|e| StoreError::io("list", &self.dir, e));
         for entry in listed?.flatten() {
             sync(&entry.path())?;
@@ -123,12 +110,8 @@ impl LogStore {
     fn load(&self) -> Result<Found, StoreError> {
         let mut found = Found {
             vote: self.load_meta::<VoteV1>(VOTE, Kind::Vote)?.map(Into::into),
-            purged: self
-                .load_meta::<LogIdV1>(PURGED, Kind::LogId)?
-                .map(Into::into),
-            committed: self
-                .load_meta::<LogIdV1>(COMMITTED, Kind::LogId)?
-                .map(Into::into),
+            purged: self.load_meta::<LogIdV1>(PURGED, Kind::LogId)?.map(Into::into),
+            committed: self.load_meta::<LogIdV1>(COMMITTED, Kind::LogId)?.map(Into::into),
             entries: Vec::new(),
             leftover: 0..0,
         };
@@ -136,8 +119,8 @@ impl LogStore {
         let mut current: Option<u64> = None;
         for item in &self.log {
             let (key, value) = item.map_err(|e| open_error(&self.dir, e))?;
-            let (index, chunk) = split_key(&key)
-                .ok_or_else(|| StoreError::damaged(&self.dir, "a key of the log has no form"))?;
+            let (index, chunk) =
+                split_key(&key).ok_or_else(|| StoreError::damaged(&self.dir, "a key of the log has no form"))?;
             if current != Some(index) {
                 self.take(&mut found, current, &mut chunks, false)?;
                 current = Some(index);
@@ -176,27 +159,14 @@ impl LogStore {
         let entry = match wire::decode_entry(&bytes) {
             Ok(entry) if entry.log_id.index == index => entry,
             Err(CodecError::Short { have, want }) if newest => {
-                tracing::info!(
-                    index,
-                    have,
-                    want,
-                    "dropping an entry that was never complete"
-                );
-                return self
-                    .remove_chunks(index, count)
-                    .map_err(|e| open_error(&self.dir, e));
+                tracing::info!(index, have, want, "dropping an entry that was never complete");
+                return self.remove_chunks(index, count).map_err(|e| open_error(&self.dir, e));
             }
             Ok(_) => {
-                return Err(StoreError::damaged(
-                    &self.dir,
-                    format!("entry {index} is another"),
-                ));
+                return Err(StoreError::damaged(&self.dir, format!("entry {index} is another")));
             }
             Err(e) => {
-                return Err(StoreError::damaged(
-                    &self.dir,
-                    format!("entry {index}: {e}"),
-                ));
+                return Err(StoreError::damaged(&self.dir, format!("entry {index}: {e}")));
             }
         };
         let next = found.entries.last().map(|e| e.log_id.index + 1);
@@ -209,11 +179,7 @@ impl LogStore {
         Ok(())
     }
 
-    fn load_meta<T: serde::de::DeserializeOwned>(
-        &self,
-        key: &[u8],
-        kind: Kind,
-    ) -> Result<Option<T>, StoreError> {
+    fn load_meta<T: serde::de::DeserializeOwned>(&self, key: &[u8], kind: Kind) -> Result<Option<T>, StoreError> {
         let value = self.meta.get(key).map_err(|e| open_error(&self.dir, e))?;
         let read = |v: sled::IVec| {
             codec::decode(kind, V1, &v).map_err(|e| {
@@ -236,10 +202,7 @@ impl LogStore {
         }
         wire::decode_entry(&bytes)
             .map(Some)
-            .map_err(|e| StoreFailed {
-                action: "read an entry",
-                why: format!("entry {index}: {e}"),
-            })
+            .map_err(|e| StoreFailed { action: "read an entry", why: format!("entry {index}: {e}") })
     }
 
     /// Writes one entry; returns how many bytes that were.
@@ -255,8 +218,7 @@ impl LogStore {
     /// Removes one entry, downwards.
     pub(crate) fn remove_entry(&self, index: u64) -> Result<(), StoreFailed> {
         let count = self.log.scan_prefix(index.to_be_bytes()).count();
-        self.remove_chunks(index, count)
-            .map_err(|e| failed("remove an entry", e))
+        self.remove_chunks(index, count).map_err(|e| failed("remove an entry", e))
     }
 
     fn remove_chunks(&self, index: u64, count: usize) -> Result<(), sled::Error> {
@@ -281,12 +243,7 @@ impl LogStore {
         self.put_meta(COMMITTED, Kind::LogId, &LogIdV1::from(id))
     }
 
-    fn put_meta<T: serde::Serialize>(
-        &self,
-        key: &[u8],
-        kind: Kind,
-        value: &T,
-    ) -> Result<(), StoreFailed> {
+    fn put_meta<T: serde::Serialize>(&self, key: &[u8], kind: Kind, value: &T) -> Result<(), StoreFailed> {
         let bytes = codec::encode(kind, V1, value).map_err(|e| failed("encode", e))?;
         put(&self.meta, key, &bytes)
     }
@@ -304,8 +261,7 @@ impl LogStore {
 
     /// The chunk size rules separate files out; were there one, it would not be synced.
     fn refuse_blobs(&self) -> Result<(), StoreFailed> {
-        let mut blobs = std::fs::read_dir(self.dir.join("blobs"))
-            .map_err(|e| failed("look for separate files", e))?;
+        let mut blobs = std::fs::read_dir(self.dir.join("blobs")).map_err(|e| failed("look for separate files", e))?;
         match blobs.next() {
             None => Ok(()),
             Some(_) => Err(StoreFailed {
@@ -318,9 +274,7 @@ impl LogStore {
 
 fn put(tree: &sled::Tree, key: &[u8], value: &[u8]) -> Result<(), StoreFailed> {
     assert!(value.len() <= MAX_VALUE, "values are cut into chunks");
-    tree.insert(key, value)
-        .map(drop)
-        .map_err(|e| failed("write", e))
+    tree.insert(key, value).map(drop).map_err(|e| failed("write", e))
 }
 
 fn key(index: u64, chunk: u32) -> [u8; 12] {
@@ -333,25 +287,17 @@ fn key(index: u64, chunk: u32) -> [u8; 12] {
 fn split_key(key: &[u8]) -> Option<(u64, u32)> {
     let key: [u8; 12] = key.try_into().ok()?;
     let (index, chunk) = key.split_at(8);
-    Some((
-        u64::from_be_bytes(index.try_into().ok()?),
-        u32::from_be_bytes(chunk.try_into().ok()?),
-    ))
+    Some((u64::from_be_bytes(index.try_into().ok()?), u32::from_be_bytes(chunk.try_into().ok()?)))
 }
 
 fn failed(action: &'static str, why: impl ToString) -> StoreFailed {
-    StoreFailed {
-        action,
-        why: why.to_string(),
-    }
+    StoreFailed { action, why: why.to_string() }
 }
 
 fn open_error(dir: &Path, error: sled::Error) -> StoreError {
     match error {
         sled::Error::Io(e) if e.to_string().contains("could not acquire lock") => {
-            StoreError::InUse {
-                path: dir.to_path_buf(),
-            }
+            StoreError::InUse { path: dir.to_path_buf() }
         }
         sled::Error::Io(e) => StoreError::io("open", dir, e),
         other => StoreError::damaged(dir, other),

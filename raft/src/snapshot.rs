@@ -28,9 +28,7 @@ impl SnapshotFiles {
         fs::create_dir_all(dir).map_err(|e| StoreError::io("create", dir, e))?;
         let dir = dir.to_path_buf();
         let files = Self { dir };
-        let listed = files
-            .list()
-            .map_err(|e| StoreError::io("list", &files.dir, e))?;
+        let listed = files.list().map_err(|e| StoreError::io("list", &files.dir, e))?;
         let newest = listed.last().map(|(_, path)| read(path)).transpose()?;
         files.remove_others(listed.last().map(|(_, path)| path.as_path()));
         Ok((files, newest))
@@ -41,10 +39,7 @@ impl SnapshotFiles {
         let last = meta.last_log_id.as_ref();
         let (term, index) = last.map_or((0, 0), |id| (id.leader_id.term, id.index));
         let path = self.dir.join(format!("{index:020}-{term}.{SUFFIX}"));
-        let value = SnapshotV1 {
-            meta: meta.into(),
-            state: state.clone(),
-        };
+        let value = SnapshotV1 { meta: meta.into(), state: state.clone() };
         let bytes = codec::encode(Kind::Snapshot, V1, &value).map_err(io::Error::other)?;
         let aside = path.with_extension(UNFINISHED);
         let mut file = File::create(&aside)?;
@@ -78,9 +73,7 @@ impl SnapshotFiles {
     fn remove_others(&self, kept: Option<&Path>) {
         for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
             let path = entry.path();
-            let ours = path
-                .extension()
-                .is_some_and(|e| e == SUFFIX || e == UNFINISHED);
+            let ours = path.extension().is_some_and(|e| e == SUFFIX || e == UNFINISHED);
             if ours && Some(path.as_path()) != kept {
                 let _ = fs::remove_file(path);
             }
@@ -90,14 +83,10 @@ impl SnapshotFiles {
 
 fn read(path: &Path) -> Result<Snapshot, StoreError> {
     let bytes = fs::read(path).map_err(|e| StoreError::io("read", path, e))?;
-    let value: SnapshotV1 =
-        codec::decode(Kind::Snapshot, V1, &bytes).map_err(|e| StoreError::damaged(path, e))?;
+    let value: SnapshotV1 = codec::decode(Kind::Snapshot, V1, &bytes).map_err(|e| StoreError::damaged(path, e))?;
     let SnapshotV1 { meta, state } = value;
     let meta = SnapshotMetaV1::into_meta(meta).map_err(|e| StoreError::damaged(path, e))?;
-    Ok(Snapshot {
-        meta,
-        snapshot: state,
-    })
+    Ok(Snapshot { meta, snapshot: state })
 }
 
 #[cfg(test)]
@@ -106,10 +95,7 @@ mod tests {
     use crate::types::log_id;
 
     fn meta(index: u64) -> SnapshotMeta {
-        SnapshotMeta {
-            last_log_id: Some(log_id(1, index)),
-            ..SnapshotMeta::default()
-        }
+        SnapshotMeta { last_log_id: Some(log_id(1, index)), ..SnapshotMeta::default() }
     }
 
     fn state(text: &str) -> Bytes {

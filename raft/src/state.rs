@@ -16,9 +16,7 @@ use tokio::sync::watch;
 use crate::codec::{self, CodecError, Kind};
 use crate::machine::Machine;
 use crate::snapshot::SnapshotFiles;
-use crate::types::{
-    Bytes, Entry, LogId, Payload, Reply, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
-};
+use crate::types::{Bytes, Entry, LogId, Payload, Reply, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 
 /// The state after the entry at `index`, in few bytes; equal on every member or something is
 /// badly wrong.
@@ -79,10 +77,7 @@ impl<M: Machine> Shared<M> {
     fn encode(&self) -> Result<(SnapshotMeta, Bytes), io::Error> {
         let applied = self.read();
         let state = codec::encode(Kind::State, M::STATE_SCHEMA, &applied.machine);
-        let meta = SnapshotMeta {
-            last_log_id: applied.last.clone(),
-            last_membership: applied.membership.clone(),
-        };
+        let meta = SnapshotMeta { last_log_id: applied.last, last_membership: applied.membership.clone() };
         Ok((meta, state.map_err(io::Error::other)?.into()))
     }
 
@@ -99,16 +94,8 @@ pub(crate) struct StateMachine<M> {
 }
 
 impl<M: Machine> StateMachine<M> {
-    pub(crate) fn new(
-        shared: Arc<Shared<M>>,
-        files: SnapshotFiles,
-        current: Option<Snapshot>,
-    ) -> Self {
-        Self {
-            shared,
-            files,
-            current: Arc::new(RwLock::new(current)),
-        }
+    pub(crate) fn new(shared: Arc<Shared<M>>, files: SnapshotFiles, current: Option<Snapshot>) -> Self {
+        Self { shared, files, current: Arc::new(RwLock::new(current)) }
     }
 
     fn apply_one(&self, entry: &Entry) -> Result<Reply, io::Error> {
@@ -117,15 +104,15 @@ impl<M: Machine> StateMachine<M> {
         let reply = match &entry.payload {
             Payload::Blank => Reply::Nothing,
             Payload::Membership(membership) => {
-                let id = Some(entry.log_id.clone());
+                let id = Some(entry.log_id);
                 applied.membership = StoredMembership::new(id, membership.clone());
                 Reply::Nothing
             }
             Payload::Normal(bytes) => command_reply(&mut applied.machine, index, bytes)?,
         };
-        applied.last = Some(entry.log_id.clone());
+        applied.last = Some(entry.log_id);
         drop(applied);
-        if index % self.shared.hash_every == 0 {
+        if index.is_multiple_of(self.shared.hash_every) {
             self.hash(index)?;
         }
         Ok(reply)
@@ -134,31 +121,22 @@ impl<M: Machine> StateMachine<M> {
     fn hash(&self, index: u64) -> Result<(), io::Error> {
         let (_, state) = self.shared.encode()?;
         let hash = Sha256::digest(&state).into();
-        self.shared
-            .hash
-            .send_replace(Some(StateHash { index, hash }));
+        self.shared.hash.send_replace(Some(StateHash { index, hash }));
         Ok(())
     }
 }
 
-fn command_reply<M: Machine>(
-    machine: &mut M,
-    index: u64,
-    bytes: &Bytes,
-) -> Result<Reply, io::Error> {
-    let command =
-        match codec::decode::<M::Command>(Kind::Command, M::COMMAND_SCHEMA, bytes.as_ref()) {
-            Ok(command) => command,
-            Err(e) if e.is_unknown_content() => {
-                let why = format!("log entry {index} cannot be applied by this member: {e}");
-                return Err(io::Error::other(why));
-            }
-            Err(e) => {
-                return Ok(Reply::Refused(format!(
-                    "log entry {index} is no command: {e}"
-                )));
-            }
-        };
+fn command_reply<M: Machine>(machine: &mut M, index: u64, bytes: &Bytes) -> Result<Reply, io::Error> {
+    let command = match codec::decode::<M::Command>(Kind::Command, M::COMMAND_SCHEMA, bytes.as_ref()) {
+        Ok(command) => command,
+        Err(e) if e.is_unknown_content() => {
+            let why = format!("log entry {index} cannot be applied by this member: {e}");
+            return Err(io::Error::other(why));
+        }
+        Err(e) => {
+            return Ok(Reply::Refused(format!("log entry {index} is no command: {e}")));
+        }
+    };
     let outcome = catch_unwind(AssertUnwindSafe(|| machine.apply(index, &command)))
         .map_err(|_| io::Error::other(format!("the machine panicked on log entry {index}")))?;
     let outcome = codec::encode(Kind::Outcome, M::COMMAND_SCHEMA, &outcome);
@@ -171,14 +149,12 @@ impl<M: Machine> RaftStateMachine<TypeConfig> for StateMachine<M> {
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
         let applied = self.shared.read();
-        Ok((applied.last.clone(), applied.membership.clone()))
+        Ok((applied.last, applied.membership.clone()))
     }
 
     async fn apply<S>(&mut self, mut entries: S) -> Result<(), io::Error>
     where
-        S: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>>
-            + Unpin
-            + openraft::OptionalSend,
+        S: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + openraft::OptionalSend,
     {
         while let Some((entry, responder)) = entries.try_next().await? {
             let reply = self.apply_one(&entry)?;
@@ -199,19 +175,11 @@ impl<M: Machine> RaftStateMachine<TypeConfig> for StateMachine<M> {
         }
     }
 
-    async fn install_snapshot(
-        &mut self,
-        meta: &SnapshotMeta,
-        state: Bytes,
-    ) -> Result<(), io::Error> {
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, state: Bytes) -> Result<(), io::Error> {
         let machine: M = codec::decode(Kind::State, M::STATE_SCHEMA, state.as_ref())
             .map_err(|e: CodecError| io::Error::other(format!("snapshot: {e}")))?;
         save(&self.files, &self.current, meta, &state).await?;
-        *self.shared.write() = Applied {
-            machine,
-            last: meta.last_log_id.clone(),
-            membership: meta.last_membership.clone(),
-        };
+        *self.shared.write() = Applied { machine, last: meta.last_log_id, membership: meta.last_membership.clone() };
         self.shared.publish(meta.last_log_id.as_ref());
         Ok(())
     }
@@ -236,19 +204,13 @@ async fn save(
     if same {
         return Ok(());
     }
-    let snapshot = Snapshot {
-        meta: meta.clone(),
-        snapshot: state.clone(),
-    };
+    let snapshot = Snapshot { meta: meta.clone(), snapshot: state.clone() };
     let (files, saved) = (files.clone(), snapshot.clone());
     let written = tokio::task::spawn_blocking(move || files.save(&saved.meta, &saved.snapshot));
     written.await.map_err(io::Error::other)??;
     let mut current = current.write().unwrap_or_else(PoisonError::into_inner);
     // A snapshot built meanwhile does not replace a newer one that was installed.
-    if current
-        .as_ref()
-        .is_none_or(|c| c.meta.last_log_id < meta.last_log_id)
-    {
+    if current.as_ref().is_none_or(|c| c.meta.last_log_id < meta.last_log_id) {
         *current = Some(snapshot);
     }
     Ok(())
@@ -268,9 +230,6 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         let state = self.state.take();
         let (meta, state) = state.ok_or_else(|| io::Error::other("a builder builds once"))??;
         save(&self.files, &self.current, &meta, &state).await?;
-        Ok(Snapshot {
-            meta,
-            snapshot: state,
-        })
+        Ok(Snapshot { meta, snapshot: state })
     }
 }

@@ -30,14 +30,11 @@ impl Machine for Counter {
 struct OnDisk;
 
 impl StoreBuilder<TypeConfig, Log, StateMachine<Counter>, TempDir> for OnDisk {
-    async fn build(
-        &self,
-    ) -> Result<(TempDir, Log, StateMachine<Counter>), StorageError<TypeConfig>> {
+    async fn build(&self) -> Result<(TempDir, Log, StateMachine<Counter>), StorageError<TypeConfig>> {
         let dir = tempfile::tempdir().expect("tempdir");
         let fail = Arc::new(|failed: &StoreFailed| panic!("{failed}"));
         let log = Log::open(&dir.path().join("log"), fail).expect("log opens");
-        let (files, current) =
-            SnapshotFiles::open(&dir.path().join("snapshots")).expect("snapshots open");
+        let (files, current) = SnapshotFiles::open(&dir.path().join("snapshots")).expect("snapshots open");
         let state = StateMachine::new(Arc::new(Shared::new(1024)), files, current);
         Ok((dir, log, state))
     }

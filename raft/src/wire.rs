@@ -7,9 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, CodecError, Kind};
-use crate::types::{
-    Bytes, Entry, LogId, Membership, Node, Payload, SnapshotMeta, StoredMembership, Vote, log_id,
-};
+use crate::types::{Bytes, Entry, LogId, Membership, Node, Payload, SnapshotMeta, StoredMembership, Vote, log_id};
 
 /// The schema of all `…V1` types.
 pub(crate) const V1: u16 = 1;
@@ -68,10 +66,7 @@ pub(crate) struct SnapshotV1 {
 
 impl From<&LogId> for LogIdV1 {
     fn from(id: &LogId) -> Self {
-        Self {
-            term: id.leader_id.term,
-            index: id.index,
-        }
+        Self { term: id.leader_id.term, index: id.index }
     }
 }
 
@@ -83,21 +78,13 @@ impl From<LogIdV1> for LogId {
 
 impl From<&Vote> for VoteV1 {
     fn from(vote: &Vote) -> Self {
-        Self {
-            term: vote.leader_id.term,
-            node: vote.leader_id.voted_for,
-            committed: vote.committed,
-        }
+        Self { term: vote.leader_id.term, node: vote.leader_id.voted_for, committed: vote.committed }
     }
 }
 
 impl From<VoteV1> for Vote {
     fn from(vote: VoteV1) -> Self {
-        if vote.committed {
-            Vote::new_committed(vote.term, vote.node)
-        } else {
-            Vote::new(vote.term, vote.node)
-        }
+        if vote.committed { Vote::new_committed(vote.term, vote.node) } else { Vote::new(vote.term, vote.node) }
     }
 }
 
@@ -105,10 +92,7 @@ impl From<&Membership> for MembershipV1 {
     fn from(membership: &Membership) -> Self {
         let configs = membership.get_joint_config();
         Self {
-            configs: configs
-                .iter()
-                .map(|c| c.iter().copied().collect())
-                .collect(),
+            configs: configs.iter().map(|c| c.iter().copied().collect()).collect(),
             nodes: membership
                 .nodes()
                 .map(|(id, node)| {
@@ -130,8 +114,7 @@ impl MembershipV1 {
             (id, Node { name, address })
         });
         let nodes: std::collections::BTreeMap<u64, Node> = nodes.collect();
-        Membership::new(configs.collect(), nodes)
-            .map_err(|e| CodecError::Body(format!("membership: {e}")))
+        Membership::new(configs.collect(), nodes).map_err(|e| CodecError::Body(format!("membership: {e}")))
     }
 }
 

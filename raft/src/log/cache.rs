@@ -28,7 +28,7 @@ impl Cache {
     pub(super) fn new(found: Found) -> Self {
         let mut cache = Self {
             vote: found.vote,
-            last: found.purged.clone(),
+            last: found.purged,
             purged: found.purged,
             first: 0,
             entries: BTreeMap::new(),
@@ -40,10 +40,7 @@ impl Cache {
     }
 
     pub(super) fn state(&self) -> LogState<TypeConfig> {
-        LogState {
-            last_purged_log_id: self.purged.clone(),
-            last_log_id: self.last.clone(),
-        }
+        LogState { last_purged_log_id: self.purged, last_log_id: self.last }
     }
 
     pub(super) fn append(&mut self, entries: &[Entry]) {
@@ -53,7 +50,7 @@ impl Cache {
             }
             self.bytes += size(entry);
             self.entries.insert(entry.log_id.index, entry.clone());
-            self.last = Some(entry.log_id.clone());
+            self.last = Some(entry.log_id);
         }
     }
 
@@ -77,7 +74,7 @@ impl Cache {
         for entry in self.entries.split_off(&from).values() {
             self.bytes -= size(entry);
         }
-        self.last = last.or(self.purged.clone());
+        self.last = last.or(self.purged);
         from..end
     }
 
@@ -90,14 +87,10 @@ impl Cache {
             self.bytes -= size(entry);
         }
         self.entries = kept;
-        self.purged = Some(upto.clone());
+        self.purged = Some(*upto);
         self.first = upto.index + 1;
-        if self
-            .last
-            .as_ref()
-            .is_none_or(|last| last.index <= upto.index)
-        {
-            self.last = Some(upto.clone());
+        if self.last.as_ref().is_none_or(|last| last.index <= upto.index) {
+            self.last = Some(*upto);
         }
         start..end.max(start)
     }

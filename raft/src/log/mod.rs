@@ -43,18 +43,14 @@ impl Log {
     /// Opens the store under `dir` and starts its writer.
     pub(crate) fn open(dir: &Path, on_failed: OnStoreFailed) -> Result<Self, StoreError> {
         let (store, found) = LogStore::open(dir)?;
-        let committed = found.committed.clone();
+        let committed = found.committed;
         let leftover = found.leftover.clone();
         let cache = Arc::new(Mutex::new(Cache::new(found)));
         let store = Arc::new(store);
         let writer = Writer::start(store.clone(), cache.clone(), leftover, on_failed)
             .map_err(|e| StoreError::io("start the writer of", dir, e))?;
         let reader = LogReader { cache, store };
-        Ok(Self {
-            reader,
-            writer,
-            committed,
-        })
+        Ok(Self { reader, writer, committed })
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
@@ -67,8 +63,7 @@ impl Log {
             // The receiver is gone only when the caller was cancelled.
             let _ = tx.send(result);
         })));
-        rx.await
-            .unwrap_or_else(|_| Err(io::Error::other("the log writer has ended")))
+        rx.await.unwrap_or_else(|_| Err(io::Error::other("the log writer has ended")))
     }
 }
 
@@ -131,11 +126,7 @@ impl RaftLogReader<TypeConfig> for LogReader {
         self.read(range, usize::MAX)
     }
 
-    async fn limited_get_log_entries(
-        &mut self,
-        start: u64,
-        end: u64,
-    ) -> Result<Vec<Entry>, io::Error> {
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
         self.read(start..end, MESSAGE_BYTES)
     }
 
@@ -162,7 +153,7 @@ impl RaftLogStorage<TypeConfig> for Log {
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
-        self.committed = committed.clone();
+        self.committed = committed;
         if let Some(id) = committed {
             self.writer.send(Op::Committed(id));
         }
@@ -170,14 +161,10 @@ impl RaftLogStorage<TypeConfig> for Log {
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
-        Ok(self.committed.clone())
+        Ok(self.committed)
     }
 
-    async fn append<I>(
-        &mut self,
-        entries: I,
-        callback: IOFlushed<TypeConfig>,
-    ) -> Result<(), io::Error>
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> Result<(), io::Error>
     where
         I: IntoIterator<Item = Entry> + openraft::OptionalSend,
         I::IntoIter: openraft::OptionalSend,

@@ -48,22 +48,11 @@ impl Writer {
         on_failed: OnStoreFailed,
     ) -> Result<Self, io::Error> {
         let (queue, calls) = channel();
-        let work = Work {
-            store,
-            cache,
-            written: 0,
-            waiting: Vec::new(),
-            end: None,
-            committed: None,
-            purging: leftover,
-        };
-        let thread = std::thread::Builder::new()
-            .name("raft-log".to_owned())
-            .spawn(move || work.run(&calls, &on_failed))?;
-        Ok(Self {
-            queue: Some(queue),
-            thread: Some(thread),
-        })
+        let work =
+            Work { store, cache, written: 0, waiting: Vec::new(), end: None, committed: None, purging: leftover };
+        let thread =
+            std::thread::Builder::new().name("raft-log".to_owned()).spawn(move || work.run(&calls, &on_failed))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
     /// Queues a call. When the thread is gone, `Done` is dropped, which its owner notices.
@@ -110,10 +99,9 @@ impl Work {
         }
         while let Ok(op) = calls.recv() {
             match op {
-                Op::Append(_, done)
-                | Op::Truncate(_, done)
-                | Op::Purge(_, _, done)
-                | Op::Vote(_, done) => done(Err(to_io(failed.clone()))),
+                Op::Append(_, done) | Op::Truncate(_, done) | Op::Purge(_, _, done) | Op::Vote(_, done) => {
+                    done(Err(to_io(failed.clone())))
+                }
                 Op::Committed(_) => {}
             }
         }
@@ -160,11 +148,7 @@ impl Work {
             }
             Op::Purge(upto, removed, done) => {
                 self.store.put_purged(&upto)?;
-                self.purging = if self.purging.is_empty() {
-                    removed
-                } else {
-                    self.purging.start..removed.end
-                };
+                self.purging = if self.purging.is_empty() { removed } else { self.purging.start..removed.end };
                 self.waiting.push(done);
             }
             Op::Vote(vote, done) => {

@@ -1,0 +1,153 @@
+//! openraft's metrics, condensed to what the embedder acts on.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use openraft::async_runtime::WatchReceiver;
+use openraft::type_config::TypeConfigExt;
+use openraft::type_config::alias::{InstantOf, WatchReceiverOf};
+use openraft::{RaftMetrics, ServerState};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::types::{MemberId, Node, TypeConfig};
+
+/// What a member is in the current term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Role {
+    /// Without a vote, or not yet a member at all.
+    #[default]
+    Learner,
+    /// A voter that follows.
+    Follower,
+    /// A voter that stands for election.
+    Candidate,
+    /// The leader.
+    Leader,
+}
+
+/// One member of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Name and address.
+    pub node: Node,
+    /// Whether it votes.
+    pub voter: bool,
+    /// Up to which entry the leader knows it to have the log; only the leader knows.
+    pub matched: Option<u64>,
+}
+
+/// Where a member stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Status {
+    /// This member.
+    pub id: MemberId,
+    /// The current term.
+    pub term: u64,
+    /// What this member is.
+    pub role: Role,
+    /// The leader, as far as known.
+    pub leader: Option<MemberId>,
+    /// This member leads, and its own first entry is applied: what came before it is known.
+    pub established: bool,
+    /// The last entry in the log.
+    pub last_log: Option<u64>,
+    /// The last entry applied.
+    pub last_applied: Option<u64>,
+    /// The entry the current snapshot ends with.
+    pub snapshot: Option<u64>,
+    /// All members, by the newest membership in the log.
+    pub members: BTreeMap<MemberId, Member>,
+    /// The index of that membership.
+    pub membership_index: Option<u64>,
+    /// When a majority last answered this leader.
+    pub quorum_acked: Option<Instant>,
+    /// Why this replica has stopped, if it has.
+    pub stopped: Option<String>,
+}
+
+impl Status {
+    /// For how long no majority has answered; `None` where this member does not lead.
+    #[must_use]
+    pub fn since_quorum(&self) -> Option<Duration> {
+        self.quorum_acked.map(|at| at.elapsed())
+    }
+
+    fn of(metrics: &RaftMetrics<TypeConfig>, clock: &Clock) -> Self {
+        let membership = &metrics.membership_config;
+        let voters: Vec<_> = membership.voter_ids().collect();
+        let matched = |id: &MemberId| {
+            let at = metrics.replication.as_ref()?.get(id)?.as_ref()?;
+            Some(at.index)
+        };
+        let members = membership.nodes().map(|(id, node)| {
+            let member = Member { node: node.clone(), voter: voters.contains(id), matched: matched(id) };
+            (*id, member)
+        });
+        let role = match metrics.state {
+            ServerState::Leader => Role::Leader,
+            ServerState::Candidate => Role::Candidate,
+            ServerState::Follower => Role::Follower,
+            ServerState::Learner | ServerState::Shutdown => Role::Learner,
+        };
+        let applied = metrics.last_applied.as_ref();
+        Self {
+            id: metrics.id,
+            term: metrics.current_term,
+            role,
+            leader: metrics.current_leader,
+            established: role == Role::Leader && applied.is_some_and(|id| id.leader_id.term == metrics.current_term),
+            last_log: metrics.last_log_index,
+            last_applied: applied.map(|id| id.index),
+            snapshot: metrics.snapshot.as_ref().map(|id| id.index),
+            members: members.collect(),
+            membership_index: membership.log_id().as_ref().map(|id| id.index),
+            quorum_acked: metrics.last_quorum_acked.as_ref().map(|at| clock.at(**at)),
+            stopped: metrics.running_state.as_ref().err().map(ToString::to_string),
+        }
+    }
+}
+
+/// openraft's instants as the standard library's; the same one always gives the same.
+struct Clock {
+    theirs: InstantOf<TypeConfig>,
+    ours: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { theirs: TypeConfig::now(), ours: Instant::now() }
+    }
+
+    fn at(&self, theirs: InstantOf<TypeConfig>) -> Instant {
+        self.ours + (theirs - self.theirs)
+    }
+}
+
+/// Follows openraft's metrics until it stops.
+pub(super) fn follow(
+    id: MemberId,
+    mut metrics: WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>,
+) -> (JoinHandle<()>, watch::Receiver<Status>) {
+    let clock = Clock::start();
+    let first = Status::of(&metrics.borrow_watched(), &clock);
+    let (tx, rx) = watch::channel(first);
+    let task = tokio::spawn(async move {
+        while metrics.changed().await.is_ok() {
+            let status = Status::of(&metrics.borrow_watched(), &clock);
+            tx.send_if_modified(|held| {
+                let changed = *held != status;
+                *held = status;
+                changed
+            });
+        }
+        tx.send_if_modified(|held| {
+            held.id = id;
+            held.role = Role::Learner;
+            held.established = false;
+            held.stopped.get_or_insert_with(|| "raft stopped".to_owned());
+            true
+        });
+    });
+    (task, rx)
+}
