@@ -1,0 +1,37 @@
+//! What people and programs are shown of the cluster: documents, built purely from the replicated state, the
+//! planner's report and what the daemon that answers knows at first hand.
+//!
+//! A document is JSON with a versioned schema; fields are added, and a change of meaning is a new version. How it
+//! looks in a terminal is qrm's to say. Nothing here judges safety.
+
+mod config;
+mod events;
+mod fence;
+mod live;
+mod plan;
+mod status;
+mod support;
+
+pub use config::{ConfigView, History, UnknownObject, config, history};
+pub use events::{Events, event, events};
+pub use fence::{FenceView, Fences, Fencing, Try, fences};
+pub use live::Live;
+pub use plan::{NextAction, PlanView, plan};
+pub use status::{
+    ClusterView, DeviceView, Doing, FailureView, Health, Level, NodeView, Place, PlaceState, Question, Quorum,
+    ResourceView, Role, Status, Tried, status,
+};
+pub use support::{StateView, state};
+
+use serde::Serialize;
+
+/// Something that is shown; times in it are Unix milliseconds.
+pub trait Document: Serialize {
+    /// `NAME/VERSION`
+    const SCHEMA: &'static str;
+
+    /// The document as text.
+    fn json(&self) -> String {
+        serde_json::to_string(self).expect("documents have text keys and no writer that fails")
+    }
+}

@@ -1,0 +1,66 @@
+//! The configuration as people typed it, and its history.
+
+use super::Document;
+use crate::grammar::{print, print_object};
+use crate::state::{ClusterState, Revision};
+use serde::{Deserialize, Serialize};
+
+/// The configuration, or some objects of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigView {
+    /// The revision it is of: the base of a change made from it.
+    pub revision: u64,
+    /// Valid input of the configure grammar.
+    pub text: String,
+}
+
+/// The last changes of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// The current revision.
+    pub revision: u64,
+    /// Oldest first.
+    pub revisions: Vec<Revision>,
+}
+
+/// Objects were asked for that are not configured.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not configured: {}", .0.join(", "))]
+pub struct UnknownObject(pub Vec<String>);
+
+impl Document for ConfigView {
+    const SCHEMA: &'static str = "config/1";
+}
+
+impl Document for History {
+    const SCHEMA: &'static str = "history/1";
+}
+
+/// The objects named in `ids`, with blanks between them; everything where none is named.
+///
+/// # Errors
+/// All the names that nothing has.
+pub fn config(state: &ClusterState, ids: &str) -> Result<ConfigView, UnknownObject> {
+    let named: Vec<&str> = ids.split_whitespace().collect();
+    let revision = state.revision;
+    if named.is_empty() {
+        return Ok(ConfigView { revision, text: print(&state.config) });
+    }
+    let mut text = String::new();
+    let mut unknown = Vec::new();
+    for id in named {
+        match print_object(&state.config, id) {
+            Some(object) => text.push_str(&object),
+            None => unknown.push(id.to_owned()),
+        }
+    }
+    if !unknown.is_empty() {
+        return Err(UnknownObject(unknown));
+    }
+    Ok(ConfigView { revision, text })
+}
+
+/// The last changes.
+pub fn history(state: &ClusterState) -> History {
+    History { revision: state.revision, revisions: state.revisions.iter().cloned().collect() }
+}

@@ -1,0 +1,145 @@
+//! Fencing for people: what is being tried and what came of it, and the fences that ended with their proofs.
+
+use super::Document;
+use crate::id::{NodeId, ResourceId, SessionId};
+use crate::state::{Attempt, AttemptEnd, ClusterState, FenceEnd, FenceIntent, FenceRecord, Proof};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// All that is known of fencing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fences {
+    /// Those under way.
+    pub open: Vec<Fencing>,
+    /// Those that ended, the last first.
+    pub ended: Vec<FenceView>,
+}
+
+impl Document for Fences {
+    const SCHEMA: &'static str = "fences/1";
+}
+
+/// A fence under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fencing {
+    /// Which node.
+    pub target: NodeId,
+    /// Which boot.
+    pub session: SessionId,
+    /// Why.
+    pub cause: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether an off may have been sent.
+    pub off_sent: bool,
+    /// Whether the node was heard again after an off that had no effect, and must reboot.
+    pub condemned: bool,
+    /// Whether the session is proven dead already, and only the last try is waited for.
+    pub settling: bool,
+    /// What was tried, oldest first.
+    pub tries: Vec<Try>,
+}
+
+/// One try to switch a node off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Try {
+    /// Who tried.
+    pub by: NodeId,
+    /// With which devices.
+    pub devices: Vec<ResourceId>,
+    /// When it began.
+    pub at: Timestamp,
+    /// Whether it is under way.
+    pub open: bool,
+    /// What went wrong, if it did.
+    pub error: Option<String>,
+}
+
+/// A fence that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FenceView {
+    /// Which node.
+    pub target: NodeId,
+    /// Which boot.
+    pub session: SessionId,
+    /// Why.
+    pub cause: String,
+    /// When it was asked for.
+    pub since: Timestamp,
+    /// When it ended.
+    pub at: Timestamp,
+    /// `power-off`, `reborn`, `confirmed` or `called-off`.
+    pub outcome: String,
+    /// The proof in words; of a called-off fence, why.
+    pub proof: String,
+    /// What was tried, oldest first.
+    pub tries: Vec<Try>,
+}
+
+/// Fences under way and those that ended.
+pub fn fences(state: &ClusterState) -> Fences {
+    Fences { open: open(state), ended: ended(state).collect() }
+}
+
+pub(super) fn open(state: &ClusterState) -> Vec<Fencing> {
+    state.intents.iter().map(|(target, intent)| fencing(state, target, intent)).collect()
+}
+
+/// The last first.
+pub(super) fn ended(state: &ClusterState) -> impl Iterator<Item = FenceView> {
+    state.fences.iter().rev().map(fence_view)
+}
+
+fn fencing(state: &ClusterState, target: &NodeId, intent: &FenceIntent) -> Fencing {
+    let living = state.nodes.get(target).and_then(|node| node.living_session());
+    Fencing {
+        target: target.clone(),
+        session: intent.session.clone(),
+        cause: intent.cause.clone(),
+        since: intent.since,
+        off_sent: intent.off_sent,
+        condemned: intent.condemned,
+        settling: living.is_none_or(|living| living.id != intent.session),
+        tries: intent.attempts.iter().map(attempt).collect(),
+    }
+}
+
+fn fence_view(record: &FenceRecord) -> FenceView {
+    let (outcome, proof) = match &record.end {
+        FenceEnd::Proven(proof) => (outcome(proof), proof.words()),
+        FenceEnd::CalledOff => ("called-off", "it was heard again, and no off was ever sent".to_owned()),
+    };
+    FenceView {
+        target: record.target.clone(),
+        session: record.intent.session.clone(),
+        cause: record.intent.cause.clone(),
+        since: record.intent.since,
+        at: record.at,
+        outcome: outcome.to_owned(),
+        proof,
+        tries: record.intent.attempts.iter().map(attempt).collect(),
+    }
+}
+
+fn outcome(proof: &Proof) -> &'static str {
+    match proof {
+        Proof::PowerOff { .. } => "power-off",
+        Proof::Reborn { .. } => "reborn",
+        Proof::Confirmed { .. } => "confirmed",
+    }
+}
+
+fn attempt(attempt: &Attempt) -> Try {
+    let error = match &attempt.end {
+        Some(AttemptEnd::Failed(error)) => Some(error.clone()),
+        Some(AttemptEnd::Expired) => Some("it never answered".to_owned()),
+        Some(AttemptEnd::Verified) | None => None,
+    };
+    Try {
+        by: attempt.executor.clone(),
+        devices: attempt.devices.clone(),
+        at: attempt.granted,
+        open: attempt.end.is_none(),
+        error,
+    }
+}

@@ -1,0 +1,48 @@
+//! What the daemon that answers knows at first hand and the log does not hold.
+
+use crate::id::{NodeId, ResourceId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// First-hand knowledge at the moment of asking; a follower leaves out what only a leader knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Live {
+    /// Who answers.
+    pub from: NodeId,
+    /// Whom it holds to be the leader.
+    pub leader: Option<NodeId>,
+    /// In which term.
+    pub term: u64,
+    /// Members that vote.
+    pub voters: Vec<NodeId>,
+    /// Voters from which the leader has an answer of the last moments, itself included.
+    pub reachable: Vec<NodeId>,
+    /// Whether a majority confirmed that the state shown is the current one (a linearizable read). If not, it is what
+    /// this daemon knew last, and nothing can be changed.
+    pub confirmed: bool,
+    /// For how many milliseconds each node has not been heard.
+    pub silent_ms: BTreeMap<NodeId, u64>,
+    /// Fence devices whose last reading failed, with the error.
+    pub device_errors: BTreeMap<ResourceId, String>,
+}
+
+impl Live {
+    /// What a daemon can say that knows nothing but itself.
+    pub fn alone(from: NodeId) -> Self {
+        Self {
+            from,
+            leader: None,
+            term: 0,
+            voters: Vec::new(),
+            reachable: Vec::new(),
+            confirmed: false,
+            silent_ms: BTreeMap::new(),
+            device_errors: BTreeMap::new(),
+        }
+    }
+
+    /// How many voters make a majority.
+    pub fn needed(&self) -> usize {
+        self.voters.len() / 2 + 1
+    }
+}

@@ -1,0 +1,157 @@
+//! The status document: one look that says whether all is well, what waits for whom, and what goes on.
+
+mod health;
+mod node;
+mod question;
+mod resource;
+
+pub use health::{Health, Level};
+pub use node::NodeView;
+pub use question::{Question, Tried};
+pub use resource::{Doing, FailureView, Place, PlaceState, ResourceView, Role};
+
+use super::{Document, FenceView, Fencing, Live, fence};
+use crate::id::{NodeId, ResourceId};
+use crate::planner::{Blocked, Report};
+use crate::state::ClusterState;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// So many ended fences are shown.
+const FENCES_SHOWN: usize = 5;
+
+/// What `qrm status` shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Which cluster.
+    pub cluster: ClusterView,
+    /// Whether all is well, in one line.
+    pub health: Health,
+    /// Who leads, and whether what is shown is current.
+    pub quorum: Quorum,
+    /// What only a person can answer.
+    pub questions: Vec<Question>,
+    /// What is not as it should be, and what it waits for.
+    pub blocked: Vec<Blocked>,
+    /// Every member.
+    pub nodes: Vec<NodeView>,
+    /// Every VM, and what is left of VMs that are not configured any more.
+    pub resources: Vec<ResourceView>,
+    /// Every fence device.
+    pub devices: Vec<DeviceView>,
+    /// Fences under way.
+    pub fencing: Vec<Fencing>,
+    /// The last fences that ended, the last first.
+    pub fences: Vec<FenceView>,
+}
+
+/// Which cluster, and which state of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterView {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// The log index of the state shown.
+    pub index: u64,
+    /// The time of its last change.
+    pub at: Timestamp,
+    /// The revision of the configuration.
+    pub revision: u64,
+    /// `maintenance-mode`: hands off everything.
+    pub maintenance: bool,
+    /// `stonith-enabled`: if not, the VMs of a lost node wait for a person.
+    pub fencing_enabled: bool,
+}
+
+/// Who leads, and on whose word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quorum {
+    /// Who answers.
+    pub from: NodeId,
+    /// Whom it holds to be the leader.
+    pub leader: Option<NodeId>,
+    /// The term.
+    pub term: u64,
+    /// Members that vote.
+    pub voters: Vec<NodeId>,
+    /// Those of them that the leader reaches.
+    pub reachable: Vec<NodeId>,
+    /// How many are needed.
+    pub needed: usize,
+    /// Whether a majority confirmed that this is the current state.
+    pub confirmed: bool,
+}
+
+/// A fence device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceView {
+    /// Its name.
+    pub id: ResourceId,
+    /// `stonith:ipmi`
+    pub agent: String,
+    /// The nodes it is for.
+    pub targets: Vec<NodeId>,
+    /// Why it could not be read the last time, if it could not.
+    pub error: Option<String>,
+}
+
+impl Document for Status {
+    const SCHEMA: &'static str = "status/1";
+}
+
+/// One look at everything.
+pub fn status(state: &ClusterState, report: &Report, live: &Live) -> Status {
+    let fencing = fence::open(state);
+    let mut status = Status {
+        cluster: cluster(state),
+        health: Health::default(),
+        quorum: quorum(live),
+        questions: question::questions(state, &fencing),
+        blocked: report.blocked.clone(),
+        nodes: node::nodes(state, live),
+        resources: resource::resources(state, report),
+        devices: devices(state, live),
+        fencing,
+        fences: fence::ended(state).take(FENCES_SHOWN).collect(),
+    };
+    status.health = health::judge(&status);
+    status
+}
+
+fn cluster(state: &ClusterState) -> ClusterView {
+    let properties = state.properties();
+    let identity = state.identity.as_ref();
+    ClusterView {
+        name: identity.map_or_else(String::new, |identity| identity.name.clone()),
+        id: identity.map_or_else(String::new, |identity| identity.cluster_id.clone()),
+        index: state.index,
+        at: state.now,
+        revision: state.revision,
+        maintenance: properties.maintenance_mode,
+        fencing_enabled: properties.stonith_enabled,
+    }
+}
+
+fn quorum(live: &Live) -> Quorum {
+    Quorum {
+        from: live.from.clone(),
+        leader: live.leader.clone(),
+        term: live.term,
+        voters: live.voters.clone(),
+        reachable: live.reachable.clone(),
+        needed: live.needed(),
+        confirmed: live.confirmed,
+    }
+}
+
+fn devices(state: &ClusterState, live: &Live) -> Vec<DeviceView> {
+    let devices = state.config.primitives.iter().filter(|(_, primitive)| primitive.is_fence_device());
+    let view = devices.map(|(id, primitive)| DeviceView {
+        id: id.clone(),
+        agent: primitive.agent.text(),
+        targets: primitive.fence_targets(),
+        error: live.device_errors.get(id).cloned(),
+    });
+    view.collect()
+}

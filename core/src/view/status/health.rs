@@ -1,0 +1,147 @@
+//! Whether all is well, in one line: the worst of what there is, so that nobody has to read on to know.
+
+use super::{Role, Status};
+use serde::{Deserialize, Serialize};
+
+/// How well the cluster is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// For programs.
+    pub level: Level,
+    /// In words.
+    pub text: String,
+}
+
+/// How well, best first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Everything is as it should be.
+    #[default]
+    Ok,
+    /// Nothing is wrong, and something is being done.
+    Working,
+    /// Less than all is there, or something failed; it goes on by itself.
+    Degraded,
+    /// A node is being recovered from.
+    Recovering,
+    /// A person is needed.
+    Question,
+    /// Nothing can be changed: no majority confirms what is shown.
+    NoQuorum,
+    /// A resource runs on more than one node.
+    Broken,
+}
+
+pub(super) fn judge(status: &Status) -> Health {
+    let tests = [broken, no_quorum, question, recovering, degraded, working];
+    let found = tests.iter().find_map(|test| test(status));
+    found.unwrap_or_else(|| Health { level: Level::Ok, text: count(status) })
+}
+
+fn broken(status: &Status) -> Option<Health> {
+    let multiple = status.resources.iter().filter(|resource| resource.role == Role::Multiple);
+    let names = list(multiple.map(|resource| resource.id.to_string()));
+    let text = format!("{names} runs on more than one node: stop all but one now");
+    (!names.is_empty()).then_some(Health { level: Level::Broken, text })
+}
+
+fn no_quorum(status: &Status) -> Option<Health> {
+    let quorum = &status.quorum;
+    if quorum.confirmed {
+        return None;
+    }
+    let why = match (&quorum.leader, quorum.reachable.len(), quorum.voters.len()) {
+        (_, reached, all) if reached > 0 && reached < quorum.needed => {
+            format!("{} reaches {reached} of {all} voters, and {} are needed", quorum.from, quorum.needed)
+        }
+        (None, _, _) => format!("{} knows of no leader", quorum.from),
+        (Some(leader), _, _) => format!("{} gets no word from the leader {leader}", quorum.from),
+    };
+    let text = format!("no quorum: {why}. Nothing is started; below is what {} knew last", quorum.from);
+    Some(Health { level: Level::NoQuorum, text })
+}
+
+fn question(status: &Status) -> Option<Health> {
+    let nodes = list(status.questions.iter().map(|question| question.node.to_string()));
+    if nodes.is_empty() {
+        return None;
+    }
+    let mut waiting: Vec<_> = status.questions.iter().flat_map(|question| &question.waiting).collect();
+    waiting.sort();
+    waiting.dedup();
+    let waits = match waiting.len() {
+        0 => String::new(),
+        count => format!(", and {} for it", number(count, "VM waits", "VMs wait")),
+    };
+    Some(Health { level: Level::Question, text: format!("a person must say whether {nodes} is off{waits}") })
+}
+
+fn recovering(status: &Status) -> Option<Health> {
+    let fenced = status.fencing.iter().filter(|fence| !fence.settling).map(|fence| &fence.target);
+    let silent = |liveness: &str| matches!(liveness, "suspect" | "lost");
+    let suspects = status.nodes.iter().filter(|node| silent(&node.liveness)).map(|node| &node.id);
+    let mut nodes: Vec<String> = fenced.chain(suspects).map(ToString::to_string).collect();
+    nodes.sort();
+    nodes.dedup();
+    let starting = status.resources.iter().filter(|resource| resource.role == Role::Starting).count();
+    let is_off = status.nodes.iter().any(|node| node.liveness == "off");
+    match (nodes.is_empty(), starting) {
+        (false, _) => {
+            let text = format!("{} {} not heard; {}", list(nodes.iter().cloned()), are(nodes.len()), count(status));
+            Some(Health { level: Level::Recovering, text })
+        }
+        (true, 1..) if is_off => {
+            let text = format!("{} after a fence; {}", number(starting, "VM starts", "VMs start"), count(status));
+            Some(Health { level: Level::Recovering, text })
+        }
+        _ => None,
+    }
+}
+
+fn degraded(status: &Status) -> Option<Health> {
+    let nodes = status.nodes.iter().filter(|node| node.liveness != "online");
+    let absent: Vec<String> = nodes.map(|node| format!("{} is {}", node.id, node.liveness)).collect();
+    let mut why: Vec<String> = absent;
+    let count_of = |found: usize, one: &str, many: &str| (found > 0).then(|| number(found, one, many));
+    let failed = status.resources.iter().filter(|resource| !resource.failures.is_empty()).count();
+    let dead_devices = status.devices.iter().filter(|device| device.error.is_some()).count();
+    let unarmed = status.nodes.iter().filter(|node| node.fence_levels.is_empty()).count();
+    why.extend(count_of(status.blocked.len(), "resource is blocked", "resources are blocked"));
+    why.extend(count_of(failed, "resource failed", "resources failed"));
+    why.extend(count_of(dead_devices, "fence device does not answer", "fence devices do not answer"));
+    if !status.cluster.fencing_enabled {
+        why.push("fencing is disabled".to_owned());
+    } else if !status.resources.is_empty() {
+        why.extend(count_of(unarmed, "node has no fence device", "nodes have no fence device"));
+    }
+    if status.cluster.maintenance {
+        why.push("maintenance-mode is on".to_owned());
+    }
+    (!why.is_empty()).then(|| Health { level: Level::Degraded, text: format!("{}; {}", why.join(", "), count(status)) })
+}
+
+fn working(status: &Status) -> Option<Health> {
+    let busy = status.resources.iter().filter(|resource| !resource.doing.is_empty()).count();
+    let text = format!("{}; {}", number(busy, "VM is worked on", "VMs are worked on"), count(status));
+    (busy > 0).then_some(Health { level: Level::Working, text })
+}
+
+fn count(status: &Status) -> String {
+    let online = status.nodes.iter().filter(|node| node.liveness == "online").count();
+    let running = status.resources.iter().filter(|resource| resource.role == Role::Started).count();
+    let wanted = status.resources.iter().filter(|resource| resource.target_role == "started").count();
+    format!("{online} of {} nodes online, {running} of {} running", status.nodes.len(), number(wanted, "VM", "VMs"))
+}
+
+fn list(names: impl Iterator<Item = String>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn number(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+fn are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}

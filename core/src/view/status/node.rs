@@ -1,0 +1,75 @@
+//! A node as people are shown it: what is observed of it, what is wanted of it, and whether it can be fenced.
+
+use crate::id::{NodeId, ResourceId, SessionId};
+use crate::state::{ClusterState, Intent, Liveness, SessionState, Standing};
+use crate::time::Timestamp;
+use crate::view::Live;
+use serde::{Deserialize, Serialize};
+
+/// One member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// Its name.
+    pub id: NodeId,
+    /// Where its peers reach it.
+    pub address: String,
+    /// Observed: joining, online, suspect, daemon-gone, away, lost or off.
+    pub liveness: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Wanted: online, standby or maintenance.
+    pub intent: String,
+    /// Whether it takes part and runs resources.
+    pub is_active: bool,
+    /// Whether it leads.
+    pub is_leader: bool,
+    /// Whether it votes.
+    pub is_voter: bool,
+    /// Its boot, if one said hello.
+    pub session: Option<SessionId>,
+    /// Whether that boot is proven dead.
+    pub session_ended: bool,
+    /// For how many milliseconds it has not been heard, where that is known.
+    pub silent_ms: Option<u64>,
+    /// How many resources run there, or may.
+    pub resources: usize,
+    /// Its fence levels in the order of trying; none: nothing can prove it dead but a person.
+    pub fence_levels: Vec<Vec<ResourceId>>,
+}
+
+pub(super) fn nodes(state: &ClusterState, live: &Live) -> Vec<NodeView> {
+    let known = state.nodes.iter();
+    known
+        .map(|(id, node)| NodeView {
+            id: id.clone(),
+            address: state.members.get(id).map_or_else(String::new, |member| member.address.clone()),
+            liveness: word(node.liveness).to_owned(),
+            since: node.since,
+            intent: node.intent.word().to_owned(),
+            is_active: node.is_online() && node.intent == Intent::Active,
+            is_leader: live.leader.as_ref() == Some(id),
+            is_voter: live.voters.contains(id),
+            session: node.session.as_ref().map(|session| session.id.clone()),
+            session_ended: node.session.as_ref().is_some_and(|it| matches!(it.state, SessionState::Ended(_))),
+            silent_ms: live.silent_ms.get(id).copied(),
+            resources: held(state, id),
+            fence_levels: state.fence_levels(id),
+        })
+        .collect()
+}
+
+fn word(liveness: Liveness) -> &'static str {
+    match liveness {
+        Liveness::Joining => "joining",
+        Liveness::Online => "online",
+        Liveness::Suspect => "suspect",
+        Liveness::DaemonGone => "daemon-gone",
+        Liveness::Away => "away",
+        Liveness::Lost => "lost",
+        Liveness::Off => "off",
+    }
+}
+
+fn held(state: &ClusterState, node: &NodeId) -> usize {
+    state.resources.keys().filter(|id| state.standing(id, node) != Standing::NotActive).count()
+}

@@ -1,0 +1,91 @@
+//! What only a person can answer: is a node off that no device can prove off?
+//!
+//! It is asked once every fence level has failed, or where there is none; the tries go on meanwhile.
+
+use crate::id::{NodeId, ResourceId, SessionId};
+use crate::state::{ClusterState, Standing};
+use crate::view::{Fencing, Try};
+use serde::{Deserialize, Serialize};
+
+/// One clear question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// About which node.
+    pub node: NodeId,
+    /// About which boot: the answer is good for no other.
+    pub session: SessionId,
+    /// The question in words.
+    pub text: String,
+    /// What was tried and failed: each devices' last error, with how often.
+    pub tried: Vec<Tried>,
+    /// Resources that wait for the answer.
+    pub waiting: Vec<ResourceId>,
+    /// What to type when one has made sure.
+    pub answer: String,
+}
+
+/// Devices that did not prove it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// All of one level.
+    pub devices: Vec<ResourceId>,
+    /// How often.
+    pub times: usize,
+    /// The last error.
+    pub error: String,
+}
+
+pub(super) fn questions(state: &ClusterState, fencing: &[Fencing]) -> Vec<Question> {
+    let unsettled = fencing.iter().filter(|fence| !fence.settling);
+    unsettled.filter_map(|fence| question(state, fence)).collect()
+}
+
+fn question(state: &ClusterState, fence: &Fencing) -> Option<Question> {
+    let node = &fence.target;
+    let tried = tried(&fence.tries);
+    let levels = state.fence_levels(node);
+    let has_failed = |level: &Vec<ResourceId>| tried.iter().any(|tried| tried.devices == *level);
+    if !levels.iter().all(has_failed) {
+        return None;
+    }
+    let waiting = state.resources.keys().filter(|id| state.standing(id, node) != Standing::NotActive);
+    let answer = format!("qrm node confirm-off {node}");
+    let text = format!("Is {node} really off? {} If you have made sure: {answer}", effort(&tried));
+    Some(Question {
+        node: node.clone(),
+        session: fence.session.clone(),
+        text,
+        tried,
+        waiting: waiting.cloned().collect(),
+        answer,
+    })
+}
+
+fn tried(tries: &[Try]) -> Vec<Tried> {
+    let mut all: Vec<Tried> = Vec::new();
+    for (one, error) in tries.iter().filter_map(|one| one.error.as_ref().map(|error| (one, error))) {
+        match all.iter_mut().find(|tried| tried.devices == one.devices) {
+            Some(tried) => {
+                tried.times += 1;
+                tried.error.clone_from(error);
+            }
+            None => all.push(Tried { devices: one.devices.clone(), times: 1, error: error.clone() }),
+        }
+    }
+    all
+}
+
+fn effort(tried: &[Tried]) -> String {
+    if tried.is_empty() {
+        return "It has no fence device, so nothing was tried.".to_owned();
+    }
+    let one = |tried: &Tried| {
+        let devices: Vec<&str> = tried.devices.iter().map(ResourceId::as_str).collect();
+        let times = match tried.times {
+            1 => "once".to_owned(),
+            times => format!("{times} times"),
+        };
+        format!("{} {times} ({})", devices.join(" and "), tried.error)
+    };
+    format!("Tried: {}.", tried.iter().map(one).collect::<Vec<_>>().join("; "))
+}

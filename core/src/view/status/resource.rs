@@ -1,0 +1,211 @@
+//! A resource as people are shown it: where it runs or may, what went wrong, and what is being done.
+
+use crate::config::{Primitive, ResourceMeta, TargetRole};
+use crate::id::{NodeId, ResourceId};
+use crate::planner::Report;
+use crate::state::{Action, ActionKind, Activity, ClusterState, Seen, SessionState};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceView {
+    /// Its name.
+    pub id: ResourceId,
+    /// `vm:libvirt`
+    pub agent: String,
+    /// What it is, in one word.
+    pub role: Role,
+    /// Where it runs or may run.
+    pub places: Vec<Place>,
+    /// What should become of it: started or stopped.
+    pub target_role: String,
+    /// Whether the cluster may touch it.
+    pub is_managed: bool,
+    /// Not configured any more, and still there.
+    pub is_orphan: bool,
+    /// Where it should run.
+    pub wanted_on: Option<NodeId>,
+    /// What went wrong, by node.
+    pub failures: Vec<FailureView>,
+    /// What is planned or under way.
+    pub doing: Vec<Doing>,
+}
+
+/// What a resource is, all nodes together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Runs on one node.
+    Started,
+    /// Runs nowhere, for sure.
+    Stopped,
+    /// Is being started.
+    Starting,
+    /// Is being stopped.
+    Stopping,
+    /// May run somewhere; nobody knows for sure.
+    Unknown,
+    /// Runs on more than one node: a broken promise.
+    Multiple,
+}
+
+/// Where a resource is or may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Which node.
+    pub node: NodeId,
+    /// How it is there.
+    pub state: PlaceState,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why it is not known, where it is not.
+    pub why: Option<String>,
+}
+
+/// How a resource is on one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlaceState {
+    /// It runs.
+    Running,
+    /// A start is under way.
+    Starting,
+    /// A stop is under way.
+    Stopping,
+    /// It is being looked for.
+    Probing,
+    /// It may run: it was not looked at, or its node is not heard.
+    Unknown,
+    /// It is there and stands still.
+    Paused,
+}
+
+/// Failures on one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureView {
+    /// Where.
+    pub node: NodeId,
+    /// How often since the last cleanup.
+    pub count: u32,
+    /// What failed last: start, stop, monitor.
+    pub operation: String,
+    /// In the agent's words.
+    pub error: String,
+    /// When.
+    pub at: Timestamp,
+    /// A stop failed and is not resolved.
+    pub stop_failed: bool,
+}
+
+/// An action that is planned or under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doing {
+    /// probe, start or stop.
+    pub kind: String,
+    /// Where.
+    pub node: NodeId,
+    /// Since when it is under way; `None`: planned.
+    pub since: Option<Timestamp>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+pub(super) fn resources(state: &ClusterState, report: &Report) -> Vec<ResourceView> {
+    let configured = state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device());
+    let mut all: BTreeMap<&ResourceId, Option<&Primitive>> = configured.map(|(id, one)| (id, Some(one))).collect();
+    for id in state.resources.keys() {
+        all.entry(id).or_insert(None);
+    }
+    let views = all.into_iter().map(|(id, primitive)| resource(state, report, id, primitive));
+    views.filter(|view| !view.is_orphan || view.role != Role::Stopped || !view.doing.is_empty()).collect()
+}
+
+fn resource(state: &ClusterState, report: &Report, id: &ResourceId, primitive: Option<&Primitive>) -> ResourceView {
+    let none = BTreeMap::new();
+    let nodes = state.resources.get(id).unwrap_or(&none);
+    let places: Vec<Place> = nodes.iter().filter_map(|(node, activity)| place(state, node, activity)).collect();
+    let meta = primitive.map(|primitive| ResourceMeta::read(id, primitive, &state.config.rsc_defaults).0);
+    let wants_stopped = meta.as_ref().is_none_or(|meta| meta.target_role == TargetRole::Stopped);
+    let known = primitive.or_else(|| nodes.values().find_map(|activity| activity.definition.as_ref()));
+    ResourceView {
+        id: id.clone(),
+        agent: known.map_or_else(String::new, |primitive| primitive.agent.text()),
+        role: role(&places),
+        target_role: if wants_stopped { "stopped" } else { "started" }.to_owned(),
+        is_managed: meta.is_none_or(|meta| meta.is_managed && !meta.maintenance)
+            && !state.properties().maintenance_mode,
+        is_orphan: primitive.is_none(),
+        wanted_on: report.placement.get(id).cloned(),
+        failures: nodes.iter().filter_map(|(node, activity)| failure(node, activity)).collect(),
+        doing: doing(state, id, nodes),
+        places,
+    }
+}
+
+/// Where it is or may be; `None` where it is known not to be.
+fn place(state: &ClusterState, node: &NodeId, activity: &Activity) -> Option<Place> {
+    let living = state.nodes.get(node)?.living_session()?;
+    let at = |state, why| {
+        let since = activity.claim.as_ref().map_or(activity.since, |claim| claim.granted);
+        Some(Place { node: node.clone(), state, since, why })
+    };
+    if living.state == SessionState::Lost {
+        let is_gone = activity.seen == Seen::Stopped && activity.claim.is_none();
+        return if is_gone { None } else { at(PlaceState::Unknown, Some(format!("{node} is lost"))) };
+    }
+    match (activity.claim.as_ref().map(|claim| claim.kind), &activity.seen) {
+        (Some(ActionKind::Start), _) => at(PlaceState::Starting, None),
+        (Some(ActionKind::Stop), _) => at(PlaceState::Stopping, None),
+        (Some(ActionKind::Probe), Seen::Unknown(why)) => at(PlaceState::Probing, Some(why.clone())),
+        (_, Seen::Running) => at(PlaceState::Running, None),
+        (_, Seen::Paused(why)) => at(PlaceState::Paused, Some(why.clone())),
+        (_, Seen::Unknown(why)) => at(PlaceState::Unknown, Some(why.clone())),
+        (_, Seen::Stopped) => None,
+    }
+}
+
+fn role(places: &[Place]) -> Role {
+    let count = |state| places.iter().filter(|place| place.state == state).count();
+    let unsure = count(PlaceState::Unknown) + count(PlaceState::Paused) + count(PlaceState::Probing);
+    match (count(PlaceState::Running), count(PlaceState::Starting), count(PlaceState::Stopping)) {
+        (2.., _, _) => Role::Multiple,
+        (_, 1.., _) => Role::Starting,
+        (_, _, 1..) => Role::Stopping,
+        // It runs here, and whether it runs elsewhere too is being found out.
+        (1, _, _) => Role::Started,
+        _ if unsure > 0 => Role::Unknown,
+        _ => Role::Stopped,
+    }
+}
+
+fn failure(node: &NodeId, activity: &Activity) -> Option<FailureView> {
+    let last = activity.last_failure.as_ref()?;
+    Some(FailureView {
+        node: node.clone(),
+        count: activity.failures,
+        operation: last.operation.clone(),
+        error: last.error.clone(),
+        at: last.at,
+        stop_failed: activity.stop_failed,
+    })
+}
+
+fn doing(state: &ClusterState, id: &ResourceId, nodes: &BTreeMap<NodeId, Activity>) -> Vec<Doing> {
+    let claims = nodes.iter().filter_map(|(node, activity)| activity.claim.as_ref().map(|claim| (node, claim)));
+    let claimed = claims.map(|(node, claim)| Doing {
+        kind: claim.kind.word().to_owned(),
+        node: node.clone(),
+        since: Some(claim.granted),
+        reason: state.actions.get(&claim.action).map(|action| action.reason.clone()),
+    });
+    let waits = |action: &&Action| action.resource == *id && !action.claimed;
+    let planned = state.actions.values().filter(waits).map(|action| Doing {
+        kind: action.kind.word().to_owned(),
+        node: action.node.clone(),
+        since: None,
+        reason: Some(action.reason.clone()),
+    });
+    claimed.chain(planned).collect()
+}
