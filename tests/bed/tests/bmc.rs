@@ -32,11 +32,19 @@ fn off_is_said_only_when_nothing_of_the_host_is_left() {
     let Some(bed) = bed_or_skip(Options::for_test(2)) else { return };
     bed.create_guest("vm1").expect("the guest's files");
     bed.start_by_hand("n1", "vm1").expect("start");
-    // A crowd of processes makes dying take its time.
-    let crowd = "i=0; while [ $i -lt 300 ]; do sleep 1000 & i=$((i+1)); done >/dev/null 2>&1";
+    // A crowd, and some with much memory to give back, make dying take its time.
+    let crowd = "exec >/dev/null 2>&1; for i in $(seq 200); do sleep 1000 & done; \
+                 for i in 1 2 3; do (head -c 400M /dev/zero; sleep 1000) | tail -n 1 & done";
     bed.exec("n1", &["sh", "-c", crowd]).expect("sh runs").ok().expect("the crowd starts");
+    eventually("the crowd to have its memory", Duration::from_secs(30), || {
+        let large = |pid: &i32| {
+            let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+            statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).is_some_and(|pages| pages > 100_000)
+        };
+        bed.processes("n1").expect("n1 exists").iter().filter(|pid| large(pid)).count() == 3
+    });
     let pids = bed.processes("n1").expect("n1 exists");
-    assert!(pids.len() > 300, "{} processes", pids.len());
+    assert!(pids.len() > 200, "{} processes", pids.len());
     assert!(says(&chassis(&bed, "n2", "n1", "status"), "is on"));
 
     let done = AtomicBool::new(false);
