@@ -1,0 +1,198 @@
+//! Meta attributes of a resource: their names, defaults and meaning.
+//!
+//! Reading never fails: what is not understood keeps its default and is reported, all at once.
+
+use super::{Attributes, Primitive, TargetRole, boolean, validate::nearest};
+use crate::grammar::duration;
+use crate::id::ResourceId;
+use crate::score::Score;
+use std::time::Duration;
+
+/// The meta attributes with their meaning and defaults, after `rsc_defaults`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceMeta {
+    /// `target-role`, default Started.
+    pub target_role: TargetRole,
+    /// `is-managed`, default true.
+    pub is_managed: bool,
+    /// `maintenance`, default false.
+    pub maintenance: bool,
+    /// `resource-stickiness`, default 1: a healthy VM stays where it is.
+    pub stickiness: Score,
+    /// `priority`, default 0: higher is placed first.
+    pub priority: i64,
+    /// `migration-threshold`, default 0: so many failures on a node forbid it; 0 (or inf) is never.
+    pub migration_threshold: u32,
+    /// `failure-timeout`, default zero: failures older than this are forgotten; zero is never.
+    pub failure_timeout: Duration,
+}
+
+/// A meta or operation attribute that has no meaning as written, or none yet.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MetaError {
+    /// The name is known, the value is not.
+    #[error("{name}={value} is not understood: {expected}")]
+    Value {
+        /// Of which resource.
+        resource: ResourceId,
+        /// Which attribute.
+        name: String,
+        /// What it says.
+        value: String,
+        /// What it may say.
+        expected: &'static str,
+    },
+    /// No such name.
+    #[error("there is no {kind} '{name}'{}", .near.map(|near| format!(": did you mean '{near}'?")).unwrap_or_default())]
+    Unknown {
+        /// Of which resource.
+        resource: ResourceId,
+        /// What it should have been: `meta attribute`, `operation`.
+        kind: &'static str,
+        /// As written.
+        name: String,
+        /// The nearest that exists.
+        near: Option<&'static str>,
+    },
+    /// Known from Pacemaker, accepted, and without effect in this version.
+    #[error("{name}{} has no effect in this version", if value.is_empty() { String::new() } else { format!("={value}") })]
+    NotHonoured {
+        /// Of which resource.
+        resource: ResourceId,
+        /// Which attribute.
+        name: String,
+        /// What it says, where it says anything.
+        value: String,
+    },
+}
+
+impl MetaError {
+    /// Whether the configuration may be used all the same.
+    pub fn is_warning(&self) -> bool {
+        matches!(self, Self::NotHonoured { .. })
+    }
+
+    /// Whose attribute it is.
+    pub fn resource(&self) -> &ResourceId {
+        match self {
+            Self::Value { resource, .. } | Self::Unknown { resource, .. } | Self::NotHonoured { resource, .. } => {
+                resource
+            }
+        }
+    }
+}
+
+impl Default for ResourceMeta {
+    fn default() -> Self {
+        Self {
+            target_role: TargetRole::Started,
+            is_managed: true,
+            maintenance: false,
+            stickiness: Score::new(1),
+            priority: 0,
+            migration_threshold: 0,
+            failure_timeout: Duration::ZERO,
+        }
+    }
+}
+
+impl ResourceMeta {
+    /// Reads a primitive's meta attributes over `rsc_defaults`.
+    pub fn read(id: &ResourceId, primitive: &Primitive, rsc_defaults: &Attributes) -> (Self, Vec<MetaError>) {
+        let mut meta = Self::default();
+        let mut errors = meta.overlay(id, rsc_defaults);
+        errors.extend(meta.overlay(id, &primitive.meta));
+        (meta, errors)
+    }
+
+    /// Sets what these attributes say; the errors are of the object named `id`.
+    pub(crate) fn overlay(&mut self, id: &ResourceId, written: &Attributes) -> Vec<MetaError> {
+        written.iter().filter_map(|(name, value)| self.set(id, name, value).err()).collect()
+    }
+
+    fn set(&mut self, id: &ResourceId, name: &str, value: &str) -> Result<(), MetaError> {
+        let bad = |expected| MetaError::Value {
+            resource: id.clone(),
+            name: name.to_owned(),
+            value: value.to_owned(),
+            expected,
+        };
+        let yes = || boolean(value).ok_or_else(|| bad("true or false"));
+        let score = || {
+            let read = value.parse::<Score>();
+            read.map_err(|_| bad("a whole number, inf or -inf"))
+        };
+        match name {
+            "target-role" => self.target_role = role(value).ok_or_else(|| bad("Started or Stopped"))?,
+            "is-managed" => self.is_managed = yes()?,
+            "maintenance" => self.maintenance = yes()?,
+            "resource-stickiness" => self.stickiness = score()?,
+            "priority" => self.priority = score()?.value(),
+            "migration-threshold" => {
+                let read = threshold(value);
+                self.migration_threshold = read.ok_or_else(|| bad("a whole number or inf"))?;
+            }
+            "failure-timeout" => {
+                let read = duration(value);
+                self.failure_timeout = read.ok_or_else(|| bad("a time such as 30s or 10m"))?;
+            }
+            _ if NOT_HONOURED.contains(&name) => {
+                return Err(MetaError::NotHonoured {
+                    resource: id.clone(),
+                    name: name.to_owned(),
+                    value: value.to_owned(),
+                });
+            }
+            _ => {
+                return Err(MetaError::Unknown {
+                    resource: id.clone(),
+                    kind: "meta attribute",
+                    name: name.to_owned(),
+                    near: nearest(name, META_NAMES).or_else(|| nearest(name, NOT_HONOURED)),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn role(value: &str) -> Option<TargetRole> {
+    match value.to_ascii_lowercase().as_str() {
+        "started" => Some(TargetRole::Started),
+        "stopped" => Some(TargetRole::Stopped),
+        _ => None,
+    }
+}
+
+fn threshold(value: &str) -> Option<u32> {
+    match value.parse::<Score>().ok()? {
+        Score::INFINITY => Some(0),
+        finite => u32::try_from(finite.value()).ok(),
+    }
+}
+
+/// Every meta attribute with an effect.
+pub const META_NAMES: &[&str] = &[
+    "failure-timeout",
+    "is-managed",
+    "maintenance",
+    "migration-threshold",
+    "priority",
+    "resource-stickiness",
+    "target-role",
+];
+
+/// Meta attributes that configurations made for Pacemaker bring along: accepted, without effect so far.
+const NOT_HONOURED: &[&str] = &[
+    "allow-migrate",
+    "allow-unhealthy-nodes",
+    "container-attribute-target",
+    "critical",
+    "multiple-active",
+    "remote-addr",
+    "remote-allow-migrate",
+    "remote-connect-timeout",
+    "remote-node",
+    "remote-port",
+    "requires",
+];

@@ -1,0 +1,117 @@
+//! What the cluster should be: nodes, resources, constraints and properties, as people configure them.
+//!
+//! Plain data. The text form is `grammar`'s, consistency is `validate`'s, and what was observed is in `state`.
+
+mod meta;
+mod operation;
+mod patch;
+mod property;
+mod resource;
+pub mod validate;
+
+pub use meta::{META_NAMES, MetaError, ResourceMeta};
+pub use operation::OperationSpec;
+pub use patch::ConfigPatch;
+pub use property::{FenceAction, NoQuorumPolicy, PROPERTY_NAMES, Properties, PropertyError};
+pub use resource::{Agent, AgentClass, Attributes, OnFail, Operation, Primitive, TargetRole};
+
+pub(crate) use resource::boolean;
+
+use crate::id::{NodeId, ResourceId};
+use crate::score::Score;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// Nodes that were named with attributes of their own; a member need not be listed here.
+    pub nodes: BTreeMap<NodeId, NodeConfig>,
+    /// VMs and fence devices.
+    pub primitives: BTreeMap<ResourceId, Primitive>,
+    /// Where resources may and should run, by constraint id.
+    pub locations: BTreeMap<String, Location>,
+    /// What must run with what, by constraint id.
+    pub colocations: BTreeMap<String, Colocation>,
+    /// What starts after what, by constraint id.
+    pub orders: BTreeMap<String, Order>,
+    /// For each node, its fence levels in the order of trying; `None` is for every node without its own.
+    pub fencing_topology: Vec<FencingTopology>,
+    /// Cluster properties as given; `Properties::read` gives them meaning.
+    pub properties: Attributes,
+    /// Meta attributes for every primitive that does not set them itself.
+    pub rsc_defaults: Attributes,
+    /// Operation attributes for every operation that does not set them itself.
+    pub op_defaults: Attributes,
+}
+
+/// What is configured of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeConfig {
+    /// `attributes name=value …`
+    pub attributes: Attributes,
+    /// `utilization name=value …`
+    pub utilization: Attributes,
+}
+
+/// `location ID RSC SCORE: NODE`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    /// Which resource.
+    pub resource: ResourceId,
+    /// How much it is wanted there.
+    pub score: Score,
+    /// Where.
+    pub node: NodeId,
+}
+
+/// `colocation ID SCORE: RSC WITH`: the first follows the second.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Colocation {
+    /// How strongly; negative keeps them apart.
+    pub score: Score,
+    /// The one that follows.
+    pub resource: ResourceId,
+    /// The one that is followed.
+    pub with: ResourceId,
+}
+
+/// `order ID KIND: FIRST THEN`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// How binding.
+    pub kind: OrderKind,
+    /// What starts first (and stops last, when symmetrical).
+    pub first: ResourceId,
+    /// What starts after it.
+    pub then: ResourceId,
+    /// Whether stops go in the reverse order.
+    pub symmetrical: bool,
+}
+
+/// How binding an order is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OrderKind {
+    /// Always.
+    Mandatory,
+    /// Only where both act in one transition.
+    Optional,
+    /// Never both at once, either way round.
+    Serialize,
+}
+
+impl OrderKind {
+    /// What `symmetrical` is where nothing is said: what only keeps two actions apart has no reverse.
+    pub fn is_symmetrical_by_default(self) -> bool {
+        self != Self::Serialize
+    }
+}
+
+/// One row of `fencing_topology`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FencingTopology {
+    /// For which node; `None` for every node that has no row of its own.
+    pub node: Option<NodeId>,
+    /// Tried in this order; all devices of one level must succeed together.
+    pub levels: Vec<Vec<ResourceId>>,
+}

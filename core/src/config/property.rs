@@ -1,0 +1,216 @@
+//! Cluster properties: their names, defaults and meaning.
+
+use super::Attributes;
+use crate::grammar::duration;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Cluster properties with their meaning; every field is a property of the same name with dashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Properties {
+    /// `stonith-enabled`: live, false only means that a lost node's VMs wait for a person.
+    pub stonith_enabled: bool,
+    /// `stonith-action`: what follows a verified off.
+    pub stonith_action: FenceAction,
+    /// `stonith-timeout`: how long one fence grant lasts.
+    pub stonith_timeout: Duration,
+    /// `no-quorum-policy`: a minority never starts anything, whatever it says.
+    pub no_quorum_policy: NoQuorumPolicy,
+    /// `maintenance-mode`: hands off everything.
+    pub maintenance_mode: bool,
+    /// `suspect-after`: silence until a node is Suspect and its power is read.
+    pub suspect_after: Duration,
+    /// `lost-after`: silence until a node whose power reads on, or does not read, is Lost.
+    pub lost_after: Duration,
+    /// `daemon-grace`: how long a dead daemon on a living host may take to return.
+    pub daemon_grace: Duration,
+    /// `away-grace`: how long a daemon that was stopped in order may stay away.
+    pub away_grace: Duration,
+    /// `fence-window`: in which fenced nodes are counted for the storm brake.
+    pub fence_window: Duration,
+    /// `fence-limit`: so many distinct nodes are sent an off in one window; 0 is what keeps a majority.
+    pub fence_limit: u32,
+}
+
+/// `stonith-action`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FenceAction {
+    /// Leave it off.
+    Off,
+    /// Switch it on again after the proof.
+    Reboot,
+}
+
+/// `no-quorum-policy`; kept for what people bring, honoured in simulation only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoQuorumPolicy {
+    /// Start and stop nothing: what a minority here always does.
+    Freeze,
+    /// Imported from elsewhere, with no live effect.
+    Other,
+}
+
+/// A property that is unknown or has no meaning as written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PropertyError {
+    /// No such name.
+    #[error("there is no property '{name}'{}", .near.map(|near| format!(": did you mean '{near}'?")).unwrap_or_default())]
+    Unknown {
+        /// As written.
+        name: String,
+        /// The nearest that exists.
+        near: Option<&'static str>,
+    },
+    /// No such value.
+    #[error("property {name}={value} is not understood: {expected}")]
+    Value {
+        /// As written.
+        name: String,
+        /// As written.
+        value: String,
+        /// What it may say.
+        expected: &'static str,
+    },
+    /// Known from Pacemaker, accepted, and without effect in this version.
+    #[error("property {name}={value} has no effect in this version")]
+    NotHonoured {
+        /// As written.
+        name: String,
+        /// As written.
+        value: String,
+    },
+}
+
+impl PropertyError {
+    /// Whether the configuration may be used all the same.
+    pub fn is_warning(&self) -> bool {
+        matches!(self, Self::NotHonoured { .. })
+    }
+}
+
+impl Default for Properties {
+    fn default() -> Self {
+        Self {
+            stonith_enabled: true,
+            stonith_action: FenceAction::Reboot,
+            stonith_timeout: Duration::from_secs(20),
+            no_quorum_policy: NoQuorumPolicy::Freeze,
+            maintenance_mode: false,
+            suspect_after: Duration::from_millis(800),
+            lost_after: Duration::from_secs(5),
+            daemon_grace: Duration::from_secs(30),
+            away_grace: Duration::from_secs(30 * 60),
+            fence_window: Duration::from_secs(600),
+            fence_limit: 0,
+        }
+    }
+}
+
+impl Properties {
+    /// Reads the written properties; what is not understood keeps its default and is reported, all at once.
+    pub fn read(written: &Attributes) -> (Self, Vec<PropertyError>) {
+        let mut properties = Self::default();
+        let errors = written.iter().filter_map(|(name, value)| properties.set(name, value).err()).collect();
+        (properties, errors)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), PropertyError> {
+        let bad = |expected| PropertyError::Value { name: name.to_owned(), value: value.to_owned(), expected };
+        let time = || duration(value).ok_or_else(|| bad("a time such as 800ms, 5s or 10m"));
+        let yes = || super::boolean(value).ok_or_else(|| bad("true or false"));
+        match name {
+            "stonith-enabled" => self.stonith_enabled = yes()?,
+            "maintenance-mode" => self.maintenance_mode = yes()?,
+            "stonith-timeout" => self.stonith_timeout = time()?,
+            "suspect-after" => self.suspect_after = time()?,
+            "lost-after" => self.lost_after = time()?,
+            "daemon-grace" => self.daemon_grace = time()?,
+            "away-grace" => self.away_grace = time()?,
+            "fence-window" => self.fence_window = time()?,
+            "fence-limit" => self.fence_limit = value.parse().map_err(|_| bad("a whole number"))?,
+            "stonith-action" => {
+                self.stonith_action = match value {
+                    "off" => FenceAction::Off,
+                    "reboot" => FenceAction::Reboot,
+                    _ => return Err(bad("off or reboot")),
+                }
+            }
+            "no-quorum-policy" => {
+                self.no_quorum_policy = match value {
+                    "freeze" => NoQuorumPolicy::Freeze,
+                    "stop" | "ignore" | "suicide" | "demote" => NoQuorumPolicy::Other,
+                    _ => return Err(bad("freeze, stop, ignore, demote or suicide")),
+                }
+            }
+            _ if NOT_HONOURED.contains(&name) => {
+                return Err(PropertyError::NotHonoured { name: name.to_owned(), value: value.to_owned() });
+            }
+            _ => {
+                return Err(PropertyError::Unknown {
+                    name: name.to_owned(),
+                    near: super::validate::nearest(name, PROPERTY_NAMES),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every property there is.
+pub const PROPERTY_NAMES: &[&str] = &[
+    "away-grace",
+    "daemon-grace",
+    "fence-limit",
+    "fence-window",
+    "lost-after",
+    "maintenance-mode",
+    "no-quorum-policy",
+    "stonith-action",
+    "stonith-enabled",
+    "stonith-timeout",
+    "suspect-after",
+];
+
+/// Properties that configurations made for Pacemaker bring along: accepted, without effect so far.
+const NOT_HONOURED: &[&str] = &[
+    "batch-limit",
+    "cluster-delay",
+    "cluster-infrastructure",
+    "cluster-ipc-limit",
+    "cluster-name",
+    "cluster-recheck-interval",
+    "concurrent-fencing",
+    "dc-deadtime",
+    "dc-version",
+    "election-timeout",
+    "enable-acl",
+    "enable-startup-probes",
+    "fence-reaction",
+    "have-watchdog",
+    "last-lrm-refresh",
+    "load-threshold",
+    "migration-limit",
+    "node-action-limit",
+    "node-health-base",
+    "node-health-green",
+    "node-health-red",
+    "node-health-strategy",
+    "node-health-yellow",
+    "pe-error-series-max",
+    "pe-input-series-max",
+    "pe-warn-series-max",
+    "placement-strategy",
+    "priority-fencing-delay",
+    "remove-after-stop",
+    "shutdown-escalation",
+    "shutdown-lock",
+    "shutdown-lock-limit",
+    "start-failure-is-fatal",
+    "startup-fencing",
+    "stonith-max-attempts",
+    "stonith-watchdog-timeout",
+    "stop-all-resources",
+    "stop-orphan-actions",
+    "stop-orphan-resources",
+    "symmetric-cluster",
+];

@@ -1,0 +1,132 @@
+//! Fence devices and fence levels: can each do what it is there for?
+
+use super::reference::missing;
+use super::{Report, nearest};
+use crate::config::{Config, FencingTopology, Primitive, Properties};
+use crate::id::{NodeId, ResourceId};
+use std::collections::BTreeSet;
+
+pub(super) fn check(config: &Config, report: &mut Report) {
+    let devices: Vec<_> = config.primitives.iter().filter(|(_, primitive)| primitive.is_fence_device()).collect();
+    for (id, device) in &devices {
+        targets(report, id, device);
+        parameters(report, id, device);
+    }
+    let mut rows = BTreeSet::new();
+    for row in &config.fencing_topology {
+        if !rows.insert(&row.node) {
+            let whose = row.node.as_ref().map_or("every other node", NodeId::as_str);
+            report.error("fencing_topology", format!("there are two rows for {whose}"), "keep one");
+        }
+        levels(config, report, row);
+    }
+    let (properties, _) = Properties::read(&config.properties);
+    if properties.stonith_enabled {
+        let fenced: BTreeSet<NodeId> = devices.iter().flat_map(|(_, device)| device.fence_targets()).collect();
+        for node in config.nodes.keys().filter(|node| !fenced.contains(node)) {
+            let what = "no fence device is for this node, so it gets no resources";
+            report.warning(
+                node,
+                what,
+                format!("add one: `primitive fence-{node} stonith:ipmi params target={node} …`"),
+            );
+        }
+    }
+}
+
+fn targets(report: &mut Report, id: &ResourceId, device: &Primitive) {
+    if device.fence_targets().is_empty() {
+        report.error(id, "nothing says which node this fence device is for", format!("`set {id}.target NODE`"));
+    }
+}
+
+/// What the built-in IPMI device takes, by the names of fence_ipmilan.
+const IPMI: &[&str] = &["cipher", "ip", "ipport", "password", "privlvl", "target", "username"];
+
+/// Older names of parameters, and the ones of today.
+const OLDER: &[(&str, &str)] =
+    &[("ipaddr", "ip"), ("login", "username"), ("passwd", "password"), ("hostlist", "pcmk_host_list")];
+
+fn parameters(report: &mut Report, id: &ResourceId, device: &Primitive) {
+    for name in device.params.keys().filter(|name| name.starts_with("pcmk_")) {
+        if !["pcmk_host_check", "pcmk_host_list", "pcmk_host_map"].contains(&name.as_str()) {
+            report.warning(id, format!("{name} has no effect in this version"), "");
+        }
+    }
+    match device.agent.kind.as_str() {
+        "ipmi" => {
+            required(report, id, device, &[&["ip"], &["username"], &["password"]]);
+            built_in(report, id, device);
+        }
+        "fence_ipmilan" => {
+            let password: &[&str] = &["password", "passwd", "password_script", "passwd_script"];
+            required(report, id, device, &[&["ip", "ipaddr"], &["username", "login"], password]);
+        }
+        kind if kind.starts_with("fence_") || kind == "fake" => {}
+        kind => {
+            let what = format!("there is no fence agent 'stonith:{kind}'");
+            let mend = match nearest(kind, &["ipmi", "fake", "fence_ipmilan"]) {
+                Some(near) => format!("did you mean 'stonith:{near}'?"),
+                None => "use stonith:ipmi, or a ClusterLabs agent: stonith:fence_…".to_owned(),
+            };
+            report.error(id, what, mend);
+        }
+    }
+}
+
+/// Of each group of names one must have a value.
+fn required(report: &mut Report, id: &ResourceId, device: &Primitive, groups: &[&[&str]]) {
+    let given = |name: &&str| device.params.get(*name).is_some_and(|value| !value.is_empty());
+    for group in groups.iter().filter(|group| !group.iter().any(given)) {
+        let agent = device.agent.text();
+        report.error(
+            id,
+            format!("{agent} needs the parameter '{}'", group[0]),
+            format!("`set {id}.{} VALUE`", group[0]),
+        );
+    }
+}
+
+fn built_in(report: &mut Report, id: &ResourceId, device: &Primitive) {
+    for (name, value) in device.params.iter().filter(|(name, _)| !name.starts_with("pcmk_")) {
+        if !IPMI.contains(&name.as_str()) {
+            let older = OLDER.iter().find(|(older, _)| older == name).map(|(_, today)| *today);
+            let mend = match older.or_else(|| nearest(name, IPMI)) {
+                Some(near) => format!("did you mean '{near}'?"),
+                None => format!("it has {}", IPMI.join(", ")),
+            };
+            report.error(id, format!("{} has no parameter '{name}'", device.agent.text()), mend);
+        }
+        if name == "ipport" && !value.parse::<u16>().is_ok_and(|port| port > 0) {
+            report.error(id, format!("ipport={value} is not understood: a port from 1 to 65535"), "");
+        }
+    }
+}
+
+fn levels(config: &Config, report: &mut Report, row: &FencingTopology) {
+    const OBJECT: &str = "fencing_topology";
+    let whose = row.node.as_ref().map_or("every other node", NodeId::as_str);
+    if row.levels.iter().any(Vec::is_empty) || row.levels.is_empty() {
+        report.error(OBJECT, format!("a level for {whose} is empty"), "name a device, or take the level out");
+    }
+    for id in row.levels.iter().flatten() {
+        let is_device = |id: &ResourceId| config.primitives.get(id).is_some_and(Primitive::is_fence_device);
+        match config.primitives.get(id) {
+            None => {
+                let what = format!("a level for {whose} names '{id}', which does not exist");
+                report.error(OBJECT, what, missing(config, id, is_device));
+            }
+            Some(device) if !device.is_fence_device() => {
+                let what = format!("a level for {whose} names '{id}', which is no fence device");
+                report.error(OBJECT, what, format!("it is {}; name a stonith: primitive", device.agent.text()));
+            }
+            Some(device) => {
+                if let Some(node) = row.node.as_ref().filter(|node| !device.fence_targets().contains(node)) {
+                    let what = format!("a level for {node} names '{id}', which is not for that node");
+                    let mend = format!("add {node} to the targets of '{id}', or take it out of the level");
+                    report.error(OBJECT, what, mend);
+                }
+            }
+        }
+    }
+}

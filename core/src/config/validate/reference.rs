@@ -1,0 +1,71 @@
+//! Do references lead somewhere?
+
+use super::{Problem, Report, nearest, problem};
+use crate::config::Config;
+use crate::id::{NodeId, ResourceId};
+use std::collections::BTreeSet;
+
+pub(super) fn check(config: &Config, report: &mut Report) {
+    for (id, location) in &config.locations {
+        exists(config, report, "location", id, &location.resource);
+    }
+    for (id, colocation) in &config.colocations {
+        pair(config, report, "colocation", id, &colocation.resource, &colocation.with);
+    }
+    for (id, order) in &config.orders {
+        pair(config, report, "order", id, &order.first, &order.then);
+    }
+}
+
+fn pair(config: &Config, report: &mut Report, kind: &str, id: &str, a: &ResourceId, b: &ResourceId) {
+    exists(config, report, kind, id, a);
+    if a == b {
+        let mend = format!("name two resources, or delete it: `delete {id}`");
+        report.error(id, format!("this {kind} names '{a}' twice"), mend);
+        return;
+    }
+    exists(config, report, kind, id, b);
+}
+
+fn exists(config: &Config, report: &mut Report, kind: &str, id: &str, resource: &ResourceId) {
+    match config.primitives.get(resource) {
+        None => {
+            let what = format!("this {kind} names '{resource}', which does not exist");
+            report.error(id, what, missing(config, resource, |_| true));
+        }
+        Some(device) if device.is_fence_device() => {
+            let what = format!("this {kind} names the fence device '{resource}', which is used and never started");
+            report.warning(id, what, format!("it has no effect: `delete {id}`"));
+        }
+        Some(_) => {}
+    }
+}
+
+/// How to mend a reference that leads nowhere, with the nearest of those that could be meant.
+pub(super) fn missing(config: &Config, resource: &ResourceId, meant: impl Fn(&ResourceId) -> bool) -> String {
+    let candidates = config.primitives.keys().filter(|id| meant(id));
+    let candidates: Vec<&str> = candidates.map(ResourceId::as_str).collect();
+    match nearest(resource.as_str(), &candidates) {
+        Some(near) => format!("did you mean '{near}'?"),
+        None => format!("define it with `primitive {resource} …`, or take the reference out"),
+    }
+}
+
+/// Names of nodes that are neither a member's nor configured: most often misspelt, sometimes of a node to come.
+pub fn unknown_nodes(config: &Config, members: &BTreeSet<NodeId>) -> Vec<Problem> {
+    let known = |node: &NodeId| members.contains(node) || config.nodes.contains_key(node);
+    let names: Vec<&str> = members.iter().chain(config.nodes.keys()).map(NodeId::as_str).collect();
+    let problem_of = |object: &str, node: &NodeId| {
+        let mend = match nearest(node.as_str(), &names) {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => "it has no effect until a node of this name joins".to_owned(),
+        };
+        problem(object, format!("'{node}' is no node of this cluster"), mend)
+    };
+    let locations = config.locations.iter().map(|(id, location)| (id.as_str(), location.node.clone()));
+    let rows = config.fencing_topology.iter().filter_map(|row| Some(("fencing_topology", row.node.clone()?)));
+    let devices = config.primitives.iter().filter(|(_, primitive)| primitive.is_fence_device());
+    let targets = devices.flat_map(|(id, device)| device.fence_targets().into_iter().map(|node| (id.as_str(), node)));
+    let named = locations.chain(rows).chain(targets);
+    named.filter(|(_, node)| !known(node)).map(|(object, node)| problem_of(object, &node)).collect()
+}

@@ -1,0 +1,75 @@
+//! VM definitions, and **one-disk**: UUID, name and every writable disk that is not shareable belong to one VM alone.
+
+use super::{Report, nearest};
+use crate::config::{AgentClass, Config, Primitive};
+use crate::id::ResourceId;
+use crate::vmdef;
+use std::collections::BTreeMap;
+
+const LIBVIRT: &[&str] = &["xml"];
+
+pub(super) fn check(config: &Config, report: &mut Report) {
+    let mut owners = Owners::default();
+    let vms = config.primitives.iter().filter(|(_, primitive)| primitive.agent.class == AgentClass::Vm);
+    for (id, vm) in vms {
+        agent(report, id, vm);
+        let Some(xml) = vm.params.get("xml") else {
+            continue;
+        };
+        match vmdef::parse(xml) {
+            Ok(definition) => {
+                owners.claim(report, id, format!("the UUID {}", definition.uuid));
+                owners.claim(report, id, format!("the domain name '{}'", definition.name));
+                for disk in definition.disks {
+                    owners.claim(report, id, format!("the writable disk {}", disk.source));
+                }
+            }
+            Err(error) => report.error(id, format!("its xml is refused: {error}"), ""),
+        }
+    }
+}
+
+fn agent(report: &mut Report, id: &ResourceId, vm: &Primitive) {
+    match vm.agent.kind.as_str() {
+        "fake" => {}
+        "libvirt" => {
+            if !vm.params.contains_key("xml") {
+                let mend = "add `params xml=@FILE` with what `virsh dumpxml` prints";
+                report.error(id, "vm:libvirt needs the parameter 'xml', the domain's definition", mend);
+            }
+            for name in vm.params.keys().filter(|name| !LIBVIRT.contains(&name.as_str())) {
+                let mend = match nearest(name, LIBVIRT) {
+                    Some(near) => format!("did you mean '{near}'?"),
+                    None => "what the domain is like stands in its xml".to_owned(),
+                };
+                report.error(id, format!("vm:libvirt has no parameter '{name}'"), mend);
+            }
+        }
+        kind => {
+            let what = format!("there is no VM agent 'vm:{kind}'");
+            report.error(id, what, "use vm:libvirt");
+        }
+    }
+}
+
+/// What each VM has alone.
+#[derive(Default)]
+struct Owners<'c> {
+    of: BTreeMap<String, &'c ResourceId>,
+}
+
+impl<'c> Owners<'c> {
+    fn claim(&mut self, report: &mut Report, id: &'c ResourceId, what: String) {
+        let Some(other) = self.of.insert(what.clone(), id) else {
+            return;
+        };
+        let mend = match what.starts_with("the writable disk") {
+            true => "give each VM its own, or mark it <readonly/> or <shareable/> in both where it is meant so",
+            false => "give each VM its own",
+        };
+        match other == id {
+            true => report.error(id, format!("its xml names {what} twice"), mend),
+            false => report.error(id, format!("{what} is that of '{other}' too"), mend),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! `location`, `colocation`, `order` and `fencing_topology`
+
+use super::cursor::{Cursor, Parsed, shown};
+use super::error::SyntaxError;
+use super::statement::Object;
+use super::token::Word;
+use crate::config::{Colocation, FencingTopology, Location, Order, OrderKind};
+use crate::id::{NodeId, ResourceId};
+use crate::score::Score;
+
+/// `location ID RSC SCORE: NODE`
+pub(super) fn location(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
+    let id = cursor.new_id("the constraint's id")?;
+    cursor.refuse_sets()?;
+    if let Some(word) = cursor.peek().filter(|word| word.text.starts_with('/')) {
+        return Err(SyntaxError::not_yet(word.at, "resource patterns are").hint("write one location for each resource"));
+    }
+    let resource = ResourceId::new(cursor.id("the resource")?);
+    if let Some(word) = cursor.peek() {
+        let what = match word.text.as_str() {
+            "rule" => Some("rules are"),
+            option if option.starts_with("role=") => Some("roles are"),
+            option if option.starts_with("resource-discovery=") => Some("'resource-discovery' is"),
+            _ => None,
+        };
+        if let Some(what) = what {
+            return Err(SyntaxError::not_yet(word.at, what).hint("write location ID RSC SCORE: NODE"));
+        }
+    }
+    let score = cursor.score()?;
+    let node = NodeId::new(cursor.id("the node")?);
+    Ok(Object::Location(id, Location { resource, score, node }))
+}
+
+/// `colocation ID SCORE: RSC WITH-RSC`
+pub(super) fn colocation(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
+    let id = cursor.new_id("the constraint's id")?;
+    let score = cursor.score()?;
+    cursor.refuse_sets()?;
+    let resource = started(cursor, "the resource that follows", "Started", "roles are")?;
+    let with = started(cursor, "the resource it follows", "Started", "roles are")?;
+    if let Some(word) = cursor.peek() {
+        let what = if word.text.starts_with("node-attribute=") {
+            "'node-attribute' is"
+        } else if !word.text.contains('=') {
+            "colocations of more than two resources are"
+        } else {
+            return Err(cursor.unexpected(word));
+        };
+        return Err(SyntaxError::not_yet(word.at, what).hint("write one colocation for each pair"));
+    }
+    let colocation = Colocation { score, resource, with };
+    Ok(Object::Colocation(id, colocation))
+}
+
+/// `order ID [KIND:] FIRST THEN [symmetrical=true|false]`
+pub(super) fn order(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
+    let id = cursor.new_id("the constraint's id")?;
+    let kind = match cursor.peek().filter(|word| word.text.ends_with(':')) {
+        Some(word) => {
+            cursor.take();
+            order_kind(word)?
+        }
+        None => OrderKind::Mandatory,
+    };
+    cursor.refuse_sets()?;
+    let first = started(cursor, "the resource that starts first", "start", "orders of other actions than start are")?;
+    let then = started(cursor, "the resource that starts after it", "start", "orders of other actions than start are")?;
+    let mut symmetrical = kind.is_symmetrical_by_default();
+    while let Some(word) = cursor.take() {
+        let Some((name, value)) = word.text.split_once('=') else {
+            let error = SyntaxError::not_yet(word.at, "orders of more than two resources are");
+            return Err(error.hint("write one order for each pair"));
+        };
+        symmetrical = match (name, crate::config::boolean(value)) {
+            ("symmetrical", Some(symmetrical)) => symmetrical,
+            _ => return Err(cursor.unexpected(word)),
+        };
+    }
+    let order = Order { kind, first, then, symmetrical };
+    Ok(Object::Order(id, order))
+}
+
+fn order_kind(word: &Word) -> Parsed<OrderKind> {
+    let text = word.text.trim_end_matches(':');
+    let number = text.parse::<Score>().map(|score| score.cmp(&Score::ZERO));
+    match (text.to_ascii_lowercase().as_str(), number) {
+        ("mandatory", _) | (_, Ok(std::cmp::Ordering::Greater)) => Ok(OrderKind::Mandatory),
+        ("optional", _) | (_, Ok(std::cmp::Ordering::Equal)) => Ok(OrderKind::Optional),
+        ("serialize", _) => Ok(OrderKind::Serialize),
+        _ => Err(SyntaxError::new(word.at, format!("{} is no kind of order", shown(text)))
+            .hint("write Mandatory:, Optional: or Serialize:")),
+    }
+}
+
+/// `RSC[:WORD]`, where only the word that is the default anyway is there so far.
+fn started(cursor: &mut Cursor<'_, '_>, what: &str, default: &str, refused: &str) -> Parsed<ResourceId> {
+    let word = cursor.need(what)?;
+    let (id, suffix) = word.text.split_once(':').unwrap_or((&word.text, default));
+    if !suffix.eq_ignore_ascii_case(default) {
+        let hint = format!("write {} alone", shown(id));
+        return Err(SyntaxError::not_yet(word.at, refused).hint(hint));
+    }
+    cursor.id_of(word, id).map(ResourceId::new)
+}
+
+/// `fencing_topology [LEVEL…] [NODE: LEVEL…]…`
+pub(super) fn fencing_topology(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
+    let mut rows: Vec<FencingTopology> = Vec::new();
+    while let Some(word) = cursor.take() {
+        if word.text.starts_with("attr:") || word.text.starts_with("pattern:") {
+            return Err(SyntaxError::not_yet(word.at, "fence levels by attribute or pattern are")
+                .hint("write NODE: before the levels of each node"));
+        }
+        let row = match word.text.strip_suffix(':') {
+            Some(node) => {
+                let node = Some(NodeId::new(cursor.id_of(word, node)?));
+                let first = level(cursor, word)?;
+                FencingTopology { node, levels: vec![first] }
+            }
+            None if rows.is_empty() => FencingTopology { node: None, levels: vec![devices(cursor, word)?] },
+            None => {
+                let row = rows.last_mut().expect("the arm before takes the first word");
+                row.levels.push(devices(cursor, word)?);
+                continue;
+            }
+        };
+        if rows.iter().any(|earlier| earlier.node == row.node) {
+            let message = format!("{} is given twice", shown(word.text.trim_end_matches(':')));
+            return Err(SyntaxError::new(word.at, message).hint("write all its levels after one NODE:"));
+        }
+        rows.push(row);
+    }
+    if rows.is_empty() {
+        cursor.need("a level")?;
+    }
+    Ok(Object::FencingTopology(rows))
+}
+
+/// The level that must follow a `NODE:`.
+fn level(cursor: &mut Cursor<'_, '_>, node: &Word) -> Parsed<Vec<ResourceId>> {
+    match cursor.peek().filter(|word| !word.text.ends_with(':')) {
+        Some(word) => {
+            cursor.take();
+            devices(cursor, word)
+        }
+        None => Err(cursor.refuse(node.at, format!("{} has no level", shown(&node.text)))),
+    }
+}
+
+/// `DEVICE[,DEVICE…]`
+fn devices(cursor: &Cursor<'_, '_>, word: &Word) -> Parsed<Vec<ResourceId>> {
+    let ids = word.text.split(',');
+    ids.map(|id| cursor.id_of(word, id).map(ResourceId::new)).collect()
+}

@@ -1,0 +1,119 @@
+//! `node` and `primitive`
+
+use super::attributes::attributes;
+use super::cursor::{Cursor, Parsed, shown};
+use super::error::SyntaxError;
+use super::statement::Object;
+use super::token::Word;
+use super::{is_attribute_name, is_id};
+use crate::config::{Agent, AgentClass, Attributes, NodeConfig, Operation, Primitive};
+use crate::id::{NodeId, ResourceId};
+
+/// `node [$id=N|N:] NAME[:member] [attributes NAME=VALUE…] [utilization NAME=NUMBER…]`
+pub(super) fn node(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
+    // Corosync's number of the node, which nothing here needs.
+    let numbered = |word: &Word| word.text.starts_with("$id=") || word.text.ends_with(':');
+    if cursor.peek().is_some_and(numbered) {
+        cursor.take();
+    }
+    let word = cursor.need("the node's name")?;
+    let (name, kind) = word.text.split_once(':').unwrap_or((&word.text, "member"));
+    if kind != "member" {
+        let what = format!("nodes of the kind {} are", shown(kind));
+        return Err(SyntaxError::not_yet(word.at, what).hint("leave the kind out for a member"));
+    }
+    let id = NodeId::new(cursor.id_of(word, name)?);
+    let mut node = NodeConfig::default();
+    const SECTIONS: &[&str] = &["attributes", "utilization"];
+    while let Some(word) = cursor.take() {
+        let section = match word.text.as_str() {
+            "attributes" => &mut node.attributes,
+            "utilization" => &mut node.utilization,
+            _ => return Err(cursor.unexpected(word)),
+        };
+        attributes(cursor, section, SECTIONS)?;
+    }
+    Ok(Object::Node(id, node))
+}
+
+const SECTIONS: &[&str] = &["params", "meta", "utilization", "op", "operations", "op_params", "op_meta"];
+
+/// `primitive ID AGENT [params…] [meta…] [utilization…] [op…]…`; a pair before any section is a parameter.
+pub(super) fn primitive(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
+    let id = ResourceId::new(cursor.new_id("the primitive's id")?);
+    let word = cursor.need("its agent, such as vm:libvirt,")?;
+    let mut primitive = Primitive {
+        agent: agent(word)?,
+        params: Attributes::new(),
+        meta: Attributes::new(),
+        utilization: Attributes::new(),
+        operations: Vec::new(),
+    };
+    if let Some(word) = cursor.peek().filter(|word| word.text.starts_with("description=")) {
+        return Err(SyntaxError::not_yet(word.at, "descriptions are").hint("write it as a comment"));
+    }
+    attributes(cursor, &mut primitive.params, SECTIONS)?;
+    while let Some(word) = cursor.take() {
+        let section = match word.text.as_str() {
+            "params" => &mut primitive.params,
+            "meta" => &mut primitive.meta,
+            "utilization" => &mut primitive.utilization,
+            "op" => {
+                let operation = operation(cursor)?;
+                primitive.operations.push(operation);
+                continue;
+            }
+            // `operations $id=…` only names the list.
+            "operations" => &mut Attributes::new(),
+            section => {
+                return Err(SyntaxError::not_yet(word.at, format!("'{section}' is"))
+                    .hint("op lines take interval, timeout, on-fail and enabled"));
+            }
+        };
+        attributes(cursor, section, SECTIONS)?;
+    }
+    Ok(Object::Primitive(id, primitive))
+}
+
+/// `op NAME NAME=VALUE…`
+fn operation(cursor: &mut Cursor<'_, '_>) -> Parsed<Operation> {
+    let word = cursor.need("the operation's name")?;
+    if !is_attribute_name(&word.text) {
+        return Err(cursor.refuse(word.at, format!("{} is no operation", shown(&word.text))));
+    }
+    let mut pairs = Attributes::new();
+    attributes(cursor, &mut pairs, SECTIONS)?;
+    Ok(Operation { name: word.text.clone(), attributes: pairs })
+}
+
+/// `CLASS:TYPE`
+fn agent(word: &Word) -> Parsed<Agent> {
+    const HINT: &str = "this version has vm:libvirt, stonith:ipmi and stonith:fence_AGENT";
+    let text = word.text.as_str();
+    if text.starts_with('@') {
+        return Err(SyntaxError::not_yet(word.at, "resource templates are").hint(HINT));
+    }
+    let Some((class, kind)) = text.split_once(':') else {
+        // crmsh searches a bare type as ocf:heartbeat first.
+        let what =
+            format!("agent {} without a class would be ocf:heartbeat:{text}, and the class 'ocf' is", shown(text));
+        return Err(match is_id(text) {
+            true => SyntaxError::not_yet(word.at, what).hint(HINT),
+            false => SyntaxError::new(word.at, format!("{} is no agent", shown(text))).hint(HINT),
+        });
+    };
+    let class = match class {
+        "vm" => AgentClass::Vm,
+        "stonith" => AgentClass::Stonith,
+        "ocf" | "systemd" | "lsb" | "service" | "upstart" | "nagios" => {
+            return Err(SyntaxError::not_yet(word.at, format!("agent class '{class}' is")).hint(HINT));
+        }
+        _ => {
+            return Err(SyntaxError::new(word.at, format!("there is no agent class {}", shown(class))).hint(HINT));
+        }
+    };
+    if kind.is_empty() || !kind.split('/').all(is_id) {
+        return Err(SyntaxError::new(word.at, format!("{} is no agent", shown(text))).hint(HINT));
+    }
+    Ok(Agent { class, provider: None, kind: kind.to_owned() })
+}

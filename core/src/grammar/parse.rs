@@ -1,0 +1,164 @@
+//! Statements by their keyword. All errors at once: one for each statement that has any.
+
+use super::attributes::attributes;
+use super::constraint::{colocation, fencing_topology, location, order};
+use super::cursor::{Cursor, Parsed, shown};
+use super::error::SyntaxError;
+use super::object::{node, primitive};
+use super::statement::{Object, Statement, Verb};
+use super::token::{Word, statements};
+use super::{Expand, error::Position};
+use crate::config::Attributes;
+use crate::config::validate::nearest;
+
+/// Longer texts are refused before they are read; a configuration of a thousand VMs is a tenth of it.
+const LONGEST_TEXT: usize = 64 << 20;
+
+/// Reads text; `expand` gives the content of the file that `xml=@FILE` names.
+///
+/// # Errors
+/// Every statement that is not understood, once.
+pub fn parse(text: &str, expand: Expand<'_>) -> Result<Vec<Statement>, Vec<SyntaxError>> {
+    if text.len() > LONGEST_TEXT {
+        let at = Position { line: 1, column: 1 };
+        let message = format!("the text has {} bytes; {LONGEST_TEXT} are allowed", text.len());
+        return Err(vec![SyntaxError::new(at, message)]);
+    }
+    let (read, unreadable) = statements(text);
+    let mut parsed = Vec::new();
+    let mut errors = Vec::new();
+    for words in &read {
+        match statement(words, expand) {
+            Ok(verb) => parsed.push(Statement { line: words[0].at.line, verb }),
+            Err(error) => errors.push(error),
+        }
+    }
+    errors.extend(unreadable);
+    if errors.is_empty() { Ok(parsed) } else { Err(errors) }
+}
+
+fn statement(words: &[Word], expand: Expand<'_>) -> Parsed<Verb> {
+    let keyword = &words[0];
+    let Some((_, usage)) = USAGE.iter().find(|(name, _)| *name == keyword.text) else {
+        return Err(unknown(keyword));
+    };
+    let mut cursor = Cursor::new(words, usage, expand);
+    let verb = match keyword.text.as_str() {
+        "node" => Verb::Define(node(&mut cursor)?),
+        "primitive" => Verb::Define(primitive(&mut cursor)?),
+        "location" => Verb::Define(location(&mut cursor)?),
+        "colocation" => Verb::Define(colocation(&mut cursor)?),
+        "order" => Verb::Define(order(&mut cursor)?),
+        "fencing_topology" => Verb::Define(fencing_topology(&mut cursor)?),
+        "property" => Verb::Define(Object::Property(set_of_pairs(&mut cursor)?)),
+        "rsc_defaults" => Verb::Define(Object::RscDefaults(set_of_pairs(&mut cursor)?)),
+        "op_defaults" => Verb::Define(Object::OpDefaults(set_of_pairs(&mut cursor)?)),
+        "delete" => delete(&mut cursor)?,
+        "set" => set(&mut cursor)?,
+        _ => Verb::Rename { from: cursor.id("an id")?, to: cursor.new_id("the new id")? },
+    };
+    cursor.end()?;
+    Ok(verb)
+}
+
+/// `[SETID:] NAME=VALUE…`
+fn set_of_pairs(cursor: &mut Cursor<'_, '_>) -> Parsed<Attributes> {
+    // There is one set here; the name that crmsh gives it says nothing.
+    let is_name = |word: &Word| word.text.ends_with(':') && !word.text.contains('=');
+    if cursor.peek().is_some_and(is_name) {
+        cursor.take();
+    }
+    let mut pairs = Attributes::new();
+    attributes(cursor, &mut pairs, &[])?;
+    if pairs.is_empty() {
+        cursor.need("NAME=VALUE")?;
+    }
+    Ok(pairs)
+}
+
+fn delete(cursor: &mut Cursor<'_, '_>) -> Parsed<Verb> {
+    let mut ids = Vec::new();
+    let mut force = false;
+    while let Some(word) = cursor.take() {
+        match word.text.as_str() {
+            "--force" | "-f" => force = true,
+            id => ids.push(id.to_owned()),
+        }
+    }
+    if ids.is_empty() {
+        cursor.need("an id")?;
+    }
+    Ok(Verb::Delete { ids, force })
+}
+
+fn set(cursor: &mut Cursor<'_, '_>) -> Parsed<Verb> {
+    let word = cursor.need("ID.NAME")?;
+    if !word.text.contains('.') {
+        return Err(cursor.refuse(word.at, format!("{} is not of the form ID.NAME", shown(&word.text))));
+    }
+    let path = word.text.clone();
+    let word = cursor.need("the value")?;
+    let value = match path.rsplit('.').next() {
+        Some("xml") => super::attributes::expanded(cursor, word, 0)?,
+        _ => word.text.clone(),
+    };
+    Ok(Verb::Set { path, value })
+}
+
+fn unknown(keyword: &Word) -> SyntaxError {
+    let known: Vec<&'static str> = USAGE.iter().map(|(name, _)| *name).collect();
+    let name = keyword.text.as_str();
+    if NOT_YET.contains(&name) {
+        let objects: Vec<_> = known.iter().filter(|name| !EDITS.contains(*name)).copied().collect();
+        return SyntaxError::not_yet(keyword.at, format!("'{name}' is"))
+            .hint(format!("this version knows {}", objects.join(", ")));
+    }
+    let error = SyntaxError::new(keyword.at, format!("{} does not begin a statement", shown(name)));
+    match nearest(name, &known) {
+        Some(near) => error.hint(format!("did you mean '{near}'?")),
+        None => error.hint(format!("a statement begins with one of {}", known.join(", "))),
+    }
+}
+
+/// Keywords, and how each goes on.
+const USAGE: &[(&str, &str)] = &[
+    ("node", "node NAME [attributes NAME=VALUE…] [utilization NAME=NUMBER…]"),
+    (
+        "primitive",
+        "primitive ID CLASS:TYPE [params NAME=VALUE…] [meta NAME=VALUE…] [utilization NAME=NUMBER…] [op NAME NAME=VALUE…]…",
+    ),
+    ("location", "location ID RSC SCORE: NODE"),
+    ("colocation", "colocation ID SCORE: RSC WITH-RSC"),
+    ("order", "order ID [Mandatory:|Optional:|Serialize:] FIRST THEN [symmetrical=true|false]"),
+    ("fencing_topology", "fencing_topology [LEVEL…] [NODE: LEVEL…]…, where a LEVEL is DEVICE[,DEVICE…]"),
+    ("property", "property NAME=VALUE…"),
+    ("rsc_defaults", "rsc_defaults NAME=VALUE…"),
+    ("op_defaults", "op_defaults NAME=VALUE…"),
+    ("delete", "delete ID… [--force]"),
+    ("set", "set ID.[OP.][INTERVAL.]NAME VALUE"),
+    ("rename", "rename ID NEW-ID"),
+];
+
+const EDITS: &[&str] = &["delete", "set", "rename"];
+
+/// The rest of crmsh's grammar.
+const NOT_YET: &[&str] = &[
+    "acl_group",
+    "acl_target",
+    "alert",
+    "bundle",
+    "clone",
+    "erase",
+    "filter",
+    "group",
+    "master",
+    "modgroup",
+    "monitor",
+    "ms",
+    "role",
+    "rsc_template",
+    "rsc_ticket",
+    "tag",
+    "user",
+    "xml",
+];

@@ -1,0 +1,64 @@
+//! What one statement says.
+
+use crate::config::{Attributes, Colocation, FencingTopology, Location, NodeConfig, Order, Primitive};
+use crate::id::{NodeId, ResourceId};
+
+/// One statement and where it began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Line, counted from 1.
+    pub line: u32,
+    /// What to do.
+    pub verb: Verb,
+}
+
+/// What a statement does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Brings an object in.
+    Define(Object),
+    /// `delete ID… [--force]`; an id may be `ID.NAME`, which takes one attribute out.
+    Delete {
+        /// Which.
+        ids: Vec<String>,
+        /// Constraints and fence levels that refer to them go too.
+        force: bool,
+    },
+    /// `set ID.NAME VALUE`, `set ID.OP.NAME VALUE`, `set ID.OP.INTERVAL.NAME VALUE`
+    Set {
+        /// `ID.[OP.][INTERVAL.]NAME`
+        path: String,
+        /// The value.
+        value: String,
+    },
+    /// `rename OLD NEW`
+    Rename {
+        /// As it is called.
+        from: String,
+        /// As it shall be called.
+        to: String,
+    },
+}
+
+/// An object as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// `node`
+    Node(NodeId, NodeConfig),
+    /// `primitive`
+    Primitive(ResourceId, Primitive),
+    /// `location`
+    Location(String, Location),
+    /// `colocation`
+    Colocation(String, Colocation),
+    /// `order`
+    Order(String, Order),
+    /// `fencing_topology`; each row replaces that node's.
+    FencingTopology(Vec<FencingTopology>),
+    /// `property`; set over what is there.
+    Property(Attributes),
+    /// `rsc_defaults`; set over what is there.
+    RscDefaults(Attributes),
+    /// `op_defaults`; set over what is there.
+    OpDefaults(Attributes),
+}

@@ -1,0 +1,186 @@
+//! What is refused, and in which words.
+
+use quorate_core::grammar::parse;
+
+/// Each error on lines of its own.
+fn refused(text: &str) -> String {
+    let mut files = |name: &str| match name {
+        "vm1.xml" => Ok("<domain/>".to_owned()),
+        _ => Err("no such file".to_owned()),
+    };
+    match parse(text, &mut files) {
+        Ok(statements) => format!("accepted: {statements:?}"),
+        Err(errors) => errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+    }
+}
+
+#[track_caller]
+fn check(text: &str, wanted: &str) {
+    assert_eq!(refused(text), wanted, "{text}");
+}
+
+#[test]
+fn words_that_are_wrong() {
+    check(
+        "primitve vm1 vm:fake",
+        "line 1, column 1: 'primitve' does not begin a statement\n  hint: did you mean 'primitive'?",
+    );
+    check(
+        "primitive",
+        "line 1, column 1: the primitive's id is missing after 'primitive'\n  hint: write primitive ID CLASS:TYPE \
+         [params NAME=VALUE…] [meta NAME=VALUE…] [utilization NAME=NUMBER…] [op NAME NAME=VALUE…]…",
+    );
+    check(
+        "location l1 vm1 inf:n1",
+        "line 1, column 17: 'inf:n1' is no score with a colon and a blank after it\n  hint: write location ID RSC SCORE: NODE",
+    );
+    check(
+        "location l1 vm1 many: n1",
+        "line 1, column 17: 'many' is no score\n  hint: write a whole number, inf or -inf, then a colon",
+    );
+    check(
+        "location l1 vm1 100: n1 n2",
+        "line 1, column 25: 'n2' is not expected here\n  hint: write location ID RSC SCORE: NODE",
+    );
+    check(
+        "node n1 # the first",
+        "line 1, column 9: '#' is not expected here\n  hint: a comment has a line of its own that begins with #",
+    );
+    check(
+        "primitive v*1 vm:fake",
+        "line 1, column 11: 'v*1' cannot be an id\n  hint: ids are made of letters, digits, '-', '_' and '.', \
+         and begin with a letter, a digit or '_'",
+    );
+    check(
+        "primitive property vm:fake",
+        "line 1, column 11: 'property' cannot be an id\n  hint: it is the name of an object there is one of; choose another",
+    );
+    check(
+        "order o1 Compulsory: a b",
+        "line 1, column 10: 'Compulsory' is no kind of order\n  hint: write Mandatory:, Optional: or Serialize:",
+    );
+    check(
+        "fencing_topology n1: f1 n1: f2",
+        "line 1, column 25: 'n1' is given twice\n  hint: write all its levels after one NODE:",
+    );
+    check(
+        "fencing_topology n1:",
+        "line 1, column 18: 'n1:' has no level\n  hint: write fencing_topology [LEVEL…] [NODE: LEVEL…]…, \
+         where a LEVEL is DEVICE[,DEVICE…]",
+    );
+    check(
+        "set vm1 2",
+        "line 1, column 5: 'vm1' is not of the form ID.NAME\n  hint: write set ID.[OP.][INTERVAL.]NAME VALUE",
+    );
+    check("delete --force", "line 1, column 8: an id is missing after '--force'\n  hint: write delete ID… [--force]");
+}
+
+#[test]
+fn attributes_that_are_wrong() {
+    check("property a=1 a=2", "line 1, column 14: a is given twice\n  hint: keep one");
+    check(
+        "property lost-after = 5s",
+        "line 1, column 10: 'lost-after' is not expected here\n  hint: write property NAME=VALUE…",
+    );
+    check(
+        "property lost-after= 5s",
+        "line 1, column 10: lost-after has no value\n  hint: write lost-after=VALUE without blanks around the =, \
+         or lost-after=\"\" for an empty one",
+    );
+    check(
+        "property =5s",
+        "line 1, column 10: '' cannot be the name of an attribute\n  hint: write NAME=VALUE without blanks around the =",
+    );
+    check(
+        "primitive vm1 vm:libvirt params xml=@vm2.xml",
+        "line 1, column 33: '@vm2.xml' cannot be read: no such file\n  hint: name a file that holds the domain's XML, \
+         as `virsh dumpxml` prints it",
+    );
+    check(
+        "primitive vm1 vm:libvirt \\\n\tparams xml=\"<domain type=\"kvm'>\"\nnode n1",
+        "line 2, column 31: the quote ' is never closed\n  hint: close it, or put a value that holds quotes into quotes \
+         of the other kind",
+    );
+}
+
+#[test]
+fn what_is_not_there_yet_is_named() {
+    let plain = "\n  hint: write plain NAME=VALUE pairs";
+    let agents = "\n  hint: this version has vm:libvirt, stonith:ipmi and stonith:fence_AGENT";
+    let not_yet = |text: &str, column: u32, what: &str, hint: &str| {
+        check(text, &format!("line 1, column {column}: {what} not supported yet{hint}"));
+    };
+    let objects = "\n  hint: this version knows node, primitive, location, colocation, order, fencing_topology, property, \
+                   rsc_defaults, op_defaults";
+    for keyword in [
+        "group",
+        "clone",
+        "ms",
+        "bundle",
+        "rsc_template",
+        "tag",
+        "rsc_ticket",
+        "alert",
+        "acl_target",
+        "role",
+        "modgroup",
+        "monitor",
+    ] {
+        not_yet(&format!("{keyword} x y"), 1, &format!("'{keyword}' is"), objects);
+    }
+    not_yet("primitive ip ocf:heartbeat:IPaddr2 ip=1.2.3.4", 14, "agent class 'ocf' is", agents);
+    not_yet("primitive s systemd:nginx", 13, "agent class 'systemd' is", agents);
+    not_yet(
+        "primitive ip IPaddr2",
+        14,
+        "agent 'IPaddr2' without a class would be ocf:heartbeat:IPaddr2, and the class 'ocf' is",
+        agents,
+    );
+    not_yet("primitive vm1 @small", 15, "resource templates are", agents);
+    not_yet("primitive vm1 vm:fake params rule 1: a=b", 30, "rules are", plain);
+    not_yet("property 10: rule #uname eq n1 a=b", 14, "rules are", plain);
+    not_yet("primitive vm1 vm:fake params $id-ref=p", 30, "attribute sets that refer to others are", plain);
+    not_yet("primitive vm1 vm:fake params 10: a=b", 30, "attribute sets with a score are", plain);
+    not_yet(
+        "primitive vm1 vm:fake op monitor op_params a=b",
+        34,
+        "'op_params' is",
+        "\n  hint: op lines take interval, timeout, on-fail and enabled",
+    );
+    let location = "\n  hint: write location ID RSC SCORE: NODE";
+    not_yet("location l vm1 rule inf: #uname eq n1", 16, "rules are", location);
+    not_yet("location l vm1 role=Promoted inf: n1", 16, "roles are", location);
+    not_yet("location l vm1 resource-discovery=never inf: n1", 16, "'resource-discovery' is", location);
+    not_yet("location l /vm.*/ inf: n1", 12, "resource patterns are", "\n  hint: write one location for each resource");
+    let pairs = "\n  hint: write one constraint for each pair";
+    not_yet("location l { a b } inf: n1", 12, "resource sets are", pairs);
+    not_yet("colocation c inf: ( a b ) d", 19, "resource sets are", pairs);
+    not_yet("order o Mandatory: [ a b ] d", 20, "resource sets are", pairs);
+    not_yet(
+        "colocation c inf: a b d",
+        23,
+        "colocations of more than two resources are",
+        "\n  hint: write one colocation for each pair",
+    );
+    not_yet("colocation c inf: a:Promoted b", 19, "roles are", "\n  hint: write 'a' alone");
+    not_yet("order o a:promote b", 9, "orders of other actions than start are", "\n  hint: write 'a' alone");
+    not_yet("order o a b d", 13, "orders of more than two resources are", "\n  hint: write one order for each pair");
+    not_yet(
+        "fencing_topology attr:rack=1 f1",
+        18,
+        "fence levels by attribute or pattern are",
+        "\n  hint: write NODE: before the levels of each node",
+    );
+    not_yet("node n1:remote", 6, "nodes of the kind 'remote' are", "\n  hint: leave the kind out for a member");
+}
+
+#[test]
+fn every_statement_that_is_wrong_is_named_at_once() {
+    check(
+        "node n1\n\nlocation l1 vm1\n# fine\ncolocation c1 inf: a\nnode n2\nprimitive vm1 vm:fake \\\n  meta x",
+        "line 3, column 13: a score, such as 100: or inf:, is missing after 'vm1'\n  hint: write location ID RSC SCORE: NODE\n\
+         line 5, column 20: the resource it follows is missing after 'a'\n  hint: write colocation ID SCORE: RSC WITH-RSC\n\
+         line 8, column 8: 'x' is not expected here\n  hint: write primitive ID CLASS:TYPE [params NAME=VALUE…] \
+         [meta NAME=VALUE…] [utilization NAME=NUMBER…] [op NAME NAME=VALUE…]…",
+    );
+}

@@ -1,0 +1,263 @@
+//! Whatever a configuration holds, what is printed reads back as the same; and no text makes the grammar panic.
+
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use quorate_core::config::{
+    Agent, AgentClass, Attributes, Colocation, Config, FencingTopology, Location, NodeConfig, Operation, Order,
+    OrderKind, Primitive, validate::validate,
+};
+use quorate_core::grammar::{Mode, apply_statements, diff, duration, parse, print, print_object, read};
+use quorate_core::id::{NodeId, ResourceId};
+use quorate_core::score::Score;
+
+fn no_files(name: &str) -> Result<String, String> {
+    Err(format!("nothing should ask for {name}"))
+}
+
+/// Text that is hard to quote: XML, both quotes, backslashes before anything, line ends of every kind.
+fn nasty() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("<domain type='kvm'>\n\t<name>vm1</name>\r\n</domain>\n".to_owned()),
+        Just("<a b=\"c\" d='e'/>".to_owned()),
+        Just("@file".to_owned()),
+        Just(" \\\n# no comment\n".to_owned()),
+        "[ '\"\\\\\n\r\t@#={}()$:;,a-z\u{a0}\u{2028}ü]{0,12}",
+        any::<String>(),
+    ];
+    vec(piece, 0..4).prop_map(|pieces| pieces.concat())
+}
+
+fn attributes() -> impl Strategy<Value = Attributes> {
+    let name =
+        prop_oneof!["[a-zA-Z_#0-9][a-zA-Z0-9_.#:/-]{0,6}[a-z0-9]", Just("xml".to_owned()), Just("rule".to_owned())];
+    btree_map(name, nasty(), 0..4)
+}
+
+fn id(prefix: &'static str) -> impl Strategy<Value = String> {
+    "[a-zA-Z0-9_.-]{0,6}".prop_map(move |rest| format!("{prefix}{rest}"))
+}
+
+fn resource() -> impl Strategy<Value = ResourceId> {
+    id("p").prop_map(ResourceId::new)
+}
+
+fn node_id() -> impl Strategy<Value = NodeId> {
+    id("n").prop_map(NodeId::new)
+}
+
+fn score() -> impl Strategy<Value = Score> {
+    prop_oneof![Just(Score::INFINITY), Just(Score::NEG_INFINITY), any::<i32>().prop_map(|n| Score::new(n.into()))]
+}
+
+fn primitive() -> impl Strategy<Value = Primitive> {
+    let agent = prop_oneof![
+        Just((AgentClass::Vm, "libvirt")),
+        Just((AgentClass::Vm, "fake")),
+        Just((AgentClass::Stonith, "fence_ipmilan")),
+        Just((AgentClass::Stonith, "external/ipmi")),
+    ];
+    let operation = ("[a-z][a-z_]{0,8}", attributes());
+    let operation = operation.prop_map(|(name, attributes)| Operation { name, attributes });
+    (agent, attributes(), attributes(), attributes(), vec(operation, 0..3)).prop_map(
+        |((class, kind), params, meta, utilization, operations)| Primitive {
+            agent: Agent { class, provider: None, kind: kind.to_owned() },
+            params,
+            meta,
+            utilization,
+            operations,
+        },
+    )
+}
+
+fn order() -> impl Strategy<Value = Order> {
+    let kind = prop_oneof![Just(OrderKind::Mandatory), Just(OrderKind::Optional), Just(OrderKind::Serialize)];
+    (kind, resource(), resource(), any::<bool>()).prop_map(|(kind, first, then, symmetrical)| Order {
+        kind,
+        first,
+        then,
+        symmetrical,
+    })
+}
+
+fn topology() -> impl Strategy<Value = Vec<FencingTopology>> {
+    let levels = vec(vec(resource(), 1..3), 1..3);
+    let rows = btree_map(proptest::option::of(node_id()), levels, 0..3);
+    rows.prop_map(|rows| rows.into_iter().map(|(node, levels)| FencingTopology { node, levels }).collect())
+}
+
+fn config() -> impl Strategy<Value = Config> {
+    let node = (attributes(), attributes());
+    let node = node.prop_map(|(attributes, utilization)| NodeConfig { attributes, utilization });
+    let location = (resource(), score(), node_id());
+    let location = location.prop_map(|(resource, score, node)| Location { resource, score, node });
+    let colocation = (score(), resource(), resource());
+    let colocation = colocation.prop_map(|(score, resource, with)| Colocation { score, resource, with });
+    let objects = (btree_map(node_id(), node, 0..3), btree_map(resource(), primitive(), 0..3));
+    let constraints = (
+        btree_map(id("l"), location, 0..3),
+        btree_map(id("c"), colocation, 0..3),
+        btree_map(id("o"), order(), 0..3),
+        topology(),
+    );
+    let sets = (attributes(), attributes(), attributes());
+    (objects, constraints, sets).prop_map(|(objects, constraints, sets)| Config {
+        nodes: objects.0,
+        primitives: objects.1,
+        locations: constraints.0,
+        colocations: constraints.1,
+        orders: constraints.2,
+        fencing_topology: constraints.3,
+        properties: sets.0,
+        rsc_defaults: sets.1,
+        op_defaults: sets.2,
+    })
+}
+
+/// Words that make it past the first one, in any order.
+fn word_soup() -> impl Strategy<Value = String> {
+    let known = [
+        "node",
+        "primitive",
+        "location",
+        "colocation",
+        "order",
+        "fencing_topology",
+        "property",
+        "rsc_defaults",
+        "op_defaults",
+        "delete",
+        "set",
+        "rename",
+        "group",
+        "vm1",
+        "vm2",
+        "n1",
+        "n1:",
+        "vm:fake",
+        "stonith:ipmi",
+        "ocf:a:b",
+        "params",
+        "meta",
+        "op",
+        "utilization",
+        "operations",
+        "monitor",
+        "inf:",
+        "-inf:",
+        "100:",
+        "Mandatory:",
+        "Serialize:",
+        "symmetrical=false",
+        "a=b",
+        "a=",
+        "=",
+        "xml=@f",
+        "xml='<",
+        "$id=x",
+        "$id-ref=x",
+        "rule",
+        "(",
+        "[",
+        "/x/",
+        "@t",
+        "f1,f2",
+        ",",
+        "vm1.a",
+        "vm1.monitor.timeout",
+        "property.a",
+        ".",
+        "..",
+        "--force",
+        "#",
+        "\\\n",
+        "\n",
+        "\n",
+        "\"",
+        "'",
+    ];
+    vec(proptest::sample::select(known.to_vec()), 0..40).prop_map(|words| words.join(" "))
+}
+
+/// Statements that are right each by itself, in any order and number.
+fn statement_soup() -> impl Strategy<Value = String> {
+    let known = [
+        "node n1 attributes \"#rack\"=1",
+        "node n1",
+        "primitive vm1 vm:fake a=b op monitor interval=5s op monitor interval=6s",
+        "primitive vm2 vm:libvirt xml=@f",
+        "primitive f1 stonith:ipmi target=n1",
+        "location l1 vm1 inf: n1",
+        "colocation c1 -inf: vm1 vm2",
+        "order o1 vm1 vm2 symmetrical=false",
+        "fencing_topology f1 n1: f1,f2 f2",
+        "property lost-after=5s",
+        "rsc_defaults priority=1",
+        "delete vm1",
+        "delete vm1 --force",
+        "delete f1 --force",
+        "delete property fencing_topology",
+        "delete vm1.a",
+        "set vm1.a 'x \"\\'",
+        "set vm1.monitor.5.timeout 1",
+        "set vm2.start.timeout 1",
+        "set o1.kind Serialize",
+        "set c1.with-rsc vm3",
+        "set property.b.c 1",
+        "rename vm1 vm3",
+        "rename l1 vm1",
+    ];
+    vec(proptest::sample::select(known.to_vec()), 0..10).prop_map(|lines| lines.join("\n"))
+}
+
+fn survives(text: &str) -> Result<(), TestCaseError> {
+    let Ok(statements) = parse(text, &mut |_| Ok("<x/>".to_owned())) else {
+        return Ok(());
+    };
+    for mode in [Mode::Add, Mode::Replace, Mode::Update] {
+        let mut config = Config::default();
+        if apply_statements(&mut config, statements.clone(), mode).is_ok() {
+            prop_assert_eq!(&read(&print(&config), &mut no_files), &Ok(config.clone()));
+            validate(&config);
+        } else {
+            prop_assert_eq!(config, Config::default(), "a refused text changed something");
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_printed_reads_back(config in config()) {
+        let text = print(&config);
+        prop_assert_eq!(&read(&text, &mut no_files).map_err(|error| format!("{error}\n{text}")), &Ok(config.clone()));
+        prop_assert_eq!(diff(&config, &config), "");
+        for id in config.primitives.keys() {
+            let printed = print_object(&config, id.as_str()).expect("it is one of its ids");
+            prop_assert!(text.contains(&printed));
+        }
+        validate(&config);
+    }
+
+    #[test]
+    fn a_difference_is_shown(old in config(), new in config()) {
+        prop_assert_eq!(diff(&old, &new).is_empty(), old == new);
+    }
+
+    #[test]
+    fn any_text_is_survived(text in any::<String>()) {
+        survives(&text)?;
+        let _ = duration(&text);
+    }
+
+    #[test]
+    fn any_words_are_survived(text in word_soup()) {
+        survives(&text)?;
+    }
+
+    #[test]
+    fn any_statements_are_survived(text in statement_soup()) {
+        survives(&text)?;
+    }
+}

@@ -1,0 +1,192 @@
+//! What is wrong with a configuration is told all at once, in these words.
+
+use quorate_core::config::validate::{Report, unknown_nodes, validate};
+use quorate_core::grammar::read;
+use quorate_core::id::NodeId;
+
+const UUID1: &str = "6f1d2c3a-0b4e-4c5d-8e9f-001122334455";
+const UUID2: &str = "6f1d2c3a-0b4e-4c5d-8e9f-001122334456";
+
+/// `NAME UUID DISK` becomes the definition of a domain.
+fn domain(line: &str) -> Result<String, String> {
+    let mut words = line.split(',');
+    let mut word = || words.next().unwrap_or_default();
+    Ok(format!(
+        "<domain><name>{}</name><uuid>{}</uuid><devices><disk type='file'><source file='{}'/><target dev='vda'/></disk>\
+         </devices></domain>",
+        word(),
+        word(),
+        word()
+    ))
+}
+
+fn report(text: &str) -> Report {
+    validate(&read(text, &mut domain).expect("the grammar accepts it"))
+}
+
+#[track_caller]
+fn errors(text: &str, wanted: &[&str]) {
+    let errors: Vec<String> = report(text).errors.iter().map(ToString::to_string).collect();
+    assert_eq!(errors, wanted, "{text}");
+}
+
+#[track_caller]
+fn warnings(text: &str, wanted: &[&str]) {
+    let report = report(text);
+    let warnings: Vec<String> = report.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!((report.errors, warnings), (Vec::new(), wanted.iter().map(ToString::to_string).collect()), "{text}");
+}
+
+#[test]
+fn a_right_configuration_has_no_problem() {
+    warnings(
+        &format!(
+            "node n1\nnode n2\n\
+             primitive f1 stonith:ipmi params ip=10.0.0.1 username=admin password=secret target=n1\n\
+             primitive f2 stonith:fence_ipmilan params ip=10.0.0.2 username=admin password=secret pcmk_host_map=n2:1\n\
+             primitive vm1 vm:libvirt params xml=@vm1,{UUID1},/srv/vm1 meta priority=inf op stop timeout=2m on-fail=block\n\
+             primitive vm2 vm:libvirt params xml=@vm2,{UUID2},/srv/vm2\n\
+             location l1 vm1 100: n1\ncolocation c1 -inf: vm1 vm2\norder o1 vm1 vm2\nfencing_topology n1: f1 n2: f2\n\
+             property stonith-enabled=true lost-after=5s\nrsc_defaults is-managed=yes\nop_defaults timeout=30s"
+        ),
+        &[],
+    );
+}
+
+#[test]
+fn references_lead_somewhere() {
+    errors(
+        "primitive vm1 vm:fake\nlocation l1 vm2 1: n1\ncolocation c1 1: vm1 vm1\norder o1 x vm1\nfencing_topology vm1 z",
+        &[
+            "l1: this location names 'vm2', which does not exist\n  hint: did you mean 'vm1'?",
+            "c1: this colocation names 'vm1' twice\n  hint: name two resources, or delete it: `delete c1`",
+            "o1: this order names 'x', which does not exist\n  hint: define it with `primitive x …`, or take the reference out",
+            "fencing_topology: a level for every other node names 'vm1', which is no fence device\n  \
+             hint: it is vm:fake; name a stonith: primitive",
+            "fencing_topology: a level for every other node names 'z', which does not exist\n  \
+             hint: define it with `primitive z …`, or take the reference out",
+        ],
+    );
+    let config = read("primitive f stonith:fake params target=n3\nlocation l f 1: m1", &mut domain).expect("right");
+    let members = ["n1", "n2", "n3"].map(NodeId::from).into();
+    let unknown: Vec<String> = unknown_nodes(&config, &members).iter().map(ToString::to_string).collect();
+    assert_eq!(unknown, ["l: 'm1' is no node of this cluster\n  hint: did you mean 'n1'?"]);
+}
+
+#[test]
+fn fence_devices_can_do_what_they_are_there_for() {
+    errors(
+        "primitive f1 stonith:ipmi params ipaddr=10.0.0.1 username=a ipport=0\nprimitive f2 stonith:fence_ipmilan\n\
+         primitive f3 stonith:external/ipmi params target=n1\nfencing_topology n2: f3",
+        &[
+            "f1: nothing says which node this fence device is for\n  hint: `set f1.target NODE`",
+            "f1: stonith:ipmi needs the parameter 'ip'\n  hint: `set f1.ip VALUE`",
+            "f1: stonith:ipmi needs the parameter 'password'\n  hint: `set f1.password VALUE`",
+            "f1: stonith:ipmi has no parameter 'ipaddr'\n  hint: did you mean 'ip'?",
+            "f1: ipport=0 is not understood: a port from 1 to 65535",
+            "f2: nothing says which node this fence device is for\n  hint: `set f2.target NODE`",
+            "f2: stonith:fence_ipmilan needs the parameter 'ip'\n  hint: `set f2.ip VALUE`",
+            "f2: stonith:fence_ipmilan needs the parameter 'username'\n  hint: `set f2.username VALUE`",
+            "f2: stonith:fence_ipmilan needs the parameter 'password'\n  hint: `set f2.password VALUE`",
+            "f3: there is no fence agent 'stonith:external/ipmi'\n  hint: use stonith:ipmi, or a ClusterLabs agent: stonith:fence_…",
+            "fencing_topology: a level for n2 names 'f3', which is not for that node\n  \
+             hint: add n2 to the targets of 'f3', or take it out of the level",
+        ],
+    );
+}
+
+#[test]
+fn one_disk() {
+    let upper = UUID1.to_uppercase();
+    errors(
+        &format!(
+            "primitive a vm:libvirt params xml=@vm1,{UUID1},/srv/vm1\n\
+             primitive b vm:libvirt params xml=@vm1,{upper},/srv//vm1\n\
+             primitive c vm:libvirt params xml=@vm3,{UUID2},/srv/vm3\n\
+             primitive d vm:libvirt params xml='<domain>' memory=5\nprimitive e vm:libvirt"
+        ),
+        &[
+            &format!("b: the UUID {UUID1} is that of 'a' too\n  hint: give each VM its own"),
+            "b: the domain name 'vm1' is that of 'a' too\n  hint: give each VM its own",
+            "b: the writable disk file:/srv/vm1 is that of 'a' too\n  \
+             hint: give each VM its own, or mark it <readonly/> or <shareable/> in both where it is meant so",
+            "d: vm:libvirt has no parameter 'memory'\n  hint: what the domain is like stands in its xml",
+            "d: its xml is refused: the domain XML cannot be read: the root node was opened but never closed (line 1, column 1)",
+            "e: vm:libvirt needs the parameter 'xml', the domain's definition\n  \
+             hint: add `params xml=@FILE` with what `virsh dumpxml` prints",
+        ],
+    );
+}
+
+#[test]
+fn names_and_values_mean_something() {
+    errors(
+        "property stonith-enable=true lost-after=soon suspect-after=9s\nrsc_defaults target-rol=Started\n\
+         op_defaults timeout=0 intervall=5\n\
+         primitive vm1 vm:fake meta priority=high utilization memory=4G op stop on-fail=ignore op strat timeout=1 \
+         op monitor tiemout=5",
+        &[
+            "property: property lost-after=soon is not understood: a time such as 800ms, 5s or 10m",
+            "property: there is no property 'stonith-enable': did you mean 'stonith-enabled'?",
+            "property: suspect-after is not shorter than lost-after\n  \
+             hint: a node is suspected first and lost later: raise lost-after or lower suspect-after",
+            "rsc_defaults: there is no meta attribute 'target-rol': did you mean 'target-role'?",
+            "op_defaults: there is no operation attribute 'intervall': did you mean 'interval'?",
+            "op_defaults: timeout=0 is not understood: a time above zero such as 20s or 2m",
+            "vm1: priority=high is not understood: a whole number, inf or -inf",
+            "vm1: op stop on-fail=ignore is not understood: fence or block, for what did not stop may still run",
+            "vm1: there is no operation 'strat': did you mean 'start'?",
+            "vm1: there is no operation attribute 'op monitor tiemout': did you mean 'timeout'?",
+            "vm1: utilization memory=4G is not understood: a whole number",
+        ],
+    );
+}
+
+#[test]
+fn what_is_accepted_and_may_surprise_is_a_warning() {
+    warnings(
+        "node n1\nprimitive f1 stonith:fake params target=n2 pcmk_delay_max=5\n\
+         primitive vm1 vm:fake meta allow-migrate=true op monitor interval=0 op migrate_to timeout=60\n\
+         location l1 f1 -inf: n2\nproperty cluster-name=x no-quorum-policy=ignore",
+        &[
+            "property: property cluster-name=x has no effect in this version",
+            "property: a minority never starts anything here, whatever no-quorum-policy says\n  \
+             hint: set no-quorum-policy=freeze, or leave it out",
+            "vm1: allow-migrate=true has no effect in this version",
+            "vm1: op monitor interval=0 has no effect in this version",
+            "vm1: op migrate_to has no effect in this version",
+            "l1: this location names the fence device 'f1', which is used and never started\n  hint: it has no effect: `delete l1`",
+            "f1: pcmk_delay_max has no effect in this version",
+            "n1: no fence device is for this node, so it gets no resources\n  \
+             hint: add one: `primitive fence-n1 stonith:ipmi params target=n1 …`",
+        ],
+    );
+}
+
+#[test]
+fn contradictions_name_both_sides() {
+    let vms = "primitive a vm:fake\nprimitive b vm:fake\nprimitive c vm:fake\nprimitive d vm:fake\n";
+    errors(
+        &format!(
+            "{vms}order o1 a b\norder o2 b c\norder o3 Optional: c a\norder o4 c d\norder o5 Serialize: d c\norder o6 Serialize: a b symmetrical=true"
+        ),
+        &[
+            "o1: these orders form a loop: 'o1' a then b, 'o2' b then c, 'o3' c then a\n  hint: delete one of them",
+            "o6: a Serialize order has no reverse and cannot be symmetrical\n  hint: `set o6.symmetrical false`",
+        ],
+    );
+    errors(
+        &format!("{vms}colocation c1 inf: a b\ncolocation c2 -inf: b a\ncolocation c3 -50: a b"),
+        &["c2: it keeps b and a apart, and 'c1' puts them together\n  hint: delete one of the two"],
+    );
+    warnings(
+        &format!(
+            "{vms}colocation c1 inf: a b\ncolocation c2 inf: c b\ncolocation c3 -inf: a c\nlocation l1 d inf: n1\nlocation l2 d -inf: n1"
+        ),
+        &[
+            "c3: it keeps a and c apart, and 'c1', 'c2' put them together\n  \
+             hint: not all of these resources can run at once: delete one of the constraints",
+            "l1: it wants d on n1, and 'l2' forbids it, which wins\n  hint: delete one of the two",
+        ],
+    );
+}
