@@ -76,14 +76,16 @@ fn references_lead_somewhere() {
 #[test]
 fn fence_devices_can_do_what_they_are_there_for() {
     errors(
-        "primitive f1 stonith:ipmi params ipaddr=10.0.0.1 username=a ipport=0\nprimitive f2 stonith:fence_ipmilan\n\
+        "primitive f1 stonith:ipmi params ip_addr=10.0.0.1 username=a-name-that-is-long ipport=0 cipher=1\nprimitive f2 stonith:fence_ipmilan\n\
          primitive f3 stonith:external/ipmi params target=n1\nfencing_topology n2: f3",
         &[
             "f1: nothing says which node this fence device is for\n  hint: `set f1.target NODE`",
             "f1: stonith:ipmi needs the parameter 'ip'\n  hint: `set f1.ip VALUE`",
             "f1: stonith:ipmi needs the parameter 'password'\n  hint: `set f1.password VALUE`",
-            "f1: stonith:ipmi has no parameter 'ipaddr'\n  hint: did you mean 'ip'?",
-            "f1: ipport=0 is not understood: a port from 1 to 65535",
+            "f1: cipher is not understood: 3 or 17\n  hint: `set f1.cipher VALUE`",
+            "f1: stonith:ipmi has no parameter 'ip_addr'\n  hint: did you mean 'ipaddr'?",
+            "f1: ipport is not understood: a port from 1 to 65535\n  hint: `set f1.ipport VALUE`",
+            "f1: username is not understood: IPMI has 16 bytes for it\n  hint: `set f1.username VALUE`",
             "f2: nothing says which node this fence device is for\n  hint: `set f2.target NODE`",
             "f2: stonith:fence_ipmilan needs the parameter 'ip'\n  hint: `set f2.ip VALUE`",
             "f2: stonith:fence_ipmilan needs the parameter 'username'\n  hint: `set f2.username VALUE`",

@@ -40,12 +40,9 @@ fn targets(report: &mut Report, id: &ResourceId, device: &Primitive) {
     }
 }
 
-/// What the built-in IPMI device takes, by the names of fence_ipmilan.
-const IPMI: &[&str] = &["cipher", "ip", "ipport", "password", "privlvl", "target", "username"];
-
-/// Older names of parameters, and the ones of today.
-const OLDER: &[(&str, &str)] =
-    &[("ipaddr", "ip"), ("login", "username"), ("passwd", "password"), ("hostlist", "pcmk_host_list")];
+/// What the built-in IPMI device takes, by fence_ipmilan's names of today and of before.
+const IPMI: &[&str] =
+    &["cipher", "ip", "ipaddr", "ipport", "lanplus", "login", "passwd", "password", "privlvl", "target", "username"];
 
 fn parameters(report: &mut Report, id: &ResourceId, device: &Primitive) {
     for name in device.params.keys().filter(|name| name.starts_with("pcmk_")) {
@@ -55,7 +52,8 @@ fn parameters(report: &mut Report, id: &ResourceId, device: &Primitive) {
     }
     match device.agent.kind.as_str() {
         "ipmi" => {
-            required(report, id, device, &[&["ip"], &["username"], &["password"]]);
+            let password: &[&str] = &["password", "passwd"];
+            required(report, id, device, &[&["ip", "ipaddr"], &["username", "login"], password]);
             built_in(report, id, device);
         }
         "fence_ipmilan" => {
@@ -90,17 +88,33 @@ fn required(report: &mut Report, id: &ResourceId, device: &Primitive, groups: &[
 fn built_in(report: &mut Report, id: &ResourceId, device: &Primitive) {
     for (name, value) in device.params.iter().filter(|(name, _)| !name.starts_with("pcmk_")) {
         if !IPMI.contains(&name.as_str()) {
-            let older = OLDER.iter().find(|(older, _)| older == name).map(|(_, today)| *today);
-            let mend = match older.or_else(|| nearest(name, IPMI)) {
+            let mend = match nearest(name, IPMI) {
                 Some(near) => format!("did you mean '{near}'?"),
                 None => format!("it has {}", IPMI.join(", ")),
             };
             report.error(id, format!("{} has no parameter '{name}'", device.agent.text()), mend);
         }
-        if name == "ipport" && !value.parse::<u16>().is_ok_and(|port| port > 0) {
-            report.error(id, format!("ipport={value} is not understood: a port from 1 to 65535"), "");
+        if let Some(expected) = refused_value(name, value) {
+            report.error(id, format!("{name} is not understood: {expected}"), format!("`set {id}.{name} VALUE`"));
         }
     }
+}
+
+/// What the value should have been. Values are not repeated: one of them is the password.
+fn refused_value(name: &str, value: &str) -> Option<&'static str> {
+    let lower = value.to_ascii_lowercase();
+    let (fits, expected) = match name {
+        "ipport" => (value.parse::<u16>().is_ok_and(|port| port > 0), "a port from 1 to 65535"),
+        "cipher" => (["3", "17", ""].contains(&value), "3 or 17"),
+        "privlvl" => {
+            (["administrator", "admin", "operator", ""].contains(&lower.as_str()), "administrator or operator")
+        }
+        "lanplus" => (crate::config::boolean(value) != Some(false), "1, for only IPMI 2.0 is spoken here"),
+        "username" | "login" => (value.len() <= 16, "IPMI has 16 bytes for it"),
+        "password" | "passwd" => (value.len() <= 20, "IPMI has 20 bytes for it"),
+        _ => return None,
+    };
+    (!fits).then_some(expected)
 }
 
 fn levels(config: &Config, report: &mut Report, row: &FencingTopology) {
