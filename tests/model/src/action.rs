@@ -185,7 +185,7 @@ impl Protocol {
             return;
         }
         let busy = state.world.busy(resource, node);
-        if left.monitors > 0 && !busy {
+        if left.monitors > 0 && !(busy && self.rules.on(Rule::NoOverlap)) {
             actions.push(Action::Monitor(node, resource));
         }
         let executable = matches!(slot.claim, Claim::Start | Claim::Stop | Claim::Handover);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use stateright::{Checker, Expectation, HasDiscoveries, Model, Path};
+use stateright::{Checker, Expectation, HasDiscoveries, Model, Path, Property};
 
 use crate::Protocol;
 use crate::action::Action;
@@ -72,20 +72,47 @@ impl Report {
 }
 
 /// Explores breadth first until everything is seen, an invariant breaks or time is up.
+///
+/// Time is kept by the model's boundary: Stateright's own limit is not looked at by a single thread,
+/// and a run that hit it calls itself done like any other.
 pub fn explore(protocol: Protocol, effort: Effort) -> Report {
     let begun = Instant::now();
-    let mut builder = protocol.checker().threads(effort.threads).finish_when(HasDiscoveries::AnyFailures);
-    if let Some(limit) = effort.limit {
-        builder = builder.timeout(limit);
+    let deadline = effort.limit.map(|limit| begun + limit);
+    let protocol = Protocol { deadline, ..protocol };
+    let mut report = once(protocol, effort.threads, None);
+    if effort.threads == 1 {
+        shorten(&mut report, protocol);
+    }
+    report.took = begun.elapsed();
+    report.complete = report.broken.is_empty() && deadline.is_none_or(|deadline| Instant::now() < deadline);
+    report
+}
+
+/// Stateright keeps the last counterexample of a batch; looks for a shorter one until there is none.
+fn shorten(report: &mut Report, protocol: Protocol) {
+    while let Some(shortest) = report.broken.first() {
+        let shorter = once(protocol, 1, Some(shortest.steps.len()));
+        if shorter.broken.is_empty() {
+            break;
+        }
+        report.broken = shorter.broken;
+    }
+}
+
+/// One run, over all states or those fewer than `below` steps away.
+fn once(protocol: Protocol, threads: usize, below: Option<usize>) -> Report {
+    let mut builder = protocol.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures);
+    if let Some(below) = below {
+        // Depth counts states, and the deepest are not looked at.
+        builder = builder.target_max_depth(below + 1);
     }
     let checker = builder.spawn_bfs().join();
-    let took = begun.elapsed();
     let mut report = Report {
         unique: checker.unique_state_count(),
         total: checker.state_count(),
         depth: checker.max_depth(),
         complete: false,
-        took,
+        took: Duration::ZERO,
         broken: Vec::new(),
         reached: Vec::new(),
         missed: Vec::new(),
@@ -93,28 +120,27 @@ pub fn explore(protocol: Protocol, effort: Effort) -> Report {
     let found = checker.discoveries();
     for property in protocol.properties() {
         let path = found.get(property.name).cloned();
-        match (property.expectation, path) {
-            (Expectation::Always, Some(path)) => report.broken.push(tell(property.name, path)),
-            (Expectation::Sometimes, Some(path)) => report.reached.push(tell(property.name, path)),
+        match (&property.expectation, path) {
+            (Expectation::Always, Some(path)) => report.broken.push(tell(&protocol, &property, path)),
+            (Expectation::Sometimes, Some(path)) => report.reached.push(tell(&protocol, &property, path)),
             (Expectation::Sometimes, None) => report.missed.push(property.name),
             _ => {}
         }
     }
     report.broken.sort_by_key(|story| story.steps.len());
-    // Stateright calls a run that hit its time limit done as well.
-    let in_time = effort.limit.is_none_or(|limit| took < limit);
-    report.complete = in_time && report.broken.is_empty();
     report
 }
 
-fn tell(property: &'static str, path: Path<State, Action>) -> Story {
-    let states = path.into_vec();
-    let steps = states
-        .windows(2)
-        .filter_map(|pair| {
-            let [(before, Some(action)), (after, _)] = pair else { return None };
-            Some(story::tell(before, *action, after))
-        })
-        .collect();
-    Story { property, steps }
+/// The steps up to the first state in which the property shows.
+fn tell(protocol: &Protocol, property: &Property<Protocol>, path: Path<State, Action>) -> Story {
+    let wanted = matches!(property.expectation, Expectation::Sometimes);
+    let mut steps = Vec::new();
+    let mut states = path.into_vec().into_iter().peekable();
+    while let (Some((before, Some(action))), Some((after, _))) = (states.next(), states.peek()) {
+        steps.push(story::tell(&before, action, after));
+        if (property.condition)(protocol, after) == wanted {
+            break;
+        }
+    }
+    Story { property: property.name, steps }
 }

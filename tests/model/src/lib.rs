@@ -5,6 +5,8 @@
 //! specification that `quorate-core` follows; [`world`] is what really happens; [`properties`] judges by
 //! the world. Nothing here is used by the product.
 
+use std::time::Instant;
+
 use stateright::{Model, Property};
 
 pub mod action;
@@ -34,6 +36,20 @@ pub struct Protocol {
     pub rules: Rules,
     /// What may happen, and how often.
     pub budget: Budget,
+    /// Which invariants are judged.
+    pub judge: Judge,
+    /// No state is entered after this; see [`check::explore`].
+    pub deadline: Option<Instant>,
+}
+
+/// Which invariants are judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Judge {
+    /// All of them: a mistake shows as soon as the log is wrong about the world.
+    #[default]
+    All,
+    /// Only that nothing runs twice: shows what a mistake leads to in the end.
+    OneCopy,
 }
 
 impl Model for Protocol {
@@ -52,7 +68,11 @@ impl Model for Protocol {
         self.step(state, action)
     }
 
+    fn within_boundary(&self, _: &State) -> bool {
+        self.deadline.is_none_or(|deadline| Instant::now() < deadline)
+    }
+
     fn properties(&self) -> Vec<Property<Self>> {
-        self.all_properties()
+        self.judged()
     }
 }

@@ -45,6 +45,9 @@ impl State {
 
 /// Whether no later state of the log can accept this message.
 fn hopeless(log: &Log, message: Message, rules: Rules) -> bool {
+    if rules.keep_hopeless {
+        return false;
+    }
     match message {
         Message::Claim { from, resource, kind } => {
             let late_copy = match kind {

@@ -6,15 +6,24 @@
 
 use stateright::Property;
 
-use crate::Protocol;
 use crate::apply::apply;
 use crate::message::{Found, Message};
 use crate::state::{Claim, NodeId, ResourceId, Standing, State};
 use crate::world::{Vm, Work};
+use crate::{Judge, Protocol};
 
 impl Protocol {
-    /// The invariants, and the "sometimes" of this configuration's budgets.
-    pub(crate) fn all_properties(&self) -> Vec<Property<Self>> {
+    /// What this exploration is judged by.
+    pub(crate) fn judged(&self) -> Vec<Property<Self>> {
+        let mut all = self.all_properties();
+        if self.judge == Judge::OneCopy {
+            all.truncate(1);
+        }
+        all
+    }
+
+    /// The invariants, one-copy first, and the "sometimes" of this configuration's budgets.
+    fn all_properties(&self) -> Vec<Property<Self>> {
         let mut all = vec![
             Property::always("one-copy", |_: &Self, s: &State| s.harm.lied || one_copy(s)),
             Property::always("truth is covered by the log", |_, s: &State| s.harm.lied || covered(s)),

@@ -2,7 +2,7 @@
 
 use crate::action::{Action, Leaves};
 use crate::message::{Found, Hardware, Kind, Message, Sender};
-use crate::state::{Claim, Grant, NodeId, ResourceId, Standing, State};
+use crate::state::{Claim, Grant, NodeId, ResourceId, State};
 use crate::world::{Job, Vm, Work};
 
 /// One step in words: what happened, and what runs where if that changed.
@@ -200,6 +200,5 @@ fn delivered(state: &State, message: Message) -> String {
 
 fn over(state: &State, target: NodeId) -> String {
     let member = state.log.member(target);
-    debug_assert_eq!(member.standing, Standing::Lost, "only a lost session is ended by proof");
     format!("boot {} is over", member.session.0)
 }
