@@ -1,0 +1,15 @@
+//! Who is who: the cluster's own CA, join tokens, mutual TLS, enrolment of new members, and what a member keeps of
+//! itself on disk.
+//!
+//! It decides who may speak, never what happens to a resource. Secrets are never shown by `Debug` and never logged.
+
+pub mod ca;
+pub mod files;
+pub mod hardware;
+pub mod names;
+pub mod tls;
+
+pub use ca::{Ca, CaError, Credentials};
+pub use files::{DataDir, FilesError, Identity};
+pub use hardware::{Hardware, boot_id, hardware};
+pub use tls::PeerIdentity;

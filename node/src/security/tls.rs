@@ -1,0 +1,95 @@
+//! Mutual TLS between members: how they dial, what the listener asks for, and whom it lets speak.
+//!
+//! At the TLS level a client may come without a certificate, since a joiner has none; one that it shows must be by our
+//! CA. Each service asks here who its caller is. Whether a holder is a member is read from the replicated state.
+
+use super::ca::{self, Credentials};
+use quorate_api::{Fault, Reason};
+use quorate_core::id::RaftId;
+use quorate_core::state::ClusterState;
+use quorate_raft::{Dial, Node};
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::Extensions;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
+
+/// Who is at the other end, as its certificate says and TLS has checked.
+pub type PeerIdentity = ca::Holder;
+
+/// A handshake takes no longer; what hangs must not hold the listener's memory.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Reaching a peer takes no longer.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// The listener's TLS. The CA's certificate is shown along with our own: a joiner knows nothing but its fingerprint.
+pub fn server(us: &Credentials) -> ServerTlsConfig {
+    let chain = format!("{}\n{}", us.certificate_pem.trim_end(), us.ca_pem);
+    ServerTlsConfig::new()
+        .identity(Identity::from_pem(chain, &us.key_pem))
+        .client_ca_root(Certificate::from_pem(&us.ca_pem))
+        .client_auth_optional(true)
+        .timeout(HANDSHAKE)
+}
+
+/// Dials members: by their address, and only talks to the node of that name.
+pub fn dial(us: &Credentials) -> Dial {
+    let us = us.clone();
+    Arc::new(move |node: &Node| endpoint(&us, node))
+}
+
+fn endpoint(us: &Credentials, node: &Node) -> Result<Endpoint, String> {
+    let tls = ClientTlsConfig::new()
+        .domain_name(&node.name)
+        .ca_certificate(Certificate::from_pem(&us.ca_pem))
+        .identity(Identity::from_pem(&us.certificate_pem, &us.key_pem))
+        .timeout(HANDSHAKE);
+    let endpoint = Endpoint::from_shared(format!("https://{}", node.address))
+        .map_err(|_| format!("'{}' is no address:port", node.address))?;
+    let secured = endpoint.tls_config(tls).map_err(|error| format!("our own certificate cannot be used: {error:?}"))?;
+    Ok(secured.tcp_nodelay(true).connect_timeout(CONNECT))
+}
+
+/// Who called, if it showed a certificate.
+pub fn peer_identity(extensions: &Extensions) -> Option<PeerIdentity> {
+    let certificates = extensions.get::<TlsConnectInfo<TcpConnectInfo>>()?.peer_certs()?;
+    ca::holder(certificates.first()?).ok()
+}
+
+/// The same where a certificate is a must.
+pub fn require_peer(extensions: &Extensions) -> Result<PeerIdentity, Fault> {
+    peer_identity(extensions).ok_or_else(|| {
+        Fault::new(Reason::Denied, "this takes a certificate of this cluster")
+            .hint("use --ca, --cert and --key with the files admin.* and ca.pem from the founding node")
+    })
+}
+
+/// Whether the caller may speak as member `from`.
+pub fn admit(from: u64, extensions: &Extensions, state: &ClusterState) -> Result<(), String> {
+    let peer = peer_identity(extensions);
+    admit_peer(RaftId(from), peer.as_ref(), state)
+}
+
+fn admit_peer(from: RaftId, peer: Option<&PeerIdentity>, state: &ClusterState) -> Result<(), String> {
+    let Some(peer) = peer else {
+        return Err(format!("member {from} showed no certificate of this cluster"));
+    };
+    if let Some(member) = state.members.values().find(|member| member.raft_id == from) {
+        if member.fingerprint == peer.fingerprint {
+            return Ok(());
+        }
+        return Err(format!(
+            "the certificate shown for member {from} ({}) is not the one pinned when it joined",
+            member.name
+        ));
+    }
+    if from < state.next_raft_id {
+        return Err(format!("member {from} was removed from this cluster; join again to come back"));
+    }
+    // It joined after what this member knows: a joiner knows nobody, and one that was away long does not know a
+    // leader who joined meanwhile and alone can tell it. The CA has bound the id, never used again, to this key.
+    if peer.raft_id == Some(from) {
+        return Ok(());
+    }
+    Err(format!("the certificate shown for member {from} is not a certificate for that member"))
+}
