@@ -4,4 +4,6 @@
 //! turns these plain types into claims, results and proofs.
 
 pub mod fence;
+pub mod last_resort;
 pub mod process;
+pub mod vm;

@@ -1,10 +1,12 @@
 //! The IPMI client against a real BMC implementation (ipmi_sim), and against wires that lose and delay.
 
+mod bmc;
 mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Bmc, call, device, have};
+use bmc::{Bmc, call, device};
+use common::have;
 use nix::sys::signal::Signal;
 use quorate_agents::fence::{BootTime, PowerReading, Problem, Sent};
 use tokio::net::UdpSocket;
@@ -108,7 +110,7 @@ async fn wire(bmc: u16, fate: impl Fn(usize) -> Option<Duration> + Send + 'stati
         let mut buffer = [0u8; 2048];
         for count in 0.. {
             let (n, from) = front.recv_from(&mut buffer).await.expect("received");
-            if !behind.contains_key(&from) {
+            if let std::collections::btree_map::Entry::Vacant(new) = behind.entry(from) {
                 let socket = std::sync::Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("bound"));
                 socket.connect(("127.0.0.1", bmc)).await.expect("connected");
                 let (back, front) = (socket.clone(), front.clone());
@@ -119,7 +121,7 @@ async fn wire(bmc: u16, fate: impl Fn(usize) -> Option<Duration> + Send + 'stati
                         let _ = front.send_to(&buffer[..n], from).await;
                     }
                 });
-                behind.insert(from, socket);
+                new.insert(socket);
             }
             let (socket, datagram) = (behind[&from].clone(), buffer[..n].to_vec());
             if let Some(delay) = fate(count) {

@@ -12,17 +12,12 @@ struct Base(PathBuf);
 impl Base {
     /// `None` only outside CI, on a machine without a writable cgroup v2.
     fn new(name: &str) -> Option<(Self, Processes)> {
-        let path =
-            own_cgroup2().map(|p| p.join(format!("quorate-test-{name}-{}", std::process::id())));
+        let path = own_cgroup2().map(|p| p.join(format!("quorate-test-{name}-{}", std::process::id())));
         let base = path.map(CgroupBase::at);
         match base {
             Some(Ok(base)) => Some((Self(base.path().to_owned()), Processes::new(Some(base)))),
             other => {
-                assert_ne!(
-                    std::env::var("CI").as_deref(),
-                    Ok("true"),
-                    "no cgroup v2 here: {other:?}"
-                );
+                assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no cgroup v2 here: {other:?}");
                 eprintln!("skipped: no writable cgroup v2 here ({other:?})");
                 None
             }
@@ -49,9 +44,7 @@ fn sh(action: &str, script: &str, millis: u64) -> Spec {
 fn processes_with(word: &str) -> usize {
     let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
     let lines = entries.filter_map(|e| std::fs::read(e.path().join("cmdline")).ok());
-    lines
-        .filter(|l| l.split(|b| *b == 0).any(|arg| arg == word.as_bytes()))
-        .count()
+    lines.filter(|l| l.split(|b| *b == 0).any(|arg| arg == word.as_bytes())).count()
 }
 
 #[tokio::test]
@@ -60,25 +53,13 @@ async fn a_program_gets_its_input_and_only_its_environment() {
         return;
     };
     let mut spec = sh("a1", "cat; env; echo oops >&2; exit 7", 5000);
-    spec.env
-        .push(("OCF_ROOT".to_owned(), "/usr/lib/ocf".to_owned()));
+    spec.env.push(("OCF_ROOT".to_owned(), "/usr/lib/ocf".to_owned()));
     spec.stdin = b"in\xff\n".to_vec();
     let out = processes.run(spec).await.expect("it runs");
-    assert_eq!(
-        (out.exit, out.cleared, out.stragglers),
-        (Exit::Code(7), Cleared::Empty, false)
-    );
-    assert!(
-        out.stdout.bytes.starts_with(b"in\xff\n"),
-        "{:?}",
-        out.stdout
-    );
+    assert_eq!((out.exit, out.cleared, out.stragglers), (Exit::Code(7), Cleared::Empty, false));
+    assert!(out.stdout.bytes.starts_with(b"in\xff\n"), "{:?}", out.stdout);
     assert!(out.stdout.text().contains("OCF_ROOT=/usr/lib/ocf"));
-    assert!(
-        !out.stdout.text().contains("CARGO"),
-        "{}",
-        out.stdout.text()
-    );
+    assert!(!out.stdout.text().contains("CARGO"), "{}", out.stdout.text());
     assert_eq!(out.stderr.text(), "oops\n");
 }
 
@@ -87,25 +68,10 @@ async fn the_program_is_in_its_cgroup_from_its_first_instruction() {
     let Some((base, processes)) = Base::new("inside") else {
         return;
     };
-    let out = processes
-        .run(sh("a-1", "cat /proc/self/cgroup", 5000))
-        .await
-        .expect("it runs");
-    let name = base
-        .0
-        .file_name()
-        .expect("a name")
-        .to_string_lossy()
-        .into_owned();
-    assert!(
-        out.stdout.text().contains(&format!("{name}/a-1\n")),
-        "{}",
-        out.stdout.text()
-    );
-    assert!(
-        !base.0.join("a-1").exists(),
-        "the cgroup is removed after the action"
-    );
+    let out = processes.run(sh("a-1", "cat /proc/self/cgroup", 5000)).await.expect("it runs");
+    let name = base.0.file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(out.stdout.text().contains(&format!("{name}/a-1\n")), "{}", out.stdout.text());
+    assert!(!base.0.join("a-1").exists(), "the cgroup is removed after the action");
 }
 
 #[tokio::test]
@@ -141,19 +107,10 @@ async fn a_background_child_does_not_outlive_its_action_nor_hold_it() {
     let word = format!("31{}", std::process::id());
     let script = format!("setsid sleep {word} & echo done");
     let began = Instant::now();
-    let out = processes
-        .run(sh("b", &script, 20_000))
-        .await
-        .expect("it runs");
-    assert_eq!(
-        (out.exit, out.cleared, out.stragglers),
-        (Exit::Code(0), Cleared::Empty, true)
-    );
+    let out = processes.run(sh("b", &script, 20_000)).await.expect("it runs");
+    assert_eq!((out.exit, out.cleared, out.stragglers), (Exit::Code(0), Cleared::Empty, true));
     assert_eq!(out.stdout.text(), "done\n");
-    assert!(
-        began.elapsed() < Duration::from_secs(5),
-        "its open pipe held the action"
-    );
+    assert!(began.elapsed() < Duration::from_secs(5), "its open pipe held the action");
     assert_eq!(processes_with(&word), 0);
 }
 
@@ -179,36 +136,18 @@ async fn a_restarted_daemon_kills_what_earlier_actions_left() {
     // As a daemon killed in the middle would leave it: a cgroup inside the action's, with a process in it.
     let inner = base.0.join("old-action/inner");
     std::fs::create_dir_all(&inner).expect("cgroups");
-    let script = format!(
-        "echo 0 >{}/cgroup.procs; exec setsid sleep {word}",
-        inner.display()
-    );
-    let mut left = std::process::Command::new("/bin/sh")
-        .args(["-c", &script])
-        .spawn()
-        .expect("sh");
+    let script = format!("echo 0 >{}/cgroup.procs; exec setsid sleep {word}", inner.display());
+    let mut left = std::process::Command::new("/bin/sh").args(["-c", &script]).spawn().expect("sh");
     while processes_with(&word) == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let again = processes
-        .run(sh("old-action", "true", 1000))
-        .await
-        .expect_err("its remains are there");
-    assert!(
-        again.to_string().contains("old-action runs already"),
-        "{again}"
-    );
+    let again = processes.run(sh("old-action", "true", 1000)).await.expect_err("its remains are there");
+    assert!(again.to_string().contains("old-action runs already"), "{again}");
     let leftovers = processes.kill_leftovers().await.expect("readable");
-    assert_eq!(
-        (leftovers.killed, leftovers.stuck),
-        (vec!["old-action".to_owned()], vec![])
-    );
+    assert_eq!((leftovers.killed, leftovers.stuck), (vec!["old-action".to_owned()], vec![]));
     left.wait().expect("reaped");
     assert_eq!(processes_with(&word), 0);
-    processes
-        .run(sh("old-action", "true", 1000))
-        .await
-        .expect("the way is free");
+    processes.run(sh("old-action", "true", 1000)).await.expect("the way is free");
 }
 
 #[tokio::test]
@@ -217,16 +156,8 @@ async fn a_dropped_action_is_killed_too() {
         return;
     };
     let word = format!("33{}", std::process::id());
-    let run = processes.run(sh(
-        "d",
-        &format!("setsid sleep {word} & sleep {word}"),
-        60_000,
-    ));
-    assert!(
-        tokio::time::timeout(Duration::from_millis(300), run)
-            .await
-            .is_err()
-    );
+    let run = processes.run(sh("d", &format!("setsid sleep {word} & sleep {word}"), 60_000));
+    assert!(tokio::time::timeout(Duration::from_millis(300), run).await.is_err());
     let began = Instant::now();
     while processes_with(&word) > 0 || base.0.join("d").exists() {
         assert!(began.elapsed() < Duration::from_secs(5), "it lives on");
@@ -238,24 +169,12 @@ async fn a_dropped_action_is_killed_too() {
 async fn without_a_cgroup_the_group_is_killed_and_the_outcome_says_so() {
     let processes = Processes::new(None);
     let word = format!("34{}", std::process::id());
-    let out = processes
-        .run(sh(
-            "g",
-            &format!("trap '' TERM; sleep {word} & sleep {word}"),
-            200,
-        ))
-        .await;
+    let out = processes.run(sh("g", &format!("trap '' TERM; sleep {word} & sleep {word}"), 200)).await;
     let out = out.expect("it runs");
-    assert_eq!(
-        (out.exit, out.cleared),
-        (Exit::Deadline, Cleared::GroupOnly)
-    );
+    assert_eq!((out.exit, out.cleared), (Exit::Deadline, Cleared::GroupOnly));
     let began = Instant::now();
     while processes_with(&word) > 0 {
-        assert!(
-            began.elapsed() < Duration::from_secs(5),
-            "its group lives on"
-        );
+        assert!(began.elapsed() < Duration::from_secs(5), "its group lives on");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -273,10 +192,7 @@ async fn what_cannot_run_is_an_error_before_anything_is_made() {
         ("/bin/true", "", "cannot name a cgroup"),
     ];
     for (program, action, want) in rows {
-        let error = processes
-            .run(Spec::new(action, program, Duration::from_secs(1)))
-            .await
-            .expect_err(program);
+        let error = processes.run(Spec::new(action, program, Duration::from_secs(1))).await.expect_err(program);
         assert!(error.to_string().contains(want), "{error}");
     }
     let left = std::fs::read_dir(&base.0).expect("readable").flatten();

@@ -219,7 +219,7 @@ pub(crate) fn spawn_detached(program: &Path, args: &[OsString], env: &[(String, 
     executable(program)?;
     let mut command = Command::new("/usr/bin/setsid");
     command.arg("--").arg(program).args(args).env_clear().envs(env.iter().cloned()).current_dir("/");
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|e| not_run(program, &e))?;
     let id = child.id().unwrap_or_default();
     // Reaped in the background when it ends before us; otherwise init inherits it.

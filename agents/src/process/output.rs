@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn the_end_is_kept_and_the_loss_is_counted() {
-        let rows: [(&[&[u8]], &[u8], u64); 5] = [
+        type Row<'a> = (&'a [&'a [u8]], &'a [u8], u64);
+        let rows: [Row; 5] = [
             (&[], b"", 0),
             (&[b"ab", b"cd"], b"abcd", 0),
             (&[b"abcd", b"ef"], b"cdef", 2),

@@ -1,0 +1,92 @@
+//! The two libvirt calls the `virt` crate does not offer usably: lifecycle events, and the state of a domain with
+//! its error (`Domain::state` drops it and answers with a made-up state).
+#![allow(unsafe_code, reason = "C calls without a safe wrapper; all of the crate's unsafe code is in this file")]
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+
+use virt::connect::Connect;
+use virt::domain::Domain;
+use virt::error::Error;
+use virt_sys as sys;
+
+/// One lifecycle event as libvirt tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Lifecycle {
+    pub(super) uuid: String,
+    pub(super) name: String,
+    pub(super) event: u32,
+    pub(super) detail: u32,
+}
+
+type Handler = Box<dyn Fn(Lifecycle) + Send + Sync>;
+
+/// State and reason of a domain as libvirt numbers them.
+pub(super) fn state(domain: &Domain) -> Result<(u32, u32), Error> {
+    let (mut state, mut reason) = (0, 0);
+    // SAFETY: the pointer is valid while `domain` lives; both targets outlive the call.
+    let result = unsafe { sys::virDomainGetState(domain.as_ptr(), &raw mut state, &raw mut reason, 0) };
+    match (result, u32::try_from(state), u32::try_from(reason)) {
+        (0, Ok(state), Ok(reason)) => Ok((state, reason)),
+        _ => Err(Error::last_error()),
+    }
+}
+
+/// Has `handler` called for every lifecycle event of this connection, from the event loop's thread. Must not block.
+pub(super) fn on_lifecycle(connection: &Connect, handler: Handler) -> Result<c_int, Error> {
+    type Callback = unsafe extern "C" fn(sys::virConnectPtr, sys::virDomainPtr, c_int, c_int, *mut c_void) -> c_int;
+    type Generic = unsafe extern "C" fn(sys::virConnectPtr, sys::virDomainPtr, *mut c_void);
+    let opaque = Box::into_raw(Box::new(handler)).cast::<c_void>();
+    // SAFETY: libvirt wants the callback of each event kind cast to the generic type and calls it as what it is.
+    let generic = unsafe { std::mem::transmute::<Callback, Generic>(lifecycle) };
+    let kind = sys::VIR_DOMAIN_EVENT_ID_LIFECYCLE.cast_signed();
+    // SAFETY: a null domain means all domains; `opaque` is given back once, to `release`, by libvirt.
+    let id = unsafe {
+        let everything = std::ptr::null_mut();
+        let connection = connection.as_ptr();
+        sys::virConnectDomainEventRegisterAny(connection, everything, kind, Some(generic), opaque, Some(release))
+    };
+    if id >= 0 {
+        return Ok(id);
+    }
+    let error = Error::last_error();
+    // SAFETY: registration failed, so libvirt neither keeps nor frees it.
+    unsafe { release(opaque) };
+    Err(error)
+}
+
+/// Ends what [`on_lifecycle`] began; on a dead connection only the local part, which is enough.
+pub(super) fn forget_lifecycle(connection: &Connect, id: c_int) {
+    // SAFETY: the id came from this connection.
+    let result = unsafe { sys::virConnectDomainEventDeregisterAny(connection.as_ptr(), id) };
+    if result < 0 {
+        tracing::debug!(error = %Error::last_error(), "events not deregistered");
+    }
+}
+
+unsafe extern "C" fn release(opaque: *mut c_void) {
+    // SAFETY: made by `Box::into_raw` in `on_lifecycle`, given back once.
+    drop(unsafe { Box::from_raw(opaque.cast::<Handler>()) });
+}
+
+unsafe extern "C" fn lifecycle(
+    _connection: sys::virConnectPtr,
+    domain: sys::virDomainPtr,
+    event: c_int,
+    detail: c_int,
+    opaque: *mut c_void,
+) -> c_int {
+    // SAFETY: `opaque` is the handler until `release`; `domain` is valid during the callback, and both calls
+    // only read what it holds.
+    let (handler, name, uuid) = unsafe {
+        let mut uuid = [0 as c_char; sys::VIR_UUID_STRING_BUFLEN as usize];
+        let name = sys::virDomainGetName(domain);
+        let known = sys::virDomainGetUUIDString(domain, uuid.as_mut_ptr()) == 0 && !name.is_null();
+        if !known {
+            return 0;
+        }
+        let text = |p: *const c_char| CStr::from_ptr(p).to_string_lossy().into_owned();
+        (&*opaque.cast::<Handler>(), text(name), text(uuid.as_ptr()))
+    };
+    handler(Lifecycle { uuid, name, event: event.cast_unsigned(), detail: detail.cast_unsigned() });
+    0
+}
