@@ -19,6 +19,9 @@ pub use fault::{Fault, Reason};
 /// Where the daemon listens unless it is told otherwise.
 pub const SOCKET_PATH: &str = "/run/quorate/quorated.sock";
 
+/// Where members listen unless they are told otherwise.
+pub const DEFAULT_PORT: u16 = 5407;
+
 /// The name that every member's certificate carries beside its own; a remote client checks it.
 pub const SERVER_NAME: &str = "quorated";
 

@@ -1,0 +1,70 @@
+//! The commands, one in a file; their doc comments are their help.
+
+pub(crate) mod cluster;
+pub(crate) mod configure;
+pub(crate) mod events;
+pub(crate) mod fence;
+pub(crate) mod node;
+pub(crate) mod resource;
+pub(crate) mod status;
+
+use crate::args::Command;
+use crate::connect::Connection;
+use crate::error::CliError;
+use crate::output::Output;
+use quorate_api::Client;
+use quorate_api::proto::{ChangeReply, Document, ViewKind};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// What every command has at hand.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) connection: Connection,
+    pub(crate) output: Output,
+}
+
+pub(crate) async fn run(context: &Context, command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Status(command) => status::run(context, &command).await,
+        Command::Cluster(command) => cluster::run(context, command).await,
+        Command::Configure(command) => configure::run(context, command).await,
+        Command::Resource(command) => resource::run(context, command).await,
+        Command::Node(command) => node::run(context, command).await,
+        Command::Fence(command) => fence::run(context, command).await,
+        Command::Events(command) => events::run(context, &command).await,
+    }
+}
+
+impl Context {
+    pub(crate) async fn client(&self) -> Result<Client, CliError> {
+        self.connection.open().await
+    }
+
+    /// Says what a change did.
+    pub(crate) fn changed(&self, reply: &ChangeReply) -> Result<(), CliError> {
+        let document = json!({ "index": reply.index, "message": reply.message });
+        self.output.answer(&document, || reply.message.clone())
+    }
+}
+
+/// A document in both its forms: as it came, and read.
+pub(crate) struct Viewed<T> {
+    pub(crate) raw: Value,
+    pub(crate) read: T,
+}
+
+pub(crate) async fn view<T: DeserializeOwned>(
+    client: &Client,
+    kind: ViewKind,
+    argument: &str,
+) -> Result<Viewed<T>, CliError> {
+    read(client.view(kind, argument).await?)
+}
+
+pub(crate) fn read<T: DeserializeOwned>(document: Document) -> Result<Viewed<T>, CliError> {
+    let unreadable = |source| CliError::Document { schema: document.schema.clone(), source };
+    let raw: Value = serde_json::from_str(&document.json).map_err(unreadable)?;
+    let read = T::deserialize(&raw).map_err(unreadable)?;
+    Ok(Viewed { raw, read })
+}

@@ -1,0 +1,53 @@
+//! `qrm configure load`
+
+use super::{How, change};
+use crate::commands::Context;
+use crate::error::CliError;
+use crate::script;
+use clap::{Args, Subcommand};
+use quorate_api::proto::ConfigureMode;
+use std::path::{Path, PathBuf};
+
+/// Read the configuration from a file
+#[derive(Debug, Subcommand)]
+#[command(infer_subcommands = true)]
+pub(crate) enum Load {
+    /// Make the file the whole configuration: what is not in it goes
+    ///
+    /// Example: qrm configure --dry-run load replace household.txt
+    Replace(Source),
+    /// Define what the file defines, again where it exists; the rest stays
+    ///
+    /// Example: qrm configure load update vms.txt
+    Update(Source),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Source {
+    /// The file; `-` is standard input
+    file: PathBuf,
+}
+
+pub(super) async fn run(context: &Context, how: &How, command: &Load) -> Result<(), CliError> {
+    let (mode, source) = match command {
+        Load::Replace(source) => (ConfigureMode::Replace, source),
+        Load::Update(source) => (ConfigureMode::Update, source),
+    };
+    let text = read(&source.file)?;
+    let text = script::expand(&text, directory(&source.file))?;
+    let client = context.client().await?;
+    change(context, &client, how, mode, text).await?;
+    Ok(())
+}
+
+/// The text of a file, or of standard input.
+pub(super) fn read(file: &Path) -> Result<String, CliError> {
+    let text =
+        if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
+    text.map_err(|source| CliError::Read { path: file.to_path_buf(), source })
+}
+
+/// What `xml=@FILE` in it is relative to: where the file stands, so that both can be moved together.
+pub(super) fn directory(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
+}

@@ -1,0 +1,22 @@
+//! `qrm configure show`
+
+use crate::commands::{Context, view};
+use crate::error::CliError;
+use clap::Args;
+use quorate_api::proto::ViewKind;
+use quorate_core::view::ConfigView;
+
+/// Show the configuration; what is printed is valid input
+///
+/// Example: qrm configure show vm1 property
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Only these objects
+    ids: Vec<String>,
+}
+
+pub(super) async fn run(context: &Context, command: &Show) -> Result<(), CliError> {
+    let client = context.client().await?;
+    let config = view::<ConfigView>(&client, ViewKind::Config, &command.ids.join(" ")).await?;
+    context.output.answer(&config.raw, || config.read.text.clone())
+}

@@ -1,0 +1,104 @@
+//! One statement of the grammar from the command line: its words are taken as they are.
+
+use super::{How, change};
+use crate::commands::Context;
+use crate::error::CliError;
+use crate::script;
+use clap::{Args, Subcommand};
+use quorate_api::proto::ConfigureMode;
+use std::path::Path;
+
+/// Statements; their syntax is the grammar's, which says what is wrong with them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Statement {
+    /// Define a VM or a fence device
+    ///
+    /// Example: qrm configure primitive vm1 vm:libvirt params xml=@vm1.xml meta priority=10
+    Primitive(Words),
+    /// Say where a VM may or should run
+    ///
+    /// Example: qrm configure location vm1-likes-n2 vm1 100: n2
+    Location(Words),
+    /// Keep VMs together or apart
+    ///
+    /// Example: qrm configure colocation apart -inf: vm1 vm2
+    Colocation(Words),
+    /// Start one VM after another
+    ///
+    /// Example: qrm configure order db-first Mandatory: db web
+    Order(Words),
+    /// Set cluster properties
+    ///
+    /// Example: qrm configure property lost-after=8s
+    Property(Words),
+    /// Set meta attributes for all VMs that do not set them
+    ///
+    /// Example: qrm configure rsc_defaults migration-threshold=3
+    #[command(name = "rsc_defaults")]
+    RscDefaults(Words),
+    /// Set attributes for all operations that do not set them
+    ///
+    /// Example: qrm configure op_defaults timeout=60s
+    #[command(name = "op_defaults")]
+    OpDefaults(Words),
+    /// Give a node attributes
+    ///
+    /// Example: qrm configure node n1 attributes rack=3
+    Node(Words),
+    /// Say with which fence devices a node is fenced, in which order
+    ///
+    /// Example: qrm configure fencing_topology n1: ipmi-n1 pdu-a,pdu-b
+    #[command(name = "fencing_topology")]
+    FencingTopology(Words),
+    /// Take objects or single attributes out
+    ///
+    /// Example: qrm configure delete vm1-likes-n2
+    Delete(Words),
+    /// Set one attribute of an object
+    ///
+    /// Example: qrm configure set vm1.priority 20
+    Set(Words),
+    /// Give an object another id
+    ///
+    /// Example: qrm configure rename vm1 web
+    Rename(Words),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Words {
+    /// As in the grammar
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORD")]
+    words: Vec<String>,
+}
+
+impl Statement {
+    fn parts(&self) -> (&'static str, &Words) {
+        match self {
+            Self::Primitive(words) => ("primitive", words),
+            Self::Location(words) => ("location", words),
+            Self::Colocation(words) => ("colocation", words),
+            Self::Order(words) => ("order", words),
+            Self::Property(words) => ("property", words),
+            Self::RscDefaults(words) => ("rsc_defaults", words),
+            Self::OpDefaults(words) => ("op_defaults", words),
+            Self::Node(words) => ("node", words),
+            Self::FencingTopology(words) => ("fencing_topology", words),
+            Self::Delete(words) => ("delete", words),
+            Self::Set(words) => ("set", words),
+            Self::Rename(words) => ("rename", words),
+        }
+    }
+
+    /// The statement as text of the grammar.
+    pub(crate) fn text(&self) -> String {
+        let (keyword, words) = self.parts();
+        format!("{keyword} {}", script::from_arguments(&words.words))
+    }
+}
+
+pub(super) async fn run(context: &Context, how: &How, statement: &Statement) -> Result<(), CliError> {
+    let text = script::expand(&statement.text(), Path::new(""))?;
+    let client = context.client().await?;
+    change(context, &client, how, ConfigureMode::Add, text).await?;
+    Ok(())
+}

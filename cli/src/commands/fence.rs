@@ -1,0 +1,56 @@
+//! `qrm fence`
+
+mod history;
+
+use super::{Context, view};
+use crate::error::CliError;
+use clap::{Args, Subcommand};
+use quorate_api::proto::ViewKind;
+use quorate_core::view;
+use std::io::IsTerminal;
+
+/// Have a node proven off, or show the fences
+///
+/// Everything that runs on the node dies with it and starts elsewhere once the proof is there.
+///
+/// Example: qrm fence n2
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct Fence {
+    #[command(subcommand)]
+    command: Option<FenceCommand>,
+    /// The node to be switched off
+    #[arg(required = true)]
+    node: Option<String>,
+    /// Do not ask on a terminal
+    #[arg(short, long)]
+    yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum FenceCommand {
+    History(history::History),
+}
+
+pub(crate) async fn run(context: &Context, command: Fence) -> Result<(), CliError> {
+    match (command.command, command.node) {
+        (Some(FenceCommand::History(command)), _) => history::run(context, &command).await,
+        (None, Some(node)) => fence(context, &node, command.yes).await,
+        (None, None) => Err(CliError::usage("which node?", Some("qrm fence NODE, or qrm fence history"))),
+    }
+}
+
+/// Has a node fenced; on a terminal it asks before.
+pub(super) async fn fence(context: &Context, node: &str, is_sure: bool) -> Result<(), CliError> {
+    let client = context.client().await?;
+    if !is_sure && std::io::stdin().is_terminal() {
+        let status = view::<view::Status>(&client, ViewKind::Status, "").await?.read;
+        let known = status.nodes.iter().find(|known| known.id.as_str() == node);
+        let vms = known.map_or(0, |known| known.resources);
+        let question = format!("Switch {node} off, with the {vms} VMs on it? Type its name to go on: ");
+        if super::node::typed(&question)? != node {
+            return Err(CliError::refused(format!("{node} was not fenced"), None));
+        }
+    }
+    context.changed(&client.fence(node).await?)
+}

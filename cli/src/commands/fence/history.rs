@@ -1,0 +1,25 @@
+//! `qrm fence history`
+
+use crate::commands::{Context, view};
+use crate::error::CliError;
+use crate::output::{self, Clock};
+use clap::Args;
+use quorate_api::proto::ViewKind;
+use quorate_core::view;
+
+/// Show fences under way and those that ended, with their proofs and tries
+///
+/// Example: qrm fence history
+#[derive(Debug, Args)]
+pub(crate) struct History {}
+
+pub(crate) async fn run(context: &Context, _: &History) -> Result<(), CliError> {
+    let client = context.client().await?;
+    let fences = view::<view::Fences>(&client, ViewKind::Fences, "").await?;
+    context.output.answer(&fences.raw, || {
+        if fences.read.open.is_empty() && fences.read.ended.is_empty() {
+            return "no node was ever fenced".to_owned();
+        }
+        output::fences(&fences.read, context.output.style, &Clock::of_process())
+    })
+}

@@ -1,0 +1,54 @@
+//! `qrm node show`
+
+use crate::commands::{Context, view};
+use crate::error::CliError;
+use crate::output::{self, Clock};
+use clap::Args;
+use quorate_api::proto::ViewKind;
+use quorate_core::view::{NodeView, Status};
+use serde_json::json;
+
+/// Show nodes with what is observed and wanted of them
+///
+/// Example: qrm node show n2
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Only this one, with all there is to say
+    node: Option<String>,
+}
+
+pub(crate) async fn run(context: &Context, command: &Show) -> Result<(), CliError> {
+    let client = context.client().await?;
+    let status = view::<Status>(&client, ViewKind::Status, "").await?;
+    let Some(name) = &command.node else {
+        let raw = status.raw["nodes"].clone();
+        let style = context.output.style;
+        return context.output.answer(&raw, || output::nodes(&status.read.nodes, style, &Clock::of_process()));
+    };
+    let found = status.read.nodes.iter().find(|node| node.id.as_str() == name);
+    let node =
+        found.ok_or_else(|| CliError::refused(format!("there is no node {name}"), Some("see `qrm node show`")))?;
+    context.output.answer(&json!(node), || details(node, &Clock::of_process()))
+}
+
+fn details(node: &NodeView, clock: &Clock) -> String {
+    let level = |level: &Vec<_>| level.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+    let levels = node.fence_levels.iter().map(level).collect::<Vec<_>>();
+    let session = match (&node.session, node.session_ended) {
+        (None, _) => "it never said hello".to_owned(),
+        (Some(session), true) => format!("{session}, proven dead"),
+        (Some(session), false) => session.to_string(),
+    };
+    let rows = [
+        ("address", node.address.clone()),
+        ("is", format!("{} since {}", node.liveness, clock.at(node.since))),
+        ("should be", node.intent.clone()),
+        ("boot", session),
+        ("votes", if node.is_voter { "yes" } else { "no" }.to_owned()),
+        ("leads", if node.is_leader { "yes" } else { "no" }.to_owned()),
+        ("resources", node.resources.to_string()),
+        ("fenced by", if levels.is_empty() { "nothing".to_owned() } else { levels.join(", then ") }),
+    ];
+    let lines = rows.iter().map(|(name, value)| format!("  {name:<10}{value}"));
+    format!("{}\n{}", node.id, lines.collect::<Vec<_>>().join("\n"))
+}

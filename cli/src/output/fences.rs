@@ -1,0 +1,83 @@
+//! Fences for people: the question, the tries, the proofs.
+
+use super::style::Style;
+use super::time::{Clock, rough};
+use quorate_core::id::ResourceId;
+use quorate_core::view::{FenceView, Fences, Fencing, Question, Tried, Try};
+
+/// So many tries are shown; the first and the last say the most.
+const TRIES_SHOWN: usize = 4;
+
+/// The one clear question, with what it is about and what to type.
+pub(crate) fn question(question: &Question, style: Style) -> String {
+    let mut lines = vec![style.bad(&format!("Is {} really off?", question.node))];
+    if question.tried.is_empty() {
+        lines.push(style.wrap("  It has no fence device, so nothing was tried.", 4));
+    }
+    let tried = |tried: &Tried| {
+        let times = if tried.times == 1 { "once".to_owned() } else { format!("{} times", tried.times) };
+        style.wrap(&format!("  Tried {} {times}: {}", names(&tried.devices), tried.error), 4)
+    };
+    lines.extend(question.tried.iter().map(tried));
+    if !question.waiting.is_empty() {
+        lines.push(style.wrap(&format!("  Waiting for it: {}", list(&question.waiting)), 4));
+    }
+    lines.push(format!("  If you have made sure: {}", style.strong(&question.answer)));
+    lines.join("\n")
+}
+
+/// Fences under way, then those that ended.
+pub(crate) fn fences(fences: &Fences, style: Style, clock: &Clock) -> String {
+    let open = fences.open.iter().map(|fence| open(fence, style, clock));
+    let ended = fences.ended.iter().map(|fence| ended(fence, style, clock));
+    open.chain(ended).collect::<Vec<_>>().join("\n")
+}
+
+fn open(fence: &Fencing, style: Style, clock: &Clock) -> String {
+    let state = match (fence.settling, fence.condemned) {
+        (true, _) => "proven off; its last try is waited for",
+        (false, true) => "heard again after an off without effect: it must reboot",
+        (false, false) => "under way",
+    };
+    let head = format!("  {} {}: {state} ({})", clock.at(fence.since), fence.target, fence.cause);
+    let mut lines = vec![style.wrap(&head, 6)];
+    let skipped = fence.tries.len().saturating_sub(TRIES_SHOWN);
+    for (place, one) in fence.tries.iter().enumerate() {
+        if place > 0 && place <= skipped {
+            if place == 1 {
+                lines.push(format!("      … {skipped} more"));
+            }
+            continue;
+        }
+        lines.push(style.wrap(&format!("      {}", attempt(one, clock)), 8));
+    }
+    lines.join("\n")
+}
+
+fn attempt(one: &Try, clock: &Clock) -> String {
+    let (at, devices, by) = (clock.at(one.at), names(&one.devices), &one.by);
+    match (&one.error, one.open) {
+        (Some(error), _) => format!("{at} {devices} by {by}: {error}"),
+        (None, true) => format!("{at} {devices} by {by}: under way"),
+        (None, false) => format!("{at} {devices} by {by}: power reads off"),
+    }
+}
+
+fn ended(fence: &FenceView, style: Style, clock: &Clock) -> String {
+    let took = rough(fence.at.since(fence.since));
+    let what = if fence.outcome == "called-off" { "called off" } else { "proven off" };
+    let tries = match fence.tries.len() {
+        0 | 1 => String::new(),
+        count => format!(", {count} tries"),
+    };
+    let line = format!("  {} {}: {what} after {took}{tries}: {}", clock.at(fence.at), fence.target, fence.proof);
+    style.wrap(&line, 6)
+}
+
+fn names(devices: &[ResourceId]) -> String {
+    devices.iter().map(ResourceId::as_str).collect::<Vec<_>>().join(" and ")
+}
+
+fn list(ids: &[ResourceId]) -> String {
+    ids.iter().map(ResourceId::as_str).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,59 @@
+//! Nodes as a table: heard or not, wanted or not, and what stands out.
+
+use super::style::{Style, Tone};
+use super::time::{Clock, rough};
+use quorate_core::view::NodeView;
+use std::time::Duration;
+
+/// From this silence on it is worth a word.
+const SILENCE_SHOWN_MS: u64 = 800;
+
+pub(crate) fn nodes(nodes: &[NodeView], style: Style, clock: &Clock) -> String {
+    let mut table = style.table();
+    for node in nodes {
+        let vms = match node.resources {
+            0 => String::new(),
+            1 => "1 VM".to_owned(),
+            count => format!("{count} VMs"),
+        };
+        let since = format!("since {}", clock.at(node.since));
+        let state = tone(node).cell(state(node));
+        table.add_row(vec![
+            Tone::Plain.cell(format!(" {}", node.id)),
+            state,
+            Tone::Plain.cell(since),
+            Tone::Plain.cell(vms),
+            Tone::Plain.cell(notes(node)),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+fn state(node: &NodeView) -> String {
+    match node.intent.as_str() {
+        "online" => node.liveness.clone(),
+        intent => format!("{}, {intent}", node.liveness),
+    }
+}
+
+fn tone(node: &NodeView) -> Tone {
+    match node.liveness.as_str() {
+        "online" if node.is_active => Tone::Good,
+        "lost" | "suspect" => Tone::Bad,
+        _ => Tone::Warn,
+    }
+}
+
+fn notes(node: &NodeView) -> String {
+    let mut notes = Vec::new();
+    if node.is_leader {
+        notes.push("leader".to_owned());
+    }
+    if let Some(silence) = node.silent_ms.filter(|ms| *ms >= SILENCE_SHOWN_MS && node.liveness != "off") {
+        notes.push(format!("silent for {}", rough(Duration::from_millis(silence))));
+    }
+    if node.fence_levels.is_empty() {
+        notes.push("no fence device".to_owned());
+    }
+    notes.join(", ")
+}

@@ -1,0 +1,73 @@
+//! VMs as a table: what they are, where, and what goes on.
+
+use super::style::{Style, Tone};
+use super::time::Clock;
+use quorate_core::view::{Doing, FailureView, PlaceState, ResourceView, Role};
+
+pub(crate) fn resources(resources: &[ResourceView], style: Style, clock: &Clock) -> String {
+    let mut table = style.table();
+    for resource in resources {
+        let places: Vec<String> = resource.places.iter().map(|place| place.node.to_string()).collect();
+        let since = resource.places.iter().map(|place| place.since).max();
+        table.add_row(vec![
+            Tone::Plain.cell(format!(" {}", resource.id)),
+            tone(resource).cell(role(resource)),
+            Tone::Plain.cell(places.join(", ")),
+            Tone::Plain.cell(since.map_or_else(String::new, |since| format!("since {}", clock.at(since)))),
+            Tone::Plain.cell(notes(resource, clock).join("; ")),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+/// The role in a word, as people say it.
+pub(crate) fn role(resource: &ResourceView) -> &'static str {
+    match resource.role {
+        Role::Started => "running",
+        Role::Stopped => "stopped",
+        Role::Starting => "starting",
+        Role::Stopping => "stopping",
+        Role::Unknown => "unknown",
+        Role::Multiple => "RUNS TWICE",
+    }
+}
+
+fn tone(resource: &ResourceView) -> Tone {
+    match resource.role {
+        Role::Multiple | Role::Unknown => Tone::Bad,
+        Role::Starting | Role::Stopping => Tone::Warn,
+        Role::Started if resource.target_role == "started" => Tone::Good,
+        Role::Stopped if resource.target_role == "stopped" => Tone::Plain,
+        Role::Started | Role::Stopped => Tone::Warn,
+    }
+}
+
+fn notes(resource: &ResourceView, clock: &Clock) -> Vec<String> {
+    let mut notes = Vec::new();
+    if resource.is_orphan {
+        notes.push("not configured any more".to_owned());
+    } else if resource.target_role == "stopped" {
+        notes.push("to be stopped".to_owned());
+    }
+    if !resource.is_managed {
+        notes.push("unmanaged".to_owned());
+    }
+    let unclear = resource.places.iter().filter(|place| place.state != PlaceState::Running);
+    notes.extend(unclear.filter_map(|place| place.why.clone()));
+    notes.extend(resource.doing.iter().map(doing));
+    notes.extend(resource.failures.iter().map(|failure| failed(failure, clock)));
+    notes
+}
+
+fn doing(doing: &Doing) -> String {
+    match doing.since {
+        Some(_) => format!("{} on {} under way", doing.kind, doing.node),
+        None => format!("{} on {} planned", doing.kind, doing.node),
+    }
+}
+
+fn failed(failure: &FailureView, clock: &Clock) -> String {
+    let times = if failure.count > 1 { format!(" {} times", failure.count) } else { String::new() };
+    let at = clock.at(failure.at);
+    format!("{} failed{times} on {} at {at}: {}", failure.operation, failure.node, failure.error)
+}

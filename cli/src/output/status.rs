@@ -1,0 +1,87 @@
+//! The status page, made for three in the morning: is it well, what waits for me, and only then all the rest.
+
+use super::{fences, nodes, question, resources, style::Style, time::Clock};
+use quorate_core::planner::Blocked;
+use quorate_core::view::{DeviceView, Fences, Level, Status};
+
+/// The whole page.
+pub(crate) fn status(status: &Status, style: Style, clock: &Clock) -> String {
+    let mut parts = vec![headline(status, style, clock)];
+    parts.extend(status.questions.iter().map(|one| question(one, style)));
+    let mut section = |title: &str, body: String| {
+        if !body.is_empty() {
+            parts.push(format!("{}\n{body}", style.strong(title)));
+        }
+    };
+    section("Blocked", blocked(status, style));
+    section("Nodes", nodes(&status.nodes, style, clock));
+    section("VMs", resources(&status.resources, style, clock));
+    section("Fence devices that do not answer", devices(&status.devices, style));
+    let shown = Fences { open: status.fencing.clone(), ended: status.fences.clone() };
+    section("Fences", fences(&shown, style, clock));
+    parts.join("\n\n")
+}
+
+/// Whether all is well, and who says so.
+pub(crate) fn headline(status: &Status, style: Style, clock: &Clock) -> String {
+    let (label, text) = (label(status.health.level), &status.health.text);
+    let paint = match status.health.level {
+        Level::Ok => Style::good,
+        Level::Working | Level::Degraded => Style::warn,
+        Level::Recovering | Level::Question | Level::NoQuorum | Level::Broken => Style::bad,
+    };
+    let line = style.wrap(&format!("{label}  {}: {text}", status.cluster.name), 2);
+    // Painted after it was broken, since colours have no width.
+    let line = line.replacen(label, &paint(style, label), 1);
+    format!("{line}\n{}", style.wrap(&authority(status, clock), 2))
+}
+
+fn label(level: Level) -> &'static str {
+    match level {
+        Level::Ok => "OK",
+        Level::Working => "WORKING",
+        Level::Degraded => "DEGRADED",
+        Level::Recovering => "RECOVERING",
+        Level::Question => "QUESTION",
+        Level::NoQuorum => "NO QUORUM",
+        Level::Broken => "BROKEN",
+    }
+}
+
+fn authority(status: &Status, clock: &Clock) -> String {
+    let (quorum, cluster) = (&status.quorum, &status.cluster);
+    let leader = match &quorum.leader {
+        Some(leader) => format!("leader {leader} (term {})", quorum.term),
+        None => "no leader".to_owned(),
+    };
+    let reached = match quorum.voters.len() {
+        0 => String::new(),
+        all => format!(", {} of {all} voters reached", quorum.reachable.len()),
+    };
+    let change = format!("last change {}", clock.at(cluster.at));
+    format!("{leader}{reached}, configuration {}, {change}, asked {}", cluster.revision, quorum.from)
+}
+
+fn blocked(status: &Status, style: Style) -> String {
+    let is_asked = |mend: &&String| !status.questions.iter().any(|question| mend.contains(&question.answer));
+    let line = |blocked: &Blocked| {
+        let why = style.wrap(&format!("  {}: {}", blocked.resource, blocked.why), 6);
+        match blocked.mend.as_ref().filter(is_asked) {
+            Some(mend) => format!("{why}\n{}", style.wrap(&format!("      mend: {mend}"), 12)),
+            None => why,
+        }
+    };
+    status.blocked.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn devices(devices: &[DeviceView], style: Style) -> String {
+    let silent = devices.iter().filter_map(|device| device.error.as_ref().map(|error| (device, error)));
+    let line = |(device, error): (&DeviceView, &String)| {
+        let targets = device.targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        style.wrap(&format!("  {} ({}, for {targets}): {error}", device.id, device.agent), 6)
+    };
+    silent.map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! Waiting until a resource is as it was asked to be. The deadline is qrm's own: the cluster goes on after it.
+
+use crate::commands::view;
+use crate::error::CliError;
+use quorate_api::Client;
+use quorate_api::proto::ViewKind;
+use quorate_core::time::Timestamp;
+use quorate_core::view::{ResourceView, Role, Status};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// It runs on one node and nothing is being done to it.
+    Running,
+    /// It runs, and not from before this time.
+    RunningAfresh(Timestamp),
+    /// It runs nowhere, for sure.
+    Stopped,
+    /// It is known where it runs, or that it does not.
+    Known,
+}
+
+impl Goal {
+    fn is_reached(self, resource: &ResourceView) -> bool {
+        let rests = resource.doing.is_empty();
+        let since = || resource.places.iter().map(|place| place.since).max();
+        match self {
+            Self::Running => rests && resource.role == Role::Started && resource.places.len() == 1,
+            Self::RunningAfresh(before) => Self::Running.is_reached(resource) && since() > Some(before),
+            Self::Stopped => rests && resource.role == Role::Stopped,
+            Self::Known => rests && resource.role != Role::Unknown,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::RunningAfresh(_) => "running again",
+            Self::Stopped => "stopped",
+            Self::Known => "looked at",
+        }
+    }
+}
+
+/// Returns the resource once it is so; at the deadline it says what it waits for.
+pub(crate) async fn until(
+    client: &Client,
+    name: &str,
+    goal: Goal,
+    timeout: Duration,
+) -> Result<Option<ResourceView>, CliError> {
+    let end = Instant::now() + timeout;
+    loop {
+        let status = view::<Status>(client, ViewKind::Status, "").await?.read;
+        let found = status.resources.iter().find(|resource| resource.id.as_str() == name);
+        // What is not known yet, a follower that lags may not know; what is gone is stopped.
+        let is_reached = found.map_or(goal == Goal::Stopped, |resource| goal.is_reached(resource));
+        if is_reached && status.quorum.confirmed {
+            return Ok(found.cloned());
+        }
+        if Instant::now() + PAUSE >= end {
+            let seconds = timeout.as_secs();
+            let message = format!("{name} is not {} after {seconds} s: {}", goal.words(), reason(&status, name));
+            return Err(CliError::NotInTime { message, hint: Some("it goes on: see `qrm status`".to_owned()) });
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// What it waits for, as far as the status says.
+fn reason(status: &Status, name: &str) -> String {
+    if !status.quorum.confirmed {
+        return status.health.text.clone();
+    }
+    let blocked = status.blocked.iter().filter(|blocked| blocked.resource.as_str() == name);
+    let mut reasons: Vec<String> = blocked
+        .map(|blocked| match &blocked.mend {
+            Some(mend) => format!("{} ({mend})", blocked.why),
+            None => blocked.why.clone(),
+        })
+        .collect();
+    let Some(resource) = status.resources.iter().find(|resource| resource.id.as_str() == name) else {
+        return "it is not configured".to_owned();
+    };
+    reasons.extend(resource.doing.iter().map(|doing| match doing.since {
+        Some(_) => format!("{} on {} is under way", doing.kind, doing.node),
+        None => format!("{} on {} is planned", doing.kind, doing.node),
+    }));
+    reasons.extend(
+        resource
+            .failures
+            .iter()
+            .map(|failure| format!("{} failed on {}: {}", failure.operation, failure.node, failure.error)),
+    );
+    if !resource.is_managed {
+        reasons.push("it is unmanaged, so nobody touches it".to_owned());
+    }
+    if reasons.is_empty() {
+        let places: Vec<String> = resource.places.iter().map(|place| place.node.to_string()).collect();
+        let word = crate::output::role(resource);
+        let at = if places.is_empty() { String::new() } else { format!(" on {}", places.join(", ")) };
+        return format!("it is {word}{at}, and nothing is planned");
+    }
+    reasons.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::story::Story;
+    use quorate_core::state::ActionKind;
+
+    fn vm1(story: &Story) -> (Status, ResourceView) {
+        let status = story.status(&story.live("n1"));
+        let vm1 = status.resources.iter().find(|resource| resource.id.as_str() == "vm1").cloned();
+        (status, vm1.expect("it is configured"))
+    }
+
+    #[test]
+    fn a_goal_is_reached_when_it_is_so_and_nothing_is_under_way() {
+        let mut story = Story::healthy();
+        let (_, before) = vm1(&story);
+        let since = before.places[0].since;
+        assert!(Goal::Running.is_reached(&before) && !Goal::Stopped.is_reached(&before));
+        assert!(!Goal::RunningAfresh(since).is_reached(&before));
+
+        story.configure("set vm1.target-role Stopped");
+        story.plan();
+        let (status, planned) = vm1(&story);
+        assert!(!Goal::Running.is_reached(&planned) && !Goal::Stopped.is_reached(&planned));
+        assert_eq!(reason(&status, "vm1"), "stop on n1 is planned");
+        story.claim(ActionKind::Stop, "vm1", "n1");
+        assert_eq!(reason(&vm1(&story).0, "vm1"), "stop on n1 is under way");
+        story.result("vm1", "n1", quorate_core::state::Seen::Stopped, None);
+        assert!(Goal::Stopped.is_reached(&vm1(&story).1));
+
+        story.configure("set vm1.target-role Started");
+        story.settle();
+        assert!(Goal::RunningAfresh(since).is_reached(&vm1(&story).1));
+    }
+
+    #[test]
+    fn what_is_on_a_lost_node_is_neither_running_nor_stopped() {
+        let mut story = Story::healthy();
+        story.lose("n1", None);
+        let (status, lost) = vm1(&story);
+        for goal in [Goal::Running, Goal::Stopped, Goal::Known] {
+            assert!(!goal.is_reached(&lost), "{goal:?}");
+        }
+        let words = reason(&status, "vm1");
+        assert!(words.contains("it may be active on n1, which is lost"), "{words}");
+    }
+}
