@@ -1,0 +1,156 @@
+//! What is going to happen, in order of simulated time; what is due at the same moment goes in the order it was planned.
+
+use crate::faults::Undo;
+use crate::replica::{Entries, Ticket};
+use quorate_core::config::Primitive;
+use quorate_core::id::ResourceId;
+use quorate_core::state::{Entry, Outcome};
+use quorate_core::time::BootTime;
+use quorate_node::engine::{PowerAnswer, Presence, ProposeError, Tag};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BinaryHeap};
+
+/// Where an event happens: it is dropped when that is gone, and put off while the host stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Outside of any host.
+    World,
+    /// On a host, whatever runs there.
+    Host(usize),
+    /// In one boot of a host.
+    Boot(usize, u64),
+    /// In one daemon on a host.
+    Process(usize, u64),
+}
+
+/// What happens.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    /// A message arrives.
+    Deliver { from: usize, message: Message },
+    /// The daemon's timer.
+    Tick,
+    /// A follower's patience may be over.
+    Election,
+    /// A leader speaks to its followers.
+    Heartbeat { term: u64 },
+    /// The log is on disk up to here.
+    Synced { upto: usize, term: u64, ack: Option<(usize, Message)> },
+    /// A request was not answered in time.
+    RequestTimeout(u64),
+    /// The rest of what was committed before the restart is applied.
+    Replay,
+    /// A poll was not answered in time.
+    PollTimeout { target: usize, asked: BootTime, refused: bool },
+    /// A call reaches the domain.
+    CallEffect(u64),
+    /// A call returns to who made it.
+    CallReturn(u64),
+    /// A call has taken too long.
+    CallTimeout(u64),
+    /// Leftovers are gone and what is there is looked at.
+    Inventory { process: u64, known: BTreeMap<ResourceId, Primitive>, give_up: u64 },
+    /// The executor has a session with the device and sends its command.
+    PowerSend(u64),
+    /// The device has the command.
+    PowerTaken(u64),
+    /// The device's answer is back.
+    PowerAnswer(u64, PowerAnswer),
+    /// The host's power goes off by its device.
+    PowerDrop { host: usize, boot: u64 },
+    /// Somebody switches the host on.
+    PowerOn(usize),
+    /// The kernel is up.
+    KernelUp(usize, u64),
+    /// The daemon starts.
+    DaemonStart(u64),
+    /// A host that fences itself goes down.
+    Reboot,
+    /// The next fault.
+    Fault,
+    /// A fault ends.
+    Undo(Undo),
+    /// A person does something.
+    Person,
+    /// A person tries again.
+    PersonRetry(u64),
+    /// Tells a daemon of a VM that crashed.
+    Changed(ResourceId),
+}
+
+/// What members say to each other.
+#[derive(Clone, Debug)]
+pub(crate) enum Message {
+    PreVote { term: u64, last: (u64, usize) },
+    PreVoteGiven { term: u64 },
+    Vote { term: u64, last: (u64, usize) },
+    VoteGiven { term: u64 },
+    HigherTerm { term: u64 },
+    Append { term: u64, prev: (usize, u64), entries: Entries, commit: usize, round: u64 },
+    Appended { term: u64, fits: bool, matched: usize, round: u64 },
+    Forward { ticket: Ticket, entry: Box<Entry> },
+    Forwarded { ticket: Ticket, answer: Result<Outcome, ProposeError> },
+    ReadIndex { ticket: Ticket },
+    ReadIndexed { ticket: Ticket, index: Option<usize> },
+    Poll { process: u64, asked: BootTime, sent: u64 },
+    PollAnswer { process: u64, asked: BootTime, presence: Presence },
+}
+
+/// What asks for an answer of the replica, in one daemon.
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    /// The engine proposed.
+    Propose(Tag),
+    /// The engine reads; the index its view has to reach, once known.
+    Read(Tag, Option<usize>),
+    /// A person asked.
+    Person(u64),
+}
+
+/// An event with its time.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) at: u64,
+    number: u64,
+    pub(crate) scope: Scope,
+    pub(crate) what: What,
+}
+
+/// All that is planned.
+#[derive(Default)]
+pub(crate) struct Queue {
+    heap: BinaryHeap<Planned>,
+    number: u64,
+}
+
+impl Queue {
+    pub(crate) fn push(&mut self, at: u64, scope: Scope, what: What) {
+        self.number += 1;
+        self.heap.push(Planned { at, number: self.number, scope, what });
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Planned> {
+        self.heap.pop()
+    }
+}
+
+impl PartialEq for Planned {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Planned {}
+
+impl PartialOrd for Planned {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Planned {
+    /// The heap gives the greatest first: that is the earliest.
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at, other.number).cmp(&(self.at, self.number))
+    }
+}

@@ -1,0 +1,94 @@
+//! A host: power, boots, its disk, its hypervisor, its BMC and its daemon.
+
+use crate::bmc::Bmc;
+use crate::event::{Planned, Request};
+use crate::replica::{Disk, Replica};
+use crate::virt::Virt;
+use quorate_core::id::{HardwareId, SessionId};
+use quorate_core::state::ClusterState;
+use quorate_core::time::BootTime;
+use quorate_node::engine::Engine;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One host.
+pub(crate) struct Host {
+    pub(crate) hardware: HardwareId,
+    /// Whether it has power.
+    pub(crate) power: bool,
+    /// Whether its kernel is up.
+    pub(crate) up: bool,
+    /// Whether it stands still, kernel and guests and all.
+    pub(crate) frozen: bool,
+    /// Which boot this is, or was.
+    pub(crate) boot: u64,
+    pub(crate) session: SessionId,
+    /// Simulated time when its boot-time clock was zero; before that moment, as it began somewhere.
+    clock_zero: i64,
+    /// How far its wall clock is ahead of the world's.
+    pub(crate) skew: u64,
+    pub(crate) disk: Disk,
+    pub(crate) virt: Virt,
+    pub(crate) bmc: Bmc,
+    pub(crate) daemon: Option<Daemon>,
+    /// What waits until it moves again.
+    pub(crate) put_off: Vec<Planned>,
+    /// Writing to disk takes so much longer.
+    pub(crate) slow_disk: u64,
+    /// It is cut off from the network of the fence devices.
+    pub(crate) isolated_from_devices: bool,
+    /// Daemon starts so far; one number for each process.
+    pub(crate) processes: u64,
+    /// Boots of which a lying device said that they are over.
+    pub(crate) lied_about: BTreeSet<SessionId>,
+}
+
+/// A running daemon.
+pub(crate) struct Daemon {
+    pub(crate) process: u64,
+    pub(crate) engine: Engine,
+    pub(crate) state: ClusterState,
+    pub(crate) replica: Replica,
+    pub(crate) requests: BTreeMap<u64, Request>,
+}
+
+impl Host {
+    pub(crate) fn new(name: &str, hosts: usize) -> Self {
+        Self {
+            hardware: HardwareId::new(format!("hw-{name}")),
+            power: false,
+            up: false,
+            frozen: false,
+            boot: 0,
+            session: SessionId::new(format!("{name}-boot-0")),
+            clock_zero: 0,
+            skew: 0,
+            disk: Disk::new(hosts),
+            virt: Virt::default(),
+            bmc: Bmc::default(),
+            daemon: None,
+            put_off: Vec::new(),
+            slow_disk: 0,
+            isolated_from_devices: false,
+            processes: 0,
+            lied_about: BTreeSet::new(),
+        }
+    }
+
+    /// A new boot begins: another boot id, another clock.
+    pub(crate) fn new_boot(&mut self, name: &str, now: u64, clock: u64) {
+        self.boot += 1;
+        self.session = SessionId::new(format!("{name}-boot-{}", self.boot));
+        self.clock_zero = i64::try_from(now).expect("simulated time is short") - i64::try_from(clock).expect("it is small");
+    }
+
+    /// What its boot-time clock reads; it goes on while the host stands still.
+    pub(crate) fn clock(&self, now: u64) -> BootTime {
+        let now = i64::try_from(now).expect("simulated time is short");
+        BootTime(u64::try_from(now - self.clock_zero).expect("a boot is not older than its clock"))
+    }
+
+    /// Whether this boot is alive: it has power and nothing reset it.
+    pub(crate) fn lives(&self, session: &SessionId) -> bool {
+        self.power && self.up && self.session == *session
+    }
+}

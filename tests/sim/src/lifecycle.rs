@@ -1,0 +1,169 @@
+//! Power, boots and daemon starts of hosts.
+
+use crate::event::{Message, Scope, What};
+use crate::host::Daemon;
+use crate::replica::Replica;
+use crate::virt::Virt;
+use crate::world::World;
+use quorate_core::state::ClusterState;
+use quorate_node::engine::{Engine, Event, Me};
+
+impl World {
+    /// The power goes: everything that runs there ends at once, and what was not synced may be lost.
+    pub(crate) fn lose_power(&mut self, h: usize) {
+        self.kill_daemon(h);
+        let host = &mut self.hosts[h];
+        host.power = false;
+        self.end_boot(h);
+    }
+
+    /// Kernel and guests are gone, whatever the reason.
+    fn end_boot(&mut self, h: usize) {
+        let (synced, len) = (self.hosts[h].disk.synced.max(self.hosts[h].disk.committed), self.hosts[h].disk.log.len());
+        let kept = usize::try_from(self.dice.of(synced.min(len) as u64..=len as u64)).expect("a log is short");
+        let host = &mut self.hosts[h];
+        host.disk.log.truncate(kept);
+        host.disk.synced = host.disk.synced.min(kept);
+        host.up = false;
+        host.frozen = false;
+        host.put_off.clear();
+        let faults = Virt { bad_starts: host.virt.bad_starts, bad_stops: host.virt.bad_stops, ..Virt::default() };
+        host.virt = faults;
+    }
+
+    /// Somebody goes and switches it on, sooner or later.
+    pub(crate) fn plan_power_on(&mut self, h: usize) {
+        if self.dice.chance(800) {
+            let wait = if self.dice.chance(500) { self.dice.of(500..=4000) } else { self.dice.of(4000..=25_000) };
+            self.queue.push(self.now + wait, Scope::World, What::PowerOn(h));
+        }
+    }
+
+    pub(crate) fn power_on(&mut self, h: usize) {
+        if self.hosts[h].power {
+            return;
+        }
+        self.hosts[h].power = true;
+        self.hosts[h].bmc.unpowered = false;
+        self.trace(|world| format!("{} is switched on", world.names[h]));
+        self.begin_boot(h);
+    }
+
+    /// The firmware runs: a new boot, a kernel in a moment.
+    fn begin_boot(&mut self, h: usize) {
+        let (clock, wait) = (self.dice.of(100..=5000), self.dice.of(600..=4000));
+        let name = self.names[h].to_string();
+        self.hosts[h].new_boot(&name, self.now, clock);
+        let boot = self.hosts[h].boot;
+        self.queue.push(self.now + wait, Scope::World, What::KernelUp(h, boot));
+    }
+
+    pub(crate) fn kernel_up(&mut self, h: usize, boot: u64) {
+        if self.hosts[h].power && self.hosts[h].boot == boot {
+            self.hosts[h].up = true;
+            let wait = self.dice.of(50..=900);
+            self.queue.push(self.now + wait, Scope::Boot(h, boot), What::DaemonStart(boot));
+        }
+    }
+
+    /// The host went down by its own will, and comes up again; its power stays on.
+    pub(crate) fn reboot(&mut self, h: usize) {
+        self.trace(|world| format!("{} reboots", world.names[h]));
+        self.counts.self_fences += 1;
+        self.kill_daemon(h);
+        self.end_boot(h);
+        self.begin_boot(h);
+    }
+
+    /// `kill -9`, or anything else that ends the process: the VMs and the actions stay.
+    pub(crate) fn kill_daemon(&mut self, h: usize) {
+        if self.hosts[h].daemon.take().is_some() {
+            self.people_lost(h);
+        }
+    }
+
+    pub(crate) fn daemon_start(&mut self, h: usize, boot: u64) {
+        if !self.hosts[h].up || self.hosts[h].boot != boot || self.hosts[h].daemon.is_some() {
+            return;
+        }
+        let (now, hosts) = (self.now, self.hosts.len());
+        let first = self.dice.of(200..=350);
+        let name = self.names[h].clone();
+        let host = &mut self.hosts[h];
+        host.processes += 1;
+        let process = host.processes;
+        let me = Me { node: name, hardware: host.hardware.clone(), session: host.session.clone() };
+        let engine = Engine::new(me, host.clock(now));
+        host.daemon = Some(Daemon {
+            process,
+            engine,
+            state: ClusterState::default(),
+            replica: Replica::new(hosts, now + first),
+            requests: std::collections::BTreeMap::new(),
+        });
+        host.disk.synced = host.disk.log.len();
+        let committed = host.disk.committed;
+        self.counts.daemon_starts += 1;
+        self.trace(|world| format!("the daemon of {} starts (process {process})", world.names[h]));
+        let scope = Scope::Process(h, process);
+        let tick = self.dice.of(1..=100);
+        self.queue.push(now + tick, scope, What::Tick);
+        self.queue.push(now + first, scope, What::Election);
+        let replay = self.dice.of(1..=60);
+        self.queue.push(now + replay, scope, What::Replay);
+        // At least the founding is known, so that it knows its members.
+        let some = usize::try_from(self.dice.of(self.founded.min(committed) as u64..=committed as u64)).expect("a log is short");
+        self.replay(h, some);
+    }
+
+    pub(crate) fn freeze(&mut self, h: usize) -> bool {
+        let host = &mut self.hosts[h];
+        let can = host.up && !host.frozen;
+        if can {
+            host.frozen = true;
+            self.trace(|world| format!("{} freezes", world.names[h]));
+        }
+        can
+    }
+
+    /// What waited happens now: messages first, or timers first, as chance has it.
+    pub(crate) fn thaw(&mut self, h: usize) {
+        if !self.hosts[h].frozen {
+            return;
+        }
+        self.trace(|world| format!("{} moves again", world.names[h]));
+        self.hosts[h].frozen = false;
+        let mut waiting = std::mem::take(&mut self.hosts[h].put_off);
+        let is_message = |what: &What| matches!(what, What::Deliver { .. });
+        if self.dice.chance(500) {
+            waiting.sort_by_key(|planned| is_message(&planned.what));
+        } else {
+            waiting.sort_by_key(|planned| !is_message(&planned.what));
+        }
+        let mut at = self.now;
+        for planned in waiting {
+            at += self.dice.of(0..=1);
+            self.queue.push(at, planned.scope, planned.what);
+        }
+    }
+
+    /// The engine's timer; it comes late on a host that stood still.
+    pub(crate) fn tick(&mut self, h: usize) {
+        self.queue.push(self.now + 100, self.process_scope(h), What::Tick);
+        self.step(h, Event::Tick);
+    }
+
+    pub(crate) fn poll(&mut self, h: usize, target: usize) {
+        let asked = self.hosts[h].clock(self.now);
+        let Some(process) = self.hosts[h].daemon.as_ref().map(|daemon| daemon.process) else { return };
+        let sent = self.now;
+        if !self.try_send(h, target, Message::Poll { process, asked, sent }) {
+            self.poll_lost(h, process, target, asked, sent);
+        }
+    }
+
+    pub(crate) fn poll_lost(&mut self, h: usize, process: u64, target: usize, asked: quorate_core::time::BootTime, sent: u64) {
+        let at = (sent + 500).max(self.now);
+        self.queue.push(at, Scope::Process(h, process), What::PollTimeout { target, asked, refused: false });
+    }
+}

@@ -1,0 +1,205 @@
+//! What people do: they change what is wanted, and repeat what was not answered.
+
+use crate::event::{Request, Scope, What};
+use crate::world::World;
+use quorate_core::config::{ConfigPatch, TargetRole};
+use quorate_core::id::{NodeId, RequestId, ResourceId, SessionId};
+use quorate_core::state::{ClusterState, Command, Entry, Intent, Outcome, Refusal};
+use quorate_core::time::Timestamp;
+use quorate_node::engine::ProposeError;
+use std::collections::BTreeMap;
+
+/// What somebody wants.
+#[derive(Clone, Debug)]
+pub(crate) enum Wish {
+    Role(ResourceId, TargetRole),
+    Intent(NodeId, Intent),
+    Delete(ResourceId),
+    Fence(NodeId),
+    Confirm(NodeId, SessionId),
+    Cleanup(ResourceId),
+}
+
+/// A wish and how far it came.
+#[derive(Debug)]
+struct Asked {
+    wish: Wish,
+    serial: u64,
+    /// What was asked: a repetition is the same.
+    command: Option<Command>,
+    tries: u32,
+    host: usize,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct People {
+    asked: BTreeMap<u64, Asked>,
+    calm: bool,
+}
+
+impl World {
+    /// Somebody does something, and somebody else will later.
+    pub(crate) fn next_wish(&mut self) {
+        if self.people.calm {
+            return;
+        }
+        let node = self.dice.pick(&self.names).clone();
+        let vms = crate::setup::vms();
+        let vm = self.dice.pick(&vms).clone();
+        match self.dice.of(0..=99) {
+            0..=19 => self.wish(Wish::Intent(node, Intent::Standby)),
+            20..=39 => self.wish(Wish::Intent(node, Intent::Active)),
+            40..=57 => self.wish(Wish::Role(vm, TargetRole::Stopped)),
+            58..=79 => self.wish(Wish::Role(vm, TargetRole::Started)),
+            80..=83 => self.wish(Wish::Delete(vm)),
+            84..=86 => self.wish(Wish::Fence(node)),
+            87..=94 => self.confirm_what_is_off(),
+            95..=97 => self.wish(Wish::Cleanup(vm)),
+            _ => self.wish(Wish::Intent(node, Intent::Maintenance)),
+        }
+        let wait = if self.dice.chance(400) { self.dice.of(100..=1500) } else { self.dice.of(1500..=8000) };
+        self.queue.push(self.now + wait, Scope::World, What::Person);
+    }
+
+    /// Somebody went there and saw that the host is off.
+    fn confirm_what_is_off(&mut self) {
+        let off: Vec<(NodeId, SessionId)> = self
+            .oracle
+            .state
+            .intents
+            .iter()
+            .filter(|(node, intent)| {
+                let h = self.names.iter().position(|name| name == *node).expect("intents are of members");
+                !self.hosts[h].lives(&intent.session)
+            })
+            .map(|(node, intent)| (node.clone(), intent.session.clone()))
+            .collect();
+        for (node, session) in off {
+            self.wish(Wish::Confirm(node, session));
+        }
+    }
+
+    /// In the healed world: everything online, everything wanted, old failures forgotten.
+    pub(crate) fn want_everything(&mut self) {
+        self.people.calm = true;
+        for node in self.names.clone() {
+            self.wish(Wish::Intent(node, Intent::Active));
+        }
+        for vm in crate::setup::vms() {
+            let role = if self.dice.chance(850) { TargetRole::Started } else { TargetRole::Stopped };
+            self.wish(Wish::Role(vm, role));
+        }
+    }
+
+    /// Failures of the past are forgotten; what is blocked by them would wait for a person.
+    pub(crate) fn clean_up(&mut self) {
+        let failed: Vec<ResourceId> = self
+            .oracle
+            .state
+            .resources
+            .iter()
+            .filter(|(_, nodes)| nodes.values().any(|activity| activity.last_failure.is_some() || activity.stop_failed))
+            .map(|(resource, _)| resource.clone())
+            .collect();
+        for resource in failed {
+            self.wish(Wish::Cleanup(resource));
+        }
+    }
+
+    fn wish(&mut self, wish: Wish) {
+        let serial = self.fresh();
+        self.trace(|_| format!("somebody wants {wish:?}"));
+        self.people.asked.insert(serial, Asked { wish, serial: 1, command: None, tries: 0, host: 0 });
+        self.ask_again(serial);
+    }
+
+    pub(crate) fn is_person_waiting(&self) -> bool {
+        !self.people.asked.is_empty()
+    }
+
+    /// Asks any daemon that runs.
+    pub(crate) fn ask_again(&mut self, wish: u64) {
+        let able: Vec<usize> = (0..self.hosts.len()).filter(|h| self.hosts[*h].daemon.is_some() && !self.hosts[*h].frozen).collect();
+        let calm = self.people.calm;
+        let Some(asked) = self.people.asked.get_mut(&wish) else { return };
+        asked.tries += 1;
+        if asked.tries > if calm { 60 } else { 6 } {
+            self.people.asked.remove(&wish);
+            return;
+        }
+        if able.is_empty() {
+            return self.queue.push(self.now + 1000, Scope::World, What::PersonRetry(wish));
+        }
+        let h = *self.dice.pick(&able);
+        asked.host = h;
+        let Some(daemon) = &self.hosts[h].daemon else { return };
+        if asked.command.is_none() {
+            asked.command = command(&daemon.state, &asked.wish);
+        }
+        let Some(command) = asked.command.clone() else {
+            self.people.asked.remove(&wish);
+            return;
+        };
+        let request = Some(RequestId { client: format!("person-{wish}"), serial: asked.serial });
+        self.propose_entry(h, Request::Person(wish), Entry { at: Timestamp(0), request, command });
+    }
+
+    pub(crate) fn person_answered(&mut self, wish: u64, answer: Result<Outcome, ProposeError>) {
+        let Some(asked) = self.people.asked.get_mut(&wish) else { return };
+        match answer {
+            Ok(Outcome::Refused(Refusal::Stale(_))) => {
+                // A change made from an old revision is made again, as a new request.
+                asked.serial += 1;
+                asked.command = None;
+            }
+            Ok(_) => {
+                self.people.asked.remove(&wish);
+                return;
+            }
+            Err(_) => {}
+        }
+        let wait = self.dice.of(200..=1500);
+        self.queue.push(self.now + wait, Scope::World, What::PersonRetry(wish));
+    }
+
+    /// The daemon they spoke to is gone.
+    pub(crate) fn people_lost(&mut self, h: usize) {
+        let lost: Vec<u64> = self.people.asked.iter().filter(|(_, asked)| asked.host == h).map(|(wish, _)| *wish).collect();
+        for wish in lost {
+            self.queue.push(self.now + 1000, Scope::World, What::PersonRetry(wish));
+        }
+    }
+}
+
+fn command(state: &ClusterState, wish: &Wish) -> Option<Command> {
+    let actor = "somebody".to_owned();
+    let configure = |new| Command::Configure {
+        actor: "somebody".to_owned(),
+        base: state.revision,
+        patch: Box::new(ConfigPatch::between(&state.config, &new)),
+        diff: String::new(),
+    };
+    Some(match wish {
+        Wish::Role(vm, role) => {
+            let mut new = state.config.clone();
+            let primitive = new.primitives.entry(vm.clone()).or_insert_with(crate::setup::vm);
+            let word = if *role == TargetRole::Started { "Started" } else { "Stopped" };
+            primitive.meta.insert("target-role".to_owned(), word.to_owned());
+            configure(new)
+        }
+        Wish::Delete(vm) => {
+            let mut new = state.config.clone();
+            new.primitives.remove(vm)?;
+            configure(new)
+        }
+        Wish::Intent(node, intent) => Command::SetIntent { actor, node: node.clone(), intent: *intent },
+        Wish::Fence(node) => {
+            let session = state.nodes.get(node)?.living_session()?.id.clone();
+            Command::Fence { target: node.clone(), session, cause: "somebody asked for it".to_owned() }
+        }
+        Wish::Confirm(node, session) => {
+            Command::ConfirmOff { node: node.clone(), session: session.clone(), by: actor }
+        }
+        Wish::Cleanup(resource) => Command::Cleanup { actor, resource: resource.clone(), node: None },
+    })
+}

@@ -1,0 +1,98 @@
+//! What a run found, and what it went through: without that, a pass could be empty.
+
+use std::fmt;
+use std::ops::AddAssign;
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The rule's name.
+    pub rule: &'static str,
+    /// What happened.
+    pub what: String,
+    /// When, in simulated milliseconds.
+    pub at: u64,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}.{:03} s: {}", self.rule, self.at / 1000, self.at % 1000, self.what)
+    }
+}
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its seed.
+    pub seed: u64,
+    /// What broke, if anything did.
+    pub failure: Option<Failure>,
+    /// What it went through.
+    pub counts: Counts,
+    /// The same for the same seed, and for no other.
+    pub fingerprint: u64,
+    /// What happened, line by line, where that was asked for.
+    pub trace: Vec<String>,
+}
+
+macro_rules! counts {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// What happened, counted.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Counts { $($(#[$doc])* pub $name: u64,)* }
+
+        impl AddAssign for Counts {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$name += other.$name;)*
+            }
+        }
+
+        impl fmt::Display for Counts {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let parts = [$(format!("{} {}", self.$name, $text),)*];
+                f.write_str(&parts.join(", "))
+            }
+        }
+    };
+}
+
+counts! {
+    /// Power cuts.
+    power_cuts = "power cuts",
+    /// Freezes.
+    freezes = "freezes",
+    /// Daemons killed.
+    daemon_kills = "daemons killed",
+    /// Daemon starts, those at boot included.
+    daemon_starts = "daemon starts",
+    /// Leaders elected.
+    leaders = "leaders elected",
+    /// VMs that crashed.
+    crashes = "VM crashes",
+    /// VMs that began to run.
+    starts = "VM starts",
+    /// Of these, those whose last host had been proven dead.
+    recoveries = "recoveries",
+    /// Sessions judged lost.
+    lost = "nodes lost",
+    /// Sessions proven dead.
+    proofs = "proofs of death",
+    /// Of these, by power.
+    power_proofs = "by power",
+    /// Fences called off.
+    called_off = "fences called off",
+    /// Sessions condemned.
+    condemned = "condemned",
+    /// Hosts that fenced themselves.
+    self_fences = "self-fences",
+    /// Hosts that a device switched off.
+    device_offs = "hosts switched off",
+    /// Lies of devices.
+    lies = "lies of devices",
+    /// Entries committed.
+    entries = "log entries",
+    /// Events that happened.
+    events = "events",
+    /// Simulated milliseconds.
+    millis = "simulated ms",
+}

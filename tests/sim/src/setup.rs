@@ -1,0 +1,115 @@
+//! The cluster a run begins with: founded, joined and configured.
+
+use crate::replica::Slot;
+use crate::world::World;
+use quorate_core::config::{Agent, AgentClass, Attributes, Config, ConfigPatch, Location, Operation, Primitive};
+use quorate_core::id::{RaftId, ResourceId, StoreId};
+use quorate_core::score::Score;
+use quorate_core::state::{Command, Entry, Founding, Member};
+use quorate_core::time::Timestamp;
+use std::rc::Rc;
+
+/// VMs that may exist.
+const VMS: usize = 4;
+
+/// Times are short, so that a run shows much: their order is that of the defaults.
+const PROPERTIES: &[(&str, &str)] = &[
+    ("stonith-timeout", "4s"),
+    ("lost-after", "3s"),
+    ("daemon-grace", "8s"),
+    ("fence-window", "30s"),
+];
+
+pub(crate) fn vms() -> Vec<ResourceId> {
+    (1..=VMS).map(|number| ResourceId::new(format!("vm{number}"))).collect()
+}
+
+fn attributes(pairs: &[(&str, &str)]) -> Attributes {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// A VM as it is configured.
+pub(crate) fn vm() -> Primitive {
+    let operation = |name: &str, pairs| Operation { name: name.to_owned(), attributes: attributes(pairs) };
+    Primitive {
+        agent: Agent { class: AgentClass::Vm, provider: None, kind: "fake".to_owned() },
+        params: Attributes::new(),
+        meta: attributes(&[("target-role", "Started")]),
+        utilization: Attributes::new(),
+        operations: vec![
+            operation("monitor", &[("interval", "2s"), ("timeout", "5s")]),
+            operation("start", &[("timeout", "12s")]),
+            operation("stop", &[("timeout", "7s")]),
+        ],
+    }
+}
+
+fn device(node: &str) -> Primitive {
+    Primitive {
+        agent: Agent { class: AgentClass::Stonith, provider: None, kind: "fake".to_owned() },
+        params: attributes(&[("target", node)]),
+        meta: Attributes::new(),
+        utilization: Attributes::new(),
+        operations: Vec::new(),
+    }
+}
+
+impl World {
+    fn member(&self, h: usize) -> Member {
+        Member {
+            name: self.names[h].clone(),
+            raft_id: RaftId(h as u64 + 1),
+            address: format!("{}:1", self.names[h]),
+            hardware: self.hosts[h].hardware.clone(),
+            hardware_is_dmi: true,
+            store: StoreId::new(format!("store-{h}")),
+            fingerprint: String::new(),
+            joined: Timestamp(0),
+        }
+    }
+
+    /// Founds the cluster: these entries are committed on every member from the beginning.
+    pub(crate) fn found(&mut self) {
+        let founding = Founding {
+            cluster_id: "simulated".to_owned(),
+            name: "simulated".to_owned(),
+            ca_certificate: String::new(),
+            ca_key: String::new(),
+            member: self.member(0),
+        };
+        let mut commands = vec![Command::Found(founding)];
+        for h in 1..self.hosts.len() {
+            let token = format!("token-{h}");
+            let expires = Timestamp(u64::MAX);
+            commands.push(Command::CreateToken { hash: token.clone(), expires, actor: "setup".to_owned() });
+            commands.push(Command::Join { token, member: Box::new(self.member(h)) });
+        }
+        let patch = ConfigPatch::between(&Config::default(), &self.configuration());
+        commands.push(Command::Configure { actor: "setup".to_owned(), base: 0, patch: Box::new(patch), diff: String::new() });
+        for (index, command) in (1..).zip(commands) {
+            let entry = Entry { at: self.wall_clock(0), request: None, command };
+            let slot = Rc::new(Slot { term: 1, entry: Some(entry) });
+            for host in &mut self.hosts {
+                host.disk.log.push(slot.clone());
+                (host.disk.synced, host.disk.committed) = (index, index);
+            }
+            self.founded = index;
+        }
+    }
+
+    fn configuration(&mut self) -> Config {
+        let mut config = Config { properties: attributes(PROPERTIES), ..Config::default() };
+        for vm_id in vms() {
+            config.primitives.insert(vm_id, vm());
+        }
+        for name in &self.names {
+            config.primitives.insert(ResourceId::new(format!("ipmi-{name}")), device(name.as_str()));
+        }
+        if self.dice.chance(300) {
+            let resource = self.dice.pick(&vms()).clone();
+            let node = self.dice.pick(&self.names).clone();
+            config.locations.insert("never".to_owned(), Location { resource, score: Score::NEG_INFINITY, node });
+        }
+        config
+    }
+}

@@ -1,0 +1,292 @@
+//! The hypervisor of one host, and the actions that use it: domains are created paused and run when resumed.
+//!
+//! A call reaches its domain, then returns. Calls on one domain go one after the other. An action outlives the daemon
+//! that began it, until the next daemon start kills it.
+
+use crate::event::{Scope, What};
+use crate::world::World;
+use quorate_core::config::Primitive;
+use quorate_core::id::ResourceId;
+use quorate_core::planted::{Mistake, planted};
+use quorate_core::state::{ActionKind, Seen};
+use quorate_node::engine::{Event, Executed, Job, Tag};
+use std::collections::BTreeMap;
+
+/// A call that has no timeout of the engine's takes so long at most.
+const SHORT: u64 = 6000;
+
+/// The hypervisor's own state: the ground truth.
+#[derive(Debug, Default)]
+pub(crate) struct Virt {
+    /// Whether a domain's CPUs run; one that stands still is being started.
+    pub(crate) domains: BTreeMap<ResourceId, bool>,
+    pub(crate) calls: BTreeMap<u64, Call>,
+    /// Calls that have not reached their domain, in their order.
+    pub(crate) queues: BTreeMap<ResourceId, Vec<u64>>,
+    /// Which resource an operation of a process is about.
+    pub(crate) jobs: BTreeMap<(u64, Tag), ResourceId>,
+    pub(crate) hung_until: u64,
+    pub(crate) slow_looks: bool,
+    pub(crate) slow_calls: bool,
+    /// Per thousand.
+    pub(crate) bad_starts: u64,
+    pub(crate) bad_stops: u64,
+}
+
+/// One call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) process: u64,
+    tag: Tag,
+    pub(crate) resource: ResourceId,
+    kind: Kind,
+    /// Who made it was answered, or is dead: what it does now nobody hears of.
+    answered: bool,
+    /// Its caller was killed when the hypervisor had it already.
+    orphaned: bool,
+    outcome: Option<Answer>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Create,
+    Resume,
+    Discard(String),
+    Stop,
+    Probe,
+    Look,
+}
+
+#[derive(Clone, Debug)]
+enum Answer {
+    Prepared,
+    Ended(Executed),
+}
+
+fn ended(seen: Seen, error: Option<&str>) -> Answer {
+    Answer::Ended(Executed { seen, error: error.map(str::to_owned) })
+}
+
+impl World {
+    /// Carries an operation out, or looks.
+    pub(crate) fn execute(&mut self, h: usize, job: Job, is_look: bool) {
+        if !is_look {
+            self.check_grant(h, &job);
+        }
+        let kind = match (job.kind, is_look) {
+            (_, true) => Kind::Look,
+            (ActionKind::Probe, _) => Kind::Probe,
+            (ActionKind::Start, _) => Kind::Create,
+            (ActionKind::Stop, _) => Kind::Stop,
+        };
+        let timeout = quorate_core::time::millis(job.timeout);
+        self.trace(|world| format!("{} {kind:?} {} (number {})", world.names[h], job.resource, job.operation));
+        self.call(h, job.tag, job.resource, kind, timeout);
+    }
+
+    pub(crate) fn resume(&mut self, h: usize, tag: Tag) {
+        self.continue_job(h, tag, Kind::Resume);
+    }
+
+    pub(crate) fn discard(&mut self, h: usize, tag: Tag, why: String) {
+        self.continue_job(h, tag, Kind::Discard(why));
+    }
+
+    fn continue_job(&mut self, h: usize, tag: Tag, kind: Kind) {
+        let Some(daemon) = &self.hosts[h].daemon else { return };
+        let Some(resource) = self.hosts[h].virt.jobs.get(&(daemon.process, tag)).cloned() else { return };
+        if kind == Kind::Resume {
+            self.check_resume(h, &resource);
+        }
+        self.trace(|world| format!("{} {kind:?} {resource}", world.names[h]));
+        self.call(h, tag, resource, kind, SHORT);
+    }
+
+    fn call(&mut self, h: usize, tag: Tag, resource: ResourceId, kind: Kind, timeout: u64) {
+        let id = self.fresh();
+        let slow = self.hosts[h].virt.slow_calls && self.dice.chance(500);
+        let latency = match &kind {
+            Kind::Create if slow => self.dice.of(1000..=9000),
+            Kind::Stop if slow => self.dice.of(1000..=6000),
+            Kind::Create => self.dice.of(60..=500),
+            Kind::Stop => self.dice.of(100..=900),
+            Kind::Resume | Kind::Discard(_) if slow => self.dice.of(10..=3000),
+            Kind::Look if self.hosts[h].virt.slow_looks => self.dice.of(10..=2000),
+            _ => self.dice.of(5..=50),
+        };
+        let host = &mut self.hosts[h];
+        let Some(daemon) = &host.daemon else { return };
+        let process = daemon.process;
+        host.virt.jobs.insert((process, tag), resource.clone());
+        host.virt.queues.entry(resource.clone()).or_default().push(id);
+        let call = Call { process, tag, resource, kind, answered: false, orphaned: false, outcome: None };
+        host.virt.calls.insert(id, call);
+        let scope = Scope::Boot(h, host.boot);
+        self.queue.push(self.now + latency, scope, What::CallEffect(id));
+        self.queue.push(self.now + timeout, scope, What::CallTimeout(id));
+    }
+
+    /// A call reaches its domain, when those before it have.
+    pub(crate) fn call_effect(&mut self, h: usize, id: u64) {
+        let host = &mut self.hosts[h];
+        let scope = Scope::Boot(h, host.boot);
+        let Some(call) = host.virt.calls.get(&id) else { return };
+        let is_first = host.virt.queues.get(&call.resource).and_then(|queue| queue.first()) == Some(&id);
+        if host.virt.hung_until > self.now || !is_first {
+            let wait = if is_first { host.virt.hung_until - self.now + self.dice.of(2..=40) } else { self.dice.of(5..=20) };
+            return self.queue.push(self.now + wait, scope, What::CallEffect(id));
+        }
+        let resource = call.resource.clone();
+        if let Some(queue) = host.virt.queues.get_mut(&resource) {
+            queue.remove(0);
+        }
+        let (kind, process, orphaned) = (call.kind.clone(), call.process, call.orphaned);
+        if !matches!(kind, Kind::Probe | Kind::Look) && !orphaned {
+            self.check_contained(h, process, &resource);
+        }
+        let answer = self.carry_out(h, &resource, &kind);
+        let slow_look = kind == Kind::Look && self.hosts[h].virt.slow_looks;
+        let latency = if slow_look { self.dice.of(10..=6000) } else { self.dice.of(1..=10) };
+        if let Some(call) = self.hosts[h].virt.calls.get_mut(&id) {
+            call.outcome = Some(answer);
+        }
+        self.queue.push(self.now + latency, scope, What::CallReturn(id));
+    }
+
+    fn carry_out(&mut self, h: usize, resource: &ResourceId, kind: &Kind) -> Answer {
+        let (bad_start, bad_stop) = (self.hosts[h].virt.bad_starts, self.hosts[h].virt.bad_stops);
+        let fails = match kind {
+            Kind::Create => bad_start > 0 && self.dice.chance(bad_start),
+            Kind::Stop => bad_stop > 0 && self.dice.chance(bad_stop),
+            _ => false,
+        };
+        let domains = &mut self.hosts[h].virt.domains;
+        let running = domains.get(resource).copied();
+        match (kind, running) {
+            (Kind::Create, Some(true)) | (Kind::Probe | Kind::Look, Some(true)) => ended(Seen::Running, None),
+            (Kind::Create, _) if fails => ended(Seen::Stopped, Some("the domain could not be created")),
+            (Kind::Create, _) => {
+                domains.insert(resource.clone(), false);
+                Answer::Prepared
+            }
+            (Kind::Resume, None) => ended(Seen::Stopped, Some("the domain is gone")),
+            (Kind::Resume, Some(was)) => {
+                domains.insert(resource.clone(), true);
+                if !was {
+                    self.begins_to_run(h, resource);
+                }
+                ended(Seen::Running, None)
+            }
+            (Kind::Stop, Some(true)) if fails => ended(Seen::Running, Some("the domain does not stop")),
+            (Kind::Stop | Kind::Probe, _) => {
+                domains.remove(resource);
+                ended(Seen::Stopped, None)
+            }
+            (Kind::Discard(why), _) => {
+                domains.remove(resource);
+                ended(Seen::Stopped, Some(why))
+            }
+            (Kind::Look, Some(false)) => ended(Seen::Paused("starting up".to_owned()), None),
+            (Kind::Look, None) => ended(Seen::Stopped, None),
+        }
+    }
+
+    pub(crate) fn call_return(&mut self, h: usize, id: u64) {
+        let Some(call) = self.hosts[h].virt.calls.remove(&id) else { return };
+        let Some(answer) = call.outcome.filter(|_| !call.answered) else { return };
+        if !self.hosts[h].daemon.as_ref().is_some_and(|daemon| daemon.process == call.process) {
+            return;
+        }
+        let event = match (answer, call.kind == Kind::Look) {
+            (Answer::Prepared, _) => {
+                self.note_prepared(h, &call.resource);
+                Event::Prepared(call.tag)
+            }
+            (Answer::Ended(ended), true) => Event::Looked(call.tag, ended),
+            (Answer::Ended(ended), false) => Event::Executed(call.tag, ended),
+        };
+        self.step(h, event);
+    }
+
+    /// The caller gives up; what the hypervisor has of it may still be carried out.
+    pub(crate) fn call_timeout(&mut self, h: usize, id: u64) {
+        let Some(call) = self.hosts[h].virt.calls.get_mut(&id).filter(|call| !call.answered) else { return };
+        call.answered = true;
+        call.orphaned = true;
+        let (process, tag, is_look) = (call.process, call.tag, call.kind == Kind::Look);
+        if !self.hosts[h].daemon.as_ref().is_some_and(|daemon| daemon.process == process) {
+            return;
+        }
+        let why = "the hypervisor did not answer in time".to_owned();
+        let executed = Executed { seen: Seen::Unknown(why.clone()), error: Some(why) };
+        self.step(h, if is_look { Event::Looked(tag, executed) } else { Event::Executed(tag, executed) });
+    }
+
+    /// contained: what earlier daemons left is killed and seen gone, then everything is looked for.
+    pub(crate) fn take_inventory(&mut self, h: usize, known: BTreeMap<ResourceId, Primitive>) {
+        let Some(process) = self.hosts[h].daemon.as_ref().map(|daemon| daemon.process) else { return };
+        if !planted(Mistake::LeaveChildren) {
+            let calls: Vec<u64> = self.hosts[h].virt.calls.keys().copied().collect();
+            for id in calls {
+                // The hypervisor may have the call already; then it goes on without its caller.
+                let reached = self.dice.chance(500);
+                let virt = &mut self.hosts[h].virt;
+                let Some(call) = virt.calls.get_mut(&id) else { continue };
+                call.answered = true;
+                call.orphaned = true;
+                if call.outcome.is_none() && !reached {
+                    let resource = call.resource.clone();
+                    virt.calls.remove(&id);
+                    if let Some(queue) = virt.queues.get_mut(&resource) {
+                        queue.retain(|other| *other != id);
+                    }
+                }
+            }
+        }
+        let wait = self.dice.of(30..=300);
+        let what = What::Inventory { process, known, give_up: self.now + 3000 };
+        self.queue.push(self.now + wait, Scope::Process(h, process), what);
+    }
+
+    pub(crate) fn inventory(&mut self, h: usize, process: u64, known: BTreeMap<ResourceId, Primitive>, give_up: u64) {
+        let now = self.now;
+        let host = &mut self.hosts[h];
+        let is_busy = |resource: &ResourceId| host.virt.queues.get(resource).is_some_and(|queue| !queue.is_empty());
+        let leave = planted(Mistake::LeaveChildren);
+        let hung = host.virt.hung_until > now;
+        if now < give_up && (hung || (!leave && known.keys().any(is_busy))) {
+            let what = What::Inventory { process, known, give_up };
+            return self.queue.push(now + 100, Scope::Process(h, process), what);
+        }
+        let mut found = BTreeMap::new();
+        let all: Vec<ResourceId> = known.keys().chain(host.virt.domains.keys()).cloned().collect();
+        for resource in all {
+            let seen = match host.virt.domains.get(&resource) {
+                _ if hung => Seen::Unknown("the hypervisor does not answer".to_owned()),
+                _ if is_busy(&resource) && !leave => Seen::Unknown("a call has not returned".to_owned()),
+                Some(true) => Seen::Running,
+                Some(false) | None => Seen::Stopped,
+            };
+            if seen == Seen::Stopped {
+                host.virt.domains.remove(&resource);
+            }
+            found.insert(resource, seen);
+        }
+        self.step(h, Event::Inventory(found));
+    }
+
+    /// A VM dies by itself, and libvirt says so.
+    pub(crate) fn crash_vm(&mut self, h: usize) {
+        let running: Vec<ResourceId> =
+            self.hosts[h].virt.domains.iter().filter(|(_, running)| **running).map(|(resource, _)| resource.clone()).collect();
+        if running.is_empty() {
+            return;
+        }
+        let resource = self.dice.pick(&running).clone();
+        self.hosts[h].virt.domains.remove(&resource);
+        self.counts.crashes += 1;
+        self.trace(|world| format!("{resource} crashes on {}", world.names[h]));
+        let wait = self.dice.of(1..=50);
+        self.queue.push(self.now + wait, self.process_scope(h), What::Changed(resource));
+    }
+}

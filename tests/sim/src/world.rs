@@ -1,0 +1,278 @@
+//! The world: everything that exists, and what happens next.
+
+use crate::bmc::PowerCall;
+use crate::checkers::Oracle;
+use crate::dice::Dice;
+use crate::event::{Message, Planned, Queue, Scope, What};
+use crate::faults::Faults;
+use crate::host::Host;
+use crate::network::Network;
+use crate::people::People;
+use crate::report::{Counts, Failure};
+use quorate_core::id::NodeId;
+use quorate_core::time::Timestamp;
+use quorate_node::engine::{Effect, Event, View};
+use std::collections::BTreeMap;
+
+/// Wall-clock time when a run begins.
+const WALL_START: u64 = 1_700_000_000_000;
+
+/// Everything.
+pub(crate) struct World {
+    pub(crate) now: u64,
+    pub(crate) queue: Queue,
+    pub(crate) dice: Dice,
+    pub(crate) names: Vec<NodeId>,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) network: Network,
+    pub(crate) powers: BTreeMap<u64, PowerCall>,
+    pub(crate) oracle: Oracle,
+    pub(crate) people: People,
+    pub(crate) faults: Faults,
+    pub(crate) counts: Counts,
+    pub(crate) failure: Option<Failure>,
+    /// Log entries that every member has from the beginning.
+    pub(crate) founded: usize,
+    pub(crate) fingerprint: u64,
+    pub(crate) lines: Option<Vec<String>>,
+    last_id: u64,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, mut dice: Dice, hosts: usize, tracing: bool) -> Self {
+        let names: Vec<NodeId> = (1..=hosts).map(|number| NodeId::new(format!("n{number}"))).collect();
+        let faults = Faults::draw(seed, &mut dice);
+        Self {
+            now: 1000,
+            queue: Queue::default(),
+            hosts: names.iter().map(|name| Host::new(name.as_str(), hosts)).collect(),
+            network: Network::new(hosts),
+            powers: BTreeMap::new(),
+            oracle: Oracle::default(),
+            people: People::default(),
+            faults,
+            counts: Counts::default(),
+            failure: None,
+            founded: 0,
+            fingerprint: 0xcbf2_9ce4_8422_2325,
+            lines: tracing.then(Vec::new),
+            last_id: 0,
+            names,
+            dice,
+        }
+    }
+
+    /// A number that was not used yet.
+    pub(crate) fn fresh(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    pub(crate) fn wall_clock(&self, h: usize) -> Timestamp {
+        Timestamp(WALL_START + self.now + self.hosts[h].skew)
+    }
+
+    /// Writes a line of the trace; it costs nothing when nobody reads it.
+    pub(crate) fn trace(&mut self, line: impl FnOnce(&Self) -> String) {
+        if let Some(mut lines) = self.lines.take() {
+            lines.push(format!("{:>8} {}", self.now - 1000, line(self)));
+            self.lines = Some(lines);
+        }
+    }
+
+    /// The first promise that was broken ends the run.
+    pub(crate) fn fail(&mut self, rule: &'static str, what: String) {
+        if self.failure.is_none() {
+            self.trace(|_| format!("BROKEN {rule}: {what}"));
+            self.failure = Some(Failure { rule, what, at: self.now - 1000 });
+        }
+    }
+
+    /// Lets everything happen until this moment, or until something is broken.
+    pub(crate) fn run_until(&mut self, end: u64) {
+        while self.failure.is_none() {
+            let Some(planned) = self.queue.pop() else { break };
+            if planned.at > end {
+                self.queue.push(planned.at, planned.scope, planned.what);
+                break;
+            }
+            self.now = self.now.max(planned.at);
+            self.happen(planned);
+        }
+        self.now = self.now.max(end);
+    }
+
+    fn happen(&mut self, planned: Planned) {
+        let host = match planned.scope {
+            Scope::World => None,
+            Scope::Host(h) => Some(h),
+            Scope::Boot(h, boot) if self.hosts[h].boot == boot && self.hosts[h].up => Some(h),
+            Scope::Process(h, process)
+                if self.hosts[h].daemon.as_ref().is_some_and(|daemon| daemon.process == process) =>
+            {
+                Some(h)
+            }
+            Scope::Boot(..) | Scope::Process(..) => return,
+        };
+        if let Some(h) = host.filter(|h| self.hosts[*h].frozen) {
+            return self.hosts[h].put_off.push(planned);
+        }
+        self.counts.events += 1;
+        self.fingerprint = mix(self.fingerprint, self.now * 16 + host.map_or(15, |h| h as u64));
+        match (host, planned.what) {
+            (None, what) => self.happen_outside(what),
+            (Some(h), What::Deliver { from, message }) => self.deliver(h, from, message),
+            (Some(h), what) => self.happen_on(h, what),
+        }
+    }
+
+    fn happen_outside(&mut self, what: What) {
+        match what {
+            What::PowerTaken(id) => self.power_taken(id),
+            What::PowerDrop { host, boot } => self.power_drop(host, boot),
+            What::PowerOn(h) => self.power_on(h),
+            What::KernelUp(h, boot) => self.kernel_up(h, boot),
+            What::Fault => self.next_fault(),
+            What::Undo(undo) => self.undo(undo),
+            What::Person => self.next_wish(),
+            What::PersonRetry(wish) => self.ask_again(wish),
+            other => unreachable!("{other:?} happens on a host"),
+        }
+    }
+
+    fn happen_on(&mut self, h: usize, what: What) {
+        match what {
+            What::Tick => self.tick(h),
+            What::Election => self.election(h),
+            What::Heartbeat { term } => self.heartbeat(h, term),
+            What::Synced { upto, term, ack } => self.synced(h, upto, term, ack),
+            What::RequestTimeout(number) => self.request_timeout(h, number),
+            What::Replay => self.replay(h, self.hosts[h].disk.committed),
+            What::PollTimeout { target, asked, refused } => {
+                let node = self.names[target].clone();
+                self.step(h, Event::NotHeard { node, asked, refused });
+            }
+            What::CallEffect(id) => self.call_effect(h, id),
+            What::CallReturn(id) => self.call_return(h, id),
+            What::CallTimeout(id) => self.call_timeout(h, id),
+            What::Inventory { process, known, give_up } => self.inventory(h, process, known, give_up),
+            What::PowerSend(id) => self.power_send(h, id),
+            What::PowerAnswer(id, answer) => self.power_answer(h, id, answer),
+            What::DaemonStart(boot) => self.daemon_start(h, boot),
+            What::Reboot => self.reboot(h),
+            What::Changed(resource) => self.step(h, Event::Changed(resource)),
+            other => unreachable!("{other:?} does not happen on a host"),
+        }
+    }
+
+    pub(crate) fn send(&mut self, from: usize, to: usize, message: Message) {
+        let _ = self.try_send(from, to, message);
+    }
+
+    /// Whether the message is on its way.
+    pub(crate) fn try_send(&mut self, from: usize, to: usize, message: Message) -> bool {
+        let way = self.network.way(from, to, &mut self.dice);
+        if let Some(way) = way {
+            self.queue.push(self.now + way, Scope::Host(to), What::Deliver { from, message });
+        }
+        way.is_some()
+    }
+
+    fn deliver(&mut self, h: usize, from: usize, message: Message) {
+        if self.hosts[h].daemon.is_none() {
+            if let Message::Poll { process, asked, sent } = message {
+                self.unanswered_poll(h, from, (process, asked, sent));
+            }
+            return;
+        }
+        match message {
+            Message::PreVote { term, last } => self.on_pre_vote(h, from, term, last),
+            Message::PreVoteGiven { term } => self.on_pre_vote_given(h, from, term),
+            Message::Vote { term, last } => self.on_vote(h, from, term, last),
+            Message::VoteGiven { term } => self.on_vote_given(h, from, term),
+            Message::HigherTerm { term } => self.on_higher_term(h, term),
+            append @ Message::Append { .. } => self.on_append(h, from, append),
+            Message::Appended { term, fits, matched, round } => self.on_appended(h, from, (term, fits, matched, round)),
+            Message::Forward { ticket, entry } => self.on_forward(h, from, ticket, *entry),
+            Message::Forwarded { ticket, answer } => self.on_forwarded(h, ticket, answer),
+            Message::ReadIndex { ticket } => self.on_read_index(h, from, ticket),
+            Message::ReadIndexed { ticket, index } => self.on_read_indexed(h, ticket, index),
+            Message::Poll { process, asked, sent } => {
+                let now = self.hosts[h].clock(self.now);
+                let Some(presence) = self.hosts[h].daemon.as_ref().map(|daemon| daemon.engine.presence(now)) else { return };
+                if !self.try_send(h, from, Message::PollAnswer { process, asked, presence }) {
+                    self.poll_lost(from, process, h, asked, sent);
+                }
+            }
+            Message::PollAnswer { process, asked, presence } => {
+                if self.hosts[h].daemon.as_ref().is_some_and(|daemon| daemon.process == process) {
+                    self.step(h, Event::Heard { asked, presence });
+                }
+            }
+        }
+    }
+
+    /// A kernel without a daemon refuses the connection; nothing at all says nothing.
+    fn unanswered_poll(&mut self, h: usize, from: usize, (process, asked, sent): (u64, quorate_core::time::BootTime, u64)) {
+        let way = self.network.way(h, from, &mut self.dice).filter(|_| self.hosts[h].up);
+        match way {
+            Some(way) => {
+                let what = What::PollTimeout { target: h, asked, refused: true };
+                self.queue.push(self.now + way, Scope::Process(from, process), what);
+            }
+            None => self.poll_lost(from, process, h, asked, sent),
+        }
+    }
+
+    /// The engine takes an event, and what it wants is begun.
+    pub(crate) fn step(&mut self, h: usize, event: Event) {
+        let Self { hosts, names, now, .. } = self;
+        let host = &mut hosts[h];
+        let now = host.clock(*now);
+        let Some(daemon) = &mut host.daemon else { return };
+        let view = View {
+            state: &daemon.state,
+            leader: daemon.replica.leader.map(|leader| &names[leader]),
+            is_leader: daemon.replica.is_ready(),
+            term: host.disk.term,
+        };
+        for effect in daemon.engine.step(now, view, event) {
+            self.begin(h, effect);
+        }
+    }
+
+    fn begin(&mut self, h: usize, effect: Effect) {
+        match effect {
+            Effect::Propose(tag, command) => self.propose(h, tag, command),
+            Effect::Read(tag) => self.read(h, tag),
+            Effect::Poll(node) => {
+                if let Some(target) = self.names.iter().position(|name| *name == node) {
+                    self.poll(h, target);
+                }
+            }
+            Effect::Power { tag, device, verb, timeout, .. } => self.power(h, tag, &device, verb, timeout),
+            Effect::TakeInventory(known) => self.take_inventory(h, known),
+            Effect::Execute(job) => self.execute(h, *job, false),
+            Effect::Resume(tag) => self.resume(h, tag),
+            Effect::Discard(tag, why) => self.discard(h, tag, why),
+            Effect::Look(job) => self.execute(h, *job, true),
+            Effect::SelfFence(why) => {
+                self.trace(|world| format!("{} fences itself: {why}", world.names[h]));
+                let wait = self.dice.of(20..=300);
+                let boot = self.hosts[h].boot;
+                self.queue.push(self.now + wait, Scope::Boot(h, boot), What::Reboot);
+            }
+            Effect::Stopped => {
+                let (boot, wait) = (self.hosts[h].boot, self.dice.of(500..=12_000));
+                self.trace(|world| format!("the daemon of {} has stopped", world.names[h]));
+                self.kill_daemon(h);
+                self.queue.push(self.now + wait, Scope::Boot(h, boot), What::DaemonStart(boot));
+            }
+        }
+    }
+}
+
+/// One step of FNV-1a, on eight bytes at once.
+pub(crate) fn mix(hash: u64, value: u64) -> u64 {
+    (hash ^ value).wrapping_mul(0x0100_0000_01b3).rotate_left(17)
+}
