@@ -1,1 +1,11 @@
-//! To come.
+//! The daemon's parts. `engine` is pure: the very controller, worker and liveness that ship also run in the
+//! simulation. Everything else (feature `daemon`) touches the world.
+
+pub mod engine;
+
+#[cfg(feature = "daemon")]
+pub mod security;
+#[cfg(feature = "daemon")]
+pub mod daemon;
+#[cfg(feature = "daemon")]
+pub mod service;

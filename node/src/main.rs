@@ -1,2 +1,117 @@
-//! To come.
-fn main() {}
+//! `quorated`: puts the daemon's parts together and waits for its end.
+
+use anyhow::Context;
+use clap::Parser;
+use quorate_agents::process::{CgroupBase, Processes, own_cgroup2};
+use quorate_agents::vm::VmBackend;
+use quorate_node::daemon::Ended;
+use quorate_node::daemon::forming::Founder;
+use quorate_node::daemon::member::Host;
+use quorate_node::daemon::options::Options;
+use quorate_node::daemon::local;
+use quorate_node::engine::Event;
+use quorate_node::security::{DataDir, boot_id, hardware};
+use quorate_node::service::Seat;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing_subscriber::EnvFilter;
+
+/// The hypervisor may come up while the daemon does; calls say so until it is there.
+const HYPERVISOR_PATIENCE: Duration = Duration::from_secs(2);
+/// The directory in the daemon's cgroup that holds its actions': what is in it is killed when a daemon starts, so the
+/// daemon itself must never be.
+const ACTIONS: &str = "actions";
+/// An orderly stop takes no longer; then the daemon just ends, and its VMs stay all the same.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+fn main() -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let options = Options::parse();
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(run(options))
+}
+
+async fn run(options: Options) -> anyhow::Result<()> {
+    let data = Arc::new(DataDir::open(&options.data_dir)?);
+    let found = hardware(&data, options.hardware_id_file.as_deref())?;
+    let (ended, mut end) = mpsc::channel(1);
+    let seat = Arc::new(Seat::empty());
+    let host = Host {
+        backend: backend(&options).await?,
+        processes: Arc::new(Processes::new(containment(&options)?)),
+        reboot_command: options.reboot_command.as_ref().map(|command| command.split_whitespace().map(str::to_owned).collect()),
+        raft_dir: options.data_dir.join("raft"),
+        session: boot_id()?,
+        seat: seat.clone(),
+        ended,
+        events: Arc::new(OnceLock::new()),
+    };
+    let founder = Founder { host: host.clone(), data: data.clone(), hardware: found.clone(), busy: Arc::default() };
+    seat.set_forming(Arc::new(founder));
+    if let Some((identity, credentials)) = data.load()? {
+        identity.check_hardware(&found)?;
+        let started = host.start(&identity, &credentials).await;
+        started.map_err(|fault| anyhow::anyhow!("{fault}"))?;
+        tracing::info!(node = %identity.node, cluster = identity.cluster_name, "member started");
+    } else {
+        tracing::info!("in no cluster yet: qrm cluster init, or qrm cluster join");
+    }
+    local::serve(&options.socket, seat)?;
+    wait(&host, &mut end).await
+}
+
+async fn wait(host: &Host, end: &mut mpsc::Receiver<Ended>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    tokio::select! {
+        ended = end.recv() => return report(ended),
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    let Some(events) = host.events.get() else { return Ok(()) };
+    tracing::info!("stopping; VMs stay as they are");
+    // The member may have ended by itself just now.
+    let _ = events.send(Event::Stopping).await;
+    match tokio::time::timeout(STOP_PATIENCE, end.recv()).await {
+        Ok(ended) => report(ended),
+        Err(_) => {
+            tracing::warn!("the cluster could not be told in time; this daemon just ends");
+            Ok(())
+        }
+    }
+}
+
+fn report(ended: Option<Ended>) -> anyhow::Result<()> {
+    match ended {
+        Some(Ended::Stopped) | None => Ok(()),
+        Some(Ended::Replica(why)) => anyhow::bail!("the replica ended: {why}"),
+    }
+}
+
+async fn backend(options: &Options) -> anyhow::Result<VmBackend> {
+    use quorate_agents::vm::{fake::FakeVms, host::VmHost, libvirt::Libvirt};
+    if let Some(dir) = &options.fake_vms {
+        let name = nix::unistd::gethostname().context("cannot read this host's name")?;
+        let host = options.data_dir.file_name().map_or(name, std::ffi::OsStr::to_owned);
+        return Ok(VmBackend::Fake(FakeVms::new(&host.to_string_lossy(), dir)?));
+    }
+    let libvirt = Libvirt::connect(&options.libvirt_uri, HYPERVISOR_PATIENCE).await?;
+    Ok(VmBackend::Libvirt(VmHost::new(libvirt)))
+}
+
+/// contained: every action runs in a cgroup of its own, below the one that was given or the daemon's own.
+fn containment(options: &Options) -> anyhow::Result<Option<CgroupBase>> {
+    let place = options.cgroup.clone().or_else(own_cgroup2).map(|path| CgroupBase::at(path.join(ACTIONS)));
+    match place {
+        Some(Ok(base)) => Ok(Some(base)),
+        // What was asked for by name is not done without.
+        Some(Err(error)) if options.cgroup.is_some() => Err(error.into()),
+        _ => {
+            tracing::warn!("no cgroup v2 of our own here: actions are contained by process groups only");
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What this member answers its peers, beside Raft itself.
+//!
+//! `poll`: its presence. `read-index`: an index no older than the question, on the leader. `live`: what only the
+//! leader knows.
+
+use super::clock::boot_time;
+use super::cluster::Cluster;
+use crate::security::tls;
+use futures::future::BoxFuture;
+use quorate_raft::{Calls, MemberId};
+use std::time::Duration;
+
+/// A read for a peer waits so long for the majority.
+const READ_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The answers.
+pub struct Answers {
+    cluster: Cluster,
+}
+
+impl Answers {
+    /// Answers for this member.
+    pub fn new(cluster: Cluster) -> Self {
+        Self { cluster }
+    }
+}
+
+impl Calls for Answers {
+    fn call(&self, _from: MemberId, kind: String, _body: Vec<u8>) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+        Box::pin(async move {
+            let cluster = &self.cluster;
+            let json = |result: Result<Vec<u8>, serde_json::Error>| result.map_err(|error| error.to_string());
+            match kind.as_str() {
+                "poll" => {
+                    let presence = cluster.engine().presence(boot_time());
+                    json(serde_json::to_vec(&presence))
+                }
+                "live" => json(serde_json::to_vec(&cluster.own_live())),
+                "read-index" => {
+                    let index = cluster.replica.linearizable_read(READ_DEADLINE).await;
+                    index.map(|index| index.to_be_bytes().to_vec()).map_err(|error| error.to_string())
+                }
+                other => Err(format!("{other} is not answered here")),
+            }
+        })
+    }
+
+    fn admit(&self, from: MemberId, extensions: &tonic::Extensions) -> Result<(), String> {
+        self.cluster.state(|state| tls::admit(from, extensions, state))
+    }
+}

@@ -1,0 +1,138 @@
+//! The running member as the rest of the daemon sees it: its replica, its engine, and who it is.
+//!
+//! Changes go through `change`, the one way into the log; everything else only looks.
+
+use super::clock::{boot_time, wall_clock};
+use crate::engine::{Engine, Me};
+use quorate_core::id::{NodeId, RequestId, ResourceId, SessionId};
+use quorate_core::planner::Report;
+use quorate_core::state::{ClusterState, Command, Entry, Outcome};
+use quorate_raft::{CallError, Importance, Machine, ProposeError, Replica, ReplicaError};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A change of a person's waits so long for its outcome.
+const CHANGE_DEADLINE: Duration = Duration::from_secs(10);
+/// A linearizable read waits so long.
+const READ_DEADLINE: Duration = Duration::from_secs(2);
+
+/// `ClusterState` under replication.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Store(pub ClusterState);
+
+impl Machine for Store {
+    type Command = Entry;
+    type Outcome = Outcome;
+
+    fn stamp(command: &mut Entry) {
+        command.at = wall_clock();
+    }
+
+    fn apply(&mut self, index: u64, entry: &Entry) -> Outcome {
+        self.0.apply(index, entry)
+    }
+}
+
+/// A running member; clones are handles to the same one.
+#[derive(Clone)]
+pub struct Cluster {
+    /// The replicated store.
+    pub replica: Replica<Store>,
+    /// The engine; it is stepped by the driver only.
+    pub engine: Arc<Mutex<Engine>>,
+    /// Who this is.
+    pub me: Me,
+}
+
+/// What only the leader knows, beside the replicated state; sent as JSON to members that are asked for a view.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct LeaderLive {
+    /// What waits, and for what.
+    pub report: Report,
+    /// Who hears each node now.
+    pub hearers: BTreeMap<NodeId, Vec<NodeId>>,
+    /// The last error of each fence device.
+    pub device_errors: BTreeMap<ResourceId, String>,
+    /// When a majority last answered the leader, ms ago.
+    pub since_quorum_ms: Option<u64>,
+}
+
+impl Cluster {
+    /// Looks at the applied state. Keep it short: nothing is applied meanwhile.
+    pub fn state<T>(&self, look: impl FnOnce(&ClusterState) -> T) -> T {
+        self.replica.read(|store, _| look(&store.0))
+    }
+
+    /// Brings a command into the log, here or at the leader, and waits until it is applied here too.
+    pub async fn change(&self, request: Option<RequestId>, command: Command) -> Result<(u64, Outcome), ProposeError> {
+        let entry = Entry { at: wall_clock(), request, command };
+        let (index, outcome) = self.replica.propose_anywhere(Importance::Ordinary, &entry, CHANGE_DEADLINE).await?;
+        self.applied(index).await;
+        Ok((index, outcome))
+    }
+
+    /// Waits until the entry is applied here; gives up quietly when this member lags far behind.
+    pub async fn applied(&self, index: u64) {
+        let mut applied = self.replica.applied();
+        let caught_up = applied.wait_for(|at| at.is_some_and(|at| at >= index));
+        if tokio::time::timeout(READ_DEADLINE, caught_up).await.is_err() {
+            tracing::debug!(index, "this member lags behind");
+        }
+    }
+
+    /// Makes sure that what `state` shows from here on is no older than this call; asks the leader where needed.
+    pub async fn fresh(&self) -> Result<(), ReplicaError> {
+        match self.replica.linearizable_read(READ_DEADLINE).await {
+            Ok(_) => Ok(()),
+            Err(ReplicaError::NotLeader { leader: Some(leader) }) if leader != self.replica.id() => {
+                let answer = self.replica.call(leader, "read-index", Vec::new(), READ_DEADLINE).await;
+                let bytes = answer.map_err(|error| ReplicaError::Refused(error.to_string()))?;
+                let index = <[u8; 8]>::try_from(bytes.as_slice()).map(u64::from_be_bytes);
+                let index = index.map_err(|_| ReplicaError::Refused("the leader's answer is not an index".to_owned()))?;
+                let mut applied = self.replica.applied();
+                let caught_up = applied.wait_for(|at| at.is_some_and(|at| at >= index));
+                match tokio::time::timeout(READ_DEADLINE, caught_up).await {
+                    Ok(Ok(_)) => Ok(()),
+                    Ok(Err(_)) => Err(ReplicaError::Stopped("the replica is gone".to_owned())),
+                    Err(_) => Err(ReplicaError::Timeout(READ_DEADLINE)),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the leader knows beside the state: asked of it, where this member is not the leader.
+    pub async fn leader_live(&self) -> Result<LeaderLive, CallError> {
+        match self.replica.leader() {
+            Some(leader) if leader != self.replica.id() => {
+                let answer = self.replica.call(leader, "live", Vec::new(), READ_DEADLINE).await?;
+                Ok(serde_json::from_slice(&answer).unwrap_or_default())
+            }
+            _ => Ok(self.own_live()),
+        }
+    }
+
+    /// The same, of this member itself.
+    pub fn own_live(&self) -> LeaderLive {
+        let sessions: Vec<(NodeId, SessionId)> = self.state(|state| {
+            let session = |(node, at): (&NodeId, &quorate_core::state::NodeState)| Some((node.clone(), at.session.as_ref()?.id.clone()));
+            state.nodes.iter().filter_map(session).collect()
+        });
+        let now = boot_time();
+        let engine = self.engine();
+        LeaderLive {
+            report: engine.report().clone(),
+            hearers: sessions.into_iter().map(|(node, session)| (node.clone(), engine.hearers(&node, &session, now))).collect(),
+            device_errors: engine.device_errors().clone(),
+            since_quorum_ms: self.replica.status().borrow().since_quorum().map(|since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
+        }
+    }
+
+    /// The engine, for a short look or a step.
+    pub fn engine(&self) -> std::sync::MutexGuard<'_, Engine> {
+        // A step that panicked has ended the process already (panic = abort in the driver).
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,168 @@
+//! Steps the engine, and carries its effects out; every answer comes back as an event.
+//!
+//! One task owns the order of events. Effects run beside it, each with a deadline of its own, so that a slow BMC or a
+//! hung hypervisor holds nothing else up.
+
+use super::clock::{boot_time, wall_clock};
+use super::cluster::Cluster;
+use super::executor::Executor;
+use super::polls::Polls;
+use super::power::Power;
+use crate::engine::{Effect, Event, ProposeError, Tag, View};
+use quorate_core::id::NodeId;
+use quorate_core::state::{Command, Entry};
+use quorate_raft::{Importance, Status};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// How often time passes for the engine.
+const TICK: Duration = Duration::from_millis(50);
+/// A proposal of the engine's waits so long; then it is made anew from what is so by then.
+const PROPOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// Answers that wait for the engine; who has more to say waits.
+const QUEUE: usize = 1024;
+
+/// Why the driver returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The daemon was stopped in order.
+    Stopped,
+    /// The replica stopped: what is on disk is unknown, the process has to end.
+    Replica(String),
+}
+
+/// The task that owns the engine.
+pub struct Driver {
+    cluster: Cluster,
+    executor: Executor,
+    power: Power,
+    polls: Polls,
+    events: mpsc::Receiver<Event>,
+    sender: mpsc::Sender<Event>,
+}
+
+impl Driver {
+    /// A driver and the way to tell it of events.
+    pub fn new(cluster: Cluster, executor: Executor, power: Power) -> (Self, mpsc::Sender<Event>) {
+        let (sender, events) = mpsc::channel(QUEUE);
+        let polls = Polls::new(cluster.clone(), sender.clone());
+        (Self { cluster, executor, power, polls, events, sender: sender.clone() }, sender)
+    }
+
+    /// Runs until the daemon is to stop.
+    pub async fn run(mut self) -> Ended {
+        let mut status = self.cluster.replica.status();
+        let mut applied = self.cluster.replica.applied();
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let event = tokio::select! {
+                Some(event) = self.events.recv() => event,
+                Ok(()) = applied.changed() => Event::Applied,
+                changed = status.changed() => match changed {
+                    Ok(()) => Event::Applied,
+                    Err(_) => return Ended::Replica("the replica is gone".to_owned()),
+                },
+                _ = tick.tick() => Event::Tick,
+            };
+            if let Some(why) = stopped(&status) {
+                return Ended::Replica(why);
+            }
+            for effect in self.step(&status, event) {
+                if effect == Effect::Stopped {
+                    return Ended::Stopped;
+                }
+                self.carry_out(effect);
+            }
+        }
+    }
+
+    fn step(&self, status: &watch::Receiver<Status>, event: Event) -> Vec<Effect> {
+        let (leader, is_leader, term) = {
+            let status = status.borrow();
+            (status.leader, status.established, status.term)
+        };
+        let now = boot_time();
+        self.cluster.state(|state| {
+            let leader: Option<&NodeId> =
+                leader.and_then(|id| state.members.values().find(|member| member.raft_id.0 == id)).map(|member| &member.name);
+            let view = View { state, leader, is_leader, term };
+            self.cluster.engine().step(now, view, event)
+        })
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Propose(tag, command) => self.propose(tag, command),
+            Effect::Read(tag) => {
+                let cluster = self.cluster.clone();
+                self.answer(async move { Event::Read(tag, cluster.fresh().await.is_ok()) });
+            }
+            Effect::Poll(node) => self.polls.poll(node),
+            Effect::Power { tag, device, definition, target, verb, timeout } => {
+                let power = self.power.clone();
+                self.answer(async move {
+                    Event::Power(tag, power.ask(tag, &device, &definition, &target, verb, timeout).await)
+                });
+            }
+            Effect::TakeInventory(known) => {
+                let executor = self.executor.clone();
+                self.answer(async move { Event::Inventory(executor.inventory(known).await) });
+            }
+            Effect::Execute(job) => {
+                let executor = self.executor.clone();
+                self.answer(async move { executor.execute(*job).await });
+            }
+            Effect::Resume(tag) => {
+                let executor = self.executor.clone();
+                self.answer(async move { Event::Executed(tag, executor.resume(tag).await) });
+            }
+            Effect::Discard(tag, why) => {
+                let executor = self.executor.clone();
+                self.answer(async move { Event::Executed(tag, executor.discard(tag, why).await) });
+            }
+            Effect::Look(job) => {
+                let executor = self.executor.clone();
+                self.answer(async move { Event::Looked(job.tag, executor.look(&job).await) });
+            }
+            Effect::SelfFence(why) => {
+                let executor = self.executor.clone();
+                tokio::spawn(async move { executor.self_fence(&why).await });
+            }
+            // The loop sees it before it comes here.
+            Effect::Stopped => {}
+        }
+    }
+
+    fn propose(&self, tag: Tag, command: Command) {
+        let cluster = self.cluster.clone();
+        // A plan is made anew when it is shed; what is known of the world must not be.
+        let importance = if matches!(command, Command::Plan { .. }) { Importance::Ordinary } else { Importance::Vital };
+        self.answer(async move {
+            let entry = Entry { at: wall_clock(), request: None, command };
+            let answer = cluster.replica.propose_anywhere(importance, &entry, PROPOSE_DEADLINE).await;
+            let answer = match answer {
+                Ok((index, outcome)) => {
+                    cluster.applied(index).await;
+                    Ok(outcome)
+                }
+                Err(error) if error.is_unknown() => Err(ProposeError::Unknown),
+                Err(_) => Err(ProposeError::NotSent),
+            };
+            Event::Proposed(tag, answer)
+        });
+    }
+
+    fn answer(&self, work: impl Future<Output = Event> + Send + 'static) {
+        let sender = self.sender.clone();
+        tokio::spawn(async move {
+            let event = work.await;
+            // Nobody listens any more when the daemon stops.
+            let _ = sender.send(event).await;
+        });
+    }
+}
+
+fn stopped(status: &watch::Receiver<Status>) -> Option<String> {
+    status.borrow().stopped.clone()
+}

@@ -1,0 +1,205 @@
+//! The worker's hands: what the engine wants done to VMs, through the backend, as the engine's own words.
+
+use crate::engine::{Event, Executed, Job, Tag};
+use quorate_agents::process::Processes;
+use quorate_agents::vm::{Seen as VmSeen, VmBackend, VmEvent};
+use quorate_core::config::Primitive;
+use quorate_core::id::ResourceId;
+use quorate_core::state::{ActionKind, Seen};
+use quorate_core::vmdef;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{broadcast::error::RecvError, mpsc};
+use tokio::time::Instant;
+
+/// A hypervisor that has just booted may need so long until it can say what is there.
+const INVENTORY_PATIENCE: Duration = Duration::from_secs(10);
+const INVENTORY_PAUSE: Duration = Duration::from_millis(300);
+/// A guest that is asked to shut down gets all of the stop's timeout but this; then the plug is pulled.
+const STOP_RESERVE: Duration = Duration::from_secs(15);
+/// Killed processes may need so long to be gone.
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Carries out jobs on this host; clones are handles to the same one.
+#[derive(Clone)]
+pub struct Executor {
+    backend: VmBackend,
+    processes: Arc<Processes>,
+    reboot_command: Option<Vec<String>>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Starts that wait to be resumed or discarded: the VM's UUID and until when.
+    prepared: BTreeMap<Tag, (String, Instant)>,
+    /// Which resource a VM is, of all that were ever spoken of.
+    resources: BTreeMap<String, ResourceId>,
+}
+
+impl Executor {
+    /// Hands over this backend; agents that are programs run below `processes`.
+    pub fn new(backend: VmBackend, processes: Arc<Processes>, reboot_command: Option<Vec<String>>) -> Self {
+        Self { backend, processes, reboot_command, shared: Arc::default() }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The UUID of a resource's VM, remembered for its events.
+    fn uuid(&self, resource: &ResourceId, definition: &Primitive) -> Result<String, String> {
+        let xml = definition.params.get("xml").ok_or_else(|| format!("{resource} has no parameter xml"))?;
+        let read = vmdef::parse(xml).map_err(|error| format!("the xml of {resource}: {error}"))?;
+        self.shared().resources.insert(read.uuid.clone(), resource.clone());
+        Ok(read.uuid)
+    }
+
+    /// contained: kills what an earlier daemon left running, sees it gone, then looks for everything that is known.
+    pub(super) async fn inventory(&self, known: BTreeMap<ResourceId, Primitive>) -> BTreeMap<ResourceId, Seen> {
+        if let Err(error) = self.processes.kill_leftovers().await {
+            tracing::error!(%error, "what an earlier daemon left running could not be cleared");
+            let unknown = |id| (id, Seen::Unknown(format!("an earlier daemon's actions could not be cleared: {error}")));
+            return known.into_keys().map(unknown).collect();
+        }
+        let end = Instant::now() + INVENTORY_PATIENCE;
+        let mut found = BTreeMap::new();
+        for (resource, definition) in known {
+            let seen = match self.uuid(&resource, &definition) {
+                Ok(uuid) => self.settled(&uuid, end).await,
+                Err(why) => Seen::Unknown(why),
+            };
+            found.insert(resource, seen);
+        }
+        found
+    }
+
+    /// Looks until there is an answer, or the time is up.
+    async fn settled(&self, uuid: &str, end: Instant) -> Seen {
+        loop {
+            let seen = words(&self.backend.destroy_starting(uuid, end).await);
+            if !matches!(seen, Seen::Unknown(_)) || Instant::now() + INVENTORY_PAUSE >= end {
+                return seen;
+            }
+            tokio::time::sleep(INVENTORY_PAUSE).await;
+        }
+    }
+
+    pub(super) async fn execute(&self, job: Job) -> Event {
+        let uuid = match self.uuid(&job.resource, &job.definition) {
+            Ok(uuid) => uuid,
+            Err(why) => return Event::Executed(job.tag, Executed { seen: Seen::Unknown(why.clone()), error: Some(why) }),
+        };
+        let deadline = Instant::now() + job.timeout;
+        match job.kind {
+            ActionKind::Start => self.start(&job, uuid, deadline).await,
+            ActionKind::Stop => {
+                let grace = job.timeout.saturating_sub(STOP_RESERVE).max(job.timeout / 2);
+                let stop = self.backend.stop(&uuid, grace, deadline).await;
+                let seen = words(&stop.seen);
+                let error = (seen != Seen::Stopped).then(|| format!("it did not stop: {}", stop.seen));
+                Event::Executed(job.tag, Executed { seen, error })
+            }
+            ActionKind::Probe => {
+                let seen = words(&self.backend.destroy_starting(&uuid, deadline).await);
+                Event::Executed(job.tag, Executed { seen, error: None })
+            }
+        }
+    }
+
+    /// transient: created with its CPUs standing still; the engine says whether it may run.
+    async fn start(&self, job: &Job, uuid: String, deadline: Instant) -> Event {
+        let xml = job.definition.params.get("xml").map_or("", String::as_str);
+        match self.backend.start_paused(xml, deadline).await {
+            Ok(started) => {
+                tracing::info!(resource = %job.resource, process = %started.process, "created, with its CPUs standing still");
+                self.shared().prepared.insert(job.tag, (uuid, deadline));
+                Event::Prepared(job.tag)
+            }
+            Err(error) => {
+                let seen = words(&self.backend.destroy_starting(&uuid, deadline).await);
+                Event::Executed(job.tag, Executed { seen, error: Some(error.to_string()) })
+            }
+        }
+    }
+
+    fn take_prepared(&self, tag: Tag) -> Option<(String, Instant)> {
+        self.shared().prepared.remove(&tag)
+    }
+
+    pub(super) async fn resume(&self, tag: Tag) -> Executed {
+        let Some((uuid, deadline)) = self.take_prepared(tag) else {
+            let why = "nothing was prepared under this number".to_owned();
+            return Executed { seen: Seen::Unknown(why.clone()), error: Some(why) };
+        };
+        match self.backend.resume(&uuid, deadline).await {
+            Ok(()) => Executed { seen: Seen::Running, error: None },
+            Err(error) => Executed { seen: words(&self.backend.probe(&uuid, deadline).await), error: Some(error.to_string()) },
+        }
+    }
+
+    pub(super) async fn discard(&self, tag: Tag, why: String) -> Executed {
+        let Some((uuid, _)) = self.take_prepared(tag) else {
+            return Executed { seen: Seen::Unknown(why.clone()), error: Some(why) };
+        };
+        let deadline = Instant::now() + KILL_PATIENCE;
+        let seen = words(&self.backend.destroy_starting(&uuid, deadline).await);
+        Executed { seen, error: Some(format!("it was not let run: {why}")) }
+    }
+
+    pub(super) async fn look(&self, job: &Job) -> Executed {
+        match self.uuid(&job.resource, &job.definition) {
+            Ok(uuid) => Executed { seen: words(&self.backend.probe(&uuid, Instant::now() + job.timeout).await), error: None },
+            Err(why) => Executed { seen: Seen::Unknown(why), error: None },
+        }
+    }
+
+    /// breathing: every VM of ours is killed by force, then this host reboots. Does not come back where it can.
+    pub(super) async fn self_fence(&self, why: &str) {
+        tracing::error!(why, "killing every VM of this cluster on this host, then rebooting it");
+        let uuids: Vec<String> = self.shared().resources.keys().cloned().collect();
+        let backend = self.backend.clone();
+        let killed = tokio::task::spawn_blocking(move || backend.kill_all(&uuids, KILL_PATIENCE)).await;
+        match killed {
+            Ok(report) => tracing::error!(?report, "killed"),
+            Err(error) => tracing::error!(%error, "the killing itself failed"),
+        }
+        let command = self.reboot_command.clone();
+        let failed = tokio::task::spawn_blocking(move || quorate_agents::last_resort::reboot_now(command.as_deref())).await;
+        tracing::error!(?failed, "this host did not reboot: only its VMs are dead");
+    }
+
+    /// Tells the engine which resource the hypervisor speaks of, as long as the daemon runs.
+    pub async fn follow_events(self, events: mpsc::Sender<Event>) {
+        let mut news = self.backend.events();
+        loop {
+            let changed: Vec<ResourceId> = match news.recv().await {
+                Ok(VmEvent::Domain { uuid, .. }) => self.shared().resources.get(&uuid).cloned().into_iter().collect(),
+                Ok(VmEvent::Disconnected { why }) => {
+                    tracing::warn!(why, "the hypervisor's events do not flow");
+                    Vec::new()
+                }
+                // What happened meanwhile was missed: look at everything.
+                Ok(VmEvent::Connected) | Err(RecvError::Lagged(_)) => self.shared().resources.values().cloned().collect(),
+                Err(RecvError::Closed) => return,
+            };
+            for resource in changed {
+                if events.send(Event::Changed(resource)).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// What the backend saw, in the log's words.
+fn words(seen: &VmSeen) -> Seen {
+    match seen {
+        VmSeen::Stopped => Seen::Stopped,
+        VmSeen::Running { .. } => Seen::Running,
+        VmSeen::StartingPaused { .. } => Seen::Paused("it was created and never let run".to_owned()),
+        VmSeen::Paused { reason, .. } => Seen::Paused(reason.clone()),
+        VmSeen::Unknown { why } => Seen::Unknown(why.clone()),
+    }
+}

@@ -1,0 +1,120 @@
+//! Starts this host's member: store, engine, listener and driver, as one.
+
+use super::autopilot;
+use super::calls::Answers;
+use super::clock::boot_time;
+use super::cluster::Cluster;
+use super::driver::{Driver, Ended};
+use super::executor::Executor;
+use super::power::Power;
+use crate::engine::{Engine, Event, Me};
+use crate::security::{Credentials, Identity, enrol, tls};
+use crate::service::{Seat, Service};
+use quorate_agents::process::Processes;
+use quorate_agents::vm::VmBackend;
+use quorate_api::proto::quorate_server::QuorateServer;
+use quorate_api::{Fault, MESSAGE_LIMIT, Reason};
+use quorate_core::id::SessionId;
+use quorate_raft::{Options as RaftOptions, Replica};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+
+/// What every member of this host works with, whichever cluster it is in.
+#[derive(Clone)]
+pub struct Host {
+    /// Its VMs.
+    pub backend: VmBackend,
+    /// Where its programs run.
+    pub processes: Arc<Processes>,
+    /// What reboots it.
+    pub reboot_command: Option<Vec<String>>,
+    /// Where log and snapshots go.
+    pub raft_dir: PathBuf,
+    /// This boot.
+    pub session: SessionId,
+    /// What the local socket shows; the member takes its seat in it.
+    pub seat: Arc<Seat>,
+    /// Who is told when the member ends.
+    pub ended: mpsc::Sender<Ended>,
+    /// How the running member is told of events.
+    pub events: Arc<OnceLock<mpsc::Sender<Event>>>,
+}
+
+impl Host {
+    /// Opens the store and starts everything; the member takes its seat.
+    ///
+    /// # Errors
+    /// When the store or the address cannot be used.
+    pub async fn start(&self, identity: &Identity, credentials: &Credentials) -> Result<Cluster, Fault> {
+        let address: SocketAddr = identity.address.parse().map_err(|_| {
+            Fault::new(Reason::Invalid, format!("'{}' is no address and port to listen on", identity.address))
+        })?;
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            Fault::new(Reason::Failed, format!("cannot listen on {address}: {error}"))
+                .hint("the address must be one of this host, and the port free")
+        })?;
+        let cluster = self.open(identity, credentials).await?;
+        self.listen(listener, credentials, &cluster)?;
+        let executor = Executor::new(self.backend.clone(), self.processes.clone(), self.reboot_command.clone());
+        let power = Power::new(self.processes.clone());
+        let (driver, events) = Driver::new(cluster.clone(), executor.clone(), power);
+        tokio::spawn(executor.follow_events(events.clone()));
+        // One member runs in one process: a second start is refused by the seat.
+        let _ = self.events.set(events);
+        tokio::spawn(autopilot(cluster.clone()));
+        let ended = self.ended.clone();
+        tokio::spawn(async move {
+            let end = driver.run().await;
+            // Main waits for it as long as the process lives.
+            let _ = ended.send(end).await;
+        });
+        self.seat.take(cluster.clone());
+        Ok(cluster)
+    }
+
+    async fn open(&self, identity: &Identity, credentials: &Credentials) -> Result<Cluster, Fault> {
+        let options = RaftOptions::new(&self.raft_dir, identity.raft_id.0, &identity.cluster_id);
+        let on_failed = Arc::new(|failed: &quorate_raft::StoreFailed| {
+            // durable: what is on disk is not known any more; a stopped node is fenced, a wrong one corrupts.
+            tracing::error!(%failed, "the store failed: this daemon ends");
+            std::process::abort();
+        });
+        let replica = Replica::open(options, tls::dial(credentials), on_failed).await.map_err(|error| {
+            Fault::new(Reason::Failed, format!("the store in {} cannot be used: {error}", self.raft_dir.display()))
+        })?;
+        let me = Me { node: identity.node.clone(), hardware: identity.hardware.clone(), session: self.session.clone() };
+        let engine = Arc::new(Mutex::new(Engine::new(me.clone(), boot_time())));
+        Ok(Cluster { replica, engine, me })
+    }
+
+    fn listen(&self, listener: TcpListener, credentials: &Credentials, cluster: &Cluster) -> Result<(), Fault> {
+        let answers = Answers::new(cluster.clone());
+        let builder = Server::builder().tls_config(tls::server(credentials));
+        let mut builder =
+            builder.map_err(|error| Fault::new(Reason::Failed, format!("our own certificate cannot be used: {error:?}")))?;
+        let router = builder
+            .add_service(quorate_raft::Service::new(cluster.replica.clone(), answers))
+            .add_service(enrol::Enrolment::service(cluster.clone()))
+            .add_service(server(self.seat.clone()));
+        tokio::spawn(async move {
+            let incoming = TcpListenerStream::new(listener);
+            if let Err(error) = router.serve_with_incoming(incoming).await {
+                tracing::error!(%error, "the listener ended: this daemon ends");
+                std::process::abort();
+            }
+        });
+        Ok(())
+    }
+}
+
+/// The `Quorate` service, ready to be mounted.
+pub(super) fn server(seat: Arc<Seat>) -> QuorateServer<Service> {
+    QuorateServer::new(Service::new(seat))
+        .max_decoding_message_size(MESSAGE_LIMIT)
+        .max_encoding_message_size(MESSAGE_LIMIT)
+}

@@ -1,0 +1,21 @@
+//! The daemon around the engine: everything that touches the world.
+//!
+//! `driver` steps the engine and carries its effects out; `cluster` is the member as the rest sees it; `executor` and
+//! `power` are the hands; `calls` answers peers; `autopilot` keeps the voters; `forming` founds and joins; `member` puts a member together,
+//! `local` is the socket.
+
+pub mod calls;
+pub mod cluster;
+pub mod clock;
+mod autopilot;
+mod driver;
+mod executor;
+pub mod forming;
+pub mod local;
+pub mod member;
+pub mod options;
+mod polls;
+mod power;
+
+pub use autopilot::autopilot;
+pub use driver::{Driver, Ended};

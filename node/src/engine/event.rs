@@ -1,0 +1,186 @@
+//! Everything that can happen to the engine, and everything it can want: its only seams to the world.
+
+use quorate_core::config::Primitive;
+use quorate_core::id::{HardwareId, Incarnation, NodeId, Operation, ResourceId, SessionId};
+use quorate_core::state::{ActionKind, ClusterState, Command, Outcome, Seen};
+use quorate_core::time::BootTime;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Ties an answer to what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(pub u64);
+
+/// Who this daemon is, in this life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Me {
+    /// Its node.
+    pub node: NodeId,
+    /// Its hardware.
+    pub hardware: HardwareId,
+    /// The boot it runs in.
+    pub session: SessionId,
+}
+
+/// What the replica knows now.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The applied state.
+    pub state: &'a ClusterState,
+    /// Who leads, as far as this member knows.
+    pub leader: Option<&'a NodeId>,
+    /// This member leads, and its own first entry of this term is applied: only then does it judge and plan.
+    pub is_leader: bool,
+    /// The term.
+    pub term: u64,
+}
+
+/// What happens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Time passes.
+    Tick,
+    /// The replica moved: entries were applied, or leadership did.
+    Applied,
+    /// A peer answered a poll; `asked` is when the poll was sent, so the answer proves life at or after that.
+    Heard {
+        /// When this member asked.
+        asked: BootTime,
+        /// What the peer said.
+        presence: Presence,
+    },
+    /// A peer did not answer.
+    NotHeard {
+        /// Which.
+        node: NodeId,
+        /// When this member asked.
+        asked: BootTime,
+        /// Its kernel answered "connection refused": the host lives.
+        refused: bool,
+    },
+    /// A proposal was answered.
+    Proposed(Tag, Result<Outcome, ProposeError>),
+    /// A linearizable read ended: the view is at least as new as when it was asked for, or not.
+    Read(Tag, bool),
+    /// A fence device answered.
+    Power(Tag, PowerAnswer),
+    /// The leftovers of earlier daemons are gone, and this is what is here.
+    Inventory(BTreeMap<ResourceId, Seen>),
+    /// A VM stands there with its CPUs stopped, to be resumed or discarded.
+    Prepared(Tag),
+    /// An operation ended.
+    Executed(Tag, Executed),
+    /// A look ended.
+    Looked(Tag, Executed),
+    /// The hypervisor says that something happened to this resource.
+    Changed(ResourceId),
+    /// The daemon is asked to stop.
+    Stopping,
+}
+
+/// What a member says of itself and of whom it hears, when polled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// Who speaks.
+    pub node: NodeId,
+    /// In which boot.
+    pub session: SessionId,
+    /// As which daemon start; zero before its hello.
+    pub incarnation: Incarnation,
+    /// For how long it has not heard each other member.
+    pub silence: BTreeMap<NodeId, Duration>,
+}
+
+/// Why a proposal has no outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProposeError {
+    /// It was never handed to the log.
+    NotSent,
+    /// It may be applied yet.
+    Unknown,
+}
+
+/// What is asked of a fence device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerVerb {
+    /// Read the power; harmless.
+    Read,
+    /// Switch it off.
+    Off,
+}
+
+/// What a fence device answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PowerAnswer {
+    /// For a read: whether it reads on. For an off: whether the device acknowledged. Else its error.
+    pub result: Result<bool, String>,
+    /// Whether an off may have left this host.
+    pub sent: bool,
+}
+
+/// How an operation or a look ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// What is there now.
+    pub seen: Seen,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// What the engine wants done. The doer answers with the event of the same tag.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Propose a command, here or at the leader.
+    Propose(Tag, Command),
+    /// Read linearizably, here or at the leader.
+    Read(Tag),
+    /// Ask a member for its presence.
+    Poll(NodeId),
+    /// Ask a fence device.
+    Power {
+        /// For the answer.
+        tag: Tag,
+        /// Its name.
+        device: ResourceId,
+        /// Its definition.
+        definition: Box<Primitive>,
+        /// Whose power.
+        target: NodeId,
+        /// What.
+        verb: PowerVerb,
+        /// How long it may take.
+        timeout: Duration,
+    },
+    /// Kill what earlier daemons left running, see it gone, then look for these.
+    TakeInventory(BTreeMap<ResourceId, Primitive>),
+    /// Carry out an operation. A start ends in `Prepared`.
+    Execute(Box<Job>),
+    /// Let a prepared VM run; ends in `Executed`.
+    Resume(Tag),
+    /// Destroy a prepared VM; ends in `Executed`.
+    Discard(Tag, String),
+    /// Look at a resource, outside of any operation.
+    Look(Box<Job>),
+    /// Kill every VM of ours by force and reboot this host.
+    SelfFence(String),
+    /// The daemon may exit.
+    Stopped,
+}
+
+/// One operation or look.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// For the answer.
+    pub tag: Tag,
+    /// What is done.
+    pub kind: ActionKind,
+    /// To what.
+    pub resource: ResourceId,
+    /// Under which number.
+    pub operation: Operation,
+    /// With which definition.
+    pub definition: Primitive,
+    /// How long it may take.
+    pub timeout: Duration,
+}

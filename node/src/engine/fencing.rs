@@ -1,0 +1,288 @@
+//! Carrying fence intents on: a grant, a look at its deadline, the off, a fresh reading, the result.
+//!
+//! Rules send-by, proofs (2), called off and of the target of SAFETY.md. The leader carries them on; what it left when
+//! it lost leadership ends by its deadline.
+
+use super::event::{Effect, PowerAnswer, PowerVerb, ProposeError, Tag};
+use super::liveness::Liveness;
+use super::{Ctx, Purpose};
+use quorate_core::config::Properties;
+use quorate_core::id::{NodeId, ResourceId, SessionId};
+use quorate_core::planted::{Mistake, planted};
+use quorate_core::state::{Attempt, AttemptEnd, Command, FenceIntent, Outcome, SessionState};
+use quorate_core::time::BootTime;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The first pause between two tries; it doubles up to `LONGEST_PAUSE`.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A leader waits so much longer than a grant lasts before it settles it: the executor's clock began earlier.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Default)]
+pub(super) struct Fencing {
+    /// Tries that this daemon was granted, by target.
+    running: BTreeMap<NodeId, Try>,
+    /// When this leader first saw an open try, by target and number.
+    seen_open: BTreeMap<(NodeId, usize), BootTime>,
+    /// When the last try ended here, by target.
+    ended: BTreeMap<NodeId, (usize, BootTime)>,
+    device_errors: BTreeMap<ResourceId, String>,
+}
+
+#[derive(Debug)]
+struct Try {
+    session: SessionId,
+    number: u32,
+    deadline: BootTime,
+    devices: Vec<ResourceId>,
+    stage: Stage,
+    /// Answers that are waited for.
+    asked: BTreeMap<Tag, ResourceId>,
+    sent: bool,
+    reads_on: bool,
+    error: Option<String>,
+    report: Option<Result<(), String>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// A linearizable read, to see that the grant still stands.
+    Checking(Tag),
+    Off,
+    Reading,
+    Reporting,
+}
+
+/// How long a fence grant lasts.
+pub(super) fn lasts(properties: &Properties) -> Duration {
+    properties.stonith_timeout
+}
+
+impl Fencing {
+    pub(super) fn device_errors(&self) -> &BTreeMap<ResourceId, String> {
+        &self.device_errors
+    }
+
+    /// On the leader: asks for grants, settles overdue ones, takes back or condemns who is heard again.
+    pub(super) fn drive(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness) {
+        let intents: Vec<(NodeId, FenceIntent)> =
+            ctx.view.state.intents.iter().map(|(node, intent)| (node.clone(), intent.clone())).collect();
+        self.seen_open.retain(|(node, _), _| ctx.view.state.intents.contains_key(node));
+        self.ended.retain(|node, _| ctx.view.state.intents.contains_key(node));
+        for (target, intent) in intents {
+            let busy = ctx.is_pending(|purpose| match purpose {
+                Purpose::Grant { target: about, .. } | Purpose::FenceSettle(about) | Purpose::FenceResult(about) => *about == target,
+                _ => false,
+            });
+            if busy {
+                continue;
+            }
+            match intent.open_attempt() {
+                Some(attempt) => self.watch(ctx, &target, &intent, attempt),
+                None => self.go_on(ctx, liveness, &target, &intent),
+            }
+        }
+    }
+
+    /// Settles a try whose executor cannot answer any more.
+    fn watch(&mut self, ctx: &mut Ctx<'_>, target: &NodeId, intent: &FenceIntent, attempt: &Attempt) {
+        let number = intent.attempts.len();
+        let since = *self.seen_open.entry((target.clone(), number)).or_insert(ctx.now);
+        if ctx.now.since(since) < attempt.lasts + EXPIRY_MARGIN {
+            return;
+        }
+        let attempt = u32::try_from(number).unwrap_or(u32::MAX);
+        let command = Command::FenceExpire { target: target.clone(), session: intent.session.clone(), attempt };
+        ctx.propose(Purpose::FenceSettle(target.clone()), command);
+    }
+
+    fn go_on(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness, target: &NodeId, intent: &FenceIntent) {
+        let tries = intent.attempts.len();
+        let (counted, ended) = *self.ended.entry(target.clone()).or_insert((tries, ctx.now));
+        let ended = if counted == tries { ended } else { ctx.now };
+        self.ended.insert(target.clone(), (tries, ended));
+        if tries > 0 && self.came_back(ctx, liveness, target, intent, ended) {
+            return;
+        }
+        let doubled = FIRST_PAUSE * 2_u32.saturating_pow(u32::try_from(tries).unwrap_or(16).clamp(1, 16) - 1);
+        if tries > 0 && ctx.now.since(ended) < doubled.min(LONGEST_PAUSE) {
+            return;
+        }
+        let properties = ctx.view.state.properties();
+        let levels = ctx.view.state.fence_levels(target);
+        if levels.is_empty() || !properties.stonith_enabled {
+            return;
+        }
+        let devices = levels[tries % levels.len()].clone();
+        let lasts = lasts(&properties);
+        let command = Command::FenceGrant {
+            speaker: ctx.speaker(),
+            target: target.clone(),
+            session: intent.session.clone(),
+            devices: devices.clone(),
+            lasts,
+        };
+        // A refusal (the brake, a lost race) counts as a try for the pause: it is not asked again at every tick.
+        self.ended.insert(target.clone(), (tries, ctx.now));
+        let session = intent.session.clone();
+        ctx.propose(Purpose::Grant { target: target.clone(), session, asked: ctx.now, lasts, devices }, command);
+    }
+
+    /// The session is heard again while fencing did not succeed.
+    fn came_back(&self, ctx: &mut Ctx<'_>, liveness: &Liveness, target: &NodeId, intent: &FenceIntent, ended: BootTime) -> bool {
+        let is_heard = liveness.last_heard(target, &intent.session).is_some_and(|asked| asked > ended);
+        let is_lost = ctx.view.state.nodes.get(target).and_then(|node| node.session.as_ref()).is_some_and(|session| session.state == SessionState::Lost);
+        let failed = matches!(intent.attempts.last().and_then(|attempt| attempt.end.as_ref()), Some(AttemptEnd::Failed(_) | AttemptEnd::Expired));
+        let by_silence = !intent.cause.contains("could not be stopped");
+        if !is_heard || !is_lost || !failed || !by_silence || intent.condemned {
+            return false;
+        }
+        let (target_, session) = (target.clone(), intent.session.clone());
+        let command = if intent.off_sent {
+            Command::Condemn { target: target_, session }
+        } else {
+            Command::FenceCallOff { target: target_, session }
+        };
+        ctx.propose(Purpose::FenceSettle(target.clone()), command);
+        true
+    }
+
+    /// This daemon's own proposal was granted: from here on it may send an off, until the deadline.
+    pub(super) fn granted(&mut self, ctx: &mut Ctx<'_>, purpose: &Purpose, number: u32) {
+        let Purpose::Grant { target, session, asked, lasts, devices } = purpose else { return };
+        let tag = ctx.tag();
+        ctx.out.push(Effect::Read(tag));
+        let mut attempt = Try {
+            session: session.clone(),
+            number,
+            deadline: asked.after(*lasts),
+            devices: devices.clone(),
+            stage: Stage::Checking(tag),
+            asked: BTreeMap::new(),
+            sent: false,
+            reads_on: false,
+            error: None,
+            report: None,
+        };
+        if planted(Mistake::IgnoreSendBy) {
+            attempt.ask(ctx, target, PowerVerb::Off);
+        }
+        self.running.insert(target.clone(), attempt);
+    }
+
+    pub(super) fn read(&mut self, ctx: &mut Ctx<'_>, tag: Tag, fresh: bool) {
+        let Some((target, attempt)) = self.running.iter_mut().find(|(_, attempt)| attempt.stage == Stage::Checking(tag)) else {
+            return;
+        };
+        let state = ctx.view.state;
+        let stands = state.intents.get(target).is_some_and(|intent| {
+            intent.session == attempt.session && intent.open_attempt().is_some() && intent.attempts.len() == attempt.number as usize
+        });
+        let lives = state.nodes.get(target).and_then(|node| node.living_session()).is_some_and(|session| session.id == attempt.session);
+        if !fresh {
+            attempt.finish(ctx, target, Err("the leader could not be asked whether the fence is still wanted".to_owned()));
+        } else if !stands || !lives {
+            attempt.finish(ctx, target, Err("the fence is not wanted any more".to_owned()));
+        } else if ctx.now >= attempt.deadline {
+            attempt.finish(ctx, target, Err("its deadline passed before an off was sent".to_owned()));
+        } else {
+            attempt.ask(ctx, target, PowerVerb::Off);
+        }
+    }
+
+    pub(super) fn power(&mut self, ctx: &mut Ctx<'_>, tag: Tag, answer: &PowerAnswer) {
+        let Some((target, attempt)) = self.running.iter_mut().find(|(_, attempt)| attempt.asked.contains_key(&tag)) else {
+            return;
+        };
+        let Some(device) = attempt.asked.remove(&tag) else { return };
+        attempt.sent |= answer.sent;
+        match &answer.result {
+            Ok(on) => {
+                self.device_errors.remove(&device);
+                attempt.reads_on |= *on && attempt.stage == Stage::Reading;
+            }
+            Err(error) => {
+                self.device_errors.insert(device.clone(), error.clone());
+                attempt.error = Some(format!("{device}: {error}"));
+            }
+        }
+        if attempt.asked.is_empty() {
+            attempt.next(ctx, target);
+        }
+    }
+
+    /// The result was answered; without an answer it is proposed again, until the deadline settles it.
+    pub(super) fn reported(&mut self, target: &NodeId, answer: &Result<Outcome, ProposeError>) {
+        if answer.is_ok() {
+            self.running.remove(target);
+        }
+    }
+
+    /// Proposes results again that were not answered.
+    pub(super) fn repeat(&mut self, ctx: &mut Ctx<'_>) {
+        for (target, attempt) in &mut self.running {
+            let open = ctx.is_pending(|purpose| matches!(purpose, Purpose::FenceResult(about) if about == target));
+            if attempt.stage == Stage::Reporting && !open {
+                attempt.tell(ctx, target);
+            }
+        }
+    }
+}
+
+impl Try {
+    /// All devices of the level are asked at once.
+    fn ask(&mut self, ctx: &mut Ctx<'_>, target: &NodeId, verb: PowerVerb) {
+        self.stage = if verb == PowerVerb::Off { Stage::Off } else { Stage::Reading };
+        self.reads_on = false;
+        let left = Duration::from_millis(self.deadline.0.saturating_sub(ctx.now.0));
+        for device in self.devices.clone() {
+            let Some(definition) = ctx.view.state.config.primitives.get(&device).cloned() else {
+                self.error = Some(format!("{device} is not configured any more"));
+                continue;
+            };
+            let tag = ctx.tag();
+            self.asked.insert(tag, device.clone());
+            let definition = Box::new(definition);
+            ctx.out.push(Effect::Power { tag, device, definition, target: target.clone(), verb, timeout: left });
+        }
+        if self.asked.is_empty() {
+            self.next(ctx, target);
+        }
+    }
+
+    /// After the off a fresh reading, until all read off or the deadline is there.
+    fn next(&mut self, ctx: &mut Ctx<'_>, target: &NodeId) {
+        if let Some(error) = self.error.take() {
+            return self.finish(ctx, target, Err(error));
+        }
+        match self.stage {
+            Stage::Off if planted(Mistake::SkipVerify) => self.finish(ctx, target, Ok(())),
+            Stage::Off => self.ask(ctx, target, PowerVerb::Read),
+            Stage::Reading if !self.reads_on => self.finish(ctx, target, Ok(())),
+            Stage::Reading if ctx.now < self.deadline => self.ask(ctx, target, PowerVerb::Read),
+            Stage::Reading => self.finish(ctx, target, Err("the device took the off and its power still reads on".to_owned())),
+            Stage::Checking(_) | Stage::Reporting => {}
+        }
+    }
+
+    fn finish(&mut self, ctx: &mut Ctx<'_>, target: &NodeId, outcome: Result<(), String>) {
+        self.stage = Stage::Reporting;
+        self.report = Some(outcome);
+        self.tell(ctx, target);
+    }
+
+    fn tell(&mut self, ctx: &mut Ctx<'_>, target: &NodeId) {
+        let Some(outcome) = self.report.clone() else { return };
+        let command = Command::FenceResult {
+            speaker: ctx.speaker(),
+            target: target.clone(),
+            session: self.session.clone(),
+            attempt: self.number,
+            outcome,
+            sent: self.sent,
+        };
+        ctx.propose(Purpose::FenceResult(target.clone()), command);
+    }
+}

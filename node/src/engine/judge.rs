@@ -1,0 +1,214 @@
+//! The leader's judgement of silent nodes: Suspect, a dead daemon, or Lost.
+//!
+//! Rules beats to all voters, new leader, early reading and daemon-gone of SAFETY.md. A power cut is judged fast, by
+//! two readings of `off`; everything else waits for the full timeout.
+
+use super::event::{Effect, PowerAnswer, PowerVerb, Tag};
+use super::fencing::lasts;
+use super::liveness::Liveness;
+use super::{Ctx, Purpose};
+use quorate_core::config::Properties;
+use quorate_core::id::{NodeId, ResourceId, SessionId};
+use quorate_core::state::{Command, Grant, Intent, Liveness as State, NodeState, SessionState, Verdict};
+use quorate_core::time::BootTime;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// So many readings of `off` in a row, with the majority's word, are enough to judge early.
+const EARLY_READINGS: u32 = 2;
+/// A reading may take so long.
+const READ_TIMEOUT: Duration = Duration::from_millis(2000);
+/// Time between two readings that are not `off`.
+const READ_PAUSE: Duration = Duration::from_millis(300);
+/// After a refused judgement the leader waits so long before it asks again.
+const REFUSED_PAUSE: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Default)]
+pub(super) struct Judge {
+    suspects: BTreeMap<NodeId, Suspect>,
+    /// Since when this leader has seen a node without its daemon.
+    gone: BTreeMap<NodeId, BootTime>,
+    pauses: BTreeMap<NodeId, BootTime>,
+    /// Nodes whose judgement was refused: the next comes without a grant, which the storm brake may have held up.
+    refused: BTreeSet<NodeId>,
+}
+
+#[derive(Debug)]
+struct Suspect {
+    session: SessionId,
+    /// Readings under way: the level's devices that have not answered.
+    asked: BTreeMap<Tag, ResourceId>,
+    /// Whether every answer of the reading under way was `off`.
+    all_off: bool,
+    offs: u32,
+    /// After a reading that was not `off` the device gets a rest.
+    next: BootTime,
+}
+
+impl Judge {
+    /// A member that does not lead forgets: a new leader begins anew.
+    pub(super) fn rest(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn refused(&mut self, now: BootTime, node: &NodeId) {
+        self.pauses.insert(node.clone(), now.after(REFUSED_PAUSE));
+        self.refused.insert(node.clone());
+    }
+
+    pub(super) fn judge(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness) {
+        let properties = ctx.view.state.properties();
+        let nodes: Vec<(NodeId, NodeState)> =
+            ctx.view.state.nodes.iter().filter(|(node, _)| **node != ctx.me.node).map(|(n, s)| (n.clone(), s.clone())).collect();
+        for (node, state) in nodes {
+            let Some(session) = state.living_session().filter(|session| session.state == SessionState::Open) else {
+                self.suspects.remove(&node);
+                self.gone.remove(&node);
+                self.refused.remove(&node);
+                continue;
+            };
+            let paused = self.pauses.get(&node).is_some_and(|until| ctx.now < *until);
+            if !paused && !ctx.is_pending(|purpose| is_about(purpose, &node)) {
+                self.judge_one(ctx, liveness, &properties, &node, &state, &session.id.clone());
+            }
+        }
+    }
+
+    fn judge_one(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        liveness: &Liveness,
+        properties: &Properties,
+        node: &NodeId,
+        state: &NodeState,
+        session: &SessionId,
+    ) {
+        let silence = liveness.silence(node, session, ctx.now);
+        let is_heard = silence < properties.suspect_after;
+        let refused = liveness.is_refused(node, ctx.now);
+        if state.liveness != State::Suspect {
+            self.suspects.remove(node);
+        }
+        if state.liveness != State::DaemonGone {
+            self.gone.remove(node);
+        }
+        match state.liveness {
+            State::Online if is_heard => {}
+            State::Online if refused => say(ctx, node, session, Verdict::DaemonGone),
+            State::Online => say(ctx, node, session, Verdict::Suspect),
+            State::Suspect if is_heard => say(ctx, node, session, Verdict::Online),
+            State::Suspect if refused => say(ctx, node, session, Verdict::DaemonGone),
+            State::Suspect => self.suspect(ctx, liveness, properties, node, session, silence),
+            State::DaemonGone if is_heard => say(ctx, node, session, Verdict::Online),
+            State::DaemonGone if !refused => say(ctx, node, session, Verdict::Suspect),
+            State::DaemonGone => {
+                let since = *self.gone.entry(node.clone()).or_insert(ctx.now);
+                let waited = ctx.now.since(since);
+                if waited >= properties.daemon_grace && state.intent != Intent::Maintenance {
+                    let evidence = format!("its daemon did not return within {} s", properties.daemon_grace.as_secs());
+                    lose(ctx, node, session, evidence, !self.refused.contains(node));
+                }
+            }
+            State::Away | State::Joining | State::Lost | State::Off => {}
+        }
+    }
+
+    fn suspect(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        liveness: &Liveness,
+        properties: &Properties,
+        node: &NodeId,
+        session: &SessionId,
+        silence: Duration,
+    ) {
+        let agreed = liveness.majority_agrees(&ctx.me.node, node, properties.suspect_after, ctx.now);
+        let suspect = self.suspects.entry(node.clone()).or_insert_with(|| Suspect::new(session));
+        if suspect.session != *session {
+            *suspect = Suspect::new(session);
+        }
+        // A node lost in maintenance is not fenced: status asks one question.
+        if ctx.view.state.nodes.get(node).is_some_and(|state| state.intent == Intent::Maintenance) {
+            return;
+        }
+        if suspect.offs >= EARLY_READINGS && agreed {
+            let evidence = format!("its power reads off, and it has been silent for {} ms", silence.as_millis());
+            return lose(ctx, node, session, evidence, !self.refused.contains(node));
+        }
+        if silence >= properties.lost_after && agreed {
+            let evidence = format!("silent for {} ms, by a majority's word", silence.as_millis());
+            return lose(ctx, node, session, evidence, !self.refused.contains(node));
+        }
+        suspect.read_again(ctx, node);
+    }
+
+    pub(super) fn power(&mut self, tag: Tag, answer: &PowerAnswer) {
+        for suspect in self.suspects.values_mut() {
+            if suspect.asked.remove(&tag).is_none() {
+                continue;
+            }
+            suspect.all_off &= answer.result == Ok(false);
+            if suspect.asked.is_empty() {
+                suspect.offs = if suspect.all_off { suspect.offs + 1 } else { 0 };
+                if suspect.all_off {
+                    suspect.next = BootTime(0);
+                }
+            }
+        }
+    }
+}
+
+impl Suspect {
+    fn new(session: &SessionId) -> Self {
+        Self { session: session.clone(), asked: BTreeMap::new(), all_off: true, offs: 0, next: BootTime(0) }
+    }
+
+    /// Reads the power by every device of the first level, when no reading is under way.
+    fn read_again(&mut self, ctx: &mut Ctx<'_>, node: &NodeId) {
+        if !self.asked.is_empty() || ctx.now < self.next {
+            return;
+        }
+        let levels = ctx.view.state.fence_levels(node);
+        let Some(level) = levels.first() else { return };
+        self.all_off = true;
+        self.next = ctx.now.after(READ_PAUSE);
+        for device in level {
+            let Some(definition) = ctx.view.state.config.primitives.get(device) else { continue };
+            let tag = ctx.tag();
+            self.asked.insert(tag, device.clone());
+            ctx.out.push(Effect::Power {
+                tag,
+                device: device.clone(),
+                definition: Box::new(definition.clone()),
+                target: node.clone(),
+                verb: PowerVerb::Read,
+                timeout: READ_TIMEOUT,
+            });
+        }
+    }
+}
+
+fn say(ctx: &mut Ctx<'_>, node: &NodeId, session: &SessionId, verdict: Verdict) {
+    let command = Command::Judge { node: node.clone(), session: session.clone(), verdict };
+    ctx.propose(Purpose::Judge(node.clone()), command);
+}
+
+/// Lost, with the intent; and, where a device could do it, with this leader's own first grant in the same entry.
+fn lose(ctx: &mut Ctx<'_>, node: &NodeId, session: &SessionId, evidence: String, with_grant: bool) {
+    let properties = ctx.view.state.properties();
+    let levels = ctx.view.state.fence_levels(node);
+    let lasts = lasts(&properties);
+    let devices = levels.into_iter().next().filter(|_| properties.stonith_enabled && with_grant);
+    let grant = devices.clone().map(|devices| Grant { speaker: ctx.speaker(), devices, lasts });
+    let verdict = Verdict::Lost { evidence, grant };
+    let command = Command::Judge { node: node.clone(), session: session.clone(), verdict };
+    let purpose = match devices {
+        Some(devices) => Purpose::Grant { target: node.clone(), session: session.clone(), asked: ctx.now, lasts, devices },
+        None => Purpose::Judge(node.clone()),
+    };
+    ctx.propose(purpose, command);
+}
+
+fn is_about(purpose: &Purpose, node: &NodeId) -> bool {
+    matches!(purpose, Purpose::Judge(about) | Purpose::Grant { target: about, .. } if about == node)
+}

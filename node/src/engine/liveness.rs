@@ -1,0 +1,160 @@
+//! Who is heard: every member polls every other, and an answer proves life when its question was asked.
+//!
+//! A buffered answer is no sign of life: it is tied to a poll, and a poll that took too long was given up. Nothing here
+//! enters the log; `judge` draws the conclusions, on the leader only.
+
+use super::event::{Effect, Presence, View};
+use super::Ctx;
+use quorate_core::id::{NodeId, SessionId};
+use quorate_core::time::BootTime;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Time between two polls of one member.
+pub const POLL_EVERY: Duration = Duration::from_millis(200);
+/// A report or a refusal older than this says nothing of now.
+const FRESH: Duration = Duration::from_millis(1000);
+/// A tick that comes this late shows that this host was stalled itself.
+const STALL: Duration = Duration::from_millis(400);
+/// After its first entry a new leader waits so long for its peers to reconnect, before their silence counts.
+const RECONNECT_GRACE: Duration = Duration::from_millis(500);
+
+/// What one member hears.
+#[derive(Debug)]
+pub(super) struct Liveness {
+    peers: BTreeMap<NodeId, Peer>,
+    next_poll: BootTime,
+    last_tick: BootTime,
+    /// Silence is counted from here at the earliest: the start of this daemon, or the end of a stall.
+    floor: BootTime,
+    /// Since when this member leads, and whom it followed before.
+    led_since: Option<BootTime>,
+    deposed: Option<NodeId>,
+    last_leader: Option<NodeId>,
+}
+
+#[derive(Debug, Default)]
+struct Peer {
+    /// The last answer: when it was asked for, and what it said.
+    heard: Option<(BootTime, Presence)>,
+    /// When its kernel last refused a connection.
+    refused: Option<BootTime>,
+}
+
+impl Liveness {
+    pub(super) fn new(now: BootTime) -> Self {
+        Self {
+            peers: BTreeMap::new(),
+            next_poll: now,
+            last_tick: now,
+            floor: now,
+            led_since: None,
+            deposed: None,
+            last_leader: None,
+        }
+    }
+
+    pub(super) fn tick(&mut self, ctx: &mut Ctx<'_>) {
+        if ctx.now.since(self.last_tick) > STALL {
+            // What was not heard while this host stood still says nothing of the others.
+            self.floor = ctx.now;
+        }
+        self.last_tick = ctx.now;
+        if ctx.now < self.next_poll {
+            return;
+        }
+        self.next_poll = ctx.now.after(POLL_EVERY);
+        for node in ctx.view.state.members.keys().filter(|node| **node != ctx.me.node) {
+            ctx.out.push(Effect::Poll(node.clone()));
+        }
+    }
+
+    pub(super) fn heard(&mut self, now: BootTime, asked: BootTime, presence: Presence) {
+        if now.since(asked) > FRESH {
+            return;
+        }
+        let peer = self.peers.entry(presence.node.clone()).or_default();
+        if peer.heard.as_ref().is_none_or(|(before, _)| *before <= asked) {
+            peer.heard = Some((asked, presence));
+            peer.refused = None;
+        }
+    }
+
+    pub(super) fn not_heard(&mut self, node: &NodeId, asked: BootTime, refused: bool) {
+        let peer = self.peers.entry(node.clone()).or_default();
+        if refused && peer.refused.is_none_or(|before| before < asked) {
+            peer.refused = Some(asked);
+        }
+    }
+
+    /// Keeps track of who led before, and since when this member does.
+    pub(super) fn lead(&mut self, now: BootTime, view: &View<'_>, me: &NodeId) {
+        if !view.is_leader {
+            self.led_since = None;
+        } else if self.led_since.is_none() {
+            self.led_since = Some(now);
+            self.deposed = self.last_leader.take().filter(|leader| leader != me);
+        }
+        if let Some(leader) = view.leader.filter(|leader| *leader != me) {
+            self.last_leader = Some(leader.clone());
+        }
+    }
+
+    /// Since when a session has been silent, as this leader may count it.
+    pub(super) fn silence(&self, node: &NodeId, session: &SessionId, now: BootTime) -> Duration {
+        let heard = self.last_heard(node, session).unwrap_or(BootTime(0));
+        let grace = match self.led_since {
+            Some(since) if self.deposed.as_ref() != Some(node) => since.after(RECONNECT_GRACE),
+            _ => BootTime(0),
+        };
+        now.since(heard.max(self.floor).max(grace))
+    }
+
+    /// When the last poll was asked that this session answered.
+    pub(super) fn last_heard(&self, node: &NodeId, session: &SessionId) -> Option<BootTime> {
+        let (asked, presence) = self.peers.get(node)?.heard.as_ref()?;
+        (presence.session == *session).then_some(*asked)
+    }
+
+    /// The kernel of this node refused a connection just now: the host lives, its daemon does not.
+    pub(super) fn is_refused(&self, node: &NodeId, now: BootTime) -> bool {
+        self.peers.get(node).and_then(|peer| peer.refused).is_some_and(|at| now.since(at) <= FRESH)
+    }
+
+    /// Whether a majority of the members this one can reach, itself included, do not hear `node` either.
+    pub(super) fn majority_agrees(&self, me: &NodeId, node: &NodeId, silent: Duration, now: BootTime) -> bool {
+        let reports = self.peers.iter().filter(|(peer, _)| *peer != node && *peer != me).filter_map(|(_, peer)| {
+            let (asked, presence) = peer.heard.as_ref()?;
+            (now.since(*asked) <= FRESH).then(|| presence.silence.get(node).copied().unwrap_or(Duration::MAX))
+        });
+        // What a peer said is older than now by a poll and its way.
+        let enough = silent.saturating_sub(POLL_EVERY * 2);
+        let (mut agree, mut all) = (1_usize, 1_usize);
+        for silence in reports {
+            all += 1;
+            agree += usize::from(silence >= enough);
+        }
+        agree * 2 > all
+    }
+
+    /// For how long each member has not been heard here.
+    pub(super) fn silences(&self, now: BootTime) -> BTreeMap<NodeId, Duration> {
+        self.peers
+            .iter()
+            .map(|(node, peer)| {
+                let heard = peer.heard.as_ref().map_or(BootTime(0), |(asked, _)| *asked);
+                (node.clone(), now.since(heard))
+            })
+            .collect()
+    }
+
+    pub(super) fn hearers(&self, me: &NodeId, node: &NodeId, session: &SessionId, now: BootTime) -> Vec<NodeId> {
+        let own = self.last_heard(node, session).is_some_and(|at| now.since(at) <= FRESH);
+        let others = self.peers.iter().filter(|(peer, _)| *peer != node).filter(|(_, peer)| {
+            peer.heard.as_ref().is_some_and(|(asked, presence)| {
+                now.since(*asked) <= FRESH && presence.silence.get(node).is_some_and(|silence| *silence <= FRESH)
+            })
+        });
+        own.then(|| me.clone()).into_iter().chain(others.map(|(peer, _)| peer.clone())).collect()
+    }
+}

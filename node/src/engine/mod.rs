@@ -1,0 +1,203 @@
+//! The engine: one member's controller, worker and liveness without any IO.
+//!
+//! `step(now, view, event) -> effects`. It reads no clock and does nothing itself, so that what ships and what is
+//! simulated are the same code. Nothing in here is trusted for safety where `apply` can check it.
+
+mod controller;
+mod event;
+mod fencing;
+mod judge;
+mod liveness;
+mod monitor;
+mod operations;
+mod worker;
+
+pub use event::{
+    Effect, Event, Executed, Job, Me, PowerAnswer, PowerVerb, Presence, ProposeError, Tag, View,
+};
+pub use liveness::POLL_EVERY;
+
+use quorate_core::id::{ActionId, Incarnation, NodeId, ResourceId, SessionId};
+use quorate_core::planner::Report;
+use quorate_core::state::{Command, Outcome, Speaker};
+use quorate_core::time::BootTime;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a proposal was for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Purpose {
+    Hello,
+    Plan,
+    Judge(NodeId),
+    Fence(NodeId),
+    Grant { target: NodeId, session: SessionId, asked: BootTime, lasts: Duration, devices: Vec<ResourceId> },
+    FenceResult(NodeId),
+    FenceSettle(NodeId),
+    Claim(ActionId),
+    Result(ResourceId),
+    Observe(ResourceId),
+    GoAway,
+}
+
+/// One member.
+#[derive(Debug)]
+pub struct Engine {
+    me: Me,
+    incarnation: Incarnation,
+    next_tag: u64,
+    proposals: BTreeMap<Tag, Purpose>,
+    liveness: liveness::Liveness,
+    judge: judge::Judge,
+    fencing: fencing::Fencing,
+    controller: controller::Controller,
+    worker: worker::Worker,
+}
+
+/// What one step works with.
+struct Ctx<'a> {
+    now: BootTime,
+    view: View<'a>,
+    me: &'a Me,
+    incarnation: Incarnation,
+    next_tag: &'a mut u64,
+    proposals: &'a mut BTreeMap<Tag, Purpose>,
+    out: &'a mut Vec<Effect>,
+}
+
+impl Ctx<'_> {
+    fn tag(&mut self) -> Tag {
+        *self.next_tag += 1;
+        Tag(*self.next_tag)
+    }
+
+    fn propose(&mut self, purpose: Purpose, command: Command) {
+        let tag = self.tag();
+        self.proposals.insert(tag, purpose);
+        self.out.push(Effect::Propose(tag, command));
+    }
+
+    fn speaker(&self) -> Speaker {
+        Speaker { node: self.me.node.clone(), session: self.me.session.clone(), incarnation: self.incarnation }
+    }
+
+    fn is_pending(&self, fits: impl Fn(&Purpose) -> bool) -> bool {
+        self.proposals.values().any(fits)
+    }
+}
+
+impl Engine {
+    /// A daemon that has just started, in this boot of its host.
+    pub fn new(me: Me, now: BootTime) -> Self {
+        Self {
+            liveness: liveness::Liveness::new(now),
+            me,
+            incarnation: Incarnation(0),
+            next_tag: 0,
+            proposals: BTreeMap::new(),
+            judge: judge::Judge::default(),
+            fencing: fencing::Fencing::default(),
+            controller: controller::Controller::default(),
+            worker: worker::Worker::default(),
+        }
+    }
+
+    /// What the planner last said of what is blocked; empty on a member that does not lead.
+    pub fn report(&self) -> &Report {
+        self.controller.report()
+    }
+
+    /// The daemon start that was granted, zero before.
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// The answer to a poll.
+    pub fn presence(&self, now: BootTime) -> Presence {
+        Presence {
+            node: self.me.node.clone(),
+            session: self.me.session.clone(),
+            incarnation: self.incarnation,
+            silence: self.liveness.silences(now),
+        }
+    }
+
+    /// Which members hear this session now, by their own word or ours; for what a person confirms.
+    pub fn hearers(&self, node: &NodeId, session: &SessionId, now: BootTime) -> Vec<NodeId> {
+        self.liveness.hearers(&self.me.node, node, session, now)
+    }
+
+    /// The last error of each fence device that was asked here.
+    pub fn device_errors(&self) -> &BTreeMap<ResourceId, String> {
+        self.fencing.device_errors()
+    }
+
+    /// Takes one event; what it answers is to be done in this order.
+    pub fn step(&mut self, now: BootTime, view: View<'_>, event: Event) -> Vec<Effect> {
+        let mut out = Vec::new();
+        let mut ctx = Ctx {
+            now,
+            view,
+            me: &self.me,
+            incarnation: self.incarnation,
+            next_tag: &mut self.next_tag,
+            proposals: &mut self.proposals,
+            out: &mut out,
+        };
+        match event {
+            Event::Tick => {
+                self.liveness.tick(&mut ctx);
+                self.worker.tick(&mut ctx);
+                self.fencing.repeat(&mut ctx);
+            }
+            Event::Applied => {}
+            Event::Heard { asked, presence } => self.liveness.heard(now, asked, presence),
+            Event::NotHeard { node, asked, refused } => self.liveness.not_heard(&node, asked, refused),
+            Event::Proposed(tag, answer) => {
+                if let Some(purpose) = ctx.proposals.remove(&tag) {
+                    match (&purpose, &answer) {
+                        (Purpose::Hello, Ok(Outcome::Welcome(incarnation))) => {
+                            self.incarnation = *incarnation;
+                            ctx.incarnation = *incarnation;
+                            self.worker.welcomed();
+                        }
+                        (Purpose::Grant { .. }, Ok(Outcome::FenceGranted(attempt))) => {
+                            self.fencing.granted(&mut ctx, &purpose, *attempt);
+                        }
+                        (Purpose::Plan, _) => self.controller.answered(),
+                        (Purpose::FenceResult(target), answer) => self.fencing.reported(target, answer),
+                        (Purpose::Judge(node) | Purpose::Grant { target: node, .. }, Ok(Outcome::Refused(_))) => {
+                            self.judge.refused(now, node);
+                        }
+                        _ => self.worker.answered(&mut ctx, &purpose, &answer),
+                    }
+                }
+            }
+            Event::Read(tag, fresh) => {
+                self.fencing.read(&mut ctx, tag, fresh);
+                self.worker.read(&mut ctx, tag, fresh);
+            }
+            Event::Power(tag, answer) => {
+                self.judge.power(tag, &answer);
+                self.fencing.power(&mut ctx, tag, &answer);
+            }
+            Event::Inventory(found) => self.worker.inventory(&mut ctx, found),
+            Event::Prepared(tag) => self.worker.prepared(&mut ctx, tag),
+            Event::Executed(tag, executed) => self.worker.executed(&mut ctx, tag, executed),
+            Event::Looked(tag, executed) => self.worker.looked(&mut ctx, tag, executed),
+            Event::Changed(resource) => self.worker.changed(&mut ctx, &resource),
+            Event::Stopping => self.worker.stop(&mut ctx),
+        }
+        self.liveness.lead(now, &ctx.view, &ctx.me.node);
+        self.worker.act(&mut ctx);
+        if ctx.view.is_leader && ctx.incarnation != Incarnation(0) {
+            self.judge.judge(&mut ctx, &self.liveness);
+            self.fencing.drive(&mut ctx, &self.liveness);
+            self.controller.drive(&mut ctx);
+        } else {
+            self.judge.rest();
+            self.controller.rest();
+        }
+        out
+    }
+}

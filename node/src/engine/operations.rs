@@ -1,0 +1,212 @@
+//! Claims, and the operations they allow.
+//!
+//! answer-only: an operation runs only on the answer to this process's own claim. A claim whose answer was lost is
+//! never executed; it is closed by a look.
+
+use super::event::{Effect, Executed, Job, ProposeError, Tag};
+use super::{Ctx, Purpose};
+use quorate_core::id::{ActionId, Operation, ResourceId};
+use quorate_core::planted::{Mistake, planted};
+use quorate_core::state::{Action, ActionKind, Activity, Command, Outcome, Seen};
+use quorate_core::time::BootTime;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A probe that saw nothing certain is not repeated before this.
+const UNSURE_PAUSE: Duration = Duration::from_secs(5);
+/// The log's deadline of a claim is so much longer than the operation's own.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Default)]
+pub(super) struct Operations {
+    running: BTreeMap<ResourceId, Running>,
+    /// Probes that were unsure, and when the next may begin.
+    unsure: BTreeMap<ResourceId, BootTime>,
+    /// Actions that were claimed here and refused: not asked for again.
+    refused: BTreeMap<ActionId, BootTime>,
+}
+
+#[derive(Debug)]
+struct Running {
+    tag: Tag,
+    operation: Operation,
+    kind: ActionKind,
+    deadline: BootTime,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Executing,
+    /// A linearizable read before the VM may run.
+    Checking(Tag),
+    /// It ended so; the log has to hear of it.
+    Telling(Executed),
+}
+
+impl Operations {
+    pub(super) fn is_busy(&self, resource: &ResourceId) -> bool {
+        self.running.contains_key(resource)
+    }
+
+    pub(super) fn act(&mut self, ctx: &mut Ctx<'_>) {
+        let actions = &ctx.view.state.actions;
+        self.refused.retain(|id, _| actions.contains_key(id));
+        let ready: Vec<Action> = actions
+            .values()
+            .filter(|action| action.node == ctx.me.node && !action.claimed)
+            .filter(|action| action.after.iter().all(|before| !actions.contains_key(before)))
+            .filter(|action| !self.is_busy(&action.resource))
+            .filter(|action| self.refused.get(&action.id).is_none_or(|until| ctx.now >= *until))
+            .filter(|action| {
+                action.kind != ActionKind::Probe || self.unsure.get(&action.resource).is_none_or(|until| ctx.now >= *until)
+            })
+            .cloned()
+            .collect();
+        for action in ready {
+            if !ctx.is_pending(|purpose| *purpose == Purpose::Claim(action.id)) {
+                let deadline = timeout(ctx, &action.resource, action.kind) + DEADLINE_MARGIN;
+                let command = Command::Claim { speaker: ctx.speaker(), action: action.id, deadline };
+                ctx.propose(Purpose::Claim(action.id), command);
+            }
+        }
+        self.close_unanswered(ctx);
+        self.tell_again(ctx);
+    }
+
+    /// Claims of this incarnation that nobody carries out: their answer was lost, so nothing was begun under them.
+    fn close_unanswered(&mut self, ctx: &mut Ctx<'_>) {
+        let open: Vec<(ResourceId, Activity)> = ctx
+            .view
+            .state
+            .resources
+            .iter()
+            .filter_map(|(resource, nodes)| Some((resource.clone(), nodes.get(&ctx.me.node)?.clone())))
+            .filter(|(resource, _)| !self.is_busy(resource))
+            .collect();
+        for (resource, activity) in open {
+            let Some(claim) = activity.claim.filter(|claim| claim.incarnation == ctx.incarnation) else { continue };
+            if ctx.is_pending(|purpose| *purpose == Purpose::Claim(claim.action)) {
+                continue;
+            }
+            let kind = if planted(Mistake::ReplayGrant) { claim.kind } else { ActionKind::Probe };
+            self.begin(ctx, &resource, activity.operation, kind);
+        }
+    }
+
+    pub(super) fn answered(&mut self, ctx: &mut Ctx<'_>, purpose: &Purpose, answer: &Result<Outcome, ProposeError>) {
+        match (purpose, answer) {
+            (Purpose::Claim(id), Ok(Outcome::Granted(operation))) => {
+                // The view may lag behind the answer; what was claimed is in the plan that was seen.
+                if let Some(action) = ctx.view.state.actions.get(id).cloned() {
+                    self.begin(ctx, &action.resource, *operation, action.kind);
+                }
+            }
+            (Purpose::Claim(id), Ok(_)) => {
+                self.refused.insert(*id, ctx.now.after(Duration::from_millis(500)));
+            }
+            (Purpose::Result(resource), Ok(_)) => {
+                if let Some(Running { stage: Stage::Telling(executed), kind, .. }) = self.running.remove(resource)
+                    && kind == ActionKind::Probe
+                    && matches!(executed.seen, Seen::Unknown(_))
+                {
+                    self.unsure.insert(resource.clone(), ctx.now.after(UNSURE_PAUSE));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, ctx: &mut Ctx<'_>, resource: &ResourceId, operation: Operation, kind: ActionKind) {
+        let Some(definition) = definition(ctx, resource, kind) else { return };
+        let tag = ctx.tag();
+        let timeout = timeout(ctx, resource, kind);
+        let deadline = ctx.now.after(timeout + DEADLINE_MARGIN);
+        self.running.insert(resource.clone(), Running { tag, operation, kind, deadline, stage: Stage::Executing });
+        ctx.out.push(Effect::Execute(Box::new(Job { tag, kind, resource: resource.clone(), operation, definition, timeout })));
+    }
+
+    /// transient: the VM stands there paused. It runs only when its claim still stands, by a read as new as now.
+    pub(super) fn prepared(&mut self, ctx: &mut Ctx<'_>, tag: Tag) {
+        let read = ctx.tag();
+        let Some(running) = self.running.values_mut().find(|running| running.tag == tag) else {
+            return ctx.out.push(Effect::Discard(tag, "nobody waits for it".to_owned()));
+        };
+        if planted(Mistake::ResumeUnchecked) {
+            return ctx.out.push(Effect::Resume(tag));
+        }
+        running.stage = Stage::Checking(read);
+        ctx.out.push(Effect::Read(read));
+    }
+
+    pub(super) fn read(&mut self, ctx: &mut Ctx<'_>, read: Tag, fresh: bool) {
+        let Some((resource, running)) =
+            self.running.iter_mut().find(|(_, running)| matches!(running.stage, Stage::Checking(tag) if tag == read))
+        else {
+            return;
+        };
+        let tag = running.tag;
+        if !fresh && ctx.now < running.deadline {
+            let again = ctx.tag();
+            running.stage = Stage::Checking(again);
+            return ctx.out.push(Effect::Read(again));
+        }
+        let stands = ctx.view.state.is_current(&ctx.speaker())
+            && ctx.view.state.activity(resource, &ctx.me.node).is_some_and(|activity| {
+                activity.operation == running.operation && activity.claim.is_some()
+            });
+        running.stage = Stage::Executing;
+        ctx.out.push(match (fresh, stands) {
+            (true, true) => Effect::Resume(tag),
+            (true, false) => Effect::Discard(tag, "its claim does not stand any more".to_owned()),
+            (false, _) => Effect::Discard(tag, "the leader could not be asked whether its claim still stands".to_owned()),
+        });
+    }
+
+    pub(super) fn executed(&mut self, ctx: &mut Ctx<'_>, tag: Tag, executed: Executed) {
+        let Some(resource) = self.running.iter().find(|(_, running)| running.tag == tag).map(|(resource, _)| resource.clone()) else {
+            return;
+        };
+        if let Some(running) = self.running.get_mut(&resource) {
+            running.stage = Stage::Telling(executed);
+        }
+        self.tell_again(ctx);
+    }
+
+    /// Proposes every result that has no answer yet.
+    fn tell_again(&mut self, ctx: &mut Ctx<'_>) {
+        for (resource, running) in &self.running {
+            let Stage::Telling(executed) = &running.stage else { continue };
+            if ctx.is_pending(|purpose| matches!(purpose, Purpose::Result(about) if about == resource)) {
+                continue;
+            }
+            let command = Command::Result {
+                speaker: ctx.speaker(),
+                resource: resource.clone(),
+                operation: running.operation,
+                seen: executed.seen.clone(),
+                error: executed.error.clone(),
+            };
+            ctx.propose(Purpose::Result(resource.clone()), command);
+        }
+    }
+}
+
+
+/// A start uses what is configured; stop and probe use what it was started with.
+fn definition(ctx: &Ctx<'_>, resource: &ResourceId, kind: ActionKind) -> Option<quorate_core::config::Primitive> {
+    let state = ctx.view.state;
+    let configured = || state.config.primitives.get(resource);
+    let definition = match kind {
+        ActionKind::Start => state.activity(resource, &ctx.me.node).and_then(|activity| activity.definition.as_ref()).or_else(configured),
+        ActionKind::Stop | ActionKind::Probe => state.definition(resource, &ctx.me.node),
+    };
+    definition.cloned()
+}
+
+fn timeout(ctx: &Ctx<'_>, resource: &ResourceId, kind: ActionKind) -> Duration {
+    let name = if kind == ActionKind::Probe { "monitor" } else { kind.word() };
+    definition(ctx, resource, kind).map_or(Duration::from_secs(20), |definition| {
+        definition.operation(name, &ctx.view.state.config.op_defaults).timeout
+    })
+}

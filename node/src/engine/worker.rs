@@ -1,0 +1,181 @@
+//! This node's worker: hello, then its ready actions, one operation per resource, and its monitors.
+//!
+//! Rules incarnation, answer-only, contained, inventory and breathing of SAFETY.md. Before its hello stands it does
+//! nothing but look.
+
+use super::event::{Effect, Executed, ProposeError, Tag};
+use super::monitor::Monitors;
+use super::operations::Operations;
+use super::{Ctx, Purpose};
+use quorate_core::config::Primitive;
+use quorate_core::id::ResourceId;
+use quorate_core::state::{Command, Liveness, NodeState, Outcome, Refusal, Seen, SessionState};
+use quorate_core::time::BootTime;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Time between two hellos that were not welcome.
+const HELLO_PAUSE: Duration = Duration::from_millis(500);
+
+/// How far a daemon start has come.
+#[derive(Debug, Default)]
+enum Phase {
+    /// It waits until it is a member, then looks.
+    #[default]
+    New,
+    /// Leftovers are being killed, and resources looked for.
+    Looking,
+    /// What it saw, ready for a hello, from this moment on.
+    Ready(BTreeMap<ResourceId, Seen>, BootTime),
+    /// Its hello stands.
+    Working,
+    /// It stops in order.
+    Leaving,
+    /// Its session was proven dead, or it must behave as if.
+    Dead,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Worker {
+    phase: Phase,
+    operations: Operations,
+    monitors: Monitors,
+}
+
+impl Worker {
+    pub(super) fn tick(&mut self, ctx: &mut Ctx<'_>) {
+        if matches!(self.phase, Phase::Working) {
+            self.monitors.due(ctx, &self.operations);
+        }
+    }
+
+    /// Whatever happened: what is there to do now?
+    pub(super) fn act(&mut self, ctx: &mut Ctx<'_>) {
+        let Some(node) = ctx.view.state.nodes.get(&ctx.me.node) else { return };
+        if !matches!(self.phase, Phase::Dead)
+            && let Some(why) = must_die(ctx, node)
+        {
+            self.phase = Phase::Dead;
+            ctx.out.push(Effect::SelfFence(why));
+            return;
+        }
+        match &self.phase {
+            Phase::New => {
+                self.phase = Phase::Looking;
+                ctx.out.push(Effect::TakeInventory(known(ctx)));
+            }
+            Phase::Ready(found, from) if ctx.now >= *from => {
+                let found = found.clone();
+                self.hello(ctx, found);
+            }
+            Phase::Working if superseded(ctx, node) => self.phase = Phase::New,
+            Phase::Working => self.operations.act(ctx),
+            Phase::Looking | Phase::Ready(..) | Phase::Leaving | Phase::Dead => {}
+        }
+    }
+
+    fn hello(&mut self, ctx: &mut Ctx<'_>, inventory: BTreeMap<ResourceId, Seen>) {
+        if ctx.view.leader.is_none() || ctx.is_pending(|purpose| *purpose == Purpose::Hello) {
+            return;
+        }
+        let Some(node) = ctx.view.state.nodes.get(&ctx.me.node) else { return };
+        let command = Command::Hello {
+            node: ctx.me.node.clone(),
+            hardware: ctx.me.hardware.clone(),
+            session: ctx.me.session.clone(),
+            follows: node.incarnation,
+            inventory: inventory.clone(),
+        };
+        ctx.propose(Purpose::Hello, command);
+        self.phase = Phase::Ready(inventory, ctx.now.after(HELLO_PAUSE));
+    }
+
+    pub(super) fn inventory(&mut self, ctx: &mut Ctx<'_>, found: BTreeMap<ResourceId, Seen>) {
+        if matches!(self.phase, Phase::Looking) {
+            self.phase = Phase::Ready(found, ctx.now);
+        }
+    }
+
+    pub(super) fn welcomed(&mut self) {
+        self.phase = Phase::Working;
+        self.operations = Operations::default();
+        self.monitors = Monitors::default();
+    }
+
+    pub(super) fn answered(&mut self, ctx: &mut Ctx<'_>, purpose: &Purpose, answer: &Result<Outcome, ProposeError>) {
+        if let Ok(Outcome::Refused(Refusal::SessionEnded(session))) = answer
+            && *session == ctx.me.session
+            && !matches!(self.phase, Phase::Dead)
+        {
+            self.phase = Phase::Dead;
+            return ctx.out.push(Effect::SelfFence("this session was proven dead".to_owned()));
+        }
+        match purpose {
+            // The inventory is taken again: what it says must not be older than the refusal.
+            Purpose::Hello if matches!(answer, Ok(Outcome::Refused(_))) => self.phase = Phase::Looking,
+            Purpose::GoAway => ctx.out.push(Effect::Stopped),
+            _ => self.operations.answered(ctx, purpose, answer),
+        }
+        if matches!(self.phase, Phase::Looking) && *purpose == Purpose::Hello {
+            ctx.out.push(Effect::TakeInventory(known(ctx)));
+        }
+    }
+
+    pub(super) fn read(&mut self, ctx: &mut Ctx<'_>, tag: Tag, fresh: bool) {
+        self.operations.read(ctx, tag, fresh);
+    }
+
+    pub(super) fn prepared(&mut self, ctx: &mut Ctx<'_>, tag: Tag) {
+        self.operations.prepared(ctx, tag);
+    }
+
+    pub(super) fn executed(&mut self, ctx: &mut Ctx<'_>, tag: Tag, executed: Executed) {
+        self.operations.executed(ctx, tag, executed);
+    }
+
+    pub(super) fn looked(&mut self, ctx: &mut Ctx<'_>, tag: Tag, executed: Executed) {
+        self.monitors.looked(ctx, tag, executed);
+    }
+
+    pub(super) fn changed(&mut self, ctx: &mut Ctx<'_>, resource: &ResourceId) {
+        if matches!(self.phase, Phase::Working) {
+            self.monitors.look_now(ctx, &self.operations, resource);
+        }
+    }
+
+    pub(super) fn stop(&mut self, ctx: &mut Ctx<'_>) {
+        if matches!(self.phase, Phase::Working) && ctx.view.leader.is_some() {
+            let speaker = ctx.speaker();
+            ctx.propose(Purpose::GoAway, Command::GoAway(speaker));
+        } else {
+            ctx.out.push(Effect::Stopped);
+        }
+        self.phase = Phase::Leaving;
+    }
+}
+
+/// breathing, called off: a session that was proven dead, or condemned, takes its VMs down with it.
+fn must_die(ctx: &Ctx<'_>, node: &NodeState) -> Option<String> {
+    let session = node.session.as_ref().filter(|session| session.id == ctx.me.session)?;
+    if matches!(session.state, SessionState::Ended(_)) {
+        return Some("this session was proven dead".to_owned());
+    }
+    let intent = ctx.view.state.intents.get(&ctx.me.node).filter(|intent| intent.session == ctx.me.session)?;
+    intent.condemned.then(|| "an off was sent to this host and had no effect".to_owned())
+}
+
+/// The session was taken back, or another hello of this boot stands: this daemon has to look and say hello again.
+fn superseded(ctx: &Ctx<'_>, node: &NodeState) -> bool {
+    let mine = node.session.as_ref().is_some_and(|session| session.id == ctx.me.session);
+    mine && node.incarnation != ctx.incarnation && node.incarnation > ctx.incarnation && node.liveness != Liveness::Joining
+}
+
+/// Everything that is configured or may be active, with what it would be stopped by here.
+fn known(ctx: &Ctx<'_>) -> BTreeMap<ResourceId, Primitive> {
+    let state = ctx.view.state;
+    let configured = state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()).map(|(id, _)| id);
+    configured
+        .chain(state.resources.keys())
+        .filter_map(|id| Some((id.clone(), state.definition(id, &ctx.me.node)?.clone())))
+        .collect()
+}
