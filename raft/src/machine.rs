@@ -23,6 +23,10 @@ pub trait Machine: Serialize + DeserializeOwned + Default + Send + Sync + 'stati
     /// The schema of the machine in snapshots.
     const STATE_SCHEMA: u16 = 1;
 
+    /// What the leader adds to a command before it appends it: its own time, for one. Not part of applying: every member
+    /// sees what the leader wrote.
+    fn stamp(_command: &mut Self::Command) {}
+
     /// Changes the state. Total: it refuses by its outcome and never panics.
     fn apply(&mut self, index: u64, command: &Self::Command) -> Self::Outcome;
 }

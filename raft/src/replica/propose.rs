@@ -171,7 +171,9 @@ impl<M: Machine> Replica<M> {
         if command.len() > MAX_COMMAND {
             return Err(ProposeError::TooLarge(command.len()));
         }
-        codec::decode::<M::Command>(Kind::Command, M::COMMAND_SCHEMA, &command)?;
+        let mut command = codec::decode::<M::Command>(Kind::Command, M::COMMAND_SCHEMA, &command)?;
+        M::stamp(&mut command);
+        let command = codec::encode(Kind::Command, M::COMMAND_SCHEMA, &command)?;
         let lane = match importance {
             Importance::Vital => &self.inner.vital,
             Importance::Ordinary => &self.inner.ordinary,
