@@ -236,6 +236,11 @@ pub fn holder(certificate: &[u8]) -> Result<Holder, CaError> {
     })
 }
 
+/// The same for PEM.
+pub fn holder_pem(certificate_pem: &str) -> Result<Holder, CaError> {
+    holder(&der(certificate_pem)?)
+}
+
 /// Lower-case hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
@@ -303,4 +308,71 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CaError> {
 
 fn make(what: &'static str) -> impl Fn(rcgen::Error) -> CaError {
     move |error| CaError::Make { what, why: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_tells_its_holder() {
+        let ca = Ca::create("test").unwrap();
+        let ca = Ca::load(&ca.certificate_pem, &ca.key_pem).unwrap();
+        let key_pem = new_key().unwrap();
+        let csr = Csr::parse(&request(&key_pem).unwrap()).unwrap();
+        let certificate = ca.sign(&csr, "n2", RaftId(7)).unwrap();
+        let mark = key_fingerprint(&key_pem).unwrap();
+        assert_eq!((mark.len(), &mark), (64, &csr.fingerprint()));
+        let wanted =
+            Holder { name: "n2".to_owned(), fingerprint: mark.clone(), raft_id: Some(RaftId(7)), is_admin: false };
+        assert_eq!(holder_pem(&certificate).unwrap(), wanted);
+        assert_eq!(fingerprint(&certificate).unwrap(), mark);
+        let days = remaining(&certificate).unwrap().as_secs() / 86_400;
+        assert!((729..=731).contains(&days), "{days}");
+
+        let admin = ca.admin().unwrap();
+        let holder = holder_pem(&admin.certificate_pem).unwrap();
+        assert_eq!((holder.name.as_str(), holder.raft_id, holder.is_admin), ("admin", None, true));
+    }
+
+    #[test]
+    fn a_node_named_admin_is_no_administrator() {
+        let ca = Ca::create("test").unwrap();
+        let member = ca.member(&new_key().unwrap(), "admin", RaftId(2)).unwrap();
+        assert!(!holder_pem(&member.certificate_pem).unwrap().is_admin);
+    }
+
+    #[test]
+    fn a_request_gets_nothing_but_its_key_signed() {
+        let ca = Ca::create("test").unwrap();
+        let key_pair = KeyPair::generate().unwrap();
+        let mut greedy = CertificateParams::new(vec!["n1".to_owned()]).unwrap();
+        greedy.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        greedy.distinguished_name.push(DnType::OrganizationalUnitName, ADMIN);
+        let csr = Csr::parse(&greedy.serialize_request(&key_pair).unwrap().pem().unwrap()).unwrap();
+        let certificate = der(&ca.sign(&csr, "n2", RaftId(2)).unwrap()).unwrap();
+        let parsed = parse(&certificate).unwrap();
+        assert!(!parsed.is_ca() && !holder(&certificate).unwrap().is_admin);
+        let names = format!("{:?}", parsed.subject_alternative_name().unwrap().unwrap().value.general_names);
+        assert!(names.contains("n2") && names.contains("quorated") && !names.contains("n1"), "{names}");
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        let (one, two) = (Ca::create("test").unwrap(), Ca::create("test").unwrap());
+        assert!(matches!(Ca::load(&one.certificate_pem, &two.key_pem), Err(CaError::Mismatch(_))));
+        assert!(matches!(Ca::load("", &one.key_pem), Err(CaError::Read { .. })));
+        assert!(matches!(Ca::load(&one.certificate_pem, "x"), Err(CaError::Read { .. })));
+        assert!(matches!(Csr::parse("x"), Err(CaError::Read { .. })));
+        let big = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+        let request = CertificateParams::default().serialize_request(&big).unwrap().pem().unwrap();
+        assert!(matches!(Csr::parse(&request), Err(CaError::KeyKind)));
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let ca = Ca::create("test").unwrap();
+        let shown = format!("{ca:?} {:?}", ca.admin().unwrap());
+        assert!(!shown.contains("PRIVATE KEY"), "{shown}");
+    }
 }

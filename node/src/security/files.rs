@@ -21,6 +21,8 @@ const ADMIN_CERTIFICATE: &str = "admin.pem";
 const ADMIN_KEY: &str = "admin.key";
 const STORE: &str = "store-id";
 const LOCK: &str = "lock";
+const LOST: &str =
+    "it is missing, though this host is a member: the data directory is damaged; empty it and join again";
 const PUBLIC: u32 = 0o644;
 const SECRET: u32 = 0o600;
 
@@ -142,7 +144,7 @@ impl DataDir {
     /// The directory's own id, made when it was first used.
     pub fn store_id(&self) -> Result<StoreId, FilesError> {
         let new = || uuid::Uuid::new_v4().to_string();
-        let id = self.kept(STORE, new, |text| uuid::Uuid::parse_str(text).is_ok())?;
+        let id = self.kept(STORE, LOST, new, |text| uuid::Uuid::parse_str(text).is_ok())?;
         Ok(StoreId::new(id))
     }
 
@@ -216,6 +218,7 @@ impl DataDir {
     pub(super) fn kept(
         &self,
         name: &str,
+        lost: &str,
         new: impl Fn() -> String,
         good: impl Fn(&str) -> bool,
     ) -> Result<String, FilesError> {
@@ -228,9 +231,7 @@ impl DataDir {
             return Err(FilesError::damaged(&path, format!("'{text}' is not what quorated wrote there")));
         }
         if read(&self.path.join(IDENTITY))?.is_some() {
-            let why =
-                "it is missing, though this host is a member: the data directory is damaged; empty it and join again";
-            return Err(FilesError::damaged(&path, why));
+            return Err(FilesError::damaged(&path, lost));
         }
         let text = new();
         self.write(name, &text, PUBLIC)?;
@@ -290,4 +291,82 @@ fn lock(dir: &Path) -> Result<Flock<File>, FilesError> {
 
 fn holder(pid: Option<u32>) -> String {
     pid.map_or_else(String::new, |pid| format!(" (process {pid})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::security::ca::Ca;
+
+    fn founded(dir: &DataDir) -> (Identity, Credentials) {
+        let identity = Identity {
+            cluster_id: "c".to_owned(),
+            cluster_name: "test".to_owned(),
+            node: "n1".into(),
+            raft_id: RaftId(1),
+            address: "127.0.0.1:7400".to_owned(),
+            store: dir.store_id().unwrap(),
+            hardware: "h1".into(),
+            hardware_is_dmi: true,
+        };
+        let ca = Ca::create("test").unwrap();
+        let credentials = ca.member(&dir.key().unwrap(), "n1", RaftId(1)).unwrap();
+        dir.save(&identity, &credentials).unwrap();
+        dir.save_admin(&ca.admin().unwrap()).unwrap();
+        (identity, credentials)
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded_and_keys_are_secret() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(home.path().join("a/b")).unwrap();
+        assert_eq!(dir.load().unwrap(), None);
+        let saved = founded(&dir);
+        assert!(dir.admin().unwrap().is_some());
+        drop(dir);
+        let dir = DataDir::open(home.path().join("a/b")).unwrap();
+        assert_eq!(dir.load().unwrap(), Some(saved.clone()));
+        assert_eq!((dir.store_id().unwrap(), dir.key().unwrap()), (saved.0.store, saved.1.key_pem));
+        for name in [KEY, ADMIN_KEY] {
+            let mode = fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, SECRET, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_second_daemon_is_told_of_the_first() {
+        let home = tempfile::tempdir().unwrap();
+        let first = DataDir::open(home.path()).unwrap();
+        let error = DataDir::open(home.path()).unwrap_err();
+        assert!(matches!(error, FilesError::Locked { pid: Some(pid), .. } if pid == std::process::id()), "{error}");
+        drop(first);
+        assert!(DataDir::open(home.path()).is_ok());
+    }
+
+    #[test]
+    fn mixed_or_broken_files_are_named() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(home.path()).unwrap();
+        let (identity, _) = founded(&dir);
+        let names = |file: &str| {
+            let error = dir.load().unwrap_err().to_string();
+            assert!(error.contains(file), "{file}: {error}");
+        };
+        let at = |name: &str| dir.path().join(name);
+        let whole = fs::read(at(IDENTITY)).unwrap();
+        fs::write(at(IDENTITY), &whole[..whole.len() / 2]).unwrap();
+        names(IDENTITY);
+        fs::write(at(IDENTITY), &whole).unwrap();
+
+        fs::write(at(KEY), new_key().unwrap()).unwrap();
+        names(CERTIFICATE);
+        fs::write(at(STORE), uuid::Uuid::new_v4().to_string()).unwrap();
+        names(IDENTITY);
+        fs::remove_file(at(STORE)).unwrap();
+        names(STORE);
+        // A member's lost store id is not made up anew.
+        assert!(dir.store_id().is_err());
+        let moved = Hardware { id: "h2".into(), is_dmi: true };
+        assert!(matches!(identity.check_hardware(&moved), Err(FilesError::OtherHardware { .. })));
+    }
 }

@@ -4,12 +4,16 @@
 //! It decides who may speak, never what happens to a resource. Secrets are never shown by `Debug` and never logged.
 
 pub mod ca;
+pub mod enrol;
 pub mod files;
 pub mod hardware;
 pub mod names;
 pub mod tls;
+pub mod token;
 
 pub use ca::{Ca, CaError, Credentials};
+pub use enrol::{Applicant, Enrolled, Enrolment, enrol};
 pub use files::{DataDir, FilesError, Identity};
 pub use hardware::{Hardware, boot_id, hardware};
 pub use tls::PeerIdentity;
+pub use token::{Token, TokenError};

@@ -93,3 +93,61 @@ fn admit_peer(from: RaftId, peer: Option<&PeerIdentity>, state: &ClusterState) -
     }
     Err(format!("the certificate shown for member {from} is not a certificate for that member"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorate_core::state::Member;
+    use quorate_core::time::Timestamp;
+
+    fn peer(key: &str, raft_id: Option<u64>) -> PeerIdentity {
+        let is_admin = raft_id.is_none();
+        PeerIdentity { name: "n".to_owned(), fingerprint: key.to_owned(), raft_id: raft_id.map(RaftId), is_admin }
+    }
+
+    /// Members 1 and 3 with keys k1 and k3; 2 was removed.
+    fn state() -> ClusterState {
+        let mut state = ClusterState { next_raft_id: RaftId(4), ..ClusterState::default() };
+        for id in [1, 3] {
+            let name = quorate_core::id::NodeId::new(format!("n{id}"));
+            let member = Member {
+                name: name.clone(),
+                raft_id: RaftId(id),
+                address: String::new(),
+                hardware: "h".into(),
+                hardware_is_dmi: true,
+                store: "s".into(),
+                fingerprint: format!("k{id}"),
+                joined: Timestamp(0),
+            };
+            state.members.insert(name, member);
+        }
+        state
+    }
+
+    #[test]
+    fn a_member_speaks_for_itself_only() {
+        let state = state();
+        let admit = |from, peer: PeerIdentity| admit_peer(RaftId(from), Some(&peer), &state);
+        assert_eq!(admit(1, peer("k1", Some(1))), Ok(()));
+        assert!(admit(1, peer("k3", Some(3))).unwrap_err().contains("not the one pinned"));
+        assert!(admit(1, peer("k1-new", Some(1))).unwrap_err().contains("not the one pinned"));
+        assert!(admit(1, peer("admin", None)).is_err());
+        assert!(admit_peer(RaftId(1), None, &state).unwrap_err().contains("no certificate"));
+    }
+
+    #[test]
+    fn who_was_removed_stays_out_and_who_is_newer_gets_in() {
+        let state = state();
+        let admit = |from, peer: PeerIdentity| admit_peer(RaftId(from), Some(&peer), &state);
+        assert!(admit(2, peer("k2", Some(2))).unwrap_err().contains("was removed"));
+        assert_eq!(admit(4, peer("k4", Some(4))), Ok(()));
+        // A removed or present member cannot claim to be a newer one, nor can an administrator.
+        assert!(admit(4, peer("k2", Some(2))).is_err());
+        assert!(admit(4, peer("k1", Some(1))).is_err());
+        assert!(admit(4, peer("admin", None)).is_err());
+        let joiner = ClusterState::default();
+        assert_eq!(admit_peer(RaftId(1), Some(&peer("k1", Some(1))), &joiner), Ok(()));
+        assert!(admit_peer(RaftId(1), Some(&peer("k2", Some(2))), &joiner).is_err());
+    }
+}
