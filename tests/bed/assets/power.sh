@@ -1,5 +1,5 @@
 #!/bin/sh
-# power.sh N on|off|state: the mains switch of one simulated host. The one place that turns a host on or off,
+# power.sh N on|off|state|reboot BOOT: the mains switch of one simulated host. The one place that turns a host on or off,
 # used by the bed and by the BMCs alike. "off" returns only when no process of the host is left.
 set -u
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -32,6 +32,8 @@ off() {
     ip -n "$sw" link set "$name" down 2>/dev/null
     [ -d "$cg" ] || return 0
     echo 1 >"$cg/cgroup.kill"
+    # What hung in the kernel loses its power like everything else.
+    [ -f "$home/stuck" ] && read -r stuck <"$home/stuck" && echo THAWED >"$stuck/freezer.state"
     tries=0
     while populated; do
         tries=$((tries + 1))
@@ -40,20 +42,24 @@ off() {
     done
     remove_network
     find "$cg" -mindepth 1 -depth -type d -exec rmdir {} + 2>/dev/null
+    [ -f "$home/stuck" ] && rmdir "$stuck" 2>/dev/null && rm -f "$home/stuck"
     :
 }
 
 on() {
     populated && return 0
-    mkdir -p "$cg/init" "$cg/exec" "$cg/quorated/daemon" "$home/log" || return 1
+    mkdir -p "$cg/init" "$cg/exec" "$cg/quorated/daemon" "$cg-firmware" "$home/log" || return 1
     echo 0 >"$cg/cgroup.freeze"
     create_network || return 1
     cat /proc/sys/kernel/random/uuid >"$home/boot_id"
     date +%s.%N >"$home/powered_on_at"
-    setsid sh -c 'echo 0 >"$1/init/cgroup.procs" && exec nsenter --net="/run/netns/$2" \
+    # The outer shell is the firmware: when the host reboots itself (in a pid namespace reboot(2) ends process 1 as if by
+    # SIGHUP), it is switched off and on.
+    setsid sh -c 'echo 0 >"$1-firmware/cgroup.procs"; sh -c "$5" sh "$@"
+        [ $? = 129 ] && exec "$3/power.sh" "$4" reboot "$6"' \
+        sh "$cg" "$ns" "$BED_DIR" "$n" 'echo 0 >"$1/init/cgroup.procs" && exec nsenter --net="/run/netns/$2" \
         unshare -p -f --kill-child=SIGKILL -m -u -i --mount-proc --propagation private \
-        /bin/bash "$3/host-init.sh" "$4"' sh "$cg" "$ns" "$BED_DIR" "$n" \
-        </dev/null >>"$home/log/init.log" 2>&1 9>&- &
+        /bin/bash "$3/host-init.sh" "$4"' "$(cat "$home/boot_id")" </dev/null >>"$home/log/init.log" 2>&1 9>&- &
     tries=0
     until populated; do
         tries=$((tries + 1))
@@ -62,12 +68,19 @@ on() {
     done
 }
 
+# Not if somebody else has switched the host off or on meanwhile.
+reboot() {
+    [ "$(cat "$home/boot_id")" = "$boot" ] && [ ! -f "$home/off" ] && off && on
+}
+
 case $op in
 state) if populated; then echo on; else echo off; fi ;;
-on | off)
+on | off | reboot)
+    boot=${3:-}
     exec 9>"$home/power.lock" || exit 1
     flock 9
+    case $op in on) rm -f "$home/off" ;; off) : >"$home/off" ;; esac
     $op
     ;;
-*) echo "usage: power.sh N on|off|state" >&2; exit 2 ;;
+*) echo "usage: power.sh N on|off|state|reboot BOOT" >&2; exit 2 ;;
 esac

@@ -93,6 +93,16 @@ impl Bed {
         remove_all(&self.layout)
     }
 
+    /// Ends every process of the bed and keeps its files, above all the logs; returns where they are.
+    ///
+    /// # Errors
+    /// When something resists.
+    pub fn down_keeping_files(mut self) -> Result<PathBuf> {
+        self.owned = false;
+        end_processes(&self.layout)?;
+        Ok(self.layout.dir.clone())
+    }
+
     /// Removes whatever is left of a bed with these options, also of one that never came up.
     ///
     /// # Errors

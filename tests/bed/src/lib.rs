@@ -5,6 +5,7 @@
 //! ([`Auditor`], [`Bed::vms`]), from outside the cluster. The bed knows nothing of how Quorate decides, and never asks it.
 
 mod bed;
+pub mod binaries;
 mod bmc;
 mod cgroup;
 mod command;
@@ -16,6 +17,7 @@ mod network;
 mod options;
 mod services;
 pub mod setup;
+mod stuck;
 mod teardown;
 pub mod testing;
 mod truth;

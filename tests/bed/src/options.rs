@@ -24,12 +24,11 @@ pub struct DaemonCommand {
 }
 
 impl DaemonCommand {
-    /// The daemon of this project, from the directory with its binaries.
+    /// The daemon of this project, from the directory with its binaries. It needs no reboot command: in its host's pid
+    /// namespace the system call reboots that host alone.
     #[must_use]
     pub fn quorated(binaries: &Path) -> DaemonCommand {
         let flags = [
-            ("--name", "{name}"),
-            ("--listen", "{addr}:7411"),
             ("--data-dir", "/var/lib/quorate"),
             ("--socket", SOCKET),
             ("--hardware-id-file", "{hardware_id_file}"),

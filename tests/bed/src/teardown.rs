@@ -10,10 +10,14 @@ use anyhow::{Context, Result};
 use crate::cgroup;
 use crate::command::{must, run};
 use crate::layout::{Layout, MAX_HOSTS, cgroup2_mount, target};
+use crate::stuck;
 
 /// Kills everything of the bed and removes its cgroups and networks; its files stay.
 pub(crate) fn end_processes(layout: &Layout) -> Result<()> {
     let cgroup = layout.cgroup()?;
+    for host in layout.names() {
+        stuck::release(layout, &host)?;
+    }
     cgroup::kill(&cgroup)?;
     cgroup::remove(&cgroup)?;
     let prefix = format!("{}-", layout.netns());

@@ -1,0 +1,34 @@
+//! The programs of this project, built for whoever runs them on a bed.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::layout::repository;
+
+/// Builds `quorated` and `qrm`; returns the directory they are in, whatever target directory was chosen.
+///
+/// # Errors
+/// When they do not build; the compiler's words went to standard error.
+pub fn build(release: bool) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--message-format=json-render-diagnostics", "--quiet"]);
+    build.args(["--package", "quorate-node", "--package", "quorate-cli", "--bins"]);
+    if release {
+        build.arg("--release");
+    }
+    let output = build.current_dir(repository()).stderr(Stdio::inherit()).output().context("run cargo")?;
+    if !output.status.success() {
+        bail!("quorated and qrm do not build: the compiler's words are above");
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let executables = messages.lines().filter_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message.get("executable")?.as_str()?))
+    });
+    let daemon = executables.into_iter().find(|path| path.file_name().is_some_and(|name| name == "quorated"));
+    let daemon = daemon.context("cargo built no quorated")?;
+    Ok(daemon.parent().context("quorated lies in no directory")?.to_owned())
+}
