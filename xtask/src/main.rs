@@ -5,7 +5,11 @@
 
 mod bed;
 mod binaries;
+mod cargo;
+mod programs;
 mod setup;
+mod test;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -21,12 +25,22 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Setup(setup::Arguments),
+    Test(test::Arguments),
+    Tidy(tidy::Arguments),
+    Sim(programs::Sim),
+    Model(programs::Model),
+    PowerLoss(programs::PowerLoss),
     Bed(bed::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Setup(arguments) => setup::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Tidy(arguments) => tidy::run(&arguments),
+        Command::Sim(arguments) => programs::sim(&arguments),
+        Command::Model(arguments) => programs::model(&arguments),
+        Command::PowerLoss(arguments) => programs::power_loss(&arguments),
         Command::Bed(arguments) => bed::run(&arguments),
     };
     match result {

@@ -1,0 +1,71 @@
+//! `cargo xtask sim`, `model`, `power-loss`: how the project's own testing programs are built and started, said once.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::cargo::pass_through;
+
+/// Built like what ships: it explores much in little time.
+pub(crate) const SIM: &[&str] = &["run", "--release", "--package", "quorate-sim"];
+/// Optimised in every profile, see the root's Cargo.toml.
+pub(crate) const MODEL: &[&str] = &["run", "--package", "quorate-model"];
+/// Every scope to the end, and every planted mistake.
+pub(crate) const MODEL_TESTS: &[&str] = &["test", "--package", "quorate-model", "--no-fail-fast"];
+/// The power-loss test of the real store.
+pub(crate) const POWER_LOSS: &[&str] = &["run", "--package", "quorate-raft", "--bin", "quorate-power-loss"];
+/// The same on a store that lacks its fdatasync.
+pub(crate) const POWER_LOSS_PLANTED: &[&str] =
+    &["run", "--package", "quorate-raft", "--bin", "quorate-power-loss", "--features", "planted-no-fdatasync"];
+
+/// Run the simulation: the shipping controller, worker and liveness in a world of simulated faults
+///
+/// Example: cargo xtask sim --seeds 1000, and for one that failed: cargo xtask sim --seed 42
+#[derive(clap::Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Sim {
+    /// What quorate-sim is given, for example --help
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// Explore the model of the safety protocol
+///
+/// Example: cargo xtask model check --without hello
+#[derive(clap::Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Model {
+    /// What quorate-model is given, for example --help
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// Cut the power under the real log store and look for what it had acknowledged
+///
+/// Example: cargo xtask power-loss --planted --rounds 5
+#[derive(clap::Args)]
+pub(crate) struct PowerLoss {
+    /// Take the fdatasync out of the store: then it must lose something, and exit with 1
+    #[arg(long)]
+    planted: bool,
+    /// How many rounds
+    #[arg(long, default_value_t = 20)]
+    rounds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+pub(crate) fn sim(arguments: &Sim) -> Result<ExitCode> {
+    pass_through(SIM, &arguments.arguments)
+}
+
+pub(crate) fn model(arguments: &Model) -> Result<ExitCode> {
+    pass_through(MODEL, &arguments.arguments)
+}
+
+pub(crate) fn power_loss(arguments: &PowerLoss) -> Result<ExitCode> {
+    let cargo = if arguments.planted { POWER_LOSS_PLANTED } else { POWER_LOSS };
+    let (rounds, seed) = (arguments.rounds.to_string(), arguments.seed.to_string());
+    pass_through(cargo, &["--rounds".to_owned(), rounds, "--seed".to_owned(), seed])
+}

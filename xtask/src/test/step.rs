@@ -1,0 +1,128 @@
+//! The steps of `cargo xtask test` in their order: what each runs, how long it may take, what it must end in.
+//!
+//! The dev profile is built once for unit, model, power-loss and bed, the release profile once for the store, the simulation
+//! and what ships. A feature that plants mistakes is on only where its package is built alone, so cargo keeps both variants
+//! side by side in one target directory and what they depend on is shared.
+
+use std::time::Duration;
+
+use crate::programs::{MODEL_TESTS, POWER_LOSS, POWER_LOSS_PLANTED, SIM};
+
+/// One line of the final table.
+pub(super) struct Step {
+    /// What chooses it on the command line.
+    pub(super) group: &'static str,
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    /// Longer is a failure.
+    pub(super) limit: Duration,
+    pub(super) needs: Needs,
+    pub(super) work: Work,
+}
+
+/// What of the machine a step needs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Needs {
+    /// Rust alone.
+    Nothing,
+    /// Debian packages: headers to build with, programs to test with.
+    Packages,
+    /// A machine that carries a bed.
+    Bed,
+}
+
+pub(super) enum Work {
+    /// The rules of the tree, looked at by this program itself.
+    Tidy,
+    /// Cargo with these arguments and, behind `--`, these for what it runs.
+    Cargo(&'static [&'static str], &'static [&'static str], Must),
+    /// The rows of `quorate-e2e` on release builds of what ships.
+    EndToEnd,
+}
+
+/// What a process must end in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Must {
+    /// Success.
+    Succeed,
+    /// Success of at least one test, with none ignored.
+    PassTests,
+    /// Exactly this exit code: a planted mistake must be found, and a failed build is no find.
+    ExitWith(i32),
+}
+
+/// What needs no bed, and nothing of its own; a package that is new is in it by itself.
+const UNIT: &[&str] = &[
+    "test",
+    "--workspace",
+    "--exclude=quorate-bed",
+    "--exclude=quorate-e2e",
+    "--exclude=quorate-model",
+    "--exclude=quorate-sim",
+    "--no-fail-fast",
+];
+/// Again with optimisation: what openraft only asserts in debug builds, our store has to answer in release builds.
+const STORE: &[&str] = &["test", "--release", "--package=quorate-raft", "--no-fail-fast"];
+const SIM_TESTS: &[&str] = &["test", "--release", "--package=quorate-sim", "--no-fail-fast"];
+/// What ships, as the end-to-end rows use it.
+pub(super) const SHIPPED: &[&str] =
+    &["build", "--release", "--package=quorate-node", "--package=quorate-cli", "--bins"];
+const BED: &[&str] = &["test", "--package=quorate-bed", "--no-fail-fast"];
+
+/// Seeds for a few minutes; `cargo xtask sim --seeds` takes any number.
+const SEEDS: &[&str] = &["--seeds", "500"];
+const MISTAKES: &[&str] = &["--mistakes"];
+const ROUNDS: &[&str] = &["--rounds", "20"];
+/// What `quorate-power-loss` exits with when something was lost.
+const LOST: i32 = 1;
+
+/// All steps; what is quick and finds most comes first.
+pub(super) fn steps() -> Vec<Step> {
+    let step = |group, name, about, minutes: u64, needs, work| {
+        let limit = Duration::from_secs(minutes * 60);
+        Step { group, name, about, limit, needs, work }
+    };
+    let cargo = Work::Cargo;
+    let (nothing, packages, bed) = (Needs::Nothing, Needs::Packages, Needs::Bed);
+    let (tests, success) = (Must::PassTests, Must::Succeed);
+    vec![
+        step("tidy", "tidy", "sizes, dependencies, documents, words", 2, nothing, Work::Tidy),
+        step("unit", "unit", "unit, scenario and document tests", 25, packages, cargo(UNIT, &[], tests)),
+        step("model", "model", "every state, every rule taken out", 15, nothing, cargo(MODEL_TESTS, &[], tests)),
+        step("power-loss", "power-loss", "nothing lost", 10, nothing, cargo(POWER_LOSS, ROUNDS, success)),
+        step(
+            "power-loss",
+            "power-loss planted",
+            "without fdatasync something is lost, and that is found",
+            10,
+            nothing,
+            cargo(POWER_LOSS_PLANTED, ROUNDS, Must::ExitWith(LOST)),
+        ),
+        step(
+            "store",
+            "store, release",
+            "the store without openraft's assertions",
+            20,
+            nothing,
+            cargo(STORE, &[], tests),
+        ),
+        step("sim", "sim tests", "the simulation's own", 15, nothing, cargo(SIM_TESTS, &[], tests)),
+        step("sim", "sim seeds", "the shipping engine under faults", 15, nothing, cargo(SIM, SEEDS, success)),
+        step("sim", "sim mistakes", "each planted mistake is found", 15, nothing, cargo(SIM, MISTAKES, success)),
+        step("bed", "bed", "the bed's power, faults and detector", 20, bed, cargo(BED, &[], tests)),
+        step("e2e", "e2e", "real hosts and faults, judged by ground truth", 40, bed, Work::EndToEnd),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_steps_apart() {
+        let mut names: Vec<&str> = steps().iter().map(|step| step.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), steps().len());
+    }
+}
