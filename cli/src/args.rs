@@ -39,3 +39,7 @@ pub(crate) enum Command {
     Fence(commands::fence::Fence),
     Events(commands::events::Events),
 }
+
+#[cfg(test)]
+#[path = "args_tests.rs"]
+mod tests;

@@ -48,10 +48,20 @@ impl Context {
     }
 }
 
-/// A document in both its forms: as it came, and read.
+/// A document in both its forms.
 pub(crate) struct Viewed<T> {
-    pub(crate) raw: Value,
+    /// As it came: with what this qrm does not know yet.
+    pub(crate) raw: String,
+    /// As it is understood.
     pub(crate) read: T,
+}
+
+impl<T> Viewed<T> {
+    /// One of its fields, as it came.
+    pub(crate) fn part(&self, name: &str) -> Value {
+        let mut whole: Value = serde_json::from_str(&self.raw).expect("it was read before");
+        whole[name].take()
+    }
 }
 
 pub(crate) async fn view<T: DeserializeOwned>(
@@ -64,7 +74,6 @@ pub(crate) async fn view<T: DeserializeOwned>(
 
 pub(crate) fn read<T: DeserializeOwned>(document: Document) -> Result<Viewed<T>, CliError> {
     let unreadable = |source| CliError::Document { schema: document.schema.clone(), source };
-    let raw: Value = serde_json::from_str(&document.json).map_err(unreadable)?;
-    let read = T::deserialize(&raw).map_err(unreadable)?;
-    Ok(Viewed { raw, read })
+    let read = serde_json::from_str(&document.json).map_err(unreadable)?;
+    Ok(Viewed { raw: document.json, read })
 }

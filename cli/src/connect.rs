@@ -3,32 +3,37 @@
 use crate::error::CliError;
 use clap::Args;
 use quorate_api::{Client, ClientOptions, DEFAULT_PORT, Remote, SOCKET_PATH};
+use quorate_core::grammar;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where the daemon is.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Whom to ask")]
 pub(crate) struct Connection {
     /// The socket of this host's daemon
-    #[arg(long, global = true, env = "QRM_SOCKET", value_name = "PATH", default_value = SOCKET_PATH, conflicts_with = "host")]
+    #[arg(long, global = true, env = "QRM_SOCKET", hide_env_values = true, value_name = "PATH", default_value = SOCKET_PATH, conflicts_with = "host")]
     pub(crate) socket: PathBuf,
     /// A member to ask over the network instead; needs --ca, --cert and --key
-    #[arg(long, global = true, env = "QRM_HOST", value_name = "ADDRESS[:PORT]")]
+    #[arg(long, global = true, env = "QRM_HOST", hide_env_values = true, value_name = "ADDRESS[:PORT]")]
     pub(crate) host: Option<String>,
     /// The cluster's CA certificate
-    #[arg(long, global = true, env = "QRM_CA", value_name = "FILE")]
+    #[arg(long, global = true, env = "QRM_CA", hide_env_values = true, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
     /// Your certificate, signed by that CA
-    #[arg(long, global = true, env = "QRM_CERT", value_name = "FILE")]
+    #[arg(long, global = true, env = "QRM_CERT", hide_env_values = true, value_name = "FILE")]
     pub(crate) cert: Option<PathBuf>,
     /// Its private key
-    #[arg(long, global = true, env = "QRM_KEY", value_name = "FILE")]
+    #[arg(long, global = true, env = "QRM_KEY", hide_env_values = true, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
+    /// How long to ask again while there is no leader or no answer
+    #[arg(long, global = true, value_name = "TIME", default_value = "20s", value_parser = patience)]
+    pub(crate) patience: Duration,
 }
 
 impl Connection {
     pub(crate) async fn open(&self) -> Result<Client, CliError> {
-        let options = ClientOptions::default();
+        let options = ClientOptions { patience: self.patience, ..ClientOptions::default() };
         let Some(host) = &self.host else {
             return Ok(Client::connect_socket(&self.socket, options).await?);
         };
@@ -45,6 +50,11 @@ impl Connection {
         let path = path.ok_or_else(|| CliError::usage(format!("--host needs {option} too"), None))?;
         std::fs::read_to_string(path).map_err(|source| CliError::Read { path: path.to_path_buf(), source })
     }
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    let time = grammar::duration(text).filter(|time| !time.is_zero());
+    time.ok_or_else(|| "a time such as 20s or 2m".to_owned())
 }
 
 /// The address with the default port where it names none; IPv6 addresses with a port stand in brackets.

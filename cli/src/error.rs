@@ -19,7 +19,7 @@ Exit codes:
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
     /// The daemon's word, or that it could not be reached.
-    #[error("{0}")]
+    #[error(transparent)]
     Fault(#[from] Fault),
     /// The command line makes no sense.
     #[error("{message}")]

@@ -17,7 +17,8 @@ pub(crate) use style::Style;
 pub(crate) use time::Clock;
 
 use crate::error::CliError;
-use serde_json::{Value, json};
+use serde_json::json;
+use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
 /// Where answers go, and in which form.
@@ -43,7 +44,7 @@ impl Output {
     }
 
     /// A document as it came, or these words for people.
-    pub(crate) fn answer(&self, document: &Value, words: impl FnOnce() -> String) -> Result<(), CliError> {
+    pub(crate) fn answer(&self, document: &dyn Display, words: impl FnOnce() -> String) -> Result<(), CliError> {
         if self.json { self.text(&document.to_string()) } else { self.text(&words()) }
     }
 

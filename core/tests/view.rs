@@ -40,6 +40,26 @@ fn a_document_reads_back_as_it_was() {
 }
 
 #[test]
+fn every_other_document_reads_back_too() {
+    fn check<D: Document + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(document: &D) {
+        let back: D = serde_json::from_str(&document.json()).expect("it is JSON of its own type");
+        assert_eq!(back, *document, "{}", D::SCHEMA);
+    }
+    let mut story = Story::healthy();
+    story.lose("n2", Some(("n1", &["ipmi-n2"])));
+    check(&fences(&story.state));
+    story.fence_try("n1", "n2", &["ipmi-n2"], Ok(()));
+    check(&fences(&story.state));
+    check(&events(&story.state, None));
+    check(story.state.events.back().expect("a lot happened"));
+    check(&config(&story.state, "").expect("everything"));
+    check(&history(&story.state));
+    check(&view::plan(&story.state, &quorate_core::planner::plan(&story.state)));
+    story.plan();
+    check(&view::plan(&story.state, &quorate_core::planner::plan(&story.state)));
+}
+
+#[test]
 fn what_runs_on_a_lost_node_is_unknown_until_its_proof() {
     let mut story = Story::healthy();
     story.lose("n2", Some(("n1", &["ipmi-n2"])));

@@ -36,13 +36,13 @@ pub(crate) struct Configure {
 #[derive(Debug, Args)]
 pub(crate) struct How {
     /// Say what would change, and change nothing
-    #[arg(short = 'n', long, global = true)]
+    #[arg(short = 'n', long)]
     dry_run: bool,
     /// Go on in spite of warnings that need it
-    #[arg(short = 'F', long, global = true)]
+    #[arg(short = 'F', long)]
     force: bool,
     /// Only if the configuration is still at this revision
-    #[arg(long, value_name = "REVISION", global = true)]
+    #[arg(long, value_name = "REVISION")]
     base: Option<u64>,
 }
 
@@ -99,5 +99,14 @@ fn words(reply: &ConfigureReply, dry_run: bool) -> String {
         (true, _) => format!("nothing changes; the configuration is at revision {}", reply.revision),
         (false, true) => format!("{diff}\nthis would change revision {}", reply.revision),
         (false, false) => format!("{diff}\ncommitted as revision {}", reply.revision),
+    }
+}
+
+/// What would be sent for a statement.
+#[cfg(test)]
+pub(crate) fn statement_text(configure: &Configure) -> Option<String> {
+    match &configure.command {
+        Some(ConfigureCommand::Statement(statement)) => Some(statement.text()),
+        _ => None,
     }
 }

@@ -31,7 +31,7 @@ pub(crate) async fn run(context: &Context, command: &Events) -> Result<(), CliEr
     let argument = command.from.map_or_else(String::new, |from| from.to_string());
     let past = view::<view::Events>(&client, ViewKind::Events, &argument).await?;
     if context.output.json && !command.follow {
-        return context.output.text(&past.raw.to_string());
+        return context.output.text(&past.raw);
     }
     let skipped = if command.from.is_some() { 0 } else { past.read.events.len().saturating_sub(SHOWN) };
     for event in &past.read.events[skipped..] {

@@ -4,7 +4,7 @@ mod history;
 
 use super::{Context, view};
 use crate::error::CliError;
-use clap::{Args, Subcommand};
+use clap::Args;
 use quorate_api::proto::ViewKind;
 use quorate_core::view;
 use std::io::IsTerminal;
@@ -14,29 +14,23 @@ use std::io::IsTerminal;
 /// Everything that runs on the node dies with it and starts elsewhere once the proof is there.
 ///
 /// Example: qrm fence n2
+///
+/// Example: qrm fence history
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Fence {
-    #[command(subcommand)]
-    command: Option<FenceCommand>,
-    /// The node to be switched off
-    #[arg(required = true)]
-    node: Option<String>,
+    // No sub-command: `qrm fence h` must not be taken for its beginning.
+    /// The node to be switched off, or the word `history`
+    #[arg(value_name = "NODE|history")]
+    node: String,
     /// Do not ask on a terminal
     #[arg(short, long)]
     yes: bool,
 }
 
-#[derive(Debug, Subcommand)]
-enum FenceCommand {
-    History(history::History),
-}
-
 pub(crate) async fn run(context: &Context, command: Fence) -> Result<(), CliError> {
-    match (command.command, command.node) {
-        (Some(FenceCommand::History(command)), _) => history::run(context, &command).await,
-        (None, Some(node)) => fence(context, &node, command.yes).await,
-        (None, None) => Err(CliError::usage("which node?", Some("qrm fence NODE, or qrm fence history"))),
+    match command.node.as_str() {
+        "history" => history::run(context).await,
+        node => fence(context, node, command.yes).await,
     }
 }
 

@@ -64,7 +64,7 @@ async fn show(context: &Context, client: &Client) -> Result<(), CliError> {
 async fn page(context: &Context, client: &Client) -> Result<String, CliError> {
     let status = view::<view::Status>(client, ViewKind::Status, "").await?;
     if context.output.json {
-        return Ok(status.raw.to_string());
+        return Ok(status.raw);
     }
     Ok(output::status(&status.read, context.output.style, &Clock::of_process()))
 }

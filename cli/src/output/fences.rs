@@ -5,9 +5,6 @@ use super::time::{Clock, rough};
 use quorate_core::id::ResourceId;
 use quorate_core::view::{FenceView, Fences, Fencing, Question, Tried, Try};
 
-/// So many tries are shown; the first and the last say the most.
-const TRIES_SHOWN: usize = 4;
-
 /// The one clear question, with what it is about and what to type.
 pub(crate) fn question(question: &Question, style: Style) -> String {
     let mut lines = vec![style.bad(&format!("Is {} really off?", question.node))];
@@ -41,25 +38,29 @@ fn open(fence: &Fencing, style: Style, clock: &Clock) -> String {
     };
     let head = format!("  {} {}: {state} ({})", clock.at(fence.since), fence.target, fence.cause);
     let mut lines = vec![style.wrap(&head, 6)];
-    let skipped = fence.tries.len().saturating_sub(TRIES_SHOWN);
-    for (place, one) in fence.tries.iter().enumerate() {
-        if place > 0 && place <= skipped {
-            if place == 1 {
-                lines.push(format!("      … {skipped} more"));
-            }
-            continue;
-        }
-        lines.push(style.wrap(&format!("      {}", attempt(one, clock)), 8));
-    }
+    lines.extend(
+        alike(&fence.tries).into_iter().map(|tries| style.wrap(&format!("      {}", attempts(tries, clock)), 8)),
+    );
     lines.join("\n")
 }
 
-fn attempt(one: &Try, clock: &Clock) -> String {
-    let (at, devices, by) = (clock.at(one.at), names(&one.devices), &one.by);
-    match (&one.error, one.open) {
-        (Some(error), _) => format!("{at} {devices} by {by}: {error}"),
-        (None, true) => format!("{at} {devices} by {by}: under way"),
-        (None, false) => format!("{at} {devices} by {by}: power reads off"),
+/// Tries in a row that ended the same way.
+fn alike(tries: &[Try]) -> Vec<&[Try]> {
+    let same = |one: &Try, next: &Try| (&one.devices, &one.error, one.open) == (&next.devices, &next.error, next.open);
+    tries.chunk_by(same).collect()
+}
+
+fn attempts(tries: &[Try], clock: &Clock) -> String {
+    let (Some(first), Some(last)) = (tries.first(), tries.last()) else { return String::new() };
+    let outcome = match (&last.error, last.open) {
+        (Some(error), _) => error.as_str(),
+        (None, true) => "under way",
+        (None, false) => "power reads off",
+    };
+    let (at, devices) = (clock.at(first.at), names(&last.devices));
+    match tries.len() {
+        1 => format!("{at} {devices} by {}: {outcome}", last.by),
+        count => format!("{at} to {} {devices} {count} times, last by {}: {outcome}", clock.at(last.at), last.by),
     }
 }
 

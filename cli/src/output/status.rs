@@ -16,7 +16,7 @@ pub(crate) fn status(status: &Status, style: Style, clock: &Clock) -> String {
     section("Blocked", blocked(status, style));
     section("Nodes", nodes(&status.nodes, style, clock));
     section("VMs", resources(&status.resources, style, clock));
-    section("Fence devices that do not answer", devices(&status.devices, style));
+    section("Fence devices that do not answer", devices(status, style));
     let shown = Fences { open: status.fencing.clone(), ended: status.fences.clone() };
     section("Fences", fences(&shown, style, clock));
     parts.join("\n\n")
@@ -56,9 +56,9 @@ fn authority(status: &Status, clock: &Clock) -> String {
     };
     let reached = match quorum.voters.len() {
         0 => String::new(),
-        all => format!(", {} of {all} voters reached", quorum.reachable.len()),
+        all => format!(", {} of {all} voters", quorum.reachable.len()),
     };
-    let change = format!("last change {}", clock.at(cluster.at));
+    let change = format!("changed {}", clock.at(cluster.at));
     format!("{leader}{reached}, configuration {}, {change}, asked {}", cluster.revision, quorum.from)
 }
 
@@ -74,8 +74,12 @@ fn blocked(status: &Status, style: Style) -> String {
     status.blocked.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn devices(devices: &[DeviceView], style: Style) -> String {
-    let silent = devices.iter().filter_map(|device| device.error.as_ref().map(|error| (device, error)));
+/// Those that no question names already.
+fn devices(status: &Status, style: Style) -> String {
+    let tried = || status.questions.iter().flat_map(|question| &question.tried).flat_map(|tried| &tried.devices);
+    let is_new = |device: &&DeviceView| !tried().any(|known| *known == device.id);
+    let silent = status.devices.iter().filter(is_new);
+    let silent = silent.filter_map(|device| device.error.as_ref().map(|error| (device, error)));
     let line = |(device, error): (&DeviceView, &String)| {
         let targets = device.targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         style.wrap(&format!("  {} ({}, for {targets}): {error}", device.id, device.agent), 6)

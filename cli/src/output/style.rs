@@ -61,17 +61,20 @@ impl Style {
     /// Text broken at blanks, every line after the first indented.
     pub(crate) fn wrap(self, text: &str, indent: usize) -> String {
         let Some(width) = self.width.map(usize::from) else { return text.to_owned() };
-        let mut lines = vec![String::new()];
-        for word in text.split(' ') {
+        let begin = text.len() - text.trim_start().len();
+        let mut lines = vec![text[..begin].to_owned()];
+        let mut begins = true;
+        for word in text[begin..].split(' ') {
             let line = lines.last_mut().expect("there is always one");
-            let begins = line.trim().is_empty();
-            if !begins && line.chars().count() + 1 + word.chars().count() > width {
-                lines.push(format!("{:indent$}{word}", ""));
-            } else {
-                let gap = if line.is_empty() { "" } else { " " };
-                line.push_str(gap);
+            if begins {
                 line.push_str(word);
+            } else if line.chars().count() + 1 + word.chars().count() <= width {
+                line.push(' ');
+                line.push_str(word);
+            } else {
+                lines.push(format!("{:indent$}{word}", ""));
             }
+            begins = false;
         }
         lines.join("\n")
     }

@@ -17,9 +17,9 @@ pub(crate) struct Status {}
 pub(crate) async fn run(context: &Context, _: &Status) -> Result<(), CliError> {
     let client = context.client().await?;
     let status = view::<view::Status>(&client, ViewKind::Status, "").await?;
-    let (raw, read) = (&status.raw, &status.read);
+    let read = &status.read;
     let document = json!({
-        "cluster": raw["cluster"], "health": raw["health"], "quorum": raw["quorum"], "nodes": raw["nodes"],
+        "cluster": status.part("cluster"), "health": status.part("health"), "quorum": status.part("quorum"), "nodes": status.part("nodes"),
     });
     context.output.answer(&document, || {
         let (style, clock) = (context.output.style, Clock::of_process());

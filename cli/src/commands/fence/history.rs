@@ -3,17 +3,11 @@
 use crate::commands::{Context, view};
 use crate::error::CliError;
 use crate::output::{self, Clock};
-use clap::Args;
 use quorate_api::proto::ViewKind;
 use quorate_core::view;
 
-/// Show fences under way and those that ended, with their proofs and tries
-///
-/// Example: qrm fence history
-#[derive(Debug, Args)]
-pub(crate) struct History {}
-
-pub(crate) async fn run(context: &Context, _: &History) -> Result<(), CliError> {
+/// Fences under way and those that ended, with their proofs and tries.
+pub(crate) async fn run(context: &Context) -> Result<(), CliError> {
     let client = context.client().await?;
     let fences = view::<view::Fences>(&client, ViewKind::Fences, "").await?;
     context.output.answer(&fences.raw, || {

@@ -21,7 +21,7 @@ pub(crate) async fn run(context: &Context, command: &Show) -> Result<(), CliErro
     let client = context.client().await?;
     let status = view::<Status>(&client, ViewKind::Status, "").await?;
     let Some(name) = &command.node else {
-        let raw = status.raw["nodes"].clone();
+        let raw = status.part("nodes");
         let style = context.output.style;
         return context.output.answer(&raw, || output::nodes(&status.read.nodes, style, &Clock::of_process()));
     };

@@ -25,7 +25,7 @@ pub(crate) async fn run(context: &Context, command: &Status) -> Result<(), CliEr
     }
     let client = context.client().await?;
     let status = view::<view::Status>(&client, ViewKind::Status, "").await?;
-    let raw = status.raw["resources"].clone();
+    let raw = status.part("resources");
     context.output.answer(&raw, || output::resources(&status.read.resources, style, &clock))
 }
 

@@ -58,7 +58,7 @@ fn no_quorum(status: &Status) -> Option<Health> {
         (None, _, _) => format!("{} knows of no leader", quorum.from),
         (Some(leader), _, _) => format!("{} gets no word from the leader {leader}", quorum.from),
     };
-    let text = format!("no quorum: {why}. Nothing is started; below is what {} knew last", quorum.from);
+    let text = format!("{why}; nothing is started, and this is what {} knew last", quorum.from);
     Some(Health { level: Level::NoQuorum, text })
 }
 
@@ -129,9 +129,10 @@ fn working(status: &Status) -> Option<Health> {
 
 fn count(status: &Status) -> String {
     let online = status.nodes.iter().filter(|node| node.liveness == "online").count();
-    let running = status.resources.iter().filter(|resource| resource.role == Role::Started).count();
-    let wanted = status.resources.iter().filter(|resource| resource.target_role == "started").count();
-    format!("{online} of {} nodes online, {running} of {} running", status.nodes.len(), number(wanted, "VM", "VMs"))
+    let wanted = status.resources.iter().filter(|resource| resource.target_role == "started");
+    let running = wanted.clone().filter(|resource| resource.role == Role::Started).count();
+    let vms = number(wanted.count(), "VM", "VMs");
+    format!("{online} of {} nodes online, {running} of {vms} running", status.nodes.len())
 }
 
 fn list(names: impl Iterator<Item = String>) -> String {

@@ -1,0 +1,158 @@
+//! The very qrm that ships, against a daemon that answers as it is told: output, exit codes, and what is asked.
+
+mod daemon;
+#[path = "../../../core/tests/story/mod.rs"]
+mod story;
+
+use daemon::{Daemon, Ran};
+use quorate_api::{Fault, Reason};
+use quorate_core::state::ActionKind;
+use quorate_core::view::Document;
+use serde_json::Value;
+use story::Story;
+
+#[tokio::test]
+async fn json_is_exactly_the_document() {
+    let story = Story::healthy();
+    let daemon = Daemon::of(&story).await;
+    let ran = daemon.qrm("status --json").await;
+    assert_eq!((ran.code, ran.stdout.trim()), (0, story.status(&story.live("n1")).json().as_str()));
+    let ran = daemon.qrm("configure show vm1").await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "primitive vm1 vm:fake\n"));
+}
+
+#[tokio::test]
+async fn a_pipe_gets_text_without_colours() {
+    let ran = Daemon::of(&Story::healthy()).await.qrm("status").await;
+    assert!(ran.stdout.starts_with("OK  house: 3 of 3 nodes online"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains('\x1b'));
+}
+
+#[tokio::test]
+async fn every_refusal_has_its_exit_code_and_hint() {
+    let daemon = Daemon::of(&Story::healthy()).await;
+    let check = async |reason, code| {
+        daemon.refuse_changes_with(Fault::new(reason, "it cannot be").hint("do this"));
+        let ran = daemon.qrm("--patience 200ms resource start vm1").await;
+        assert_eq!(
+            (ran.code, ran.stdout.as_str(), ran.stderr.as_str()),
+            (code, "", "error: it cannot be\nhint: do this\n")
+        );
+    };
+    check(Reason::Refused, 3).await;
+    check(Reason::NotFound, 3).await;
+    check(Reason::NoLeader, 4).await;
+    check(Reason::Failed, 1).await;
+    let ran = daemon.qrm("resource start vm1 --json").await;
+    let error: Value = serde_json::from_str(&ran.stderr).expect("errors are JSON too");
+    assert_eq!(error["error"]["reason"], "failed");
+    assert_eq!(error["error"]["hint"], "do this");
+}
+
+#[tokio::test]
+async fn no_daemon_is_5_and_no_sense_is_2() {
+    let daemon = Daemon::of(&Story::healthy()).await;
+    assert_eq!(daemon.qrm("frobnicate").await.code, 2);
+    assert_eq!(daemon.qrm("--socket /nowhere/quorated.sock status").await.code, 5);
+    assert_eq!(daemon.qrm("--host 127.0.0.1 status").await.code, 2, "no certificate was named");
+}
+
+#[tokio::test]
+async fn waiting_ends_when_it_is_so_or_says_what_it_waits_for() {
+    let mut story = Story::healthy();
+    let daemon = Daemon::of(&story).await;
+    let ran = daemon.qrm("resource start vm1 --wait").await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "vm1 is running on n1\n"));
+
+    story.configure("set vm1.target-role Stopped");
+    story.plan();
+    story.claim(ActionKind::Stop, "vm1", "n1");
+    daemon.tell(&story);
+    let ran = daemon.qrm("resource stop vm1 --wait --timeout 400ms").await;
+    assert_eq!(ran.code, 6);
+    assert!(ran.stderr.contains("stop on n1 is under way"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn confirm_off_carries_the_session_it_was_asked_about() {
+    let mut story = Story::healthy();
+    let daemon = Daemon::of(&story).await;
+    let ran = daemon.qrm("node confirm-off n2 --i-have-checked n2").await;
+    assert_eq!(ran.code, 3, "nobody asked: {}", ran.stderr);
+    assert!(ran.stderr.contains("nobody asks whether n2 is off"), "{}", ran.stderr);
+
+    story.lose("n2", None);
+    story.fence_try("n1", "n2", &["ipmi-n2"], Err("no answer"));
+    daemon.tell(&story);
+    assert_eq!(daemon.qrm("node confirm-off n2").await.code, 2, "there is no terminal to ask at");
+    assert_eq!(daemon.qrm("node confirm-off n2 --i-have-checked n3").await.code, 3);
+    assert!(daemon.asked().is_empty(), "nothing was confirmed so far");
+    let ran = daemon.qrm("node confirm-off n2 --i-have-checked n2").await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("Tried ipmi-n2 once: no answer"), "{}", ran.stderr);
+    assert_eq!(daemon.asked(), [format!("node ConfirmOff n2 {}", story.session("n2"))]);
+}
+
+#[tokio::test]
+async fn a_batch_is_committed_at_its_commit_lines_with_files_put_in() {
+    let daemon = Daemon::of(&Story::healthy()).await;
+    std::fs::write(daemon.directory().join("vm9.xml"), "<domain/>").expect("writable");
+    let batch = "primitive vm9 vm:libvirt \\\n  params xml=@vm9.xml\ncommit\n# the rest\ndelete vm2\n";
+    let ran = daemon.qrm_reading("configure", batch).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let first = "configure Add primitive vm9 vm:libvirt \\\n  params xml=\"<domain/>\"";
+    assert_eq!(daemon.asked(), [first, "configure Add # the rest\ndelete vm2"]);
+
+    let ran = daemon.qrm_reading("configure", "delete vm1\ncommit\nprimitive a vm:libvirt params xml=@gone.xml").await;
+    assert_eq!(ran.code, 1, "a file is missing");
+    assert_eq!(daemon.asked().len(), 2, "so nothing was committed");
+}
+
+#[tokio::test]
+async fn files_named_in_a_loaded_file_stand_beside_it() {
+    let daemon = Daemon::of(&Story::healthy()).await;
+    let below = daemon.directory().join("below");
+    std::fs::create_dir(&below).expect("writable");
+    std::fs::write(below.join("vm9.xml"), "<domain/>").expect("writable");
+    std::fs::write(below.join("all.txt"), "primitive vm9 vm:libvirt params xml=@vm9.xml").expect("writable");
+    let ran = daemon.qrm("configure load replace below/all.txt").await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(daemon.asked(), ["configure Replace primitive vm9 vm:libvirt params xml=\"<domain/>\""]);
+}
+
+#[tokio::test]
+async fn verify_of_a_file_needs_no_daemon() {
+    let daemon = Daemon::of(&Story::healthy()).await;
+    std::fs::write(daemon.directory().join("bad.txt"), "primitive vm1 vm:fake\nlocation l vm7 inf: n1\n")
+        .expect("writable");
+    let ran = daemon.qrm("--socket /nowhere configure verify bad.txt").await;
+    assert_eq!(ran.code, 3);
+    assert!(ran.stdout.contains("vm7"), "{}", ran.stdout);
+    std::fs::write(daemon.directory().join("good.txt"), "primitive vm1 vm:fake\n").expect("writable");
+    assert_eq!(daemon.qrm("--socket /nowhere configure verify good.txt").await.code, 0);
+    let ran = daemon.qrm("configure verify").await;
+    assert_eq!(ran.code, 0, "the live one is good: {} {}", ran.stdout, ran.stderr);
+}
+
+#[tokio::test]
+async fn events_are_followed_until_the_reader_has_enough() {
+    let story = Story::healthy();
+    let daemon = Daemon::of(&story).await;
+    let lines = daemon.first_lines("events -f --from 3 --json", story.state.next_event - 3).await;
+    let numbers: Vec<u64> = lines
+        .iter()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["number"].as_u64().expect("a number"))
+        .collect();
+    let wanted: Vec<u64> = (3..story.state.next_event).collect();
+    assert_eq!(numbers, wanted);
+}
+
+#[tokio::test]
+async fn the_name_typed_for_a_fence_is_not_asked_of_a_script() {
+    let daemon = Daemon::of(&Story::healthy()).await;
+    let Ran { code, stdout, .. } = daemon.qrm("fence n2").await;
+    assert_eq!((code, stdout.as_str()), (0, "done\n"));
+    assert_eq!(daemon.asked(), ["fence n2"]);
+    let ran = daemon.qrm("fence history").await;
+    assert_eq!(ran.stdout, "no node was ever fenced\n");
+}
