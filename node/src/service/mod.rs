@@ -3,21 +3,146 @@
 //! It says who asks, looks, and brings changes into the log. It decides nothing about safety: `apply` does, and what is
 //! refused here beforehand is refused so that a person is told why.
 
+mod actor;
+mod asker;
+mod configure;
+mod edit;
+mod fault;
+mod fence;
+mod node;
+mod one_disk;
+mod resource;
+mod restart;
 mod seat;
+#[cfg(test)]
+mod tests;
+mod token;
+mod view;
+mod watch;
 
+pub use fence::{HAND_OVER_CALL, hand_over};
 pub use seat::{Forming, Seat};
 
+use actor::Actor;
+use asker::{Asker, request_id};
+use quorate_api::proto::quorate_server::{Quorate, QuorateServer};
+use quorate_api::proto::{
+    self, ChangeReply, ConfigureReply, ConfigureRequest, Document, FenceRequest, InitReply, InitRequest, JoinReply,
+    JoinRequest, NodeRequest, ResourceRequest, ResourceVerb, TokenReply, TokenRequest, ViewRequest, WatchRequest,
+};
+use quorate_api::{Fault, MESSAGE_LIMIT, Reason};
+use restart::Restarts;
 use std::sync::Arc;
+use tonic::{Request, Response, Status};
 
 /// The service; clones answer for the same daemon.
 #[derive(Clone)]
 pub struct Service {
     seat: Arc<Seat>,
+    restarts: Arc<Restarts>,
 }
 
 impl Service {
     /// A service for the daemon in this seat.
     pub fn new(seat: Arc<Seat>) -> Self {
-        Self { seat }
+        Self { seat, restarts: Arc::default() }
     }
+
+    /// The tonic service to mount, on the socket and on the network alike.
+    pub fn server(seat: Arc<Seat>) -> QuorateServer<Self> {
+        let server = QuorateServer::new(Self::new(seat));
+        server.max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT)
+    }
+
+    async fn admit<T>(&self, request: Request<T>) -> Result<(Actor, T), Fault> {
+        let (_, extensions, message) = request.into_parts();
+        let actor = actor::admit(&extensions, &self.seat).await?;
+        Ok((actor, message))
+    }
+
+    /// Who asks for a change, of which cluster.
+    fn asker(&self, actor: Actor, id: Option<proto::RequestId>) -> Result<Asker, Fault> {
+        Ok(Asker { cluster: self.seat.member()?, actor: actor.name, request: request_id(id)? })
+    }
+}
+
+fn only_local(actor: &Actor) -> Result<(), Fault> {
+    if actor.is_local {
+        return Ok(());
+    }
+    Err(Fault::new(Reason::Denied, "a cluster is founded and joined on the host itself").hint("run it there, on its own socket"))
+}
+
+#[tonic::async_trait]
+impl Quorate for Service {
+    type WatchStream = watch::Events;
+
+    async fn init(&self, request: Request<InitRequest>) -> Result<Response<InitReply>, Status> {
+        let (actor, asked) = self.admit(request).await?;
+        only_local(&actor)?;
+        tracing::info!(actor = actor.name, cluster = asked.cluster_name, node = asked.node_name, "to found a cluster");
+        let forming = self.seat.forming()?;
+        // It goes on when the client goes away: half a founding would be worse than one that nobody saw.
+        let founding = async move { forming.init(asked.cluster_name, asked.node_name, asked.address).await };
+        Ok(Response::new(detached(founding).await?))
+    }
+
+    async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinReply>, Status> {
+        let (actor, asked) = self.admit(request).await?;
+        only_local(&actor)?;
+        tracing::info!(actor = actor.name, node = asked.node_name, "to join a cluster");
+        let forming = self.seat.forming()?;
+        let joining = async move { forming.join(asked.token, asked.node_name, asked.address).await };
+        Ok(Response::new(detached(joining).await?))
+    }
+
+    async fn token(&self, request: Request<TokenRequest>) -> Result<Response<TokenReply>, Status> {
+        let (actor, asked) = self.admit(request).await?;
+        let asker = self.asker(actor, asked.request_id.clone())?;
+        Ok(Response::new(token::create(&asker, &asked).await?))
+    }
+
+    async fn view(&self, request: Request<ViewRequest>) -> Result<Response<Document>, Status> {
+        let (_, asked) = self.admit(request).await?;
+        Ok(Response::new(view::view(&self.seat.member()?, &asked).await?))
+    }
+
+    async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let (_, asked) = self.admit(request).await?;
+        Ok(Response::new(watch::watch(self.seat.member()?, &self.seat, asked.from_number)))
+    }
+
+    async fn configure(&self, request: Request<ConfigureRequest>) -> Result<Response<ConfigureReply>, Status> {
+        let (actor, asked) = self.admit(request).await?;
+        let asker = self.asker(actor, asked.request_id.clone())?;
+        Ok(Response::new(configure::configure(&asker, &asked).await?))
+    }
+
+    async fn resource(&self, request: Request<ResourceRequest>) -> Result<Response<ChangeReply>, Status> {
+        let (actor, asked) = self.admit(request).await?;
+        let asker = self.asker(actor, asked.request_id.clone())?;
+        let reply = match asked.verb() {
+            ResourceVerb::Restart => self.restarts.restart(asker, asked.resource).await?,
+            _ => resource::resource(&asker, &asked).await?,
+        };
+        Ok(Response::new(reply))
+    }
+
+    async fn node(&self, request: Request<NodeRequest>) -> Result<Response<ChangeReply>, Status> {
+        let (actor, asked) = self.admit(request).await?;
+        let asker = self.asker(actor, asked.request_id.clone())?;
+        Ok(Response::new(node::node(&asker, &asked).await?))
+    }
+
+    async fn fence(&self, request: Request<FenceRequest>) -> Result<Response<ChangeReply>, Status> {
+        let (actor, asked) = self.admit(request).await?;
+        let asker = self.asker(actor, asked.request_id.clone())?;
+        Ok(Response::new(fence::fence(&asker, &asked).await?))
+    }
+}
+
+/// Runs to its end, whether or not anybody still waits for it.
+async fn detached<T: Send + 'static>(work: impl Future<Output = Result<T, Fault>> + Send + 'static) -> Result<T, Fault> {
+    let ended = tokio::spawn(work).await;
+    ended.unwrap_or_else(|error| Err(Fault::new(Reason::Failed, format!("it ended unexpectedly: {error}"))))
 }

@@ -1,0 +1,165 @@
+//! A change of configuration before it is proposed: pure, from what the state says now to the patch that would be
+//! entered, or to all that stands against it.
+
+use super::fault;
+use super::one_disk;
+use quorate_api::{Fault, Reason};
+use quorate_core::config::validate::{unknown_nodes, validate};
+use quorate_core::config::{Config, ConfigPatch, Primitive};
+use quorate_core::grammar::{self, Mode, ReadError, Statement, Verb};
+use quorate_core::id::{NodeId, ResourceId};
+use quorate_core::state::{ClusterState, Standing};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+
+/// What a change is made from.
+#[derive(Clone, Debug)]
+pub(super) struct Base {
+    pub(super) revision: u64,
+    pub(super) index: u64,
+    pub(super) config: Config,
+    members: BTreeSet<NodeId>,
+    /// Where each VM is or may be active.
+    pub(super) held: BTreeMap<ResourceId, Vec<NodeId>>,
+    /// What VMs were started with that may still be there.
+    pub(super) started: Vec<(ResourceId, NodeId, Primitive)>,
+}
+
+/// A change that nothing stands against.
+#[derive(Clone, Debug)]
+pub(super) struct Edit {
+    /// What it was made from.
+    pub(super) revision: u64,
+    /// The log index of that.
+    pub(super) index: u64,
+    pub(super) patch: ConfigPatch,
+    /// In the grammar's words; empty: nothing changes.
+    pub(super) diff: String,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Base {
+    /// The part of the state that matters to a change.
+    pub(super) fn of(state: &ClusterState) -> Self {
+        let places = |id: &ResourceId| -> Vec<NodeId> {
+            let nodes = state.nodes.keys();
+            nodes.filter(|node| state.standing(id, node) != Standing::NotActive).cloned().collect()
+        };
+        let held = state.resources.keys().map(|id| (id.clone(), places(id)));
+        let activities = state.resources.iter().flat_map(|(id, nodes)| nodes.iter().map(move |at| (id, at)));
+        let started = activities.filter_map(|(id, (node, activity))| {
+            let definition = activity.definition.clone()?;
+            Some((id.clone(), node.clone(), definition))
+        });
+        Self {
+            revision: state.revision,
+            index: state.index,
+            config: state.config.clone(),
+            members: state.members.keys().cloned().collect(),
+            held: held.filter(|(_, nodes)| !nodes.is_empty()).collect(),
+            started: started.collect(),
+        }
+    }
+
+    /// Carries statements out on the configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in one message.
+    pub(super) fn edit(&self, text: &str, mode: Mode, force: bool) -> Result<Edit, Fault> {
+        let mut no_files = |name: &str| {
+            Err(format!("'{name}' is a file, and only qrm reads files: put its content there"))
+        };
+        let statements = grammar::parse(text, &mut no_files).map_err(|errors| unreadable(&ReadError::Syntax(errors)))?;
+        let forced = forced(&statements);
+        let mut new = self.config.clone();
+        grammar::apply_statements(&mut new, statements, mode).map_err(|errors| unreadable(&ReadError::Edit(errors)))?;
+        let report = validate(&new);
+        if !report.is_ok() {
+            return Err(Fault::new(Reason::Invalid, lines(&report.errors)));
+        }
+        let conflicts = one_disk::conflicts(self, &new);
+        if !conflicts.is_empty() {
+            return Err(Fault::new(Reason::Refused, lines(&conflicts)));
+        }
+        self.check_taken_out(&new, |id| force || forced.contains(id.as_str()))?;
+        let warnings = report.warnings.into_iter().chain(unknown_nodes(&new, &self.members));
+        Ok(self.to(&new, warnings.map(|warning| warning.to_string()).collect()))
+    }
+
+    /// Says what should become of a VM: `None` is what holds where nothing is said.
+    pub(super) fn target_role(&self, id: &ResourceId, role: Option<&str>) -> Edit {
+        let mut new = self.config.clone();
+        if let Some(primitive) = new.primitives.get_mut(id) {
+            match role {
+                Some(role) => primitive.meta.insert(TARGET_ROLE.to_owned(), role.to_owned()),
+                None => primitive.meta.remove(TARGET_ROLE),
+            };
+        }
+        self.to(&new, Vec::new())
+    }
+
+    fn to(&self, new: &Config, warnings: Vec<String>) -> Edit {
+        Edit {
+            revision: self.revision,
+            index: self.index,
+            patch: ConfigPatch::between(&self.config, new),
+            diff: grammar::diff(&self.config, new),
+            warnings,
+        }
+    }
+
+    /// What goes is stopped: that of a VM that runs is only meant when it is said.
+    fn check_taken_out(&self, new: &Config, is_forced: impl Fn(&ResourceId) -> bool) -> Result<(), Fault> {
+        let gone = self.config.primitives.keys().filter(|id| !new.primitives.contains_key(*id) && !is_forced(id));
+        let running: Vec<String> = gone
+            .filter_map(|id| Some(format!("{id} is or may be active on {}, and is stopped when it goes", names(self.held.get(id)?))))
+            .collect();
+        if running.is_empty() {
+            return Ok(());
+        }
+        Err(Fault::new(Reason::Refused, running.join("\n"))
+            .hint("stop it first with `qrm resource stop`, or say that it is meant with --force"))
+    }
+}
+
+/// The meta attribute that says whether a VM should run.
+pub(super) const TARGET_ROLE: &str = "target-role";
+
+/// What `delete --force` names.
+fn forced(statements: &[Statement]) -> BTreeSet<String> {
+    let deleted = statements.iter().filter_map(|statement| match &statement.verb {
+        Verb::Delete { ids, force: true } => Some(ids),
+        Verb::Delete { .. } | Verb::Define(_) | Verb::Set { .. } | Verb::Rename { .. } => None,
+    });
+    deleted.flatten().cloned().collect()
+}
+
+fn unreadable(error: &ReadError) -> Fault {
+    Fault::new(Reason::Invalid, error.to_string())
+}
+
+fn lines(problems: &[impl Display]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Nodes in words.
+pub(super) fn names(nodes: &[NodeId]) -> String {
+    nodes.iter().map(NodeId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// The VM of this name.
+///
+/// # Errors
+/// There is none, or it is a fence device.
+pub(super) fn vm(config: &Config, name: &str) -> Result<ResourceId, Fault> {
+    let id = ResourceId::new(name);
+    match config.primitives.get(&id) {
+        Some(primitive) if !primitive.is_fence_device() => Ok(id),
+        Some(_) => Err(Fault::new(Reason::Refused, format!("{id} is a fence device: it is used, and never started or stopped"))
+            .hint(format!("take it out with `qrm configure delete {id}`"))),
+        None => {
+            let vms = config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device());
+            Err(fault::unknown("resource", name, vms.map(|(id, _)| id.as_str())))
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! A person's wish that a node be proven off. The node does not have to be lost for it.
+
+use super::asker::{Asker, settle};
+use super::node::known;
+use crate::daemon::cluster::Cluster;
+use quorate_api::proto::{ChangeReply, FenceRequest};
+use quorate_api::{Fault, Reason};
+use quorate_core::id::{NodeId, SessionId};
+use quorate_core::state::{ClusterState, Command, SessionState};
+use quorate_raft::Status;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Leadership moves within this.
+const HAND_OVER: Duration = Duration::from_secs(5);
+/// The leader answers within this that it will.
+const CALL: Duration = Duration::from_secs(2);
+
+/// Answers `Fence`.
+pub(super) async fn fence(asker: &Asker, request: &FenceRequest) -> Result<ChangeReply, Fault> {
+    let node = NodeId::new(&request.node);
+    let message = format!("{node} is to be fenced: `qrm status` shows how far it is");
+    asker.settle().await?;
+    if let Some((index, _)) = asker.answered()? {
+        return Ok(ChangeReply { index, message });
+    }
+    let wish = asker.cluster.state(|state| Ok::<_, Fault>((check(state, &node)?, state.index)))?;
+    let session = match wish {
+        (Target::Living(session), _) => session,
+        (Target::Wanted(cause), index) => {
+            return Ok(ChangeReply { index, message: format!("{node} is being fenced already: {cause}") });
+        }
+    };
+    move_leadership(&asker.cluster, &node).await?;
+    let cause = format!("asked by {}", asker.actor);
+    let (index, _) = asker.propose(Command::Fence { target: node, session, cause }).await?;
+    Ok(ChangeReply { index, message })
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Target {
+    /// In this session, and not being fenced.
+    Living(SessionId),
+    /// Being fenced already, for this cause.
+    Wanted(String),
+}
+
+fn check(state: &ClusterState, node: &NodeId) -> Result<Target, Fault> {
+    let refused = |why: String, hint: String| Err(Fault::new(Reason::Refused, why).hint(hint));
+    let session = match &known(state, node)?.session {
+        None => return refused(format!("{node} never said hello, so nothing is active on it"), "nothing has to be done".to_owned()),
+        Some(session) => session,
+    };
+    if let SessionState::Ended(proof) = &session.state {
+        return refused(format!("{node} is off already: {}", proof.words()), "`qrm fence history` shows how it ended".to_owned());
+    }
+    if let Some(intent) = state.intents.get(node).filter(|intent| intent.session == session.id) {
+        return Ok(Target::Wanted(intent.cause.clone()));
+    }
+    if !state.properties().stonith_enabled {
+        return refused(
+            format!("{node} would wait for a person, for fencing is disabled"),
+            "`qrm configure property stonith-enabled=true`".to_owned(),
+        );
+    }
+    if state.fence_levels(node).is_empty() {
+        return refused(
+            format!("no fence device is for {node}, so nothing could prove it off"),
+            format!("add one: `qrm configure primitive fence-{node} stonith:ipmi params target={node} …`"),
+        );
+    }
+    if !state.online().any(|(other, _)| other != node) {
+        return refused(format!("no other node takes part, so nobody could fence {node}"), "look at `qrm status`".to_owned());
+    }
+    Ok(Target::Living(session.id.clone()))
+}
+
+/// A leader does not fence itself: where the target leads, another one has to first.
+async fn move_leadership(cluster: &Cluster, target: &NodeId) -> Result<(), Fault> {
+    let id = cluster.state(|state| state.members.get(target).map(|member| member.raft_id.0));
+    let Some(leader) = cluster.replica.leader().filter(|leader| Some(*leader) == id) else {
+        return Ok(());
+    };
+    let is_ours = leader == cluster.replica.id();
+    if is_ours {
+        hand_over(cluster).await?;
+    } else if let Err(error) = cluster.replica.call(leader, HAND_OVER_CALL, Vec::new(), CALL).await {
+        tracing::warn!(%target, %error, "the leader, which is to be fenced, does not hand over: it is asked for all the same");
+        return Ok(());
+    }
+    let mut status = cluster.replica.status();
+    let moved = status.wait_for(|status| status.leader.is_some_and(|now| now != leader));
+    let has_moved = timeout(HAND_OVER, moved).await.is_ok_and(|moved| moved.is_ok());
+    match has_moved {
+        true => settle(cluster).await,
+        false if is_ours => Err(Fault::new(Reason::Busy, format!("{target} leads, and no other node took over within {} s", HAND_OVER.as_secs()))
+            .hint("try again in a moment, or ask on another node")),
+        false => Ok(()),
+    }
+}
+
+/// The question by which members ask the leader to hand over.
+pub const HAND_OVER_CALL: &str = "hand-over";
+
+/// Makes this leader ask another voter that takes part to lead: the one with most of the log. What comes of it, the
+/// replica's status says.
+///
+/// # Errors
+/// This member does not lead, or nobody could take over.
+pub async fn hand_over(cluster: &Cluster) -> Result<NodeId, Fault> {
+    let status = cluster.replica.status().borrow().clone();
+    let heir = cluster.state(|state| heir(state, &status));
+    let Some((id, node)) = heir.filter(|_| cluster.replica.is_leader()) else {
+        return Err(Fault::new(Reason::Refused, format!("{} leads, and no other voter takes part that could", cluster.me.node))
+            .hint("look at `qrm status`"));
+    };
+    let asked = cluster.replica.transfer_leader(id).await;
+    asked.map_err(|error| Fault::new(Reason::Failed, format!("leadership cannot be handed to {node}: {error}")))?;
+    Ok(node)
+}
+
+fn heir(state: &ClusterState, status: &Status) -> Option<(u64, NodeId)> {
+    let voters = status.members.iter().filter(|(id, member)| **id != status.id && member.voter);
+    let online = voters.filter_map(|(id, member)| {
+        let name = state.members.values().find(|known| known.raft_id.0 == *id).map(|known| known.name.clone())?;
+        state.nodes.get(&name)?.is_online().then_some((member.matched, std::cmp::Reverse(*id), name))
+    });
+    online.max_by_key(|(matched, id, _)| (*matched, *id)).map(|(_, id, name)| (id.0, name))
+}

@@ -1,0 +1,162 @@
+//! A restart: stop, wait until it is stopped everywhere, start. It goes on when the client goes away; a retry finds
+//! the one that runs.
+
+use super::asker::Asker;
+use super::configure::{Changed, change};
+use super::edit::{Base, TARGET_ROLE, names, vm};
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use quorate_api::proto::ChangeReply;
+use quorate_api::{Fault, Reason};
+use quorate_core::config::{ResourceMeta, TargetRole};
+use quorate_core::id::{RequestId, ResourceId};
+use quorate_core::state::{ClusterState, Intent, Standing};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+/// It has to be stopped within this; it is started again in any case.
+const STOP_DEADLINE: Duration = Duration::from_secs(120);
+/// A change is tried for so long, through elections and lost majorities.
+const PERSISTENCE: Duration = Duration::from_secs(600);
+const PAUSE: Duration = Duration::from_millis(500);
+/// So many answers are kept for retries.
+const KEPT: usize = 64;
+
+type Running = Shared<BoxFuture<'static, Result<ChangeReply, Fault>>>;
+
+/// The restarts that run here, and the last that ended.
+#[derive(Default)]
+pub(super) struct Restarts {
+    running: Mutex<BTreeMap<RequestId, Running>>,
+}
+
+impl Restarts {
+    /// Answers a restart when it is done.
+    pub(super) async fn restart(&self, asker: Asker, resource: String) -> Result<ChangeReply, Fault> {
+        let running = self.begin(asker, resource);
+        running.await
+    }
+
+    fn begin(&self, mut asker: Asker, resource: String) -> Running {
+        // Its steps are tried again, so they need a name even where the client gave none.
+        let nobody = || RequestId { client: uuid::Uuid::new_v4().to_string(), serial: 1 };
+        let request = asker.request.get_or_insert_with(nobody).clone();
+        let mut all = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = all.get(&request) {
+            return running.clone();
+        }
+        if all.len() >= KEPT {
+            all.retain(|_, running| running.peek().is_none());
+        }
+        let running = async move { run(&asker, &resource).await }.boxed().shared();
+        tokio::spawn(running.clone());
+        all.insert(request, running.clone());
+        running
+    }
+}
+
+async fn run(asker: &Asker, name: &str) -> Result<ChangeReply, Fault> {
+    asker.settle().await?;
+    // The daemon that began this one may have ended in the middle of it.
+    let is_resumed = asker.answered()?.is_some();
+    let (id, before) = asker.cluster.state(|state| check(state, name, is_resumed))?;
+    let stopping = Some("Stopped".to_owned());
+    let stopped = match persist(asker, &id, &stopping).await {
+        Ok(change) => wait_until_stopped(asker, &id, change.index).await,
+        // Nobody knows whether it is in the log: then it is taken back as well.
+        Err(fault) if fault.reason == Reason::Timeout => Err(fault),
+        Err(fault) => return Err(fault),
+    };
+    let started = persist(&asker.named("start"), &id, &before).await.map_err(|fault| {
+        let message = format!("{id} was stopped, and could not be set to run again: {}", fault.message);
+        Fault::new(fault.reason, message).hint(format!("start it with `qrm resource start {id}`"))
+    })?;
+    stopped?;
+    Ok(ChangeReply { index: started.index, message: format!("{id} was stopped, and is to run again") })
+}
+
+/// Whether a restart makes sense, and what its target role has to be again afterwards.
+fn check(state: &ClusterState, name: &str, is_resumed: bool) -> Result<(ResourceId, Option<String>), Fault> {
+    let id = vm(&state.config, name)?;
+    let Some(primitive) = state.config.primitives.get(&id) else {
+        return Err(Fault::new(Reason::NotFound, format!("there is no resource '{id}'")));
+    };
+    if is_resumed {
+        return Ok((id, None));
+    }
+    let refused = |why: String, hint: String| Err(Fault::new(Reason::Refused, why).hint(hint));
+    let (meta, _) = ResourceMeta::read(&id, primitive, &state.config.rsc_defaults);
+    if meta.target_role == TargetRole::Stopped {
+        return refused(format!("{id} is to be stopped, so there is nothing to restart"), format!("`qrm resource start {id}`"));
+    }
+    if !meta.is_managed || meta.maintenance {
+        return refused(format!("{id} is not managed, so nobody would stop it"), format!("`qrm configure set {id}.is-managed true`"));
+    }
+    if state.properties().maintenance_mode {
+        return refused(
+            "the cluster is in maintenance, so nobody would stop anything".to_owned(),
+            "`qrm configure property maintenance-mode=false`".to_owned(),
+        );
+    }
+    let untouched = |(_, node): &(_, &quorate_core::state::NodeState)| node.intent == Intent::Maintenance;
+    let held = state.nodes.iter().filter(|(node, _)| state.standing(&id, node) != Standing::NotActive);
+    if let Some((node, _)) = held.into_iter().find(untouched) {
+        return refused(format!("{node} is in maintenance, so nobody would stop {id} there"), format!("`qrm node ready {node}`"));
+    }
+    Ok((id, primitive.meta.get(TARGET_ROLE).cloned()))
+}
+
+/// Sets the target role, again and again under the same request until it is answered. What has another target role by
+/// now than the first of the two steps gave it is somebody else's wish, and stays.
+async fn persist(asker: &Asker, id: &ResourceId, role: &Option<String>) -> Result<Changed, Fault> {
+    let end = Instant::now() + PERSISTENCE;
+    loop {
+        let fault = match try_once(asker, id, role).await {
+            Ok(changed) => return Ok(changed),
+            Err(fault) => fault,
+        };
+        if !fault.reason.is_passing() || Instant::now() + PAUSE >= end {
+            return Err(fault);
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn try_once(asker: &Asker, id: &ResourceId, role: &Option<String>) -> Result<Changed, Fault> {
+    asker.settle().await?;
+    let starts = role.as_deref() != Some("Stopped");
+    change(asker, None, |base: &Base| {
+        let id = vm(&base.config, id.as_str())?;
+        let now = base.config.primitives.get(&id).and_then(|primitive| primitive.meta.get(TARGET_ROLE));
+        let is_ours = now.is_some_and(|now| now == "Stopped");
+        let role = if starts && !is_ours { now } else { role.as_ref() };
+        Ok(base.target_role(&id, role.map(String::as_str)))
+    })
+    .await
+}
+
+async fn wait_until_stopped(asker: &Asker, id: &ResourceId, since: u64) -> Result<(), Fault> {
+    let mut applied = asker.cluster.replica.applied();
+    let places = |state: &ClusterState| {
+        let nodes = state.nodes.keys().filter(|node| state.standing(id, node) != Standing::NotActive);
+        nodes.cloned().collect::<Vec<_>>()
+    };
+    let waiting = async {
+        loop {
+            applied.mark_unchanged();
+            if asker.cluster.state(|state| state.index >= since && places(state).is_empty()) {
+                return Ok(());
+            }
+            if applied.changed().await.is_err() {
+                return Err(Fault::new(Reason::Failed, "this member has stopped").hint("ask another one"));
+            }
+        }
+    };
+    timeout(STOP_DEADLINE, waiting).await.unwrap_or_else(|_| {
+        let there = asker.cluster.state(places);
+        let message = format!("{id} was not stopped on {} within {} s; it is to run again", names(&there), STOP_DEADLINE.as_secs());
+        Err(Fault::new(Reason::Failed, message).hint("look at `qrm status` for what went wrong"))
+    })
+}

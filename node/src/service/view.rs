@@ -1,0 +1,152 @@
+//! What is shown: documents from this member's state, with what only the leader knows where it can be asked.
+//!
+//! It always answers within about two seconds: without a leader it shows what this member knew last, and says so.
+
+use super::fault;
+use crate::daemon::clock::boot_time;
+use crate::daemon::cluster::{Cluster, LeaderLive};
+use quorate_api::proto::{Document, ViewKind, ViewRequest};
+use quorate_api::{Fault, Reason};
+use quorate_core::config::validate::nearest;
+use quorate_core::id::NodeId;
+use quorate_core::planner::{Report, plan};
+use quorate_core::state::ClusterState;
+use quorate_core::time::millis;
+use quorate_core::view::{self, Live};
+use quorate_raft::Status;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The leader and its majority are waited for so long.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The document that was asked for.
+pub(super) async fn view(cluster: &Cluster, request: &ViewRequest) -> Result<Document, Fault> {
+    let argument = request.argument.as_str();
+    let unconfirmed = || async {
+        // What a person looks at is current where it can be, and shown in any case.
+        let _ = timeout(PATIENCE, cluster.fresh()).await;
+    };
+    match request.kind() {
+        ViewKind::Status => Ok(status(cluster).await),
+        ViewKind::Config => {
+            unconfirmed().await;
+            let config = cluster.state(|state| view::config(state, argument).map_err(|error| missing(state, &error)))?;
+            Ok(document(&config))
+        }
+        ViewKind::Fences => {
+            unconfirmed().await;
+            Ok(document(&cluster.state(view::fences)))
+        }
+        ViewKind::Events => {
+            let from = number(argument)?;
+            unconfirmed().await;
+            Ok(document(&cluster.state(|state| view::events(state, from))))
+        }
+        ViewKind::History => {
+            unconfirmed().await;
+            Ok(document(&cluster.state(view::history)))
+        }
+        ViewKind::State => {
+            unconfirmed().await;
+            Ok(document(&cluster.state(view::state)))
+        }
+        ViewKind::Plan => {
+            unconfirmed().await;
+            let state = cluster.state(ClusterState::clone);
+            Ok(document(&view::plan(&state, &plan(&state))))
+        }
+        ViewKind::Unspecified => Err(fault::invalid("the request does not say what to show", "name a kind of view")),
+    }
+}
+
+/// A document on the wire.
+pub(super) fn document<D: view::Document>(document: &D) -> Document {
+    Document { schema: D::SCHEMA.to_owned(), json: document.json() }
+}
+
+async fn status(cluster: &Cluster) -> Document {
+    let (confirmed, live) = tokio::join!(timeout(PATIENCE, cluster.fresh()), timeout(PATIENCE, cluster.leader_live()));
+    let leader = live.ok().and_then(Result::ok).filter(|_| cluster.replica.leader().is_some());
+    let mut first_hand = FirstHand {
+        from: cluster.me.node.clone(),
+        confirmed: matches!(confirmed, Ok(Ok(()))),
+        raft: cluster.replica.status().borrow().clone(),
+        silence: silence(cluster),
+    };
+    first_hand.raft.leader = first_hand.raft.leader.filter(|_| leader.is_some());
+    let status = cluster.state(|state| {
+        let live = first_hand.live(state, leader.as_ref());
+        view::status(state, &report(state, leader.as_ref()), &live)
+    });
+    document(&status)
+}
+
+/// What waits, by the leader's last plan; by our own where there is no leader to ask.
+fn report(state: &ClusterState, leader: Option<&LeaderLive>) -> Report {
+    leader.map_or_else(|| plan(state).report, |leader| leader.report.clone())
+}
+
+/// For how long this member has not heard the others; who was never heard is left out.
+fn silence(cluster: &Cluster) -> BTreeMap<NodeId, u64> {
+    let now = boot_time();
+    let silences = cluster.engine().presence(now).silence;
+    let heard = silences.into_iter().map(|(node, silence)| (node, millis(silence)));
+    heard.filter(|(_, silence)| *silence < now.0).collect()
+}
+
+/// What this member knows itself.
+struct FirstHand {
+    from: NodeId,
+    confirmed: bool,
+    raft: Status,
+    silence: BTreeMap<NodeId, u64>,
+}
+
+impl FirstHand {
+    fn live(&self, state: &ClusterState, leader: Option<&LeaderLive>) -> Live {
+        let raft = &self.raft;
+        let leads = |id: &u64| state.members.values().find(|member| member.raft_id.0 == *id).map(|member| member.name.clone());
+        let name = |id: u64| raft.members.get(&id).map(|member| NodeId::new(&member.node.name));
+        let by = raft.leader.and_then(|id| leads(&id).or_else(|| name(id)));
+        let voters: Vec<NodeId> =
+            raft.members.values().filter(|member| member.voter).map(|member| NodeId::new(&member.node.name)).collect();
+        let reached = |node: &NodeId| {
+            let heard = |leader: &NodeId, live: &LeaderLive| live.hearers.get(node).is_some_and(|by| by.contains(leader));
+            by.as_ref().zip(leader).is_some_and(|(by, live)| node == by || heard(by, live))
+        };
+        Live {
+            from: self.from.clone(),
+            reachable: voters.iter().filter(|node| reached(node)).cloned().collect(),
+            leader: by.clone(),
+            term: raft.term,
+            voters,
+            confirmed: self.confirmed,
+            silent_ms: self.silence.clone(),
+            device_errors: leader.map(|live| live.device_errors.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+fn number(argument: &str) -> Result<Option<u64>, Fault> {
+    match argument.trim() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| {
+            fault::invalid(format!("'{text}' is no number of an event"), "events are numbered from 0; leave it out for all")
+        }),
+    }
+}
+
+fn missing(state: &ClusterState, error: &view::UnknownObject) -> Fault {
+    let config = &state.config;
+    let ids = config.primitives.keys().map(quorate_core::id::ResourceId::as_str).chain(config.nodes.keys().map(NodeId::as_str));
+    let constraints = config.locations.keys().chain(config.colocations.keys()).chain(config.orders.keys());
+    let known: Vec<&str> = ids.chain(constraints.map(String::as_str)).collect();
+    let near: BTreeSet<&str> = error.0.iter().filter_map(|id| nearest(id, &known)).collect();
+    let hint = match near.is_empty() {
+        true => "`qrm configure show` lists what there is".to_owned(),
+        false => format!("did you mean {}?", near.into_iter().collect::<Vec<_>>().join(", ")),
+    };
+    Fault::new(Reason::NotFound, error.to_string()).hint(hint)
+}
