@@ -31,7 +31,7 @@ impl ClusterState {
 
     /// first-look: a resource that is new is Unknown on every session not ended, until it was looked for there.
     fn first_look(&mut self, before: &[ResourceId]) {
-        let now = self.now;
+        let (first, now) = (self.first_operation(), self.now);
         let living: Vec<NodeId> = self
             .nodes
             .iter()
@@ -49,7 +49,9 @@ impl ClusterState {
             let nodes = self.resources.entry(resource).or_default();
             for node in &living {
                 // What lives on as an orphan keeps its claim and its number.
-                nodes.entry(node.clone()).or_insert_with(|| Activity::unknown("newly defined", now));
+                nodes
+                    .entry(node.clone())
+                    .or_insert_with(|| Activity { operation: first, ..Activity::unknown("newly defined", now) });
             }
         }
     }

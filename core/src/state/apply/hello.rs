@@ -3,7 +3,7 @@
 //! Rules incarnation, session, pinned, proofs (3) and operation-number of SAFETY.md.
 
 use super::stale;
-use crate::id::{HardwareId, Incarnation, NodeId, ResourceId, SessionId};
+use crate::id::{HardwareId, Incarnation, NodeId, Operation, ResourceId, SessionId};
 use crate::planted::{Mistake, planted};
 use crate::state::{
     Activity, ClusterState, EventKind, Liveness, Outcome, Proof, Refusal, Seen, Session, SessionState,
@@ -78,7 +78,9 @@ impl ClusterState {
             state.since = now;
         }
         self.cancel_actions_of(node);
-        let known: Vec<ResourceId> = self.known_resources().chain(inventory.keys().cloned()).collect();
+        // A stray one enters as active; what is neither configured nor here needs no place in the state.
+        let present = inventory.iter().filter(|(_, seen)| **seen != Seen::Stopped).map(|(resource, _)| resource.clone());
+        let known: std::collections::BTreeSet<ResourceId> = self.known_resources().chain(present).collect();
         for resource in known {
             let seen = inventory.get(&resource).cloned().unwrap_or_else(|| Seen::Unknown("not looked at since the daemon started".to_owned()));
             let activity = self.activity_mut(&resource, node);
@@ -98,11 +100,17 @@ impl ClusterState {
     }
 
     pub(super) fn activity_mut(&mut self, resource: &ResourceId, node: &NodeId) -> &mut Activity {
-        let now = self.now;
+        let (first, now) = (self.first_operation(), self.now);
         self.resources
             .entry(resource.clone())
             .or_default()
             .entry(node.clone())
-            .or_insert_with(|| Activity::unknown("not looked at yet", now))
+            .or_insert_with(|| Activity { operation: first, ..Activity::unknown("not looked at yet", now) })
+    }
+
+    /// operation-number: a resource that was forgotten and is defined again does not begin anew, or a late observation of
+    /// its earlier life would count. One entry raises a number twice at most.
+    pub(super) fn first_operation(&self) -> Operation {
+        Operation(self.index.saturating_mul(2))
     }
 }
