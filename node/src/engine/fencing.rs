@@ -1,7 +1,7 @@
 //! Carrying fence intents on: a grant, a look at its deadline, the off, a fresh reading, the result.
 //!
-//! Rules send-by, proofs (2), called off and of the target of SAFETY.md. The leader carries them on; what it left when
-//! it lost leadership ends by its deadline.
+//! Rules send-by, proofs (2), called off and of the target of SAFETY.md. The leader carries them on, or another member
+//! where the leader itself is the target or was judged lost; what it left when it lost leadership ends by its deadline.
 
 use super::event::{Effect, PowerAnswer, PowerVerb, ProposeError, Tag};
 use super::liveness::Liveness;
@@ -9,7 +9,7 @@ use super::{Ctx, Purpose};
 use quorate_core::config::Properties;
 use quorate_core::id::{NodeId, ResourceId, SessionId};
 use quorate_core::planted::{Mistake, planted};
-use quorate_core::state::{Attempt, AttemptEnd, Command, FenceIntent, Outcome, SessionState};
+use quorate_core::state::{Attempt, AttemptEnd, Command, FenceIntent, NodeState, Outcome, SessionState};
 use quorate_core::time::BootTime;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub(super) struct Fencing {
     seen_open: BTreeMap<(NodeId, usize), BootTime>,
     /// When the last try ended here, by target.
     ended: BTreeMap<NodeId, (usize, BootTime)>,
+    /// When a grant was last asked for, by target: one that was refused is not asked for again at every step.
+    asked: BTreeMap<NodeId, BootTime>,
     device_errors: BTreeMap<ResourceId, String>,
 }
 
@@ -65,13 +67,17 @@ impl Fencing {
         &self.device_errors
     }
 
-    /// On the leader: asks for grants, settles overdue ones, takes back or condemns who is heard again.
+    /// Asks for grants, settles overdue ones, takes back or condemns who is heard again.
     pub(super) fn drive(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness) {
         let intents: Vec<(NodeId, FenceIntent)> =
             ctx.view.state.intents.iter().map(|(node, intent)| (node.clone(), intent.clone())).collect();
         self.seen_open.retain(|(node, _), _| ctx.view.state.intents.contains_key(node));
         self.ended.retain(|node, _| ctx.view.state.intents.contains_key(node));
+        self.asked.retain(|node, _| ctx.view.state.intents.contains_key(node));
         for (target, intent) in intents {
+            if !carries(ctx, &target) {
+                continue;
+            }
             let busy = ctx.is_pending(|purpose| match purpose {
                 Purpose::Grant { target: about, .. } | Purpose::FenceSettle(about) | Purpose::FenceResult(about) => *about == target,
                 _ => false,
@@ -103,11 +109,12 @@ impl Fencing {
         let (counted, ended) = *self.ended.entry(target.clone()).or_insert((tries, ctx.now));
         let ended = if counted == tries { ended } else { ctx.now };
         self.ended.insert(target.clone(), (tries, ended));
-        if tries > 0 && self.came_back(ctx, liveness, target, intent, ended) {
+        if self.came_back(ctx, liveness, target, intent, ended) {
             return;
         }
         let doubled = FIRST_PAUSE * 2_u32.saturating_pow(u32::try_from(tries).unwrap_or(16).clamp(1, 16) - 1);
-        if tries > 0 && ctx.now.since(ended) < doubled.min(LONGEST_PAUSE) {
+        let rests = self.asked.get(target).is_some_and(|asked| ctx.now.since(*asked) < FIRST_PAUSE);
+        if rests || (tries > 0 && ctx.now.since(ended) < doubled.min(LONGEST_PAUSE)) {
             return;
         }
         let properties = ctx.view.state.properties();
@@ -124,17 +131,20 @@ impl Fencing {
             devices: devices.clone(),
             lasts,
         };
-        // A refusal (the brake, a lost race) counts as a try for the pause: it is not asked again at every tick.
-        self.ended.insert(target.clone(), (tries, ctx.now));
+        self.asked.insert(target.clone(), ctx.now);
         let session = intent.session.clone();
         ctx.propose(Purpose::Grant { target: target.clone(), session, asked: ctx.now, lasts, devices }, command);
     }
 
     /// The session is heard again while fencing did not succeed.
     fn came_back(&self, ctx: &mut Ctx<'_>, liveness: &Liveness, target: &NodeId, intent: &FenceIntent, ended: BootTime) -> bool {
-        let is_heard = liveness.last_heard(target, &intent.session).is_some_and(|asked| asked > ended);
+        let is_me = *target == ctx.me.node && intent.session == ctx.me.session;
+        let is_heard = is_me || liveness.last_heard(target, &intent.session).is_some_and(|asked| asked > ended);
         let is_lost = ctx.view.state.nodes.get(target).and_then(|node| node.session.as_ref()).is_some_and(|session| session.state == SessionState::Lost);
-        let failed = matches!(intent.attempts.last().and_then(|attempt| attempt.end.as_ref()), Some(AttemptEnd::Failed(_) | AttemptEnd::Expired));
+        let failed = match intent.attempts.last() {
+            Some(attempt) => matches!(attempt.end, Some(AttemptEnd::Failed(_) | AttemptEnd::Expired)),
+            None => acting(ctx, target).is_none(),
+        };
         let by_silence = !intent.cause.contains("could not be stopped");
         if !is_heard || !is_lost || !failed || !by_silence || intent.condemned {
             return false;
@@ -229,6 +239,21 @@ impl Fencing {
             }
         }
     }
+}
+
+/// of the target: the leader carries a fence on; where it is the target, or may not act itself, the first member that
+/// takes part does. Where none does, the leader can at least take back or condemn who is heard.
+fn carries(ctx: &Ctx<'_>, target: &NodeId) -> bool {
+    match acting(ctx, target) {
+        Some(node) => *node == ctx.me.node && (ctx.view.is_leader || ctx.view.leader != Some(node)),
+        None => ctx.view.is_leader,
+    }
+}
+
+/// Who may be granted an off to this target.
+fn acting<'a>(ctx: &Ctx<'a>, target: &NodeId) -> Option<&'a NodeId> {
+    let may = |node: &&NodeId| **node != *target && ctx.view.state.nodes.get(*node).is_some_and(NodeState::is_online);
+    ctx.view.leader.filter(may).or_else(|| ctx.view.state.nodes.keys().find(may))
 }
 
 impl Try {

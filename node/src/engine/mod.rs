@@ -164,7 +164,7 @@ impl Engine {
                         (Purpose::Grant { .. }, Ok(Outcome::FenceGranted(attempt))) => {
                             self.fencing.granted(&mut ctx, &purpose, *attempt);
                         }
-                        (Purpose::Plan, _) => self.controller.answered(),
+                        (Purpose::Plan | Purpose::Fence(_), _) => self.controller.answered(),
                         (Purpose::FenceResult(target), answer) => self.fencing.reported(target, answer),
                         (Purpose::Judge(node) | Purpose::Grant { target: node, .. }, Ok(Outcome::Refused(_))) => {
                             self.judge.refused(now, node);
@@ -190,9 +190,11 @@ impl Engine {
         }
         self.liveness.lead(now, &ctx.view, &ctx.me.node);
         self.worker.act(&mut ctx);
+        if ctx.incarnation != Incarnation(0) {
+            self.fencing.drive(&mut ctx, &self.liveness);
+        }
         if ctx.view.is_leader && ctx.incarnation != Incarnation(0) {
             self.judge.judge(&mut ctx, &self.liveness);
-            self.fencing.drive(&mut ctx, &self.liveness);
             self.controller.drive(&mut ctx);
         } else {
             self.judge.rest();
