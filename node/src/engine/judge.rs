@@ -57,6 +57,7 @@ impl Judge {
     }
 
     pub(super) fn judge(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness) {
+        self.judge_self(ctx);
         let properties = ctx.view.state.properties();
         let nodes: Vec<(NodeId, NodeState)> =
             ctx.view.state.nodes.iter().filter(|(node, _)| **node != ctx.me.node).map(|(n, s)| (n.clone(), s.clone())).collect();
@@ -71,6 +72,18 @@ impl Judge {
             if !paused && !ctx.is_pending(|purpose| is_about(purpose, &node)) {
                 self.judge_one(ctx, liveness, &properties, &node, &state, &session.id.clone());
             }
+        }
+    }
+
+    /// Whoever led before may have judged this node silent; it leads now, so it is heard.
+    fn judge_self(&self, ctx: &mut Ctx<'_>) {
+        let me = ctx.me.node.clone();
+        let Some(state) = ctx.view.state.nodes.get(&me) else { return };
+        let is_silent = matches!(state.liveness, State::Suspect | State::DaemonGone) && state.is_open(&ctx.me.session);
+        let paused = self.pauses.get(&me).is_some_and(|until| ctx.now < *until);
+        if is_silent && !paused && !ctx.is_pending(|purpose| is_about(purpose, &me)) {
+            let session = ctx.me.session.clone();
+            say(ctx, &me, &session, Verdict::Online);
         }
     }
 
