@@ -24,11 +24,14 @@ pub(super) struct Operations {
     unsure: BTreeMap<ResourceId, BootTime>,
     /// Actions that were claimed here and refused: not asked for again.
     refused: BTreeMap<ActionId, BootTime>,
+    /// Actions whose results were answered: a view that lags still shows their claims.
+    closed: BTreeMap<ResourceId, ActionId>,
 }
 
 #[derive(Debug)]
 struct Running {
     tag: Tag,
+    action: ActionId,
     operation: Operation,
     kind: ActionKind,
     deadline: BootTime,
@@ -86,11 +89,12 @@ impl Operations {
             .collect();
         for (resource, activity) in open {
             let Some(claim) = activity.claim.filter(|claim| claim.incarnation == ctx.incarnation) else { continue };
-            if ctx.is_pending(|purpose| *purpose == Purpose::Claim(claim.action)) {
+            let is_closed = self.closed.get(&resource).is_some_and(|closed| claim.action <= *closed);
+            if is_closed || ctx.is_pending(|purpose| *purpose == Purpose::Claim(claim.action)) {
                 continue;
             }
             let kind = if planted(Mistake::ReplayGrant) { claim.kind } else { ActionKind::Probe };
-            self.begin(ctx, &resource, activity.operation, kind);
+            self.begin(ctx, &resource, (claim.action, activity.operation), kind);
         }
     }
 
@@ -99,16 +103,17 @@ impl Operations {
             (Purpose::Claim(id), Ok(Outcome::Granted(operation))) => {
                 // The view may lag behind the answer; what was claimed is in the plan that was seen.
                 if let Some(action) = ctx.view.state.actions.get(id).cloned() {
-                    self.begin(ctx, &action.resource, *operation, action.kind);
+                    self.begin(ctx, &action.resource, (*id, *operation), action.kind);
                 }
             }
             (Purpose::Claim(id), Ok(_)) => {
                 self.refused.insert(*id, ctx.now.after(Duration::from_millis(500)));
             }
             (Purpose::Result(resource), Ok(_)) => {
-                if let Some(Running { stage: Stage::Telling(executed), kind, .. }) = self.running.remove(resource)
-                    && kind == ActionKind::Probe
-                    && matches!(executed.seen, Seen::Unknown(_))
+                let Some(running) = self.running.remove(resource) else { return };
+                self.closed.insert(resource.clone(), running.action);
+                if running.kind == ActionKind::Probe
+                    && matches!(&running.stage, Stage::Telling(executed) if matches!(executed.seen, Seen::Unknown(_)))
                 {
                     self.unsure.insert(resource.clone(), ctx.now.after(UNSURE_PAUSE));
                 }
@@ -117,12 +122,12 @@ impl Operations {
         }
     }
 
-    fn begin(&mut self, ctx: &mut Ctx<'_>, resource: &ResourceId, operation: Operation, kind: ActionKind) {
+    fn begin(&mut self, ctx: &mut Ctx<'_>, resource: &ResourceId, (action, operation): (ActionId, Operation), kind: ActionKind) {
         let Some(definition) = definition(ctx, resource, kind) else { return };
         let tag = ctx.tag();
         let timeout = timeout(ctx, resource, kind);
         let deadline = ctx.now.after(timeout + DEADLINE_MARGIN);
-        self.running.insert(resource.clone(), Running { tag, operation, kind, deadline, stage: Stage::Executing });
+        self.running.insert(resource.clone(), Running { tag, action, operation, kind, deadline, stage: Stage::Executing });
         ctx.out.push(Effect::Execute(Box::new(Job { tag, kind, resource: resource.clone(), operation, definition, timeout })));
     }
 

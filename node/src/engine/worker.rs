@@ -38,6 +38,8 @@ enum Phase {
 #[derive(Debug, Default)]
 pub(super) struct Worker {
     phase: Phase,
+    /// A refused hello is not repeated before this.
+    hello_from: BootTime,
     operations: Operations,
     monitors: Monitors,
 }
@@ -92,7 +94,7 @@ impl Worker {
 
     pub(super) fn inventory(&mut self, ctx: &mut Ctx<'_>, found: BTreeMap<ResourceId, Seen>) {
         if matches!(self.phase, Phase::Looking) {
-            self.phase = Phase::Ready(found, ctx.now);
+            self.phase = Phase::Ready(found, self.hello_from.max(ctx.now));
         }
     }
 
@@ -112,7 +114,10 @@ impl Worker {
         }
         match purpose {
             // The inventory is taken again: what it says must not be older than the refusal.
-            Purpose::Hello if matches!(answer, Ok(Outcome::Refused(_))) => self.phase = Phase::Looking,
+            Purpose::Hello if matches!(answer, Ok(Outcome::Refused(_))) => {
+                self.phase = Phase::Looking;
+                self.hello_from = ctx.now.after(HELLO_PAUSE);
+            }
             Purpose::GoAway => ctx.out.push(Effect::Stopped),
             _ => self.operations.answered(ctx, purpose, answer),
         }
