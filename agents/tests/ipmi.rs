@@ -1,4 +1,5 @@
 //! The IPMI client against a real BMC implementation (ipmi_sim), and against wires that lose and delay.
+#![allow(clippy::disallowed_methods, reason = "a test starts what it tests against")]
 
 mod bmc;
 mod common;

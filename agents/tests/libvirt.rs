@@ -1,5 +1,6 @@
 //! VMs by both witnesses, with a real libvirtd and real QEMU processes in a namespace of the test's own.
 #![cfg(feature = "libvirt")]
+#![allow(clippy::disallowed_methods, reason = "a test starts what it tests against")]
 
 mod common;
 

@@ -1,3 +1,5 @@
+//! What is read from libvirt's XML, and that no text makes the reader panic.
+
 use proptest::prelude::*;
 
 use super::*;

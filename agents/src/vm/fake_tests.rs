@@ -1,3 +1,5 @@
+//! The fake VM behaves as a real one, and a second copy of it does not go unnoticed.
+
 use super::*;
 use crate::vm::VmBackend;
 

@@ -1,3 +1,6 @@
+//! The process table of a real /proc, with processes that look like QEMU.
+#![allow(clippy::disallowed_methods, reason = "a test starts what it tests against")]
+
 use std::process::{Child, Command};
 
 use super::*;

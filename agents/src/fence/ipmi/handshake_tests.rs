@@ -1,3 +1,5 @@
+//! The handshake against messages as a BMC would make them, and against any bytes at all.
+
 use proptest::prelude::*;
 
 use super::*;

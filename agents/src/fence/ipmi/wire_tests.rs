@@ -1,3 +1,5 @@
+//! Packets as the standard draws them; what is not an answer to us is refused, and no datagram makes us panic.
+
 use proptest::prelude::*;
 
 use super::*;
