@@ -1,0 +1,128 @@
+//! A fresh cluster on a fresh bed with the auditor watching, and what every row ends with: the verdict.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, ensure};
+use quorate_bed::{Auditor, Bed, Options, VmProcess};
+use quorate_core::state::{Event, EventKind};
+use quorate_core::view::FenceView;
+use quorate_e2e::{Cluster, timeline};
+
+pub(crate) struct Stage {
+    pub(crate) cluster: Cluster<Bed>,
+    pub(crate) auditor: Auditor,
+    notes: String,
+}
+
+impl Stage {
+    pub(crate) fn set(binaries: &Path) -> Result<Stage> {
+        let bed = Bed::up(Options::for_test(3).with_quorate(binaries))?;
+        let auditor = bed.auditor();
+        let dir = bed.layout().dir.clone();
+        let formed = Cluster::form(bed, &mut |_, _| {});
+        // The bed is gone with its logs only if it could be formed at all.
+        let cluster = formed.with_context(|| format!("the cluster is not formed (it was in {})", dir.display()))?;
+        Ok(Stage { cluster, auditor, notes: String::new() })
+    }
+
+    pub(crate) fn bed(&self) -> &Bed {
+        &self.cluster.site
+    }
+
+    /// A line for whoever reads the results.
+    pub(crate) fn note(&mut self, text: impl AsRef<str>) {
+        for line in text.as_ref().lines() {
+            self.notes.push_str("    ");
+            self.notes.push_str(line);
+            self.notes.push('\n');
+        }
+    }
+
+    pub(crate) fn notes(&self) -> String {
+        self.notes.clone()
+    }
+
+    /// Notes what happened since `begin`.
+    pub(crate) fn note_timeline(&mut self, victim: &str, begin: SystemTime) -> Result<()> {
+        let timeline = timeline(&self.cluster, &self.auditor, victim, begin)?;
+        self.note(timeline.to_string());
+        Ok(())
+    }
+
+    /// Judges, and takes everything away; the files of a row that failed stay.
+    pub(crate) fn strike(self, played: Result<()>) -> Result<()> {
+        let verdict = self.auditor.verdict().and_then(|verdict| verdict.require_clean());
+        let result = played.and(verdict);
+        drop(self.auditor);
+        if result.is_err() {
+            report(&self.cluster);
+            let dir = self.cluster.site.down_keeping_files()?;
+            return result.map_err(|error| anyhow::anyhow!("{error:#}\nits logs and report are in {}", dir.display()));
+        }
+        self.cluster.site.down()
+    }
+
+    /// The fences that ended, which must be exactly this many and all of this node; the last first.
+    pub(crate) fn fences_of(&self, victim: &str, count: usize) -> Result<Vec<FenceView>> {
+        let fences = self.cluster.fences()?;
+        let targets: Vec<&str> = fences.ended.iter().map(|fence| fence.target.as_str()).collect();
+        ensure!(targets == vec![victim; count], "fenced were {targets:?}, not {count} times {victim}");
+        ensure!(fences.open.is_empty(), "fences are still under way: {:?}", fences.open);
+        Ok(fences.ended)
+    }
+
+    /// Nothing was fenced, and nobody thought of it.
+    pub(crate) fn ensure_no_fence(&self) -> Result<()> {
+        let fences = self.cluster.fences()?;
+        ensure!(fences.open.is_empty() && fences.ended.is_empty(), "there was a fence: {fences:?}");
+        let told: Vec<Event> =
+            self.cluster.events()?.into_iter().filter(|event| event.kind == EventKind::FenceIntent).collect();
+        ensure!(told.is_empty(), "a fence was asked for: {told:?}");
+        Ok(())
+    }
+
+    /// Every guest's process is one of the new ones, was started after `begin`, and within `limit` of it.
+    pub(crate) fn ensure_restarted(
+        &mut self,
+        vms: &[&str],
+        victim: &str,
+        begin: SystemTime,
+        limit: Duration,
+    ) -> Result<()> {
+        let processes = self.cluster.processes()?;
+        let mut last = Duration::ZERO;
+        for vm in vms {
+            let process: &VmProcess = processes.get(*vm).with_context(|| format!("{vm} runs nowhere"))?;
+            ensure!(process.host != victim, "{vm} runs on {victim}");
+            last = last.max(process.started.duration_since(begin).unwrap_or_default());
+        }
+        self.note(format!("the last QEMU was started {:.2} s after", last.as_secs_f64()));
+        ensure!(last <= limit, "the last VM was started only after {last:?}");
+        Ok(())
+    }
+}
+
+/// What the cluster says of itself, from every host that answers, beside the logs.
+fn report(cluster: &Cluster<Bed>) {
+    let dir = cluster.site.layout().dir.join("report");
+    if fs::create_dir_all(&dir).is_err() {
+        return;
+    }
+    for host in cluster.site.hosts() {
+        for (name, arguments) in [
+            ("status", &["status"][..]),
+            ("events", &["events", "--from", "0"]),
+            ("fences", &["fence", "history"]),
+            ("config", &["configure", "show"]),
+        ] {
+            let text = match cluster.site.qrm(&host, arguments) {
+                Ok(output) => format!("{}{}", output.stdout, output.stderr),
+                Err(error) => format!("{error:#}\n"),
+            };
+            // A report that cannot be written must not hide what it is about.
+            let _ = fs::write(dir.join(format!("{host}-{name}.txt")), text);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Rows in which something is wrong with one VM.
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, ensure};
+use quorate_bed::wait_for;
+
+use crate::stage::Stage;
+
+pub(crate) fn killed(stage: &mut Stage) -> Result<()> {
+    let host = stage.cluster.follower()?;
+    stage.cluster.run_vms(&stage.auditor, &["vm1", "vm2"], &host)?;
+    let before = stage.cluster.processes()?;
+    let begin = SystemTime::now();
+    stage.bed().kill_vm(&host, "vm1")?;
+    let old = before["vm1"].pid;
+    stage.cluster.wait_running(&["vm1"], Duration::from_secs(30), |process| process.pid != old)?;
+    let after = stage.cluster.processes()?;
+    let took = after["vm1"].started.duration_since(begin).unwrap_or_default();
+    stage.note(format!("the new QEMU was started {:.2} s after the kill", took.as_secs_f64()));
+    ensure!(after["vm1"].host == host, "it was restarted on {}", after["vm1"].host);
+    ensure!(took <= Duration::from_secs(3), "it was restarted only after {took:?}");
+    ensure!(after["vm2"].pid == before["vm2"].pid, "its neighbour was touched");
+    stage.cluster.wait_reborn(&stage.auditor, &["vm1"], begin)?;
+    stage.note_timeline(&host, begin)?;
+    stage.ensure_no_fence()
+}
+
+/// QEMU hangs in the kernel, as it does on storage that is gone: no signal ends it, and libvirt's `destroy` claims
+/// success all the same.
+pub(crate) fn stop_fails(stage: &mut Stage) -> Result<()> {
+    let host = stage.cluster.follower()?;
+    stage.cluster.run_vms(&stage.auditor, &["vm1", "vm2"], &host)?;
+    stage.cluster.configure("set vm1.stop.timeout 20s")?;
+    stage.bed().stick_vm(&host, "vm1")?;
+    let stuck = stage.cluster.processes()?["vm1"].pid;
+    let begin = SystemTime::now();
+    let contact = stage.cluster.contact()?;
+    stage.cluster.qrm(&contact, &["node", "standby", &host])?;
+
+    wait_for("the node to be fenced", Duration::from_secs(90), || {
+        let is_on = stage.bed().is_on(&host)?;
+        let elsewhere = stage.bed().vms()?.into_iter().find(|process| process.vm == "vm1" && process.pid != stuck);
+        let early = elsewhere.filter(|_| is_on);
+        ensure!(early.is_none() || !stage.bed().is_on(&host)?, "vm1 was started beside the one that hangs: {early:?}");
+        Ok(!is_on)
+    })?;
+    stage.cluster.wait_running(&["vm1", "vm2"], Duration::from_secs(60), |process| process.host != host)?;
+    stage.cluster.wait_reborn(&stage.auditor, &["vm1"], begin)?;
+    stage.note_timeline(&host, begin)?;
+    let fence = stage.fences_of(&host, 1)?.remove(0);
+    ensure!(fence.cause.contains("vm1 could not be stopped"), "the cause is {:?}", fence.cause);
+    let failed = stage.cluster.events()?.into_iter().find(|event| event.text.starts_with("stop of vm1"));
+    failed.context("no event tells of the stop that failed").map(drop)
+}
