@@ -29,13 +29,17 @@ async fn look(cluster: &Cluster) -> Result<(), quorate_raft::ReplicaError> {
         return Ok(());
     }
     let members: Vec<(u64, Node)> = cluster.state(|state| {
-        let node = |member: &quorate_core::state::Member| Node { name: member.name.to_string(), address: member.address.clone() };
+        let node = |member: &quorate_core::state::Member| Node {
+            name: member.name.to_string(),
+            address: member.address.clone(),
+        };
         state.members.values().map(|member| (member.raft_id.0, node(member))).collect()
     });
     for (id, node) in members.iter().filter(|(id, _)| !status.members.contains_key(id)) {
         cluster.replica.add_learner(*id, node.clone(), CATCH_UP).await?;
     }
-    let mut voters: BTreeSet<u64> = status.members.iter().filter(|(_, member)| member.voter).map(|(id, _)| *id).collect();
+    let mut voters: BTreeSet<u64> =
+        status.members.iter().filter(|(_, member)| member.voter).map(|(id, _)| *id).collect();
     let learners = status.members.iter().filter(|(_, member)| !member.voter && member.matched.is_some());
     let before = voters.len();
     voters.extend(learners.map(|(id, _)| *id).take(MOST_VOTERS.saturating_sub(before)));

@@ -90,7 +90,8 @@ impl Cluster {
                 let answer = self.replica.call(leader, "read-index", Vec::new(), READ_DEADLINE).await;
                 let bytes = answer.map_err(|error| ReplicaError::Refused(error.to_string()))?;
                 let index = <[u8; 8]>::try_from(bytes.as_slice()).map(u64::from_be_bytes);
-                let index = index.map_err(|_| ReplicaError::Refused("the leader's answer is not an index".to_owned()))?;
+                let index =
+                    index.map_err(|_| ReplicaError::Refused("the leader's answer is not an index".to_owned()))?;
                 let mut applied = self.replica.applied();
                 let caught_up = applied.wait_for(|at| at.is_some_and(|at| at >= index));
                 match tokio::time::timeout(READ_DEADLINE, caught_up).await {
@@ -117,16 +118,26 @@ impl Cluster {
     /// The same, of this member itself.
     pub fn own_live(&self) -> LeaderLive {
         let sessions: Vec<(NodeId, SessionId)> = self.state(|state| {
-            let session = |(node, at): (&NodeId, &quorate_core::state::NodeState)| Some((node.clone(), at.session.as_ref()?.id.clone()));
+            let session = |(node, at): (&NodeId, &quorate_core::state::NodeState)| {
+                Some((node.clone(), at.session.as_ref()?.id.clone()))
+            };
             state.nodes.iter().filter_map(session).collect()
         });
         let now = boot_time();
         let engine = self.engine();
         LeaderLive {
             report: engine.report().clone(),
-            hearers: sessions.into_iter().map(|(node, session)| (node.clone(), engine.hearers(&node, &session, now))).collect(),
+            hearers: sessions
+                .into_iter()
+                .map(|(node, session)| (node.clone(), engine.hearers(&node, &session, now)))
+                .collect(),
             device_errors: engine.device_errors().clone(),
-            since_quorum_ms: self.replica.status().borrow().since_quorum().map(|since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
+            since_quorum_ms: self
+                .replica
+                .status()
+                .borrow()
+                .since_quorum()
+                .map(|since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
         }
     }
 

@@ -8,7 +8,7 @@ use super::cluster::Cluster;
 use super::executor::Executor;
 use super::polls::Polls;
 use super::power::Power;
-use crate::engine::{Effect, Event, ProposeError, Tag, View};
+use crate::engine::{Effect, Event, PowerAnswer, ProposeError, Tag, View};
 use quorate_core::id::NodeId;
 use quorate_core::state::{Command, Entry};
 use quorate_raft::{Importance, Status};
@@ -84,8 +84,9 @@ impl Driver {
         };
         let now = boot_time();
         self.cluster.state(|state| {
-            let leader: Option<&NodeId> =
-                leader.and_then(|id| state.members.values().find(|member| member.raft_id.0 == id)).map(|member| &member.name);
+            let leader: Option<&NodeId> = leader
+                .and_then(|id| state.members.values().find(|member| member.raft_id.0 == id))
+                .map(|member| &member.name);
             let view = View { state, leader, is_leader, term };
             self.cluster.engine().step(now, view, event)
         })
@@ -101,8 +102,13 @@ impl Driver {
             Effect::Poll(node) => self.polls.poll(node),
             Effect::Power { tag, device, definition, target, verb, timeout } => {
                 let power = self.power.clone();
+                let member = self.cluster.state(|state| state.members.get(&target).cloned());
                 self.answer(async move {
-                    Event::Power(tag, power.ask(tag, &device, &definition, &target, verb, timeout).await)
+                    let answer = match &member {
+                        Some(member) => power.ask(tag, &device, &definition, member, verb, timeout).await,
+                        None => PowerAnswer { result: Err(format!("{target} is no member")), sent: false },
+                    };
+                    Event::Power(tag, answer)
                 });
             }
             Effect::TakeInventory(known) => {

@@ -60,7 +60,8 @@ impl Executor {
     pub(super) async fn inventory(&self, known: BTreeMap<ResourceId, Primitive>) -> BTreeMap<ResourceId, Seen> {
         if let Err(error) = self.processes.kill_leftovers().await {
             tracing::error!(%error, "what an earlier daemon left running could not be cleared");
-            let unknown = |id| (id, Seen::Unknown(format!("an earlier daemon's actions could not be cleared: {error}")));
+            let unknown =
+                |id| (id, Seen::Unknown(format!("an earlier daemon's actions could not be cleared: {error}")));
             return known.into_keys().map(unknown).collect();
         }
         let end = Instant::now() + INVENTORY_PATIENCE;
@@ -89,7 +90,9 @@ impl Executor {
     pub(super) async fn execute(&self, job: Job) -> Event {
         let uuid = match self.uuid(&job.resource, &job.definition) {
             Ok(uuid) => uuid,
-            Err(why) => return Event::Executed(job.tag, Executed { seen: Seen::Unknown(why.clone()), error: Some(why) }),
+            Err(why) => {
+                return Event::Executed(job.tag, Executed { seen: Seen::Unknown(why.clone()), error: Some(why) });
+            }
         };
         let deadline = Instant::now() + job.timeout;
         match job.kind {
@@ -135,7 +138,9 @@ impl Executor {
         };
         match self.backend.resume(&uuid, deadline).await {
             Ok(()) => Executed { seen: Seen::Running, error: None },
-            Err(error) => Executed { seen: words(&self.backend.probe(&uuid, deadline).await), error: Some(error.to_string()) },
+            Err(error) => {
+                Executed { seen: words(&self.backend.probe(&uuid, deadline).await), error: Some(error.to_string()) }
+            }
         }
     }
 
@@ -150,7 +155,9 @@ impl Executor {
 
     pub(super) async fn look(&self, job: &Job) -> Executed {
         match self.uuid(&job.resource, &job.definition) {
-            Ok(uuid) => Executed { seen: words(&self.backend.probe(&uuid, Instant::now() + job.timeout).await), error: None },
+            Ok(uuid) => {
+                Executed { seen: words(&self.backend.probe(&uuid, Instant::now() + job.timeout).await), error: None }
+            }
             Err(why) => Executed { seen: Seen::Unknown(why), error: None },
         }
     }
@@ -166,7 +173,8 @@ impl Executor {
             Err(error) => tracing::error!(%error, "the killing itself failed"),
         }
         let command = self.reboot_command.clone();
-        let failed = tokio::task::spawn_blocking(move || quorate_agents::last_resort::reboot_now(command.as_deref())).await;
+        let failed =
+            tokio::task::spawn_blocking(move || quorate_agents::last_resort::reboot_now(command.as_deref())).await;
         tracing::error!(?failed, "this host did not reboot: only its VMs are dead");
     }
 
@@ -181,7 +189,9 @@ impl Executor {
                     Vec::new()
                 }
                 // What happened meanwhile was missed: look at everything.
-                Ok(VmEvent::Connected) | Err(RecvError::Lagged(_)) => self.shared().resources.values().cloned().collect(),
+                Ok(VmEvent::Connected) | Err(RecvError::Lagged(_)) => {
+                    self.shared().resources.values().cloned().collect()
+                }
                 Err(RecvError::Closed) => return,
             };
             for resource in changed {

@@ -31,7 +31,12 @@ pub struct Founder {
 }
 
 impl Forming for Founder {
-    fn init(&self, cluster_name: String, node_name: String, address: String) -> BoxFuture<'_, Result<InitReply, Fault>> {
+    fn init(
+        &self,
+        cluster_name: String,
+        node_name: String,
+        address: String,
+    ) -> BoxFuture<'_, Result<InitReply, Fault>> {
         Box::pin(self.found(cluster_name, node_name, address))
     }
 
@@ -43,7 +48,8 @@ impl Forming for Founder {
 impl Founder {
     async fn found(&self, cluster_name: String, node_name: String, address: String) -> Result<InitReply, Fault> {
         let _one = self.begin(&node_name, &address)?;
-        names::check_node_name(&cluster_name).map_err(|why| Fault::new(Reason::Invalid, format!("the cluster's name: {why}")))?;
+        names::check_node_name(&cluster_name)
+            .map_err(|why| Fault::new(Reason::Invalid, format!("the cluster's name: {why}")))?;
         let authority = Ca::create(&cluster_name).map_err(certificates)?;
         let raft_id = RaftId(1);
         let key = self.data.key().map_err(files)?;
@@ -73,7 +79,9 @@ impl Founder {
         let founded = cluster.change(None, Command::Found(founding)).await;
         match founded {
             Ok((_, Outcome::Joined(_))) => {}
-            Ok((_, other)) => return Err(Fault::new(Reason::Failed, format!("the cluster was not founded: {other:?}"))),
+            Ok((_, other)) => {
+                return Err(Fault::new(Reason::Failed, format!("the cluster was not founded: {other:?}")));
+            }
             Err(error) => return Err(Fault::new(Reason::Failed, format!("the cluster was not founded: {error}"))),
         }
         self.data.save_admin(&authority.admin().map_err(certificates)?).map_err(files)?;
@@ -87,8 +95,13 @@ impl Founder {
         let key = self.data.key().map_err(files)?;
         let store = self.data.store_id().map_err(files)?;
         let token = Token::parse(&token).map_err(|error| Fault::new(Reason::Invalid, error.to_string()))?;
-        let applicant =
-            enrol::Applicant { node: NodeId::new(&node_name), address, hardware: self.hardware.clone(), store, key_pem: key };
+        let applicant = enrol::Applicant {
+            node: NodeId::new(&node_name),
+            address,
+            hardware: self.hardware.clone(),
+            store,
+            key_pem: key,
+        };
         let enrolled = enrol::enrol(&token, &applicant).await?;
         let identity = enrolled.identity;
         self.data.save(&identity, &enrolled.credentials).map_err(files)?;
@@ -96,10 +109,16 @@ impl Founder {
         // The leader finds the new member and brings it up to date.
         let mut applied = cluster.replica.applied();
         let caught_up = applied.wait_for(|_| cluster.state(|state| state.members.contains_key(&identity.node)));
-        tokio::time::timeout(FORMING_DEADLINE, caught_up).await.map_err(|_| {
-            Fault::new(Reason::Timeout, format!("{node_name} has joined, and the leader has not brought it up to date yet"))
+        tokio::time::timeout(FORMING_DEADLINE, caught_up)
+            .await
+            .map_err(|_| {
+                Fault::new(
+                    Reason::Timeout,
+                    format!("{node_name} has joined, and the leader has not brought it up to date yet"),
+                )
                 .hint("look at `qrm status` on another node; it goes on by itself")
-        })?.map_err(|_| Fault::new(Reason::Failed, "the replica ended"))?;
+            })?
+            .map_err(|_| Fault::new(Reason::Failed, "the replica ended"))?;
         Ok(JoinReply { cluster_id: identity.cluster_id, cluster_name: identity.cluster_name })
     }
 
@@ -110,8 +129,9 @@ impl Founder {
         let busy = || Fault::new(Reason::Refused, "this daemon is founding or joining a cluster already");
         let guard = self.busy.clone().try_lock_owned().map_err(|_| busy())?;
         if self.host.seat.is_taken() {
-            return Err(Fault::new(Reason::Refused, "this daemon is in a cluster already")
-                .hint("look at `qrm cluster status`"));
+            return Err(
+                Fault::new(Reason::Refused, "this daemon is in a cluster already").hint("look at `qrm cluster status`")
+            );
         }
         Ok(guard)
     }

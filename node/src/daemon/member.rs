@@ -95,8 +95,8 @@ impl Host {
     fn listen(&self, listener: TcpListener, credentials: &Credentials, cluster: &Cluster) -> Result<(), Fault> {
         let answers = Answers::new(cluster.clone());
         let builder = Server::builder().tls_config(tls::server(credentials));
-        let mut builder =
-            builder.map_err(|error| Fault::new(Reason::Failed, format!("our own certificate cannot be used: {error:?}")))?;
+        let mut builder = builder
+            .map_err(|error| Fault::new(Reason::Failed, format!("our own certificate cannot be used: {error:?}")))?;
         let router = builder
             .add_service(quorate_raft::Service::new(cluster.replica.clone(), answers))
             .add_service(enrol::Enrolment::service(cluster.clone()))

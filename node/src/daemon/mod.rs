@@ -4,13 +4,14 @@
 //! `power` are the hands; `calls` answers peers; `autopilot` keeps the voters; `forming` founds and joins; `member` puts a member together,
 //! `local` is the socket.
 
-pub mod calls;
-pub mod cluster;
-pub mod clock;
 mod autopilot;
+pub mod calls;
+pub mod clock;
+pub mod cluster;
 mod driver;
 mod executor;
 pub mod forming;
+mod guid;
 pub mod local;
 pub mod member;
 pub mod options;

@@ -44,7 +44,8 @@ impl Polls {
 
 async fn ask(cluster: &Cluster, node: NodeId) -> Event {
     let asked = boot_time();
-    let member = cluster.state(|state| state.members.get(&node).map(|member| (member.raft_id.0, member.address.clone())));
+    let member =
+        cluster.state(|state| state.members.get(&node).map(|member| (member.raft_id.0, member.address.clone())));
     let Some((raft_id, address)) = member else {
         return Event::NotHeard { node, asked, refused: false };
     };

@@ -1,10 +1,12 @@
-//! Fence devices on behalf of the engine.
+//! Fence devices on behalf of the engine. Every order begins with a look: whose device is this, and does it answer?
 
+use super::guid;
 use crate::engine::{PowerAnswer, PowerVerb, Tag};
 use quorate_agents::fence::{BootTime, Call, FenceDevice, PowerReading, Sent};
 use quorate_agents::process::Processes;
 use quorate_core::config::Primitive;
-use quorate_core::id::{NodeId, ResourceId};
+use quorate_core::id::{HardwareId, ResourceId};
+use quorate_core::state::Member;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,36 +27,50 @@ impl Power {
         tag: Tag,
         device: &ResourceId,
         definition: &Primitive,
-        target: &NodeId,
+        target: &Member,
         verb: PowerVerb,
         timeout: Duration,
     ) -> PowerAnswer {
         // What says for which node a device is concerns us, not the agent.
-        let ours = |name: &str| name == "target" || name.starts_with("pcmk_");
-        let parameters = definition.params.iter().filter(|(name, _)| !ours(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let ours = |name: &str| ["target", "system_guid"].contains(&name) || name.starts_with("pcmk_");
+        let parameters =
+            definition.params.iter().filter(|(name, _)| !ours(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
         let opened = FenceDevice::new(&definition.agent.kind, &parameters, &self.processes);
         let fence = match opened {
             Ok(fence) => fence,
             Err(error) => return PowerAnswer { result: Err(error.to_string()), sent: false },
         };
-        let call = Call::new(format!("fence-{device}-{target}-{}", tag.0), timeout).send_by(BootTime::now().plus(timeout));
+        let call = Call::new(format!("fence-{device}-{}-{}", target.name, tag.0), timeout)
+            .send_by(BootTime::now().plus(timeout));
+        let hardware = target.hardware_is_dmi.then_some(&target.hardware);
+        let pinned = definition.params.get("system_guid").map(String::as_str);
+        let looked = look(&fence, &call, hardware, pinned).await;
         match verb {
-            PowerVerb::Read => {
-                let read = fence.read(&call).await;
-                let result = match read {
-                    Ok(reading) => match reading.power {
-                        PowerReading::On => Ok(true),
-                        PowerReading::Off => Ok(false),
-                        PowerReading::Unknown(what) => Err(format!("the power reads neither on nor off: {what}")),
-                    },
-                    Err(error) => Err(error.to_string()),
-                };
-                PowerAnswer { result, sent: false }
-            }
-            PowerVerb::Off => match fence.off(&call).await {
-                Ok(_) => PowerAnswer { result: Ok(true), sent: true },
-                Err(error) => PowerAnswer { result: Err(error.to_string()), sent: error.sent == Sent::Maybe },
+            PowerVerb::Read => PowerAnswer { result: looked, sent: false },
+            PowerVerb::Off => match looked {
+                Err(error) => PowerAnswer { result: Err(error), sent: false },
+                // already-off: the off is explicit all the same.
+                Ok(_) => match fence.off(&call).await {
+                    Ok(_) => PowerAnswer { result: Ok(true), sent: true },
+                    Err(error) => PowerAnswer { result: Err(error.to_string()), sent: error.sent == Sent::Maybe },
+                },
             },
         }
+    }
+}
+
+/// Reads the power, by a device that is the node's own as far as it can be told.
+async fn look(
+    fence: &FenceDevice,
+    call: &Call,
+    hardware: Option<&HardwareId>,
+    pinned: Option<&str>,
+) -> Result<bool, String> {
+    let reading = fence.read(call).await.map_err(|error| error.to_string())?;
+    guid::check(reading.guid.as_deref(), hardware, pinned)?;
+    match reading.power {
+        PowerReading::On => Ok(true),
+        PowerReading::Off => Ok(false),
+        PowerReading::Unknown(what) => Err(format!("the power reads neither on nor off: {what}")),
     }
 }

@@ -41,8 +41,20 @@ fn targets(report: &mut Report, id: &ResourceId, device: &Primitive) {
 }
 
 /// What the built-in IPMI device takes, by fence_ipmilan's names of today and of before.
-const IPMI: &[&str] =
-    &["cipher", "ip", "ipaddr", "ipport", "lanplus", "login", "passwd", "password", "privlvl", "target", "username"];
+const IPMI: &[&str] = &[
+    "cipher",
+    "ip",
+    "ipaddr",
+    "ipport",
+    "lanplus",
+    "login",
+    "passwd",
+    "password",
+    "privlvl",
+    "system_guid",
+    "target",
+    "username",
+];
 
 fn parameters(report: &mut Report, id: &ResourceId, device: &Primitive) {
     for name in device.params.keys().filter(|name| name.starts_with("pcmk_")) {
@@ -111,6 +123,13 @@ fn refused_value(name: &str, value: &str) -> Option<&'static str> {
         }
         "lanplus" => (crate::config::boolean(value) != Some(false), "1, for only IPMI 2.0 is spoken here"),
         "username" | "login" => (value.len() <= 16, "IPMI has 16 bytes for it"),
+        "system_guid" => {
+            let digits = lower.bytes().filter(|byte| *byte != b'-');
+            (
+                digits.clone().count() == 32 && digits.clone().all(|byte| byte.is_ascii_hexdigit()),
+                "32 hexadecimal digits",
+            )
+        }
         "password" | "passwd" => (value.len() <= 20, "IPMI has 20 bytes for it"),
         _ => return None,
     };
