@@ -1,4 +1,4 @@
-//! Reads from what cargo's test programs print how many tests there were: a step whose tests have vanished must not pass.
+//! Reads from what test programs print how many tests there were: a step whose tests have vanished must not pass.
 
 /// How many tests did what.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -9,8 +9,10 @@ pub(super) struct Count {
 }
 
 impl Count {
-    /// Takes a line such as `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s`.
+    /// Takes a line such as `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s`,
+    /// or of the rows on the bed, `3 rows ok (1.0 s)` and `1 of 3 rows FAILED (1.0 s): vm-killed`.
     pub(super) fn add(&mut self, line: &str) {
+        self.add_rows(line);
         let Some(result) = line.strip_prefix("test result: ") else { return };
         let result = result.split_once(". ").map_or(result, |(_, counts)| counts);
         for part in result.split(';') {
@@ -22,6 +24,19 @@ impl Count {
                 "ignored" => self.ignored += number,
                 _ => {}
             }
+        }
+    }
+
+    fn add_rows(&mut self, line: &str) {
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |word: &str| word.parse::<u32>().unwrap_or(0);
+        match words[..] {
+            [passed, "rows", "ok", ..] => self.passed += number(passed),
+            [failed, "of", all, "rows", "FAILED", ..] => {
+                self.failed += number(failed);
+                self.passed += number(all).saturating_sub(number(failed));
+            }
+            _ => {}
         }
     }
 }
@@ -38,9 +53,12 @@ mod tests {
             "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 9 filtered out; finished in 0.00s\n",
             "test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s\n",
             "the test result: 5 passed",
+            "9 rows ok (1.0 s)",
+            "1 of 3 rows FAILED (1.0 s): vm-killed",
+            "7 rows SKIPPED",
         ] {
             count.add(line);
         }
-        assert_eq!(count, Count { passed: 5, failed: 4, ignored: 1 });
+        assert_eq!(count, Count { passed: 16, failed: 5, ignored: 1 });
     }
 }

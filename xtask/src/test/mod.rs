@@ -15,8 +15,7 @@ use quorate_bed::setup::{Packages, ensure, in_ci, obstacle};
 
 use self::count::Count;
 use self::process::End;
-use self::step::{Must, Needs, SHIPPED, Step, Work, steps};
-use crate::binaries::{self, Profile};
+use self::step::{Must, Needs, Step, Work, steps};
 use crate::{cargo, tidy};
 
 /// All steps together; who comes later does not run any more and has failed.
@@ -104,7 +103,6 @@ fn try_step(step: &Step, end: Instant) -> Outcome {
             _ => Outcome::Failed(format!("{problems} problems in the tree")),
         }),
         Work::Cargo(arguments, program, must) => try_cargo(step, arguments, program, *must, deadline),
-        Work::EndToEnd => try_end_to_end(step, deadline),
     };
     // The step could not even begin; the others may.
     outcome.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")))
@@ -115,21 +113,8 @@ fn try_cargo(step: &Step, arguments: &[&str], program: &[&str], must: Must, dead
     if !program.is_empty() {
         command.arg("--").args(program);
     }
-    let (end, count) = process::run(step.name, &mut command, deadline)?;
+    let (end, count) = process::run(step.name, command, deadline)?;
     Ok(judge(&end, count, must))
-}
-
-fn try_end_to_end(step: &Step, deadline: Instant) -> Result<Outcome> {
-    let mut build = cargo::command(SHIPPED)?;
-    match process::run(step.name, &mut build, deadline)?.0 {
-        End::Code(0) => {}
-        _ => return Ok(Outcome::Failed("quorated and qrm do not build".to_owned())),
-    }
-    // One after the other: each is about time, and a bed takes the whole machine.
-    let mut rows = cargo::command(&["test", "--package=quorate-e2e", "--no-fail-fast", "--", "--test-threads=1"])?;
-    rows.env("QUORATE_BINARIES", binaries::build(Profile::Release)?);
-    let (end, count) = process::run(step.name, &mut rows, deadline)?;
-    Ok(judge(&end, count, Must::PassTests))
 }
 
 fn judge(end: &End, count: Count, must: Must) -> Outcome {

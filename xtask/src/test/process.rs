@@ -52,21 +52,25 @@ fn end_group() {
     }
 }
 
-/// Runs a command to its end or to the deadline; whatever of it is left then is killed. Its output is ours.
-pub(super) fn run(name: &str, command: &mut Command, deadline: Instant) -> Result<(End, Count)> {
+/// Runs a command to its end or to the deadline; whatever of it is left then is killed. What it says goes to our standard
+/// output, errors too, or they would come out of order.
+pub(super) fn run(name: &str, command: Command, deadline: Instant) -> Result<(End, Count)> {
     run_into(std::io::stdout(), name, command, deadline)
 }
 
 fn run_into(
     out: impl Write + Send + 'static,
     name: &str,
-    command: &mut Command,
+    mut command: Command,
     deadline: Instant,
 ) -> Result<(End, Count)> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+    let (reader, writer) = std::io::pipe().context("make a pipe")?;
+    command.stdin(Stdio::null()).stderr(writer.try_clone().context("share a pipe")?).stdout(writer).process_group(0);
     let mut child = command.spawn().with_context(|| format!("run {:?}", command.get_program()))?;
+    // It holds the other end of the pipe, whose end would never come.
+    drop(command);
     GROUP.store(i32::try_from(child.id()).context("a process number")?, Ordering::SeqCst);
-    let lines = child.stdout.take().map(|lines| pass_on(lines, out)).context("standard output was piped")?;
+    let lines = pass_on(reader, out);
     let status = wait(name, &mut child, deadline);
     end_group();
     let status = match status? {
@@ -135,7 +139,8 @@ mod tests {
 
     fn sh(script: &str, limit: Duration) -> (End, Count) {
         let mut command = Command::new("sh");
-        run_into(std::io::sink(), "sh", command.args(["-c", script]), Instant::now() + limit).expect("sh runs")
+        command.args(["-c", script]);
+        run_into(std::io::sink(), "sh", command, Instant::now() + limit).expect("sh runs")
     }
 
     /// One test for all: only one process at a time may be ended by a signal to us.

@@ -36,8 +36,6 @@ pub(super) enum Work {
     Tidy,
     /// Cargo with these arguments and, behind `--`, these for what it runs.
     Cargo(&'static [&'static str], &'static [&'static str], Must),
-    /// The rows of `quorate-e2e` on release builds of what ships.
-    EndToEnd,
 }
 
 /// What a process must end in.
@@ -64,15 +62,15 @@ const UNIT: &[&str] = &[
 /// Again with optimisation: what openraft only asserts in debug builds, our store has to answer in release builds.
 const STORE: &[&str] = &["test", "--release", "--package=quorate-raft", "--no-fail-fast"];
 const SIM_TESTS: &[&str] = &["test", "--release", "--package=quorate-sim", "--no-fail-fast"];
-/// What ships, as the end-to-end rows use it.
-pub(super) const SHIPPED: &[&str] =
-    &["build", "--release", "--package=quorate-node", "--package=quorate-cli", "--bins"];
 const BED: &[&str] = &["test", "--package=quorate-bed", "--no-fail-fast"];
+/// It builds what ships by itself, optimised too.
+const ROWS: &[&str] = &["test", "--package=quorate-e2e", "--test=rows"];
+const RELEASE: &[&str] = &["--release"];
 
 /// Seeds for a few minutes; `cargo xtask sim --seeds` takes any number.
 const SEEDS: &[&str] = &["--seeds", "500"];
 const MISTAKES: &[&str] = &["--mistakes"];
-const ROUNDS: &[&str] = &["--rounds", "20"];
+const CUTS: &[&str] = &["--rounds", "20"];
 /// What `quorate-power-loss` exits with when something was lost.
 const LOST: i32 = 1;
 
@@ -89,14 +87,14 @@ pub(super) fn steps() -> Vec<Step> {
         step("tidy", "tidy", "sizes, dependencies, documents, words", 2, nothing, Work::Tidy),
         step("unit", "unit", "unit, scenario and document tests", 25, packages, cargo(UNIT, &[], tests)),
         step("model", "model", "every state, every rule taken out", 15, nothing, cargo(MODEL_TESTS, &[], tests)),
-        step("power-loss", "power-loss", "nothing lost", 10, nothing, cargo(POWER_LOSS, ROUNDS, success)),
+        step("power-loss", "power-loss", "nothing lost", 10, nothing, cargo(POWER_LOSS, CUTS, success)),
         step(
             "power-loss",
             "power-loss planted",
             "without fdatasync something is lost, and that is found",
             10,
             nothing,
-            cargo(POWER_LOSS_PLANTED, ROUNDS, Must::ExitWith(LOST)),
+            cargo(POWER_LOSS_PLANTED, CUTS, Must::ExitWith(LOST)),
         ),
         step(
             "store",
@@ -110,7 +108,7 @@ pub(super) fn steps() -> Vec<Step> {
         step("sim", "sim seeds", "the shipping engine under faults", 15, nothing, cargo(SIM, SEEDS, success)),
         step("sim", "sim mistakes", "each planted mistake is found", 15, nothing, cargo(SIM, MISTAKES, success)),
         step("bed", "bed", "the bed's power, faults and detector", 20, bed, cargo(BED, &[], tests)),
-        step("e2e", "e2e", "real hosts and faults, judged by ground truth", 40, bed, Work::EndToEnd),
+        step("e2e", "e2e", "real hosts and faults, judged by ground truth", 40, bed, cargo(ROWS, RELEASE, tests)),
     ]
 }
 

@@ -20,7 +20,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("quorate-model", &[]),
     ("quorate-sim", &["quorate-core", "quorate-node"]),
     ("quorate-e2e", &["quorate-core", "quorate-api", "quorate-bed"]),
-    ("xtask", &["quorate-bed"]),
+    ("xtask", &["quorate-core", "quorate-bed", "quorate-e2e"]),
 ];
 
 /// What would bring a clock, chance, IO or tasks into the pure part.
