@@ -2,13 +2,16 @@
 
 use super::guid;
 use crate::engine::{PowerAnswer, PowerVerb, Tag};
-use quorate_agents::fence::{BootTime, Call, FenceDevice, PowerReading, Sent};
+use quorate_agents::fence::{BootTime, Call, FenceDevice, PowerReading, Sent, Strength};
 use quorate_agents::process::Processes;
 use quorate_core::config::Primitive;
 use quorate_core::id::{HardwareId, ResourceId};
 use quorate_core::state::Member;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Parameters that concern us, not the agent: whose device it is, and what its word is worth.
+const OURS: &[&str] = &["proves_off", "system_guid", "target"];
 
 /// Asks fence devices.
 #[derive(Clone)]
@@ -32,7 +35,7 @@ impl Power {
         timeout: Duration,
     ) -> PowerAnswer {
         // What says for which node a device is concerns us, not the agent.
-        let ours = |name: &str| ["target", "system_guid"].contains(&name) || name.starts_with("pcmk_");
+        let ours = |name: &str| OURS.contains(&name) || name.starts_with("pcmk_");
         let parameters =
             definition.params.iter().filter(|(name, _)| !ours(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
         let opened = FenceDevice::new(&definition.agent.kind, &parameters, &self.processes);
@@ -46,7 +49,7 @@ impl Power {
         let pinned = definition.params.get("system_guid").map(String::as_str);
         let looked = look(&fence, &call, hardware, pinned).await;
         match verb {
-            PowerVerb::Read => PowerAnswer { result: looked, sent: false },
+            PowerVerb::Read => PowerAnswer { result: looked.and_then(|on| worth(on, &fence, definition)), sent: false },
             PowerVerb::Off => match looked {
                 Err(error) => PowerAnswer { result: Err(error), sent: false },
                 // already-off: the off is explicit all the same.
@@ -73,4 +76,18 @@ async fn look(
         PowerReading::Off => Ok(false),
         PowerReading::Unknown(what) => Err(format!("the power reads neither on nor off: {what}")),
     }
+}
+
+/// strength: only a device that is known to read the power of the host itself proves by its word, or one of which the
+/// operator has said so by name.
+fn worth(on: bool, fence: &FenceDevice, definition: &Primitive) -> Result<bool, String> {
+    let said_so = definition.params.get("proves_off").is_some_and(|value| value == "true");
+    if on || said_so || fence.strength() == Strength::PowerVerified {
+        return Ok(on);
+    }
+    Err(format!(
+        "{} reads off, and it is not known that this proves anything of the host ({:?}); where it does, set proves_off=true",
+        fence.agent(),
+        fence.strength()
+    ))
 }
