@@ -22,6 +22,12 @@ pub enum StoreError {
         /// What was found.
         why: String,
     },
+    /// The program was linked so that its writes are not made durable.
+    #[error("writes to {path} are not synced: this program was linked without its sync_file_range")]
+    NotDurable {
+        /// The store's directory.
+        path: PathBuf,
+    },
     /// The file system refused.
     #[error("cannot {action} {path}")]
     Io {

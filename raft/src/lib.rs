@@ -11,6 +11,9 @@ mod log;
 mod log_store;
 mod machine;
 mod network;
+#[doc(hidden)]
+pub mod probe;
+mod real_sync;
 mod replica;
 mod snapshot;
 mod state;
@@ -25,5 +28,7 @@ pub use replica::{Importance, Member, OpenError, Options, ProposeError, Replica,
 pub use state::StateHash;
 pub use types::{Bytes, MemberId, Node, Reply};
 
+#[cfg(test)]
+mod log_store_tests;
 #[cfg(test)]
 mod storage_tests;

@@ -1,15 +1,18 @@
 //! Vote and log in sled. The only file that names sled.
 //!
 //! What it must know about sled 0.34, all of it measured:
-//! - `flush()` hands the data to the kernel and calls `sync_file_range`, which is no sync: a
-//!   power cut loses it. So [`LogStore::sync`] adds an fdatasync, on a descriptor opened before
-//!   the first write so that no write-back error is missed.
+//! - What sled takes for written to stable storage is not; `real_sync` makes it so. On top of
+//!   that every `flush()` is followed by an fdatasync here, on a descriptor opened before the
+//!   first write so that no write-back error is missed.
 //! - A page that grows over a quarter of a segment (128 KiB) is put in a file of its own which
 //!   nothing ever syncs. A page holds up to 17 values, so the value size that keeps every page
 //!   small enough is 4 KiB, well below the 64 KiB a single value could have. Entries are cut
 //!   into such chunks.
-//! - A freed segment may be written again as soon as *sled* believes its pages safe elsewhere,
-//!   so no more than [`SYNC_AFTER`] bytes are written between two syncs.
+//! - An index file it was writing when the power went (`*.generating`) makes it refuse to open,
+//!   though it is of no use to it; and a first start that was cut short can do the same. So the
+//!   former is removed, and a new store is made aside and then renamed.
+//! - It creates an empty store where it finds none. A member that had one must not come back
+//!   with an empty vote, so a directory without its files is damage.
 //!
 //! An entry is `index ++ chunk number -> chunk`, its envelope across the chunks. Chunks are
 //! written upwards and removed downwards, and sled recovers a prefix of what was written, so
@@ -21,22 +24,26 @@ use std::fs::File;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::codec::{self, CodecError, Kind};
 use crate::error::{StoreError, StoreFailed};
+use crate::real_sync;
 use crate::types::{Entry, LogId, Vote};
 use crate::wire::{self, LogIdV1, V1, VoteV1};
 
 /// The largest value ever given to sled; see the module text.
 const MAX_VALUE: usize = 4096;
-/// How much may be written before a sync is due.
-pub(crate) const SYNC_AFTER: usize = 128 * 1024;
 /// sled's page cache: the log itself is cached by its readers.
 const CACHE: u64 = 8 * 1024 * 1024;
+
+/// How long the lock of a store may be held after its last use.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 const VOTE: &[u8] = b"vote";
 const PURGED: &[u8] = b"purged";
 const COMMITTED: &[u8] = b"committed";
+const OPENED: &[u8] = b"opened";
 
 /// The open store.
 pub(crate) struct LogStore {
@@ -64,14 +71,71 @@ impl LogStore {
     /// Opens or creates the store and reads all of it, so that damage shows now and not when
     /// an entry is wanted.
     pub(crate) fn open(dir: &Path) -> Result<(Self, Found), StoreError> {
-        std::fs::create_dir_all(dir).map_err(|e| StoreError::io("create", dir, e))?;
+        if !dir.exists() {
+            Self::create(dir)?;
+        }
+        let (lost, unfinished) = inspect(dir).map_err(|e| StoreError::io("list", dir, e))?;
+        if let Some(name) = lost {
+            return Err(StoreError::damaged(dir, format!("its file {name} is gone")));
+        }
+        for path in unfinished {
+            std::fs::remove_file(&path).map_err(|e| StoreError::io("remove", path, e))?;
+        }
         // sled asserts on some kinds of damage.
-        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_sled(dir)));
-        let store = opened.unwrap_or_else(|_| Err(StoreError::damaged(dir, "the embedded store gave up on it")))?;
-        store.sync_directory()?;
-        let found = catch_unwind(AssertUnwindSafe(|| store.load()));
-        let found = found.unwrap_or_else(|_| Err(StoreError::damaged(dir, "the embedded store gave up on it")))?;
-        Ok((store, found))
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let store = Self::open_patiently(dir)?;
+            let found = store.load()?;
+            store.prove_durable()?;
+            Ok((store, found))
+        }));
+        opened.unwrap_or_else(|_| Err(StoreError::damaged(dir, "the embedded store gave up on it")))
+    }
+
+    /// Makes an empty store that is either there completely or not at all.
+    fn create(dir: &Path) -> Result<(), StoreError> {
+        let aside = dir.with_extension("creating");
+        if aside.exists() {
+            std::fs::remove_dir_all(&aside).map_err(|e| StoreError::io("remove", &aside, e))?;
+        }
+        std::fs::create_dir_all(&aside).map_err(|e| StoreError::io("create", &aside, e))?;
+        Self::open_sled(&aside)?.prove_durable()?;
+        std::fs::rename(&aside, dir).map_err(|e| StoreError::io("rename", aside, e))?;
+        match dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            Some(parent) => sync_path(parent),
+            None => sync_path(Path::new(".")),
+        }
+    }
+
+    /// Writes something, and sees that it was synced on its way.
+    fn prove_durable(&self) -> Result<(), StoreError> {
+        let before = real_sync::calls();
+        let opened = self.meta.get(OPENED).map_err(|e| open_error(&self.dir, e))?;
+        let opened = opened.and_then(|v| v.as_ref().try_into().ok()).map_or(0, u64::from_le_bytes);
+        let failing = |e: StoreFailed| StoreError::io("write to", &self.dir, std::io::Error::other(e));
+        put(&self.meta, OPENED, &opened.wrapping_add(1).to_le_bytes()).map_err(failing)?;
+        self.sync().map_err(failing)?;
+        if real_sync::calls() == before {
+            return Err(StoreError::NotDurable { path: self.dir.clone() });
+        }
+        // sled creates and renames without syncing directories, and writes one file unsynced.
+        let listed = std::fs::read_dir(&self.dir).map_err(|e| StoreError::io("list", &self.dir, e));
+        for entry in listed?.flatten() {
+            sync_path(&entry.path())?;
+        }
+        sync_path(&self.dir)
+    }
+
+    /// sled's threads let go of a store's lock a little after it was closed.
+    fn open_patiently(dir: &Path) -> Result<Self, StoreError> {
+        let end = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match Self::open_sled(dir) {
+                Err(StoreError::InUse { .. }) if Instant::now() < end => {
+                    std::thread::sleep(LOCK_PATIENCE / 100);
+                }
+                other => return other,
+            }
+        }
     }
 
     fn open_sled(dir: &Path) -> Result<Self, StoreError> {
@@ -90,21 +154,6 @@ impl LogStore {
         let data = File::open(&path).map_err(|e| StoreError::io("open", path, e))?;
         let dir = dir.to_path_buf();
         Ok(Self { db, log, meta, data, dir })
-    }
-
-    /// Makes the files themselves durable: sled creates and renames without syncing directories.
-    fn sync_directory(&self) -> Result<(), StoreError> {
-        let sync =
-            |path: &Path| File::open(path).and_then(|f| f.sync_all()).map_err(|e| StoreError::io("sync", path, e));
-        let listed = std::fs::read_dir(&self.dir).map_err(|e| StoreError::io("list", &self.dir, e));
-        for entry in listed?.flatten() {
-            sync(&entry.path())?;
-        }
-        sync(&self.dir)?;
-        match self.dir.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => sync(parent),
-            Some(_) | None => Ok(()),
-        }
     }
 
     fn load(&self) -> Result<Found, StoreError> {
@@ -270,6 +319,23 @@ impl LogStore {
             }),
         }
     }
+}
+
+/// Which file of a store is missing, and which were never finished.
+fn inspect(dir: &Path) -> Result<(Option<&'static str>, Vec<PathBuf>), std::io::Error> {
+    let lost = ["db", "conf"].into_iter().find(|name| !dir.join(name).exists());
+    let mut unfinished = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "generating") {
+            unfinished.push(path);
+        }
+    }
+    Ok((lost, unfinished))
+}
+
+fn sync_path(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|f| f.sync_all()).map_err(|e| StoreError::io("sync", path, e))
 }
 
 fn put(tree: &sled::Tree, key: &[u8], value: &[u8]) -> Result<(), StoreFailed> {

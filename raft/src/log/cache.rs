@@ -30,7 +30,7 @@ impl Cache {
             vote: found.vote,
             last: found.purged,
             purged: found.purged,
-            first: 0,
+            first: found.purged.map_or(0, |id| id.index + 1),
             entries: BTreeMap::new(),
             bytes: 0,
         };

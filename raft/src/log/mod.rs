@@ -57,6 +57,25 @@ impl Log {
         self.reader.cache()
     }
 
+    /// Whether this log and a snapshot that ends at `snapshot` are those of one member: nothing
+    /// that was committed here may be in neither. openraft would begin with an empty state.
+    pub(crate) fn fits(&self, snapshot: Option<LogId>) -> Result<(), String> {
+        let state = self.cache().state();
+        let (purged, last) = (state.last_purged_log_id, state.last_log_id);
+        if purged > snapshot {
+            return Err(format!("the log begins after {purged:?}, the snapshot ends at {snapshot:?}"));
+        }
+        if self.committed > last.max(snapshot) {
+            let committed = self.committed;
+            return Err(format!("{committed:?} was committed, log and snapshot end at {last:?} and {snapshot:?}"));
+        }
+        let empty = last.is_none() && self.cache().vote.is_none();
+        match snapshot {
+            Some(_) if empty => Err("there is a snapshot, but the log has never been used".to_owned()),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     async fn run(&self, op: impl FnOnce(Done) -> Op) -> Result<(), io::Error> {
         let (tx, rx) = oneshot::channel();
         self.writer.send(op(Box::new(move |result| {

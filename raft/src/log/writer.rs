@@ -6,6 +6,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -13,7 +14,7 @@ use std::thread::JoinHandle;
 use super::cache::Cache;
 use super::to_io;
 use crate::error::{OnStoreFailed, StoreFailed};
-use crate::log_store::{LogStore, SYNC_AFTER};
+use crate::log_store::LogStore;
 use crate::types::{Entry, LogId, Vote};
 
 /// Told when the call's data is durable, or never will be.
@@ -31,6 +32,8 @@ pub(super) enum Op {
 
 /// Entries removed between two looks at the queue, so that a large purge delays no append.
 const REMOVED_AT_ONCE: u64 = 64;
+/// How much is written before those who wait are answered.
+const BATCH_BYTES: usize = 256 * 1024;
 /// What removing an entry is taken to write.
 const REMOVAL_BYTES: usize = 1024;
 
@@ -88,8 +91,13 @@ struct Work {
 
 impl Work {
     fn run(mut self, calls: &Receiver<Op>, on_failed: &OnStoreFailed) {
-        let Err(failed) = self.serve(calls) else {
-            return;
+        // The embedded store asserts on what it does not expect; a thread that died silently
+        // would leave everybody waiting.
+        let served = catch_unwind(AssertUnwindSafe(|| self.serve(calls)));
+        let failed = match served {
+            Ok(Ok(())) => return,
+            Ok(Err(failed)) => failed,
+            Err(_) => StoreFailed { action: "write", why: "it panicked".to_owned() },
         };
         tracing::error!(%failed, "log store failed");
         on_failed(&failed);
@@ -119,7 +127,7 @@ impl Work {
                 Err(TryRecvError::Empty) => self.purge_some()?,
                 Err(TryRecvError::Disconnected) => return self.sync(),
             }
-            while self.written < SYNC_AFTER {
+            while self.written < BATCH_BYTES {
                 let Ok(op) = calls.try_recv() else { break };
                 self.write(op)?;
             }
@@ -133,7 +141,7 @@ impl Work {
         match op {
             Op::Append(entries, done) => {
                 for entry in &entries {
-                    self.wrote(self.store.put_entry(entry)?)?;
+                    self.written += self.store.put_entry(entry)?;
                     self.end = Some(entry.log_id.index + 1);
                 }
                 self.waiting.push(done);
@@ -142,7 +150,7 @@ impl Work {
                 self.end = self.end.map(|end| end.min(removed.start));
                 for index in removed.rev() {
                     self.store.remove_entry(index)?;
-                    self.wrote(REMOVAL_BYTES)?;
+                    self.written += REMOVAL_BYTES;
                 }
                 self.waiting.push(done);
             }
@@ -160,21 +168,12 @@ impl Work {
         Ok(())
     }
 
-    /// Counts what was written, and syncs when that is too much to be left unsynced.
-    fn wrote(&mut self, bytes: usize) -> Result<(), StoreFailed> {
-        self.written += bytes;
-        if self.written < SYNC_AFTER {
-            return Ok(());
-        }
-        self.sync()
-    }
-
     /// Only after the mark itself is durable: `serve` syncs between the two.
     fn purge_some(&mut self) -> Result<(), StoreFailed> {
         let end = self.purging.end.min(self.purging.start + REMOVED_AT_ONCE);
         for index in self.purging.start..end {
             self.store.remove_entry(index)?;
-            self.wrote(REMOVAL_BYTES)?;
+            self.written += REMOVAL_BYTES;
         }
         self.purging.start = end;
         Ok(())

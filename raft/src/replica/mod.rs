@@ -5,10 +5,12 @@
 
 mod options;
 mod propose;
+mod space;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use openraft::{ChangeMembers, Raft, ReadPolicy};
@@ -93,12 +95,13 @@ struct Inner<M: Machine> {
     status: watch::Receiver<Status>,
     ordinary: Semaphore,
     vital: Semaphore,
-    follower: tokio::task::JoinHandle<()>,
+    full: Arc<AtomicBool>,
+    tasks: [tokio::task::JoinHandle<()>; 2],
 }
 
 impl<M: Machine> Drop for Inner<M> {
     fn drop(&mut self) {
-        self.follower.abort();
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }
 
@@ -109,6 +112,8 @@ impl<M: Machine> Replica<M> {
         let config = options.config().map_err(OpenError::Options)?;
         let log = Log::open(&options.dir.join("log"), on_failed)?;
         let (files, current) = SnapshotFiles::open(&options.dir.join("snapshots"))?;
+        log.fits(current.as_ref().and_then(|c| c.meta.last_log_id))
+            .map_err(|why| StoreError::damaged(&options.dir, why))?;
         let shared = Arc::new(Shared::new(options.hash_every));
         let machine = StateMachine::new(shared.clone(), files, current);
         let peers = Arc::new(Peers::new(options.id, options.cluster.clone(), dial));
@@ -117,6 +122,7 @@ impl<M: Machine> Replica<M> {
             .await
             .map_err(|e| OpenError::Start(e.to_string()))?;
         let (follower, status) = status::follow(options.id, raft.metrics());
+        let (space, full) = space::watch(&options, raft.clone(), status.clone());
         let inner = Inner {
             id: options.id,
             raft,
@@ -125,7 +131,8 @@ impl<M: Machine> Replica<M> {
             status,
             ordinary: Semaphore::new(options.in_flight),
             vital: Semaphore::new(options.in_flight),
-            follower,
+            full,
+            tasks: [follower, space],
         };
         Ok(Self { inner: Arc::new(inner) })
     }

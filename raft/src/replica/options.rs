@@ -30,6 +30,8 @@ pub struct Options {
     pub hash_every: u64,
     /// Proposals in flight, of each importance; more are refused.
     pub in_flight: usize,
+    /// How full the disk may be, in percent, before no more is proposed here.
+    pub full_percent: u8,
 }
 
 impl Options {
@@ -46,6 +48,7 @@ impl Options {
             keep_entries: 1000,
             hash_every: 1024,
             in_flight: 128,
+            full_percent: 90,
         }
     }
 

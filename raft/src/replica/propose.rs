@@ -1,5 +1,6 @@
 //! Getting commands into the log, and being honest about those whose fate nobody knows.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use openraft::errors::{ClientWriteError, RaftError};
@@ -40,6 +41,9 @@ pub enum ProposeError {
     /// Too many proposals are in flight.
     #[error("too many changes are in flight; try again")]
     Busy,
+    /// The disk under the log is nearly full.
+    #[error("the disk of this member is nearly full; make room under its store")]
+    Full,
     /// The command is too large.
     #[error("a command of {0} bytes is larger than a log entry may be")]
     TooLarge(usize),
@@ -124,7 +128,10 @@ impl<M: Machine> Replica<M> {
                 ProposeError::NotLeader { leader } if leader.is_some() && leader != target => {
                     hint = leader;
                 }
-                ProposeError::NotLeader { .. } | ProposeError::Busy | ProposeError::NotSent { .. } => {}
+                ProposeError::NotLeader { .. }
+                | ProposeError::Busy
+                | ProposeError::Full
+                | ProposeError::NotSent { .. } => {}
                 ProposeError::TooLarge(_)
                 | ProposeError::Unreadable(_)
                 | ProposeError::Stopped(_)
@@ -174,6 +181,9 @@ impl<M: Machine> Replica<M> {
         let mut command = codec::decode::<M::Command>(Kind::Command, M::COMMAND_SCHEMA, &command)?;
         M::stamp(&mut command);
         let command = codec::encode(Kind::Command, M::COMMAND_SCHEMA, &command)?;
+        if self.inner.full.load(Ordering::Relaxed) {
+            return Err(ProposeError::Full);
+        }
         let lane = match importance {
             Importance::Vital => &self.inner.vital,
             Importance::Ordinary => &self.inner.ordinary,
