@@ -11,9 +11,10 @@ use quorate_core::state::{Answered, Command, Outcome};
 use quorate_raft::ReplicaError;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
+use tonic::metadata::MetadataMap;
 
 /// An election is over within this; the client asks again after it.
-const SETTLE: Duration = Duration::from_secs(5);
+pub(super) const SETTLE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 /// The longest name of a client: it is kept in the state.
 const LONGEST_CLIENT: usize = 64;
@@ -25,12 +26,14 @@ pub(super) struct Asker {
     /// For the history: `root@n1`.
     pub(super) actor: String,
     pub(super) request: Option<RequestId>,
+    /// So long it waits for a leader.
+    pub(super) patience: Duration,
 }
 
 impl Asker {
     /// Waits until this member shows what is so now.
     pub(super) async fn settle(&self) -> Result<(), Fault> {
-        settle(&self.cluster).await
+        settle(&self.cluster, self.patience).await
     }
 
     /// The answer that this request was given already, if it was.
@@ -70,19 +73,20 @@ impl Asker {
     /// Whether the log has an answer to this very request.
     pub(super) fn is_remembered(&self) -> bool {
         self.request.as_ref().is_none_or(|request| {
-            self.cluster.state(|state| state.clients.get(&request.client).is_some_and(|last| last.serial == request.serial))
+            self.cluster
+                .state(|state| state.clients.get(&request.client).is_some_and(|last| last.serial == request.serial))
         })
     }
 }
 
 /// Waits until the member shows what is so now; an election is waited for.
-pub(super) async fn settle(cluster: &Cluster) -> Result<(), Fault> {
-    let end = Instant::now() + SETTLE;
+pub(super) async fn settle(cluster: &Cluster, patience: Duration) -> Result<(), Fault> {
+    let end = Instant::now() + patience;
     loop {
         let error = match timeout_at(end, cluster.fresh()).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,
-            Err(_) => ReplicaError::Timeout(SETTLE),
+            Err(_) => ReplicaError::Timeout(patience),
         };
         if matches!(error, ReplicaError::Stopped(_)) || Instant::now() + PAUSE >= end {
             return Err(fault::unconfirmed(&error));
@@ -104,6 +108,28 @@ fn answer_to(request: &RequestId, last: Option<Answered>) -> Result<Option<(u64,
         .hint("a client's serial numbers have to rise")),
         _ => Ok(None),
     }
+}
+
+/// How long to wait for a leader on behalf of a client that waits so long for its answer: it shall hear why it got
+/// nowhere, and not only that nobody answered.
+pub(super) fn patience(metadata: &MetadataMap) -> Duration {
+    let asked = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(grpc_timeout);
+    asked.map_or(SETTLE, |asked| SETTLE.min(asked * 3 / 4))
+}
+
+/// At most eight digits and a unit.
+fn grpc_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let value: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    Some(match unit {
+        "H" => Duration::from_secs(value * 3600),
+        "M" => Duration::from_secs(value * 60),
+        "S" => Duration::from_secs(value),
+        "m" => Duration::from_millis(value),
+        "u" => Duration::from_micros(value),
+        "n" => Duration::from_nanos(value),
+        _ => return None,
+    })
 }
 
 /// The request's id as the log has it.
@@ -137,6 +163,21 @@ mod tests {
         for (client, serial) in [("", 1), ("a#1", 1), ("a b", 1), ("a", 0), (long.as_str(), 1)] {
             let fault = request_id(Some(request(client, serial))).unwrap_err();
             assert_eq!(fault.reason, Reason::Invalid, "{client} {serial}");
+        }
+    }
+
+    #[test]
+    fn a_client_in_a_hurry_hears_in_time_that_there_is_no_leader() {
+        let of = |timeout: &str| {
+            let mut metadata = MetadataMap::new();
+            metadata.insert("grpc-timeout", timeout.parse().unwrap());
+            patience(&metadata)
+        };
+        assert_eq!(patience(&MetadataMap::new()), SETTLE);
+        assert_eq!((of("10S"), of("99999999H")), (SETTLE, SETTLE));
+        assert_eq!((of("2000m"), of("4000000u")), (Duration::from_millis(1500), Duration::from_secs(3)));
+        for nonsense in ["", "S", "10", "-1S", "123456789S", "ten s"] {
+            assert_eq!(of(nonsense), SETTLE, "{nonsense}");
         }
     }
 

@@ -60,7 +60,12 @@ pub(super) async fn change(
         check_base(&base, wanted)?;
         let edit = make(&base)?;
         if edit.patch.is_empty() {
-            return Ok(Changed { index: edit.index, revision: edit.revision, diff: String::new(), warnings: edit.warnings });
+            return Ok(Changed {
+                index: edit.index,
+                revision: edit.revision,
+                diff: String::new(),
+                warnings: edit.warnings,
+            });
         }
         let command = Command::Configure {
             actor: asker.actor.clone(),
@@ -100,7 +105,10 @@ fn check_base(base: &Base, wanted: Option<u64>) -> Result<(), Fault> {
     match wanted {
         Some(wanted) if wanted != base.revision => Err(Fault::new(
             Reason::Stale,
-            format!("the configuration is at revision {} by now, and this change was made from {wanted}", base.revision),
+            format!(
+                "the configuration is at revision {} by now, and this change was made from {wanted}",
+                base.revision
+            ),
         )
         .hint("look at it again with `qrm configure show`, and repeat the change")),
         _ => Ok(()),

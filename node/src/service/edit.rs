@@ -66,10 +66,10 @@ impl Base {
     /// # Errors
     /// Everything that is wrong, in one message.
     pub(super) fn edit(&self, text: &str, mode: Mode, force: bool) -> Result<Edit, Fault> {
-        let mut no_files = |name: &str| {
-            Err(format!("'{name}' is a file, and only qrm reads files: put its content there"))
-        };
-        let statements = grammar::parse(text, &mut no_files).map_err(|errors| unreadable(&ReadError::Syntax(errors)))?;
+        let mut no_files =
+            |name: &str| Err(format!("'{name}' is a file, and only qrm reads files: put its content there"));
+        let statements =
+            grammar::parse(text, &mut no_files).map_err(|errors| unreadable(&ReadError::Syntax(errors)))?;
         let forced = forced(&statements);
         let mut new = self.config.clone();
         grammar::apply_statements(&mut new, statements, mode).map_err(|errors| unreadable(&ReadError::Edit(errors)))?;
@@ -112,7 +112,9 @@ impl Base {
     fn check_taken_out(&self, new: &Config, is_forced: impl Fn(&ResourceId) -> bool) -> Result<(), Fault> {
         let gone = self.config.primitives.keys().filter(|id| !new.primitives.contains_key(*id) && !is_forced(id));
         let running: Vec<String> = gone
-            .filter_map(|id| Some(format!("{id} is or may be active on {}, and is stopped when it goes", names(self.held.get(id)?))))
+            .filter_map(|id| {
+                Some(format!("{id} is or may be active on {}, and is stopped when it goes", names(self.held.get(id)?)))
+            })
             .collect();
         if running.is_empty() {
             return Ok(());
@@ -155,8 +157,11 @@ pub(super) fn vm(config: &Config, name: &str) -> Result<ResourceId, Fault> {
     let id = ResourceId::new(name);
     match config.primitives.get(&id) {
         Some(primitive) if !primitive.is_fence_device() => Ok(id),
-        Some(_) => Err(Fault::new(Reason::Refused, format!("{id} is a fence device: it is used, and never started or stopped"))
-            .hint(format!("take it out with `qrm configure delete {id}`"))),
+        Some(_) => Err(Fault::new(
+            Reason::Refused,
+            format!("{id} is a fence device: it is used, and never started or stopped"),
+        )
+        .hint(format!("take it out with `qrm configure delete {id}`"))),
         None => {
             let vms = config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device());
             Err(fault::unknown("resource", name, vms.map(|(id, _)| id.as_str())))

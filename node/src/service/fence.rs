@@ -1,6 +1,6 @@
 //! A person's wish that a node be proven off. The node does not have to be lost for it.
 
-use super::asker::{Asker, settle};
+use super::asker::Asker;
 use super::node::known;
 use crate::daemon::cluster::Cluster;
 use quorate_api::proto::{ChangeReply, FenceRequest};
@@ -31,28 +31,36 @@ pub(super) async fn fence(asker: &Asker, request: &FenceRequest) -> Result<Chang
             return Ok(ChangeReply { index, message: format!("{node} is being fenced already: {cause}") });
         }
     };
-    move_leadership(&asker.cluster, &node).await?;
+    move_leadership(asker, &node).await?;
     let cause = format!("asked by {}", asker.actor);
     let (index, _) = asker.propose(Command::Fence { target: node, session, cause }).await?;
     Ok(ChangeReply { index, message })
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Target {
+pub(super) enum Target {
     /// In this session, and not being fenced.
     Living(SessionId),
     /// Being fenced already, for this cause.
     Wanted(String),
 }
 
-fn check(state: &ClusterState, node: &NodeId) -> Result<Target, Fault> {
+pub(super) fn check(state: &ClusterState, node: &NodeId) -> Result<Target, Fault> {
     let refused = |why: String, hint: String| Err(Fault::new(Reason::Refused, why).hint(hint));
     let session = match &known(state, node)?.session {
-        None => return refused(format!("{node} never said hello, so nothing is active on it"), "nothing has to be done".to_owned()),
+        None => {
+            return refused(
+                format!("{node} never said hello, so nothing is active on it"),
+                "nothing has to be done".to_owned(),
+            );
+        }
         Some(session) => session,
     };
     if let SessionState::Ended(proof) = &session.state {
-        return refused(format!("{node} is off already: {}", proof.words()), "`qrm fence history` shows how it ended".to_owned());
+        return refused(
+            format!("{node} is off already: {}", proof.words()),
+            "`qrm fence history` shows how it ended".to_owned(),
+        );
     }
     if let Some(intent) = state.intents.get(node).filter(|intent| intent.session == session.id) {
         return Ok(Target::Wanted(intent.cause.clone()));
@@ -70,13 +78,17 @@ fn check(state: &ClusterState, node: &NodeId) -> Result<Target, Fault> {
         );
     }
     if !state.online().any(|(other, _)| other != node) {
-        return refused(format!("no other node takes part, so nobody could fence {node}"), "look at `qrm status`".to_owned());
+        return refused(
+            format!("no other node takes part, so nobody could fence {node}"),
+            "look at `qrm status`".to_owned(),
+        );
     }
     Ok(Target::Living(session.id.clone()))
 }
 
 /// A leader does not fence itself: where the target leads, another one has to first.
-async fn move_leadership(cluster: &Cluster, target: &NodeId) -> Result<(), Fault> {
+async fn move_leadership(asker: &Asker, target: &NodeId) -> Result<(), Fault> {
+    let cluster = &asker.cluster;
     let id = cluster.state(|state| state.members.get(target).map(|member| member.raft_id.0));
     let Some(leader) = cluster.replica.leader().filter(|leader| Some(*leader) == id) else {
         return Ok(());
@@ -92,9 +104,12 @@ async fn move_leadership(cluster: &Cluster, target: &NodeId) -> Result<(), Fault
     let moved = status.wait_for(|status| status.leader.is_some_and(|now| now != leader));
     let has_moved = timeout(HAND_OVER, moved).await.is_ok_and(|moved| moved.is_ok());
     match has_moved {
-        true => settle(cluster).await,
-        false if is_ours => Err(Fault::new(Reason::Busy, format!("{target} leads, and no other node took over within {} s", HAND_OVER.as_secs()))
-            .hint("try again in a moment, or ask on another node")),
+        true => asker.settle().await,
+        false if is_ours => Err(Fault::new(
+            Reason::Busy,
+            format!("{target} leads, and no other node took over within {} s", HAND_OVER.as_secs()),
+        )
+        .hint("try again in a moment, or ask on another node")),
         false => Ok(()),
     }
 }
@@ -111,8 +126,11 @@ pub async fn hand_over(cluster: &Cluster) -> Result<NodeId, Fault> {
     let status = cluster.replica.status().borrow().clone();
     let heir = cluster.state(|state| heir(state, &status));
     let Some((id, node)) = heir.filter(|_| cluster.replica.is_leader()) else {
-        return Err(Fault::new(Reason::Refused, format!("{} leads, and no other voter takes part that could", cluster.me.node))
-            .hint("look at `qrm status`"));
+        return Err(Fault::new(
+            Reason::Refused,
+            format!("{} leads, and no other voter takes part that could", cluster.me.node),
+        )
+        .hint("look at `qrm status`"));
     };
     let asked = cluster.replica.transfer_leader(id).await;
     asked.map_err(|error| Fault::new(Reason::Failed, format!("leadership cannot be handed to {node}: {error}")))?;

@@ -19,12 +19,14 @@ mod tests;
 mod token;
 mod view;
 mod watch;
+#[cfg(test)]
+mod whole_tests;
 
 pub use fence::{HAND_OVER_CALL, hand_over};
 pub use seat::{Forming, Seat};
 
 use actor::Actor;
-use asker::{Asker, request_id};
+use asker::{Asker, patience, request_id};
 use quorate_api::proto::quorate_server::{Quorate, QuorateServer};
 use quorate_api::proto::{
     self, ChangeReply, ConfigureReply, ConfigureRequest, Document, FenceRequest, InitReply, InitRequest, JoinReply,
@@ -61,8 +63,15 @@ impl Service {
     }
 
     /// Who asks for a change, of which cluster.
-    fn asker(&self, actor: Actor, id: Option<proto::RequestId>) -> Result<Asker, Fault> {
-        Ok(Asker { cluster: self.seat.member()?, actor: actor.name, request: request_id(id)? })
+    async fn asker<T>(
+        &self,
+        request: Request<T>,
+        id: impl FnOnce(&T) -> Option<proto::RequestId>,
+    ) -> Result<(Asker, T), Fault> {
+        let patience = patience(request.metadata());
+        let (actor, asked) = self.admit(request).await?;
+        let request = request_id(id(&asked))?;
+        Ok((Asker { cluster: self.seat.member()?, actor: actor.name, request, patience }, asked))
     }
 }
 
@@ -70,7 +79,8 @@ fn only_local(actor: &Actor) -> Result<(), Fault> {
     if actor.is_local {
         return Ok(());
     }
-    Err(Fault::new(Reason::Denied, "a cluster is founded and joined on the host itself").hint("run it there, on its own socket"))
+    Err(Fault::new(Reason::Denied, "a cluster is founded and joined on the host itself")
+        .hint("run it there, on its own socket"))
 }
 
 #[tonic::async_trait]
@@ -97,8 +107,7 @@ impl Quorate for Service {
     }
 
     async fn token(&self, request: Request<TokenRequest>) -> Result<Response<TokenReply>, Status> {
-        let (actor, asked) = self.admit(request).await?;
-        let asker = self.asker(actor, asked.request_id.clone())?;
+        let (asker, asked) = self.asker(request, |asked| asked.request_id.clone()).await?;
         Ok(Response::new(token::create(&asker, &asked).await?))
     }
 
@@ -113,14 +122,12 @@ impl Quorate for Service {
     }
 
     async fn configure(&self, request: Request<ConfigureRequest>) -> Result<Response<ConfigureReply>, Status> {
-        let (actor, asked) = self.admit(request).await?;
-        let asker = self.asker(actor, asked.request_id.clone())?;
+        let (asker, asked) = self.asker(request, |asked| asked.request_id.clone()).await?;
         Ok(Response::new(configure::configure(&asker, &asked).await?))
     }
 
     async fn resource(&self, request: Request<ResourceRequest>) -> Result<Response<ChangeReply>, Status> {
-        let (actor, asked) = self.admit(request).await?;
-        let asker = self.asker(actor, asked.request_id.clone())?;
+        let (asker, asked) = self.asker(request, |asked| asked.request_id.clone()).await?;
         let reply = match asked.verb() {
             ResourceVerb::Restart => self.restarts.restart(asker, asked.resource).await?,
             _ => resource::resource(&asker, &asked).await?,
@@ -129,20 +136,20 @@ impl Quorate for Service {
     }
 
     async fn node(&self, request: Request<NodeRequest>) -> Result<Response<ChangeReply>, Status> {
-        let (actor, asked) = self.admit(request).await?;
-        let asker = self.asker(actor, asked.request_id.clone())?;
+        let (asker, asked) = self.asker(request, |asked| asked.request_id.clone()).await?;
         Ok(Response::new(node::node(&asker, &asked).await?))
     }
 
     async fn fence(&self, request: Request<FenceRequest>) -> Result<Response<ChangeReply>, Status> {
-        let (actor, asked) = self.admit(request).await?;
-        let asker = self.asker(actor, asked.request_id.clone())?;
+        let (asker, asked) = self.asker(request, |asked| asked.request_id.clone()).await?;
         Ok(Response::new(fence::fence(&asker, &asked).await?))
     }
 }
 
 /// Runs to its end, whether or not anybody still waits for it.
-async fn detached<T: Send + 'static>(work: impl Future<Output = Result<T, Fault>> + Send + 'static) -> Result<T, Fault> {
+async fn detached<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Fault>> + Send + 'static,
+) -> Result<T, Fault> {
     let ended = tokio::spawn(work).await;
     ended.unwrap_or_else(|error| Err(Fault::new(Reason::Failed, format!("it ended unexpectedly: {error}"))))
 }

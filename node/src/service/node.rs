@@ -15,9 +15,13 @@ pub(super) async fn node(asker: &Asker, request: &NodeRequest) -> Result<ChangeR
     match request.verb() {
         NodeVerb::Standby => intend(asker, &node, Intent::Standby, "runs nothing from now on").await,
         NodeVerb::Online | NodeVerb::Ready => intend(asker, &node, Intent::Active, "takes part").await,
-        NodeVerb::Maintenance => intend(asker, &node, Intent::Maintenance, "is in maintenance: nobody touches what it has").await,
+        NodeVerb::Maintenance => {
+            intend(asker, &node, Intent::Maintenance, "is in maintenance: nobody touches what it has").await
+        }
         NodeVerb::ConfirmOff => confirm_off(asker, &node, request.session.as_deref()).await,
-        NodeVerb::Unspecified => Err(fault::invalid("the request does not say what to do with the node", "name a verb")),
+        NodeVerb::Unspecified => {
+            Err(fault::invalid("the request does not say what to do with the node", "name a verb"))
+        }
     }
 }
 
@@ -27,7 +31,10 @@ async fn intend(asker: &Asker, node: &NodeId, intent: Intent, words: &str) -> Re
     }
     let (now, index) = asker.cluster.state(|state| Ok::<_, Fault>((known(state, node)?.intent, state.index)))?;
     if now == intent {
-        return Ok(ChangeReply { index, message: format!("{node} is set to {} already: nothing was changed", intent.word()) });
+        return Ok(ChangeReply {
+            index,
+            message: format!("{node} is set to {} already: nothing was changed", intent.word()),
+        });
     }
     let command = Command::SetIntent { actor: asker.actor.clone(), node: node.clone(), intent };
     let (index, _) = asker.propose(command).await?;
@@ -42,8 +49,11 @@ async fn confirm_off(asker: &Asker, node: &NodeId, session: Option<&str>) -> Res
     let session = SessionId::new(session.unwrap_or_default());
     asker.cluster.state(|state| check_confirmation(state, node, &session))?;
     let live = asker.cluster.leader_live().await.map_err(|error| {
-        Fault::new(Reason::NoLeader, format!("nobody can say whether {node} is heard, for the leader does not answer: {error}"))
-            .hint("try again in a moment")
+        Fault::new(
+            Reason::NoLeader,
+            format!("nobody can say whether {node} is heard, for the leader does not answer: {error}"),
+        )
+        .hint("try again in a moment")
     })?;
     check_silence(node, &[&live, &asker.cluster.own_live()])?;
     let command = Command::ConfirmOff { node: node.clone(), session, by: asker.actor.clone() };
@@ -58,7 +68,7 @@ pub(super) fn known<'s>(state: &'s ClusterState, node: &NodeId) -> Result<&'s No
 }
 
 /// confirm-off: it answers one question, about one session that is to be proven dead and is not.
-fn check_confirmation(state: &ClusterState, node: &NodeId, session: &SessionId) -> Result<(), Fault> {
+pub(super) fn check_confirmation(state: &ClusterState, node: &NodeId, session: &SessionId) -> Result<(), Fault> {
     let at = known(state, node)?;
     if session.as_str().is_empty() {
         return Err(fault::invalid(
@@ -84,7 +94,8 @@ fn check_confirmation(state: &ClusterState, node: &NodeId, session: &SessionId) 
 
 /// confirm-off is refused while anybody hears the node: it is not off then, whatever a person thinks.
 fn check_silence(node: &NodeId, views: &[&LeaderLive]) -> Result<(), Fault> {
-    let mut hearers: Vec<&str> = views.iter().filter_map(|live| live.hearers.get(node)).flatten().map(NodeId::as_str).collect();
+    let mut hearers: Vec<&str> =
+        views.iter().filter_map(|live| live.hearers.get(node)).flatten().map(NodeId::as_str).collect();
     hearers.sort_unstable();
     hearers.dedup();
     if hearers.is_empty() {

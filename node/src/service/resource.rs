@@ -54,11 +54,8 @@ async fn cleanup(asker: &Asker, name: &str, node: Option<&str>) -> Result<Change
         // What is not configured any more and still there can be cleaned up too.
         if state.resources.contains_key(&ResourceId::new(name)) { Ok(()) } else { vm(&state.config, name).map(|_| ()) }
     })?;
-    let command = Command::Cleanup {
-        actor: asker.actor.clone(),
-        resource: ResourceId::new(name),
-        node: node.map(NodeId::new),
-    };
+    let command =
+        Command::Cleanup { actor: asker.actor.clone(), resource: ResourceId::new(name), node: node.map(NodeId::new) };
     let (index, _) = asker.propose(command).await?;
     Ok(ChangeReply { index, message })
 }

@@ -1,7 +1,7 @@
 //! A restart: stop, wait until it is stopped everywhere, start. It goes on when the client goes away; a retry finds
 //! the one that runs.
 
-use super::asker::Asker;
+use super::asker::{Asker, SETTLE};
 use super::configure::{Changed, change};
 use super::edit::{Base, TARGET_ROLE, names, vm};
 use futures::FutureExt;
@@ -40,6 +40,8 @@ impl Restarts {
     }
 
     fn begin(&self, mut asker: Asker, resource: String) -> Running {
+        // It goes on without its client, so it does not hurry with it.
+        asker.patience = SETTLE;
         // Its steps are tried again, so they need a name even where the client gave none.
         let nobody = || RequestId { client: uuid::Uuid::new_v4().to_string(), serial: 1 };
         let request = asker.request.get_or_insert_with(nobody).clone();
@@ -78,7 +80,7 @@ async fn run(asker: &Asker, name: &str) -> Result<ChangeReply, Fault> {
 }
 
 /// Whether a restart makes sense, and what its target role has to be again afterwards.
-fn check(state: &ClusterState, name: &str, is_resumed: bool) -> Result<(ResourceId, Option<String>), Fault> {
+pub(super) fn check(state: &ClusterState, name: &str, is_resumed: bool) -> Result<(ResourceId, Option<String>), Fault> {
     let id = vm(&state.config, name)?;
     let Some(primitive) = state.config.primitives.get(&id) else {
         return Err(Fault::new(Reason::NotFound, format!("there is no resource '{id}'")));
@@ -89,10 +91,16 @@ fn check(state: &ClusterState, name: &str, is_resumed: bool) -> Result<(Resource
     let refused = |why: String, hint: String| Err(Fault::new(Reason::Refused, why).hint(hint));
     let (meta, _) = ResourceMeta::read(&id, primitive, &state.config.rsc_defaults);
     if meta.target_role == TargetRole::Stopped {
-        return refused(format!("{id} is to be stopped, so there is nothing to restart"), format!("`qrm resource start {id}`"));
+        return refused(
+            format!("{id} is to be stopped, so there is nothing to restart"),
+            format!("`qrm resource start {id}`"),
+        );
     }
     if !meta.is_managed || meta.maintenance {
-        return refused(format!("{id} is not managed, so nobody would stop it"), format!("`qrm configure set {id}.is-managed true`"));
+        return refused(
+            format!("{id} is not managed, so nobody would stop it"),
+            format!("`qrm configure set {id}.is-managed true`"),
+        );
     }
     if state.properties().maintenance_mode {
         return refused(
@@ -103,7 +111,10 @@ fn check(state: &ClusterState, name: &str, is_resumed: bool) -> Result<(Resource
     let untouched = |(_, node): &(_, &quorate_core::state::NodeState)| node.intent == Intent::Maintenance;
     let held = state.nodes.iter().filter(|(node, _)| state.standing(&id, node) != Standing::NotActive);
     if let Some((node, _)) = held.into_iter().find(untouched) {
-        return refused(format!("{node} is in maintenance, so nobody would stop {id} there"), format!("`qrm node ready {node}`"));
+        return refused(
+            format!("{node} is in maintenance, so nobody would stop {id} there"),
+            format!("`qrm node ready {node}`"),
+        );
     }
     Ok((id, primitive.meta.get(TARGET_ROLE).cloned()))
 }
@@ -156,7 +167,11 @@ async fn wait_until_stopped(asker: &Asker, id: &ResourceId, since: u64) -> Resul
     };
     timeout(STOP_DEADLINE, waiting).await.unwrap_or_else(|_| {
         let there = asker.cluster.state(places);
-        let message = format!("{id} was not stopped on {} within {} s; it is to run again", names(&there), STOP_DEADLINE.as_secs());
+        let message = format!(
+            "{id} was not stopped on {} within {} s; it is to run again",
+            names(&there),
+            STOP_DEADLINE.as_secs()
+        );
         Err(Fault::new(Reason::Failed, message).hint("look at `qrm status` for what went wrong"))
     })
 }

@@ -76,7 +76,8 @@ impl Seat {
 /// How a daemon comes into a cluster; asked on the local socket only. It refuses where the daemon is in one already.
 pub trait Forming: Send + Sync + 'static {
     /// Founds a cluster with this daemon as its first member.
-    fn init(&self, cluster_name: String, node_name: String, address: String) -> BoxFuture<'_, Result<InitReply, Fault>>;
+    fn init(&self, cluster_name: String, node_name: String, address: String)
+    -> BoxFuture<'_, Result<InitReply, Fault>>;
 
     /// Joins the cluster that the token is of.
     fn join(&self, token: String, node_name: String, address: String) -> BoxFuture<'_, Result<JoinReply, Fault>>;

@@ -32,7 +32,8 @@ pub(super) async fn view(cluster: &Cluster, request: &ViewRequest) -> Result<Doc
         ViewKind::Status => Ok(status(cluster).await),
         ViewKind::Config => {
             unconfirmed().await;
-            let config = cluster.state(|state| view::config(state, argument).map_err(|error| missing(state, &error)))?;
+            let config =
+                cluster.state(|state| view::config(state, argument).map_err(|error| missing(state, &error)))?;
             Ok(document(&config))
         }
         ViewKind::Fences => {
@@ -107,13 +108,15 @@ struct FirstHand {
 impl FirstHand {
     fn live(&self, state: &ClusterState, leader: Option<&LeaderLive>) -> Live {
         let raft = &self.raft;
-        let leads = |id: &u64| state.members.values().find(|member| member.raft_id.0 == *id).map(|member| member.name.clone());
+        let leads =
+            |id: &u64| state.members.values().find(|member| member.raft_id.0 == *id).map(|member| member.name.clone());
         let name = |id: u64| raft.members.get(&id).map(|member| NodeId::new(&member.node.name));
         let by = raft.leader.and_then(|id| leads(&id).or_else(|| name(id)));
         let voters: Vec<NodeId> =
             raft.members.values().filter(|member| member.voter).map(|member| NodeId::new(&member.node.name)).collect();
         let reached = |node: &NodeId| {
-            let heard = |leader: &NodeId, live: &LeaderLive| live.hearers.get(node).is_some_and(|by| by.contains(leader));
+            let heard =
+                |leader: &NodeId, live: &LeaderLive| live.hearers.get(node).is_some_and(|by| by.contains(leader));
             by.as_ref().zip(leader).is_some_and(|(by, live)| node == by || heard(by, live))
         };
         Live {
@@ -133,14 +136,21 @@ fn number(argument: &str) -> Result<Option<u64>, Fault> {
     match argument.trim() {
         "" => Ok(None),
         text => text.parse().map(Some).map_err(|_| {
-            fault::invalid(format!("'{text}' is no number of an event"), "events are numbered from 0; leave it out for all")
+            fault::invalid(
+                format!("'{text}' is no number of an event"),
+                "events are numbered from 0; leave it out for all",
+            )
         }),
     }
 }
 
 fn missing(state: &ClusterState, error: &view::UnknownObject) -> Fault {
     let config = &state.config;
-    let ids = config.primitives.keys().map(quorate_core::id::ResourceId::as_str).chain(config.nodes.keys().map(NodeId::as_str));
+    let ids = config
+        .primitives
+        .keys()
+        .map(quorate_core::id::ResourceId::as_str)
+        .chain(config.nodes.keys().map(NodeId::as_str));
     let constraints = config.locations.keys().chain(config.colocations.keys()).chain(config.orders.keys());
     let known: Vec<&str> = ids.chain(constraints.map(String::as_str)).collect();
     let near: BTreeSet<&str> = error.0.iter().filter_map(|id| nearest(id, &known)).collect();
