@@ -236,6 +236,9 @@ impl World {
             .filter(|(_, primitive)| primitive.meta.get("target-role").is_none_or(|role| role == "Started"))
             .map(|(vm, _)| vm)
             .collect();
+        let held_back: BTreeSet<&ResourceId> =
+            state.config.orders.values().filter(|order| !wanted.contains(&order.first)).map(|order| &order.then).collect();
+        let wanted: BTreeSet<&ResourceId> = wanted.difference(&held_back).copied().collect();
         crate::setup::vms().iter().find_map(|vm| {
             let on: Vec<&NodeId> = self
                 .names

@@ -68,10 +68,14 @@ pub(crate) enum What {
     Reboot,
     /// The next fault.
     Fault,
+    /// A host is hit while a proposal of its own is under way.
+    Ambush { kill: bool },
     /// A fault ends.
     Undo(Undo),
     /// A person does something.
     Person,
+    /// A person who stopped a VM starts it again.
+    Restart(ResourceId),
     /// A person tries again.
     PersonRetry(u64),
     /// Tells a daemon of a VM that crashed.

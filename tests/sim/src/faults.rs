@@ -4,6 +4,7 @@ use crate::bmc::Mode;
 use crate::dice::Dice;
 use crate::event::{Scope, What};
 use crate::world::World;
+use quorate_core::state::{Command, Verdict};
 
 /// Kinds of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,21 +77,31 @@ pub(crate) struct Faults {
     long: u64,
     /// Devices may lie.
     liars: bool,
+    /// So many times in a thousand a host is hit while a proposal of its own is under way.
+    ambush: u64,
     over: bool,
 }
 
 impl Faults {
     pub(crate) fn draw(seed: u64, dice: &mut Dice) -> Self {
         let focus = dice.chance(600);
+        let liars = seed % 16 == 7;
         let weights = KINDS
             .iter()
             .map(|(kind, weight)| {
-                let taste = if focus { *dice.pick(&[0, 0, 1, 1, 2, 6]) } else { 1 };
+                let taste = if liars && *kind == Kind::Device {
+                    4
+                } else if focus {
+                    *dice.pick(&[0, 0, 1, 1, 2, 6])
+                } else {
+                    1
+                };
                 (*kind, weight * taste)
             })
             .collect();
         let long = *dice.pick(&[5000, 10_000, 18_000]);
-        Self { weights, short: 900, long, liars: seed % 16 == 7, over: false }
+        let ambush = *dice.pick(&[0, 30, 150, 400]);
+        Self { weights, short: 900, long, liars, ambush, over: false }
     }
 
     fn choose(&self, dice: &mut Dice) -> Option<Kind> {
@@ -121,6 +132,37 @@ impl World {
         }
         let wait = if self.dice.chance(550) { self.dice.of(20..=self.faults.short) } else { self.dice.of(1000..=self.faults.long) };
         self.queue.push(self.now + wait, Scope::World, What::Fault);
+    }
+
+    /// Hits a host in the moment between a proposal and its answer.
+    pub(crate) fn ambush(&mut self, h: usize, command: &Command) {
+        let is_fence = matches!(
+            command,
+            Command::FenceGrant { .. } | Command::FenceResult { .. } | Command::Judge { verdict: Verdict::Lost { .. }, .. }
+        );
+        let is_work = matches!(command, Command::Claim { .. } | Command::Result { .. } | Command::Hello { .. });
+        let chance = if is_fence { self.faults.ambush } else { self.faults.ambush / 6 };
+        if self.faults.over || !(is_fence || is_work) || chance == 0 || !self.dice.chance(chance) {
+            return;
+        }
+        let wait = self.dice.of(0..=8);
+        self.queue.push(self.now + wait, self.process_scope(h), What::Ambush { kill: !is_fence && self.dice.chance(600) });
+    }
+
+    pub(crate) fn spring(&mut self, h: usize, kill: bool) {
+        self.trace(|world| format!("AMBUSH on {}", world.names[h]));
+        if kill {
+            return self.strike_daemon(h);
+        }
+        if self.freeze(h) {
+            self.counts.freezes += 1;
+            let long = *self.dice.pick(&[3000, 14_000, 20_000]);
+            self.later(500..=long, Undo::Thaw(h));
+            if self.dice.chance(750) {
+                self.hosts[h].bmc.mode = Mode::Dead;
+                self.later(10_000..=25_000, Undo::Device(h));
+            }
+        }
     }
 
     /// Leaders are hit more often than chance would.
@@ -176,9 +218,9 @@ impl World {
                 }
             }
             Kind::Device => {
-                let lying = if self.faults.liars { Mode::Lying } else { Mode::Stuck };
-                let modes = [Mode::Slow, Mode::Slow, Mode::Dead, Mode::Hung, Mode::Refusing, Mode::Stuck, lying];
-                self.hosts[h].bmc.mode = *self.dice.pick(&modes);
+                let modes = [Mode::Slow, Mode::Slow, Mode::Dead, Mode::Hung, Mode::Refusing, Mode::Stuck];
+                let lies = self.faults.liars && self.dice.chance(600);
+                self.hosts[h].bmc.mode = if lies { Mode::Lying } else { *self.dice.pick(&modes) };
                 self.later(3000..=25_000, Undo::Device(h));
             }
             Kind::VmCrash => self.crash_vm(h),

@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// One host.
 pub(crate) struct Host {
     pub(crate) hardware: HardwareId,
+    /// Else its id was generated, and a new boot proves nothing.
+    pub(crate) hardware_is_dmi: bool,
     /// Whether it has power.
     pub(crate) power: bool,
     /// Whether its kernel is up.
@@ -55,6 +57,7 @@ impl Host {
     pub(crate) fn new(name: &str, hosts: usize) -> Self {
         Self {
             hardware: HardwareId::new(format!("hw-{name}")),
+            hardware_is_dmi: true,
             power: false,
             up: false,
             frozen: false,

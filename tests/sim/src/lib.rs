@@ -52,7 +52,7 @@ pub fn run(seed: u64, options: Options) -> Run {
     let hosts = options.nodes.unwrap_or(drawn);
     let mut world = World::new(seed, dice, hosts, options.trace);
     world.begin_all();
-    let faults = world.dice.of(25_000..=50_000);
+    let faults = world.dice.of(40_000..=80_000);
     world.run_checked(world.now + faults);
     if world.failure.is_none() {
         world.settle();
@@ -101,8 +101,10 @@ impl World {
     /// Heals everything; then all must be well, and quiet.
     fn settle(&mut self) {
         self.heal();
+        self.calm_people();
         let end = self.now + HEAL_LIMIT;
-        self.run_checked(self.now + 2000);
+        // What was late is there after this.
+        self.run_checked(self.now + 13_000);
         self.want_everything();
         let (mut entries, mut since) = (self.oracle.log.len(), self.now);
         let mut second = 0;

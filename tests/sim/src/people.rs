@@ -49,8 +49,9 @@ impl World {
         match self.dice.of(0..=99) {
             0..=19 => self.wish(Wish::Intent(node, Intent::Standby)),
             20..=39 => self.wish(Wish::Intent(node, Intent::Active)),
-            40..=57 => self.wish(Wish::Role(vm, TargetRole::Stopped)),
-            58..=79 => self.wish(Wish::Role(vm, TargetRole::Started)),
+            40..=50 => self.wish(Wish::Role(vm, TargetRole::Stopped)),
+            51..=64 => self.restart(vm),
+            65..=79 => self.wish(Wish::Role(vm, TargetRole::Started)),
             80..=83 => self.wish(Wish::Delete(vm)),
             84..=86 => self.wish(Wish::Fence(node)),
             87..=94 => self.confirm_what_is_off(),
@@ -59,6 +60,18 @@ impl World {
         }
         let wait = if self.dice.chance(400) { self.dice.of(100..=1500) } else { self.dice.of(1500..=8000) };
         self.queue.push(self.now + wait, Scope::World, What::Person);
+    }
+
+    fn restart(&mut self, vm: ResourceId) {
+        self.wish(Wish::Role(vm.clone(), TargetRole::Stopped));
+        let wait = self.dice.of(300..=2500);
+        self.queue.push(self.now + wait, Scope::World, What::Restart(vm));
+    }
+
+    pub(crate) fn start_again(&mut self, vm: ResourceId) {
+        if !self.people.calm {
+            self.wish(Wish::Role(vm, TargetRole::Started));
+        }
     }
 
     /// Somebody went there and saw that the host is off.
@@ -79,9 +92,14 @@ impl World {
         }
     }
 
+    /// Nobody asks for anything more; what was sent may still arrive.
+    pub(crate) fn calm_people(&mut self) {
+        self.people.calm = true;
+        self.people.asked.clear();
+    }
+
     /// In the healed world: everything online, everything wanted, old failures forgotten.
     pub(crate) fn want_everything(&mut self) {
-        self.people.calm = true;
         for node in self.names.clone() {
             self.wish(Wish::Intent(node, Intent::Active));
         }
@@ -190,6 +208,9 @@ fn command(state: &ClusterState, wish: &Wish) -> Option<Command> {
         Wish::Delete(vm) => {
             let mut new = state.config.clone();
             new.primitives.remove(vm)?;
+            new.orders.retain(|_, order| order.first != *vm && order.then != *vm);
+            new.colocations.retain(|_, colocation| colocation.resource != *vm && colocation.with != *vm);
+            new.locations.retain(|_, location| location.resource != *vm);
             configure(new)
         }
         Wish::Intent(node, intent) => Command::SetIntent { actor, node: node.clone(), intent: *intent },

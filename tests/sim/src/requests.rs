@@ -28,6 +28,7 @@ impl World {
 
     pub(crate) fn propose(&mut self, h: usize, tag: Tag, command: Command) {
         self.note_claim(h, tag, &command);
+        self.ambush(h, &command);
         let entry = Entry { at: Timestamp(0), request: None, command };
         self.propose_entry(h, Request::Propose(tag), entry);
     }
@@ -128,7 +129,8 @@ impl World {
 
     fn tell_index(&mut self, h: usize, to: usize, ticket: Ticket, index: Option<usize>) {
         if to == h {
-            self.on_read_indexed(h, ticket, index);
+            let what = What::Deliver { from: h, message: Message::ReadIndexed { ticket, index } };
+            self.queue.push(self.now, self.process_scope(h), what);
         } else {
             self.send(h, to, Message::ReadIndexed { ticket, index });
         }

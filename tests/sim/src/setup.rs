@@ -2,7 +2,9 @@
 
 use crate::replica::Slot;
 use crate::world::World;
-use quorate_core::config::{Agent, AgentClass, Attributes, Config, ConfigPatch, Location, Operation, Primitive};
+use quorate_core::config::{
+    Agent, AgentClass, Attributes, Colocation, Config, ConfigPatch, Location, Operation, Order, OrderKind, Primitive,
+};
 use quorate_core::id::{RaftId, ResourceId, StoreId};
 use quorate_core::score::Score;
 use quorate_core::state::{Command, Entry, Founding, Member};
@@ -61,7 +63,7 @@ impl World {
             raft_id: RaftId(h as u64 + 1),
             address: format!("{}:1", self.names[h]),
             hardware: self.hosts[h].hardware.clone(),
-            hardware_is_dmi: true,
+            hardware_is_dmi: self.hosts[h].hardware_is_dmi,
             store: StoreId::new(format!("store-{h}")),
             fingerprint: String::new(),
             joined: Timestamp(0),
@@ -70,6 +72,10 @@ impl World {
 
     /// Founds the cluster: these entries are committed on every member from the beginning.
     pub(crate) fn found(&mut self) {
+        if self.dice.chance(150) {
+            let h = self.dice.index(self.hosts.len());
+            self.hosts[h].hardware_is_dmi = false;
+        }
         let founding = Founding {
             cluster_id: "simulated".to_owned(),
             name: "simulated".to_owned(),
@@ -104,6 +110,14 @@ impl World {
         }
         for name in &self.names {
             config.primitives.insert(ResourceId::new(format!("ipmi-{name}")), device(name.as_str()));
+        }
+        if self.dice.chance(250) {
+            let order = Order { kind: OrderKind::Mandatory, first: "vm1".into(), then: "vm2".into(), symmetrical: true };
+            config.orders.insert("first".to_owned(), order);
+        }
+        if self.dice.chance(250) {
+            let apart = Colocation { score: Score::NEG_INFINITY, resource: "vm3".into(), with: "vm4".into() };
+            config.colocations.insert("apart".to_owned(), apart);
         }
         if self.dice.chance(300) {
             let resource = self.dice.pick(&vms()).clone();

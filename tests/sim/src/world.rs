@@ -135,6 +135,7 @@ impl World {
             What::Fault => self.next_fault(),
             What::Undo(undo) => self.undo(undo),
             What::Person => self.next_wish(),
+            What::Restart(vm) => self.start_again(vm),
             What::PersonRetry(wish) => self.ask_again(wish),
             other => unreachable!("{other:?} happens on a host"),
         }
@@ -159,6 +160,7 @@ impl World {
             What::PowerSend(id) => self.power_send(h, id),
             What::PowerAnswer(id, answer) => self.power_answer(h, id, answer),
             What::DaemonStart(boot) => self.daemon_start(h, boot),
+            What::Ambush { kill } => self.spring(h, kill),
             What::Reboot => self.reboot(h),
             What::Changed(resource) => self.step(h, Event::Changed(resource)),
             other => unreachable!("{other:?} does not happen on a host"),
