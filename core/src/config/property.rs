@@ -92,7 +92,7 @@ impl Default for Properties {
     fn default() -> Self {
         Self {
             stonith_enabled: true,
-            stonith_action: FenceAction::Reboot,
+            stonith_action: FenceAction::Off,
             stonith_timeout: Duration::from_secs(20),
             no_quorum_policy: NoQuorumPolicy::Freeze,
             maintenance_mode: false,
@@ -131,7 +131,10 @@ impl Properties {
             "stonith-action" => {
                 self.stonith_action = match value {
                     "off" => FenceAction::Off,
-                    "reboot" => FenceAction::Reboot,
+                    // Accepted from what people bring; the node stays off.
+                    "reboot" => {
+                        return Err(PropertyError::NotHonoured { name: name.to_owned(), value: value.to_owned() });
+                    }
                     _ => return Err(bad("off or reboot")),
                 }
             }
