@@ -1,0 +1,61 @@
+//! What must hold after every entry, whatever it was: the state's own invariants, and rules between two states.
+
+use quorate_core::state::{ActionKind, ClusterState, Command, Outcome, Seen, SessionState, invariant};
+
+/// The rules that do not hold between the state before an entry and the one after it.
+pub(super) fn broken(before: &ClusterState, after: &ClusterState, command: &Command, outcome: &Outcome) -> Vec<String> {
+    let mut broken: Vec<String> = invariant::broken(after).iter().map(|broken| broken.rule.to_owned()).collect();
+    if matches!(outcome, Outcome::Refused(_)) && !is_unchanged(before, after, command) {
+        broken.push("a refusal changed the state".to_owned());
+    }
+    if matches!(outcome, Outcome::Granted(_)) && !was_alone(before, command) {
+        broken.push("a start was granted beside what may be active".to_owned());
+    }
+    if after.now < before.now {
+        broken.push("time went back".to_owned());
+    }
+    for (resource, nodes) in &before.resources {
+        for (node, activity) in nodes {
+            let now = after.activity(resource, node).map(|activity| activity.operation);
+            if now.is_some_and(|now| now < activity.operation) {
+                broken.push("an operation number went back".to_owned());
+            }
+        }
+    }
+    broken
+}
+
+/// Apart from what every entry moves; a claim that is refused for good takes its action out of the plan.
+fn is_unchanged(before: &ClusterState, after: &ClusterState, command: &Command) -> bool {
+    let mut expected = before.clone();
+    expected.index = after.index;
+    expected.now = after.now;
+    expected.clients.clone_from(&after.clients);
+    if matches!(command, Command::Claim { .. }) {
+        expected.actions.clone_from(&after.actions);
+    }
+    expected == *after
+}
+
+/// claim-check, told in other words than `apply` tells it.
+fn was_alone(before: &ClusterState, command: &Command) -> bool {
+    let Command::Claim { speaker, action, .. } = command else { return true };
+    let Some(action) = before.actions.get(action) else { return false };
+    let is_open = |name| {
+        let session = before.nodes.get(name).and_then(|node| node.session.as_ref());
+        session.is_some_and(|session| session.state == SessionState::Open && session.id == speaker.session)
+    };
+    if !is_open(&speaker.node) || action.node != speaker.node {
+        return false;
+    }
+    action.kind != ActionKind::Start
+        || before.nodes.iter().all(|(name, node)| match &node.session {
+            None => true,
+            Some(session) if matches!(session.state, SessionState::Ended(_)) => true,
+            Some(_) => before
+                .resources
+                .get(&action.resource)
+                .and_then(|nodes| nodes.get(name))
+                .is_some_and(|activity| activity.claim.is_none() && activity.seen == Seen::Stopped),
+        })
+}

@@ -1,0 +1,82 @@
+//! Looks, claims and results: what a worker puts into the log.
+
+use super::world::{Granted, World, number};
+use quorate_core::id::{ActionId, Incarnation, NodeId, ResourceId};
+use quorate_core::state::{ActionKind, Command, Outcome, Seen};
+use std::time::Duration;
+
+impl World {
+    pub(super) fn observe(
+        &mut self,
+        resource: &ResourceId,
+        word: &str,
+        node: &NodeId,
+        error: Option<&str>,
+    ) -> Result<(), String> {
+        self.look(resource, node)?;
+        self.tell_seen(resource, word, node, error)
+    }
+
+    /// A look begins: what it will find is of this moment.
+    pub(super) fn look(&mut self, resource: &ResourceId, node: &NodeId) -> Result<(), String> {
+        let begun = (self.speaker(node)?, self.operation(resource, node));
+        self.looks.insert((resource.clone(), node.clone()), begun);
+        Ok(())
+    }
+
+    pub(super) fn seen(&mut self, resource: &ResourceId, word: &str, node: &NodeId) -> Result<(), String> {
+        self.tell_seen(resource, word, node, None)
+    }
+
+    fn tell_seen(
+        &mut self,
+        resource: &ResourceId,
+        word: &str,
+        node: &NodeId,
+        error: Option<&str>,
+    ) -> Result<(), String> {
+        let begun = self.looks.remove(&(resource.clone(), node.clone()));
+        let (speaker, operation) = begun.ok_or_else(|| format!("nobody looks at {resource} on {node}"))?;
+        let (resource, error, seen) = (resource.clone(), error.map(str::to_owned), seen(word)?);
+        self.tell(Command::Observe { speaker, resource, operation, seen, error });
+        Ok(())
+    }
+
+    pub(super) fn claim(&mut self, id: ActionId, rest: &[&str]) -> Result<(), String> {
+        let action = self.planned.get(&id).cloned().ok_or("there is no such action")?;
+        let mut speaker = self.speaker(&action.node)?;
+        if let Some(incarnation) = number(rest, "as")? {
+            speaker.incarnation = Incarnation(incarnation);
+        }
+        let command = Command::Claim { speaker: speaker.clone(), action: id, deadline: Duration::from_secs(60) };
+        if let Outcome::Granted(operation) = self.tell(command) {
+            self.granted.insert(id, Granted { action, speaker, operation });
+        }
+        Ok(())
+    }
+
+    pub(super) fn result(&mut self, id: ActionId, how: &str, rest: &[&str]) -> Result<(), String> {
+        if !self.granted.contains_key(&id) {
+            self.claim(id, &[])?;
+        }
+        let Some(Granted { action, speaker, operation }) = self.granted.get(&id).cloned() else { return Ok(()) };
+        let (expected, error) = match how {
+            "ok" => (if action.kind == ActionKind::Start { "running" } else { "stopped" }, None),
+            "failed" => ("unknown", Some("it did not work".to_owned())),
+            other => return Err(format!("'{other}' is no result")),
+        };
+        let seen = seen(rest.first().copied().unwrap_or(expected))?;
+        self.tell(Command::Result { speaker, resource: action.resource, operation, seen, error });
+        Ok(())
+    }
+}
+
+pub(super) fn seen(word: &str) -> Result<Seen, String> {
+    match word {
+        "started" | "running" => Ok(Seen::Running),
+        "stopped" => Ok(Seen::Stopped),
+        "paused" => Ok(Seen::Paused("starting up".to_owned())),
+        "unknown" => Ok(Seen::Unknown("no answer".to_owned())),
+        other => Err(format!("'{other}' is nothing that can be seen")),
+    }
+}

@@ -1,0 +1,44 @@
+//! What people change: the configuration in the real grammar, a node's intent, failures that are to be forgotten.
+
+use super::world::{World, number};
+use quorate_core::config::{ConfigPatch, validate::validate};
+use quorate_core::grammar::{self, Mode};
+use quorate_core::id::{NodeId, ResourceId};
+use quorate_core::state::{Command, Intent};
+
+impl World {
+    pub(super) fn configure(&mut self, rest: &[&str], body: &str) -> Result<(), String> {
+        let base = number(rest, "from")?.unwrap_or(self.state.revision);
+        let mut no_files = |name: &str| Err(format!("{name}: scenarios have no files"));
+        let statements = grammar::parse(body, &mut no_files).map_err(|errors| errors[0].to_string())?;
+        let mut new = self.state.config.clone();
+        grammar::apply_statements(&mut new, statements, Mode::Update).map_err(|errors| errors[0].to_string())?;
+        if let Some(problem) = validate(&new).errors.first() {
+            return Err(problem.to_string());
+        }
+        let strangers: Vec<NodeId> =
+            new.nodes.keys().filter(|node| !self.state.members.contains_key(*node)).cloned().collect();
+        // The request is the change's, not the joining's.
+        let request = self.request.take();
+        self.admit_new(&strangers)?;
+        self.request = request;
+        let diff = grammar::diff(&self.state.config, &new);
+        let patch = Box::new(ConfigPatch::between(&self.state.config, &new));
+        let outcome = self.tell(Command::Configure { actor: "root".to_owned(), base, patch, diff });
+        if Self::is_done(&outcome) {
+            self.greet_new(&strangers)?;
+            self.last = Some(outcome);
+        }
+        Ok(())
+    }
+
+    pub(super) fn intent(&mut self, node: &NodeId, intent: Intent) -> Result<(), String> {
+        self.tell(Command::SetIntent { actor: "root".to_owned(), node: node.clone(), intent });
+        Ok(())
+    }
+
+    pub(super) fn cleanup(&mut self, resource: &ResourceId, node: Option<NodeId>) -> Result<(), String> {
+        self.tell(Command::Cleanup { actor: "root".to_owned(), resource: resource.clone(), node });
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! How values look in a scenario. No text of the log or of a refusal is shown: rewording breaks no test.
+
+use super::world::World;
+use quorate_core::id::{NodeId, ResourceId};
+use quorate_core::planner::{Rejection, plan, unfit};
+use quorate_core::state::{Action, ClusterState, Intent, Outcome, Refusal, Seen, SessionState};
+
+pub(super) fn kind(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Stale(_) => "stale",
+        Refusal::Unsafe(_) => "unsafe",
+        Refusal::SessionEnded(_) => "session-ended",
+        Refusal::SessionLost(_) => "session-lost",
+        Refusal::FenceUnsettled(_) => "fence-unsettled",
+        Refusal::Foreign(_) => "foreign",
+        Refusal::Invalid(_) => "invalid",
+    }
+}
+
+/// `2  start vm1 n2  after 1  claimed`
+pub(super) fn action_line(state: &ClusterState, action: &Action) -> String {
+    let mut line = format!("{}  {} {} {}", action.id.0 + 1, action.kind.word(), action.resource, action.node);
+    let pending = action.after.iter().filter(|id| state.actions.contains_key(id));
+    let after: Vec<String> = pending.map(|id| (id.0 + 1).to_string()).collect();
+    if !after.is_empty() {
+        line.push_str(&format!("  after {}", after.join(" ")));
+    }
+    if action.claimed {
+        line.push_str("  claimed");
+    }
+    line
+}
+
+impl World {
+    pub(super) fn answer(&self) -> String {
+        match &self.last {
+            None => "nothing was asked".to_owned(),
+            Some(Outcome::Done) => "done".to_owned(),
+            Some(Outcome::Welcome(incarnation)) => format!("welcome {incarnation}"),
+            Some(Outcome::Granted(_)) => "granted".to_owned(),
+            Some(Outcome::FenceGranted(attempt)) => format!("fence granted {attempt}"),
+            Some(Outcome::Planned(count)) => format!("planned {count}"),
+            Some(Outcome::Revision(revision)) => format!("revision {revision}"),
+            Some(Outcome::Joined(raft_id)) => format!("joined {raft_id}"),
+            Some(Outcome::Refused(refusal)) => format!("refused {}", kind(refusal)),
+        }
+    }
+
+    /// `n1  online  n1/2 open  incarnation 3`
+    pub(super) fn node_line(&self, node: &NodeId) -> String {
+        let state = &self.state.nodes[node];
+        let session = match &state.session {
+            None => "no session".to_owned(),
+            Some(session) => {
+                let open = match session.state {
+                    SessionState::Open => "open",
+                    SessionState::Lost => "lost",
+                    SessionState::Ended(_) => "ended",
+                };
+                format!("{} {open}", session.id)
+            }
+        };
+        let intent = if state.intent == Intent::Active { String::new() } else { format!("  {}", state.intent.word()) };
+        format!("{node}  {}  {session}  incarnation {}{intent}", state.liveness, state.incarnation)
+    }
+
+    /// `vm1  n1=running n2=stopped`
+    pub(super) fn resource_line(&self, resource: &ResourceId) -> String {
+        let Some(places) = self.state.resources.get(resource) else { return format!("{resource}  nothing is known") };
+        let each = places.iter().map(|(node, activity)| {
+            let seen = match (&activity.claim, &activity.seen) {
+                (Some(claim), _) => format!("{}-claimed", claim.kind.word()),
+                (None, Seen::Running) => "running".to_owned(),
+                (None, Seen::Stopped) => "stopped".to_owned(),
+                (None, Seen::Paused(_)) => "paused".to_owned(),
+                (None, Seen::Unknown(_)) => "unknown".to_owned(),
+            };
+            let failures = if activity.failures > 0 { format!("({})", activity.failures) } else { String::new() };
+            format!("{node}={seen}{failures}")
+        });
+        format!("{resource}  {}", each.collect::<Vec<_>>().join(" "))
+    }
+
+    /// `vm1 on n2  n1=standby n2=may n3=unarmed`
+    pub(super) fn explain_line(&self, resource: &ResourceId) -> Result<String, String> {
+        let primitive = self.state.config.primitives.get(resource).ok_or("it is not configured")?;
+        let each = self.state.nodes.keys().map(|node| {
+            let rule = match unfit(&self.state, resource, primitive, node) {
+                None => "may".to_owned(),
+                Some(Rejection::NotOnline(_)) => "not-online".to_owned(),
+                Some(Rejection::NotActive(intent)) => intent.word().to_owned(),
+                Some(Rejection::Unarmed) => "unarmed".to_owned(),
+                Some(Rejection::Location(id)) => format!("location:{id}"),
+                Some(Rejection::TooManyFailures(count)) => format!("failures:{count}"),
+                Some(Rejection::StartFailed(_)) => "start-failed".to_owned(),
+                Some(Rejection::Colocation) => "colocation".to_owned(),
+            };
+            format!("{node}={rule}")
+        });
+        let report = plan(&self.state).report;
+        let place = report.placement.get(resource).map_or_else(|| "nowhere".to_owned(), |node| format!("on {node}"));
+        Ok(format!("{resource} {place}  {}", each.collect::<Vec<_>>().join(" ")))
+    }
+
+    /// What it would be stopped and probed with there.
+    pub(super) fn definition_line(&self, resource: &ResourceId, node: &NodeId) -> String {
+        match self.state.definition(resource, node) {
+            None => format!("{resource} on {node}  no definition"),
+            Some(primitive) => {
+                let params: Vec<String> =
+                    primitive.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                format!("{resource} on {node}  {}", params.join(" "))
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Which verb is which.
+
+use super::world::World;
+use quorate_core::grammar;
+use quorate_core::id::{NodeId, RequestId, ResourceId};
+use quorate_core::state::{Intent, invariant};
+use quorate_core::time::millis;
+
+impl World {
+    pub(super) fn verb(&mut self, words: &[&str], body: &str) -> Result<(), String> {
+        match *words {
+            ["configure", ref rest @ ..] => self.configure(rest, body),
+            ["member", node, ref rest @ ..] => self.member(&node.into(), rest.contains(&"generated")),
+            ["token", name] => self.token(name, 3_600_000),
+            ["token", name, lasts] => self.token(name, time(lasts)?),
+            ["join", node, token] => self.join(&node.into(), token, true),
+            ["hello", node, how, ref rest @ ..] => self.hello(&node.into(), how, rest),
+            ["observe", node, verdict] => self.judge(&node.into(), verdict),
+            ["observe", resource, seen, node] => self.observe(&resource.into(), seen, &node.into(), None),
+            ["observe", resource, seen, node, "failed"] => {
+                self.observe(&resource.into(), seen, &node.into(), Some("it broke"))
+            }
+            ["look", resource, node] => self.look(&resource.into(), &node.into()),
+            ["seen", resource, seen, node] => self.seen(&resource.into(), seen, &node.into()),
+            ["claim", action, ref rest @ ..] => self.claim(id(action)?, rest),
+            ["result", action, how, ref rest @ ..] => self.result(id(action)?, how, rest),
+            ["fence", node, what, ref rest @ ..] => self.fence(&node.into(), what, rest),
+            ["confirm-off", node, ref rest @ ..] => self.confirm_off(&node.into(), rest),
+            ["standby", node] => self.intent(&node.into(), Intent::Standby),
+            ["maintenance", node] => self.intent(&node.into(), Intent::Maintenance),
+            ["online", node] => self.intent(&node.into(), Intent::Active),
+            ["cleanup", resource] => self.cleanup(&resource.into(), None),
+            ["cleanup", resource, node] => self.cleanup(&resource.into(), Some(node.into())),
+            ["request", client, serial, ref rest @ ..] => {
+                let serial = serial.parse().map_err(|_| format!("'{serial}' is no number"))?;
+                self.request = Some(RequestId { client: client.to_owned(), serial });
+                self.verb(rest, body)
+            }
+            ["advance", by] => {
+                self.clock += time(by)?;
+                Ok(())
+            }
+            ["plan"] => self.plan(),
+            ["settle"] => self.settle(),
+            ["check"] => {
+                invariant::broken(&self.state)
+                    .into_iter()
+                    .for_each(|broken| self.say(format!("BROKEN {}", broken.rule)));
+                Ok(())
+            }
+            _ => self.question(words),
+        }
+    }
+
+    /// Verbs that change nothing.
+    fn question(&mut self, words: &[&str]) -> Result<(), String> {
+        let line = match *words {
+            ["answer"] => self.answer(),
+            ["state", name] if self.state.nodes.contains_key(&NodeId::from(name)) => self.node_line(&name.into()),
+            ["state", name] => self.resource_line(&name.into()),
+            ["explain", name] => self.explain_line(&name.into())?,
+            ["definition", name, node] => self.definition_line(&ResourceId::from(name), &node.into()),
+            _ => return Err(format!("'{}' is not understood", words.join(" "))),
+        };
+        self.say(line);
+        Ok(())
+    }
+}
+
+/// Actions are counted from 1 in scenarios.
+fn id(word: &str) -> Result<quorate_core::id::ActionId, String> {
+    let number = word.parse::<u64>().ok().and_then(|number| number.checked_sub(1));
+    number.map(quorate_core::id::ActionId).ok_or_else(|| format!("'{word}' is no action's number"))
+}
+
+fn time(word: &str) -> Result<u64, String> {
+    grammar::duration(word).map(millis).ok_or_else(|| format!("'{word}' is no time"))
+}
