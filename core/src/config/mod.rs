@@ -45,6 +45,15 @@ pub struct Config {
     pub op_defaults: Attributes,
 }
 
+impl Config {
+    /// Whether nobody touches this resource, here or anywhere: it is unmanaged, in maintenance, or everything is.
+    pub fn is_hands_off(&self, id: &ResourceId) -> bool {
+        let Some(primitive) = self.primitives.get(id) else { return false };
+        let (meta, _) = ResourceMeta::read(id, primitive, &self.rsc_defaults);
+        !meta.is_managed || meta.maintenance || Properties::read(&self.properties).0.maintenance_mode
+    }
+}
+
 /// What is configured of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeConfig {

@@ -6,8 +6,8 @@ use super::stale;
 use crate::id::{ActionId, NodeId, Operation, ResourceId};
 use crate::planted::{Mistake, planted};
 use crate::state::{
-    Action, ActionKind, Activity, Claim, ClusterState, EventKind, Failure, Outcome, Refusal, Seen, SessionState, Speaker,
-    Standing,
+    Action, ActionKind, Activity, Claim, ClusterState, EventKind, Failure, Outcome, Refusal, Seen, SessionState,
+    Speaker, Standing,
 };
 use std::time::Duration;
 
@@ -38,7 +38,6 @@ impl ClusterState {
         let session = node.session.as_ref().filter(|session| session.id == speaker.session);
         match session.map(|session| &session.state) {
             Some(SessionState::Open) => {}
-            _ if planted(Mistake::IgnoreSession) => {}
             Some(SessionState::Ended(_)) => return Err(Refusal::SessionEnded(speaker.session.clone())),
             Some(SessionState::Lost) => return Err(Refusal::SessionLost(speaker.session.clone())),
             None => return stale(format!("{} is not in session {}", speaker.node, speaker.session)),
@@ -52,7 +51,7 @@ impl ClusterState {
     fn check_resource(&self, action: &Action) -> Result<(), Refusal> {
         let here = self.activity(&action.resource, &action.node);
         let operation = here.map_or(Operation(0), |activity| activity.operation);
-        if operation != action.basis && !planted(Mistake::IgnoreSession) {
+        if operation != action.basis && !planted(Mistake::IgnoreIncarnation) {
             return stale(format!("{} on {} has moved since this was planned", action.resource, action.node));
         }
         if here.is_some_and(|activity| activity.claim.is_some()) {
@@ -80,7 +79,13 @@ impl ClusterState {
         let configured = self.config.primitives.get(&action.resource).cloned();
         let activity = self.activity_mut(&action.resource, &action.node);
         activity.operation = activity.operation.next();
-        activity.claim = Some(Claim { kind: action.kind, action: action.id, incarnation: speaker.incarnation, granted: now, deadline });
+        activity.claim = Some(Claim {
+            kind: action.kind,
+            action: action.id,
+            incarnation: speaker.incarnation,
+            granted: now,
+            deadline,
+        });
         if action.kind == ActionKind::Start {
             activity.definition = configured;
         }
@@ -102,17 +107,21 @@ impl ClusterState {
         error: Option<&str>,
     ) -> Result<Outcome, Refusal> {
         let now = self.now;
-        let session_fits = self.nodes.get(&speaker.node).and_then(|node| node.session.as_ref()).is_some_and(|session| {
-            session.id == speaker.session && !matches!(session.state, SessionState::Ended(_))
-        });
-        if !session_fits && !planted(Mistake::IgnoreSession) {
+        let session_fits =
+            self.nodes.get(&speaker.node).and_then(|node| node.session.as_ref()).is_some_and(|session| {
+                session.id == speaker.session && !matches!(session.state, SessionState::Ended(_))
+            });
+        if !session_fits {
             return stale(format!("session {} of {} is over", speaker.session, speaker.node));
         }
-        let activity = self.activity_mut(resource, &speaker.node);
-        let Some(claim) = activity
-            .claim
-            .take_if(|claim| claim.incarnation == speaker.incarnation && activity.operation == operation)
-        else {
+        // A late result must not bring back a resource that was forgotten.
+        let open =
+            self.resources.get_mut(resource).and_then(|nodes| nodes.get_mut(&speaker.node)).and_then(|activity| {
+                let in_force = activity.operation;
+                let fits = |claim: &mut Claim| claim.incarnation == speaker.incarnation && in_force == operation;
+                activity.claim.take_if(fits).map(|claim| (claim, activity))
+            });
+        let Some((claim, activity)) = open else {
             return stale(format!("operation {operation} of {resource} on {} is not open", speaker.node));
         };
         activity.operation = activity.operation.next();
@@ -127,7 +136,14 @@ impl ClusterState {
         Ok(Outcome::Done)
     }
 
-    fn tell_result(&mut self, node: &NodeId, resource: &ResourceId, kind: ActionKind, seen: &Seen, error: Option<&str>) {
+    fn tell_result(
+        &mut self,
+        node: &NodeId,
+        resource: &ResourceId,
+        kind: ActionKind,
+        seen: &Seen,
+        error: Option<&str>,
+    ) {
         let (event, text) = match (error, seen) {
             (Some(error), _) => (EventKind::Failed, format!("{} of {resource} on {node} failed: {error}", kind.word())),
             (None, Seen::Running) => (EventKind::Started, format!("{resource} runs on {node}")),
@@ -172,6 +188,14 @@ impl ClusterState {
         Ok(Outcome::Done)
     }
 
+    /// Every resource that is no longer configured, once nobody may have it active.
+    pub(super) fn forget_gone(&mut self) {
+        let all: Vec<ResourceId> = self.resources.keys().cloned().collect();
+        for resource in all {
+            self.forget_if_gone(&resource);
+        }
+    }
+
     /// A resource that is no longer configured is kept until nobody may have it active.
     pub(super) fn forget_if_gone(&mut self, resource: &ResourceId) {
         if self.config.primitives.contains_key(resource) {
@@ -186,5 +210,11 @@ impl ClusterState {
 
 fn fail(activity: &mut Activity, operation: &str, error: &str, at: crate::time::Timestamp) {
     activity.failures = activity.failures.saturating_add(1);
+    // A look that fails too says nothing about the next start.
+    let start_failed =
+        activity.last_failure.as_ref().is_some_and(|failure| failure.operation == ActionKind::Start.word());
+    if start_failed && operation == ActionKind::Probe.word() {
+        return;
+    }
     activity.last_failure = Some(Failure { operation: operation.to_owned(), error: error.to_owned(), at });
 }

@@ -1,36 +1,70 @@
 //! Changes that people ask for: configuration, a node's intent, cleanup.
 
 use super::stale;
-use crate::config::ConfigPatch;
+use crate::config::{Config, ConfigPatch};
 use crate::id::{NodeId, ResourceId};
 use crate::state::{Activity, ClusterState, EventKind, Intent, Outcome, REVISIONS_KEPT, Refusal, Revision, Seen};
+use std::collections::BTreeMap;
 
 impl ClusterState {
-    pub(super) fn configure(&mut self, actor: &str, base: u64, patch: &ConfigPatch, diff: &str) -> Result<Outcome, Refusal> {
+    pub(super) fn configure(
+        &mut self,
+        actor: &str,
+        base: u64,
+        patch: &ConfigPatch,
+        diff: &str,
+    ) -> Result<Outcome, Refusal> {
         if base != self.revision {
             return stale(format!(
                 "the configuration is at revision {} by now, and this change was made from {base}: look at it again and repeat the change",
                 self.revision
             ));
         }
-        let before: Vec<ResourceId> = self.config.primitives.keys().cloned().collect();
+        let old = self.config.clone();
         patch.apply_to(&mut self.config);
+        self.keep_definitions(&old);
         self.revision += 1;
-        self.revisions.push_back(Revision { number: self.revision, actor: actor.to_owned(), at: self.now, diff: diff.to_owned() });
+        self.revisions.push_back(Revision {
+            number: self.revision,
+            actor: actor.to_owned(),
+            at: self.now,
+            diff: diff.to_owned(),
+        });
         while self.revisions.len() > REVISIONS_KEPT {
             self.revisions.pop_front();
         }
-        self.first_look(&before);
-        for resource in before {
-            self.forget_if_gone(&resource);
-        }
+        self.first_look(&old);
+        self.forget_gone();
         self.cancel_planned(|action| !action.claimed);
-        self.record(EventKind::Configured, None, None, format!("{actor} changed the configuration (revision {})", self.revision));
+        self.record(
+            EventKind::Configured,
+            None,
+            None,
+            format!("{actor} changed the configuration (revision {})", self.revision),
+        );
         Ok(Outcome::Revision(self.revision))
     }
 
-    /// first-look: a resource that is new is Unknown on every session not ended, until it was looked for there.
-    fn first_look(&mut self, before: &[ResourceId]) {
+    /// What runs and was not started by a claim is stopped by what was configured until now; what is no longer
+    /// configured at all is also looked for by that.
+    fn keep_definitions(&mut self, old: &Config) {
+        for (resource, primitive) in &old.primitives {
+            let configured = self.config.primitives.get(resource);
+            if configured == Some(primitive) {
+                continue;
+            }
+            for activity in self.resources.get_mut(resource).into_iter().flat_map(BTreeMap::values_mut) {
+                let is_there = matches!(activity.seen, Seen::Running | Seen::Paused(_));
+                if (is_there || (configured.is_none() && !activity.is_stopped())) && activity.definition.is_none() {
+                    activity.definition = Some(primitive.clone());
+                }
+            }
+        }
+    }
+
+    /// first-look: a resource that is new or managed again is Unknown on every session not ended, until it was looked
+    /// for there.
+    fn first_look(&mut self, old: &Config) {
         let (first, now) = (self.first_operation(), self.now);
         let living: Vec<NodeId> = self
             .nodes
@@ -38,20 +72,24 @@ impl ClusterState {
             .filter(|(_, state)| state.living_session().is_some())
             .map(|(node, _)| node.clone())
             .collect();
-        let new: Vec<ResourceId> = self
-            .config
-            .primitives
-            .iter()
-            .filter(|(id, primitive)| !primitive.is_fence_device() && !before.contains(id))
-            .map(|(id, _)| id.clone())
+        let vms = self.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()).map(|(id, _)| id);
+        let new: Vec<ResourceId> = vms
+            .filter(|id| !old.primitives.contains_key(*id) || (old.is_hands_off(id) && !self.config.is_hands_off(id)))
+            .cloned()
             .collect();
         for resource in new {
+            let is_new = !old.primitives.contains_key(&resource);
+            let why = if is_new { "newly defined" } else { "managed again; to be looked at" };
             let nodes = self.resources.entry(resource).or_default();
             for node in &living {
-                // What lives on as an orphan keeps its claim and its number.
-                nodes
+                let activity = nodes
                     .entry(node.clone())
-                    .or_insert_with(|| Activity { operation: first, ..Activity::unknown("newly defined", now) });
+                    .or_insert_with(|| Activity { operation: first, ..Activity::unknown(why, now) });
+                // What lives on as an orphan keeps its claim and its number, and runs on where it ran.
+                if activity.claim.is_none() && !(is_new && activity.seen == Seen::Running) {
+                    activity.operation = activity.operation.next();
+                    activity.see(Seen::Unknown(why.to_owned()), now);
+                }
             }
         }
     }
@@ -77,7 +115,12 @@ impl ClusterState {
         Ok(Outcome::Done)
     }
 
-    pub(super) fn cleanup(&mut self, actor: &str, resource: &ResourceId, node: Option<&NodeId>) -> Result<Outcome, Refusal> {
+    pub(super) fn cleanup(
+        &mut self,
+        actor: &str,
+        resource: &ResourceId,
+        node: Option<&NodeId>,
+    ) -> Result<Outcome, Refusal> {
         let now = self.now;
         let Some(nodes) = self.resources.get_mut(resource) else {
             return Err(Refusal::Invalid(format!("there is no resource {resource}")));
@@ -85,9 +128,9 @@ impl ClusterState {
         for (_, activity) in nodes.iter_mut().filter(|(name, _)| node.is_none_or(|node| node == *name)) {
             activity.failures = 0;
             activity.last_failure = None;
+            activity.stop_failed = false;
             if activity.claim.is_none() && activity.seen != Seen::Running {
                 activity.operation = activity.operation.next();
-                activity.stop_failed = false;
                 activity.see(Seen::Unknown("cleaned up; to be looked at".to_owned()), now);
             }
         }
@@ -100,8 +143,12 @@ impl ClusterState {
 
     fn settle_ended(&mut self, resource: &ResourceId) {
         let now = self.now;
-        let living: Vec<NodeId> =
-            self.nodes.iter().filter(|(_, state)| state.living_session().is_some()).map(|(node, _)| node.clone()).collect();
+        let living: Vec<NodeId> = self
+            .nodes
+            .iter()
+            .filter(|(_, state)| state.living_session().is_some())
+            .map(|(node, _)| node.clone())
+            .collect();
         if let Some(nodes) = self.resources.get_mut(resource) {
             for (_, activity) in nodes.iter_mut().filter(|(node, _)| !living.contains(node)) {
                 activity.see(Seen::Stopped, now);

@@ -89,10 +89,16 @@ impl ClusterState {
         let mut sent: BTreeSet<&NodeId> = self
             .fences
             .iter()
-            .filter(|record| record.intent.off_sent && recent(record.at) && self.nodes.get(&record.target).is_some_and(|state| !state.is_online()))
+            .filter(|record| {
+                record.intent.off_sent
+                    && recent(record.at)
+                    && self.nodes.get(&record.target).is_some_and(|state| !state.is_online())
+            })
             .map(|record| &record.target)
             .collect();
-        sent.extend(self.intents.iter().filter(|(_, intent)| intent.off_sent).map(|(node, _)| node));
+        // Under an open grant an off may be on its way.
+        let may_be_sent = |intent: &FenceIntent| intent.off_sent || intent.open_attempt().is_some();
+        sent.extend(self.intents.iter().filter(|(_, intent)| may_be_sent(intent)).map(|(node, _)| node));
         sent.insert(target);
         let keeps_majority = self.members.len().saturating_sub(1) / 2;
         let limit = match properties.fence_limit {
@@ -108,7 +114,13 @@ impl ClusterState {
         Ok(())
     }
 
-    pub(super) fn open_attempt(&mut self, speaker: &Speaker, target: &NodeId, devices: &[ResourceId], lasts: Duration) -> Outcome {
+    pub(super) fn open_attempt(
+        &mut self,
+        speaker: &Speaker,
+        target: &NodeId,
+        devices: &[ResourceId],
+        lasts: Duration,
+    ) -> Outcome {
         let attempt = Attempt {
             executor: speaker.node.clone(),
             incarnation: speaker.incarnation,
@@ -138,6 +150,11 @@ impl ClusterState {
         sent: bool,
     ) -> Result<Outcome, Refusal> {
         let now = self.now;
+        if planted(Mistake::IgnoreSession) && outcome.is_ok() && self.open_attempt_mut(target, session, number).is_err()
+        {
+            self.end_session(target, Proof::PowerOff { devices: Vec::new(), executor: speaker.node.clone(), at: now });
+            return Ok(Outcome::Done);
+        }
         let attempt = self.open_attempt_mut(target, session, number)?;
         if attempt.executor != speaker.node || attempt.incarnation != speaker.incarnation {
             return stale(format!("try {number} at {target} is another's"));
@@ -166,7 +183,12 @@ impl ClusterState {
         Ok(Outcome::Done)
     }
 
-    pub(super) fn fence_expire(&mut self, target: &NodeId, session: &SessionId, number: u32) -> Result<Outcome, Refusal> {
+    pub(super) fn fence_expire(
+        &mut self,
+        target: &NodeId,
+        session: &SessionId,
+        number: u32,
+    ) -> Result<Outcome, Refusal> {
         self.open_attempt_mut(target, session, number)?.end = Some(AttemptEnd::Expired);
         if let Some(intent) = self.intents.get_mut(target) {
             // Nobody can say any more that none was sent.
@@ -203,7 +225,9 @@ impl ClusterState {
             return stale(format!("no fence of {target} in session {session} is wanted"));
         };
         if intent.off_sent || intent.open_attempt().is_some() {
-            return Err(Refusal::Unsafe(format!("an off may have been sent to {target}: its fence cannot be called off")));
+            return Err(Refusal::Unsafe(format!(
+                "an off may have been sent to {target}: its fence cannot be called off"
+            )));
         }
         let now = self.now;
         if let Some(intent) = self.intents.remove(target) {
@@ -222,7 +246,12 @@ impl ClusterState {
             activity.see(Seen::Unknown("its node was taken back; to be looked at".to_owned()), now);
         }
         self.cancel_actions_of(target);
-        self.record(EventKind::CalledOff, Some(target), None, format!("the fence of {target} is called off: it is heard, and no off was sent"));
+        self.record(
+            EventKind::CalledOff,
+            Some(target),
+            None,
+            format!("the fence of {target} is called off: it is heard, and no off was sent"),
+        );
         Ok(Outcome::Done)
     }
 
@@ -230,7 +259,12 @@ impl ClusterState {
         match self.intents.get_mut(target) {
             Some(intent) if intent.session == *session && !intent.condemned => {
                 intent.condemned = true;
-                self.record(EventKind::Lost, Some(target), None, format!("{target} is heard after an off that had no effect: it must kill its VMs and reboot"));
+                self.record(
+                    EventKind::Lost,
+                    Some(target),
+                    None,
+                    format!("{target} is heard after an off that had no effect: it must kill its VMs and reboot"),
+                );
                 Ok(Outcome::Done)
             }
             _ => stale(format!("no fence of {target} in session {session} is wanted")),
@@ -243,6 +277,9 @@ impl ClusterState {
         };
         if intent.session != *session {
             return Err(Refusal::Invalid(format!("{node} is in another session by now: look at `qrm status` again")));
+        }
+        if self.nodes.get(node).and_then(|state| state.living_session()).is_none_or(|living| living.id != *session) {
+            return Err(Refusal::Invalid(format!("{node} is proven off already")));
         }
         let proof = Proof::Confirmed { by: by.to_owned(), at: self.now };
         self.end_session(node, proof);
@@ -265,11 +302,10 @@ impl ClusterState {
             activity.see(Seen::Stopped, now);
         }
         self.cancel_actions_of(node);
+        self.forget_gone();
         self.record(EventKind::Fenced, Some(node), None, format!("{node} is proven dead: {}", proof.words()));
         if let Some(intent) = self.intents.remove(node) {
-            if intent.open_attempt().is_some()
-                && !planted(Mistake::AdmitUnderGrant)
-            {
+            if intent.open_attempt().is_some() && !planted(Mistake::AdmitUnderGrant) {
                 // A person was faster; the executor may still send its off until the deadline, and a returning node
                 // is not admitted before: the intent stays for the grant that is to be settled.
                 self.intents.insert(node.clone(), intent.clone());

@@ -5,9 +5,7 @@
 use super::stale;
 use crate::id::{HardwareId, Incarnation, NodeId, Operation, ResourceId, SessionId};
 use crate::planted::{Mistake, planted};
-use crate::state::{
-    Activity, ClusterState, EventKind, Liveness, Outcome, Proof, Refusal, Seen, Session, SessionState,
-};
+use crate::state::{Activity, ClusterState, EventKind, Liveness, Outcome, Proof, Refusal, Seen, Session, SessionState};
 use std::collections::BTreeMap;
 
 impl ClusterState {
@@ -33,9 +31,14 @@ impl ClusterState {
             return stale(format!("{node} has no state"));
         };
         if state.incarnation != follows && !planted(Mistake::HelloWithoutCompare) {
-            return stale(format!("a hello that follows incarnation {follows} of {node} came after {}", state.incarnation));
+            return stale(format!(
+                "a hello that follows incarnation {follows} of {node} came after {}",
+                state.incarnation
+            ));
         }
-        if self.intents.get(node).is_some_and(|intent| intent.open_attempt().is_some()) && !planted(Mistake::AdmitUnderGrant) {
+        if self.intents.get(node).is_some_and(|intent| intent.open_attempt().is_some())
+            && !planted(Mistake::AdmitUnderGrant)
+        {
             return Err(Refusal::FenceUnsettled(node.clone()));
         }
         let known = state.session.clone();
@@ -77,24 +80,32 @@ impl ClusterState {
             state.liveness = Liveness::Online;
             state.since = now;
         }
-        self.cancel_actions_of(node);
+        if !planted(Mistake::IgnoreIncarnation) {
+            self.cancel_actions_of(node);
+        }
         // A stray one enters as active; what is neither configured nor here needs no place in the state.
-        let present = inventory.iter().filter(|(_, seen)| **seen != Seen::Stopped).map(|(resource, _)| resource.clone());
+        let present =
+            inventory.iter().filter(|(_, seen)| **seen != Seen::Stopped).map(|(resource, _)| resource.clone());
         let known: std::collections::BTreeSet<ResourceId> = self.known_resources().chain(present).collect();
         for resource in known {
-            let seen = inventory.get(&resource).cloned().unwrap_or_else(|| Seen::Unknown("not looked at since the daemon started".to_owned()));
+            let seen = inventory
+                .get(&resource)
+                .cloned()
+                .unwrap_or_else(|| Seen::Unknown("not looked at since the daemon started".to_owned()));
             let activity = self.activity_mut(&resource, node);
             activity.operation = activity.operation.next();
             activity.claim = None;
             activity.see(seen, now);
         }
+        self.forget_gone();
         self.record(EventKind::Hello, Some(node), None, format!("{node} is here (incarnation {incarnation})"));
         Outcome::Welcome(incarnation)
     }
 
     /// Every resource that is configured or may be active anywhere.
     fn known_resources(&self) -> impl Iterator<Item = ResourceId> + use<> {
-        let configured = self.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()).map(|(id, _)| id);
+        let configured =
+            self.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()).map(|(id, _)| id);
         let all: std::collections::BTreeSet<ResourceId> = configured.chain(self.resources.keys()).cloned().collect();
         all.into_iter()
     }

@@ -2,7 +2,7 @@
 
 use super::stale;
 use crate::id::{NodeId, SessionId};
-use crate::state::{ClusterState, EventKind, Liveness, Outcome, Refusal, SessionState, Speaker, Verdict};
+use crate::state::{ClusterState, EventKind, Intent, Liveness, Outcome, Refusal, SessionState, Speaker, Verdict};
 
 impl ClusterState {
     pub(super) fn judge(&mut self, node: &NodeId, session: &SessionId, verdict: &Verdict) -> Result<Outcome, Refusal> {
@@ -31,6 +31,10 @@ impl ClusterState {
             _ => return stale(format!("{node} is {from:?} already")),
         };
         if let Verdict::Lost { evidence, grant } = verdict {
+            if state.intent == Intent::Maintenance {
+                // two fields: somebody works on it; it is asked about, and fenced only by request.
+                return stale(format!("{node} is in maintenance, and so it is not judged lost"));
+            }
             if let Some(grant) = grant {
                 self.check_fence_grant(&grant.speaker, node, session, &grant.devices)?;
             }
@@ -53,7 +57,12 @@ impl ClusterState {
         }
         let node = &speaker.node;
         self.set_liveness(node, Liveness::Away);
-        self.record(EventKind::Away, Some(node), None, format!("the daemon of {node} was stopped in order: its VMs stay"));
+        self.record(
+            EventKind::Away,
+            Some(node),
+            None,
+            format!("the daemon of {node} was stopped in order: its VMs stay"),
+        );
         Ok(Outcome::Done)
     }
 
