@@ -2,23 +2,28 @@
 
 use super::placement::Wanted;
 use super::{Blocked, Plan, WantedFence};
-use crate::config::{OnFail, OrderKind};
+use crate::config::OnFail;
 use crate::id::{ActionId, NodeId, Operation, ResourceId};
-use crate::state::{ActionKind, ClusterState, Intent, Liveness, NewAction, SessionState, Standing};
-use std::collections::BTreeMap;
+use crate::planted::{Mistake, planted};
+use crate::state::{Action, ActionKind, ClusterState, Intent, Liveness, NewAction, Seen, SessionState, Standing};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Nodes that must be fenced for what happened on them: a stop failed, and nothing else can be trusted to stop it.
 pub(super) fn fences(state: &ClusterState, plan: &mut Plan) {
-    let stonith_enabled = state.properties().stonith_enabled;
+    let properties = state.properties();
+    let stonith_enabled = properties.stonith_enabled;
     for (resource, nodes) in &state.resources {
         for (node, activity) in nodes.iter().filter(|(_, activity)| activity.stop_failed) {
             let Some(at) = state.nodes.get(node) else { continue };
-            let Some(session) = at.living_session().filter(|session| session.state == SessionState::Open) else { continue };
-            let consequence = state
-                .definition(resource, node)
-                .map_or(OnFail::Block, |primitive| primitive.operation("stop", &state.config.op_defaults).consequence(stonith_enabled));
+            let Some(session) = at.living_session().filter(|session| session.state == SessionState::Open) else {
+                continue;
+            };
+            let consequence = state.definition(resource, node).map_or(OnFail::Block, |primitive| {
+                primitive.operation("stop", &state.config.op_defaults).consequence(stonith_enabled)
+            });
             let error = activity.last_failure.as_ref().map_or("no error was given", |failure| failure.error.as_str());
-            if consequence == OnFail::Fence && at.intent != Intent::Maintenance {
+            let hands_off = properties.maintenance_mode || at.intent == Intent::Maintenance;
+            if consequence == OnFail::Fence && !hands_off {
                 let cause = format!("{resource} could not be stopped there: {error}");
                 plan.fence.push(WantedFence { target: node.clone(), session: session.id.clone(), cause });
             } else {
@@ -34,8 +39,11 @@ pub(super) fn fences(state: &ClusterState, plan: &mut Plan) {
 
 /// Actions that lead from what is to what is wanted.
 pub(super) fn changes(state: &ClusterState, wanted: &BTreeMap<ResourceId, Wanted>, plan: &mut Plan) {
-    let orphan = Wanted::Stopped("it is not configured any more".to_owned());
-    let mut draft = Draft { state, actions: Vec::new() };
+    let orphan = match state.properties().maintenance_mode {
+        true => Wanted::HandsOff,
+        false => Wanted::Stopped("it is not configured any more".to_owned()),
+    };
+    let mut draft = Draft { state, actions: Vec::new(), kept: BTreeSet::new(), left_out: BTreeSet::new() };
     let configured = wanted.keys();
     let orphans = state.resources.keys().filter(|id| !wanted.contains_key(id));
     let mut all: Vec<&ResourceId> = configured.chain(orphans).collect();
@@ -46,13 +54,17 @@ pub(super) fn changes(state: &ClusterState, wanted: &BTreeMap<ResourceId, Wanted
             plan.report.blocked.push(blocked);
         }
     }
-    draft.constraint_edges();
+    plan.report.blocked.extend(draft.constraint_edges(wanted));
     draft.settle(plan);
 }
 
-struct Draft<'a> {
-    state: &'a ClusterState,
-    actions: Vec<NewAction>,
+pub(super) struct Draft<'a> {
+    pub(super) state: &'a ClusterState,
+    pub(super) actions: Vec<NewAction>,
+    /// Planned actions that still fit and are not drafted anew: they wait for what is under way.
+    kept: BTreeSet<ActionId>,
+    /// Drafted actions that have to wait for what no plan can bring yet.
+    pub(super) left_out: BTreeSet<u32>,
 }
 
 impl Draft<'_> {
@@ -62,22 +74,30 @@ impl Draft<'_> {
             return None;
         }
         let mut active = Vec::new();
-        let mut busy = false;
-        let mut waits = None;
+        let (mut busy, mut unknown) = (false, false);
+        let (mut waits, mut unsure) = (None, None);
         for (node, at) in &self.state.nodes {
             let standing = self.state.standing(id, node);
             if standing == Standing::NotActive {
                 continue;
             }
             if !at.is_online() {
+                if planted(Mistake::LostIsDead) {
+                    continue;
+                }
                 waits = Some(waits_for(self.state, id, node, at.liveness));
                 continue;
             }
             match standing {
                 Standing::Busy => busy = true,
-                Standing::Unknown(_) if at.intent == Intent::Maintenance => busy = true,
+                Standing::Unknown(_) if at.intent == Intent::Maintenance => unknown = true,
+                // It stands there, that much is known: a stop destroys it.
+                Standing::Unknown(_) if self.is_paused(id, node) && matches!(want, Wanted::Stopped(_)) => {
+                    active.push(node);
+                }
                 Standing::Unknown(why) => {
-                    busy = true;
+                    unknown = true;
+                    unsure = Some(self.unsure(id, node, &why));
                     if !self.stop_failed(id, node) {
                         self.add(ActionKind::Probe, id, node, why, Vec::new());
                     }
@@ -86,13 +106,49 @@ impl Draft<'_> {
                 Standing::NotActive => {}
             }
         }
-        if busy {
-            return None;
+        if busy || unknown {
+            if !unknown && waits.is_none() {
+                self.keep(id, want, &active);
+            }
+            return waits.or(unsure).filter(|_| active.is_empty() && matches!(want, Wanted::On(..)));
         }
         self.move_to(id, want, &active, waits)
     }
 
-    fn move_to(&mut self, id: &ResourceId, want: &Wanted, active: &[&NodeId], waits: Option<Blocked>) -> Option<Blocked> {
+    fn is_paused(&self, id: &ResourceId, node: &NodeId) -> bool {
+        self.state.activity(id, node).is_some_and(|activity| matches!(activity.seen, Seen::Paused(_)))
+    }
+
+    /// What stands against a start, while a node cannot say whether it has the resource.
+    fn unsure(&self, id: &ResourceId, node: &NodeId, why: &str) -> Blocked {
+        let is_paused = self.is_paused(id, node);
+        let what = if is_paused { "it stands still on" } else { "it may be active on" };
+        let mend = is_paused.then(|| format!("resume it on {node}, or: qrm resource stop {id}"));
+        Blocked { resource: id.clone(), why: format!("{what} {node}: {why}"), mend }
+    }
+
+    /// While one of its actions is under way, what was planned to follow stays planned.
+    fn keep(&mut self, id: &ResourceId, want: &Wanted, active: &[&NodeId]) {
+        let target = match want {
+            Wanted::On(node, _) => Some(node),
+            Wanted::Stopped(_) | Wanted::HandsOff => None,
+        };
+        let still_fits = |action: &&Action| match action.kind {
+            ActionKind::Start => target == Some(&action.node),
+            ActionKind::Stop => target != Some(&action.node) && active.contains(&&action.node),
+            ActionKind::Probe => false,
+        };
+        let planned = self.state.actions.values().filter(|action| action.resource == *id && !action.claimed);
+        self.kept.extend(planned.filter(still_fits).map(|action| action.id));
+    }
+
+    fn move_to(
+        &mut self,
+        id: &ResourceId,
+        want: &Wanted,
+        active: &[&NodeId],
+        waits: Option<Blocked>,
+    ) -> Option<Blocked> {
         let (target, reason) = match want {
             Wanted::On(node, reason) => (Some(node), reason),
             Wanted::Stopped(reason) => (None, reason),
@@ -116,13 +172,17 @@ impl Draft<'_> {
         if waits.is_some() {
             return waits.filter(|_| !self.held_at(id, target));
         }
+        if planted(Mistake::SkipOneCopy) {
+            stops.clear();
+        }
         self.add(ActionKind::Start, id, target, format!("it should run, and runs nowhere: {reason}"), stops);
         None
     }
 
     /// It is where it should be, on a node that is only looked after.
     fn held_at(&self, id: &ResourceId, node: &NodeId) -> bool {
-        self.state.nodes.get(node).is_some_and(|at| at.liveness != Liveness::Lost) && self.state.standing(id, node) != Standing::NotActive
+        self.state.nodes.get(node).is_some_and(|at| at.liveness != Liveness::Lost)
+            && self.state.standing(id, node) != Standing::NotActive
     }
 
     fn stop_failed(&self, id: &ResourceId, node: &NodeId) -> bool {
@@ -131,43 +191,41 @@ impl Draft<'_> {
 
     fn add(&mut self, kind: ActionKind, id: &ResourceId, node: &NodeId, reason: String, after_new: Vec<u32>) -> u32 {
         let basis = self.state.activity(id, node).map_or(Operation(0), |activity| activity.operation);
-        self.actions.push(NewAction { kind, resource: id.clone(), node: node.clone(), basis, after_new, after: Vec::new(), reason });
+        self.actions.push(NewAction {
+            kind,
+            resource: id.clone(),
+            node: node.clone(),
+            basis,
+            after_new,
+            after: Vec::new(),
+            reason,
+        });
         u32::try_from(self.actions.len() - 1).expect("a plan has fewer actions than a u32 counts")
     }
 
-    fn find(&self, kind: ActionKind, id: &ResourceId) -> Vec<u32> {
+    /// Actions of a resource that are under way, or planned and not drafted anew.
+    pub(super) fn pending(&self, id: &ResourceId, kinds: &[ActionKind]) -> Vec<ActionId> {
+        let is_pending = |action: &&Action| action.claimed || self.kept.contains(&action.id);
+        let of_it = self.state.actions.values().filter(|action| action.resource == *id && kinds.contains(&action.kind));
+        of_it.filter(is_pending).map(|action| action.id).collect()
+    }
+
+    pub(super) fn find(&self, kind: ActionKind, id: &ResourceId) -> Vec<u32> {
         let fits = |(place, action): (usize, &NewAction)| {
-            (action.kind == kind && action.resource == *id).then(|| u32::try_from(place).expect("a plan has fewer actions than a u32 counts"))
+            (action.kind == kind && action.resource == *id)
+                .then(|| u32::try_from(place).expect("a plan has fewer actions than a u32 counts"))
         };
         self.actions.iter().enumerate().filter_map(fits).collect()
     }
 
-    /// Starts go in the order's direction, stops against it.
-    fn constraint_edges(&mut self) {
-        for order in self.state.config.orders.values() {
-            if order.kind == OrderKind::Serialize {
-                continue;
-            }
-            let firsts = self.find(ActionKind::Start, &order.first);
-            for then in self.find(ActionKind::Start, &order.then) {
-                self.actions[then as usize].after_new.extend(&firsts);
-            }
-            if order.symmetrical {
-                let thens = self.find(ActionKind::Stop, &order.then);
-                for first in self.find(ActionKind::Stop, &order.first) {
-                    self.actions[first as usize].after_new.extend(&thens);
-                }
-            }
-        }
-    }
-
     /// Keeps what is planned already, cancels what is not wanted any more, adds the rest.
     fn settle(self, plan: &mut Plan) {
-        let existing: BTreeMap<(ActionKind, &ResourceId, &NodeId), ActionId> =
-            self.state.actions.values().map(|action| ((action.kind, &action.resource, &action.node), action.id)).collect();
-        let mut kept = Vec::new();
+        let Self { state, actions, mut kept, left_out } = self;
+        let existing: BTreeMap<(ActionKind, &ResourceId, &NodeId), &Action> =
+            state.actions.values().map(|action| ((action.kind, &action.resource, &action.node), action)).collect();
         let mut place_of: BTreeMap<u32, Result<u32, ActionId>> = BTreeMap::new();
-        let mut waiting: Vec<(u32, NewAction)> = (0..).zip(self.actions).collect();
+        let mut waiting: Vec<(u32, NewAction)> =
+            (0..).zip(actions).filter(|(place, _)| !left_out.contains(place)).collect();
         // What waits for others comes after them; what waits for itself in a circle of orders never comes.
         loop {
             let is_ready = |action: &NewAction| action.after_new.iter().all(|before| place_of.contains_key(before));
@@ -176,21 +234,37 @@ impl Draft<'_> {
             if ready.is_empty() {
                 break;
             }
-            for (place, action) in ready {
-                if let Some(id) = existing.get(&(action.kind, &action.resource, &action.node)) {
-                    kept.push(*id);
-                    place_of.insert(place, Err(*id));
+            for (place, mut action) in ready {
+                let (new, old): (Vec<_>, Vec<_>) =
+                    action.after_new.iter().map(|before| place_of[before]).partition(Result::is_ok);
+                action.after_new = new.into_iter().filter_map(Result::ok).collect();
+                action.after.extend(old.into_iter().filter_map(Result::err));
+                let planned = existing.get(&(action.kind, &action.resource, &action.node));
+                if let Some(planned) = planned.filter(|planned| waits_enough(planned, &action)) {
+                    kept.insert(planned.id);
+                    place_of.insert(place, Err(planned.id));
                     continue;
                 }
-                let (new, old): (Vec<_>, Vec<_>) = action.after_new.iter().map(|before| place_of[before]).partition(Result::is_ok);
-                let after_new = new.into_iter().filter_map(Result::ok).collect();
-                let after = old.into_iter().filter_map(Result::err).collect();
-                place_of.insert(place, Ok(u32::try_from(plan.add.len()).expect("a plan has fewer actions than a u32 counts")));
-                plan.add.push(NewAction { after_new, after, ..action });
+                place_of.insert(
+                    place,
+                    Ok(u32::try_from(plan.add.len()).expect("a plan has fewer actions than a u32 counts")),
+                );
+                plan.add.push(action);
             }
         }
-        plan.cancel = self.state.actions.values().filter(|action| !action.claimed && !kept.contains(&action.id)).map(|action| action.id).collect();
+        plan.cancel = state
+            .actions
+            .values()
+            .filter(|action| !action.claimed && !kept.contains(&action.id))
+            .map(|action| action.id)
+            .collect();
     }
+}
+
+/// Whether an action that is planned already waits for everything that it has to wait for by now.
+fn waits_enough(planned: &Action, drafted: &NewAction) -> bool {
+    planned.claimed
+        || (drafted.after_new.is_empty() && drafted.after.iter().all(|before| planned.after.contains(before)))
 }
 
 fn waits_for(state: &ClusterState, id: &ResourceId, node: &NodeId, liveness: Liveness) -> Blocked {
@@ -200,6 +274,7 @@ fn waits_for(state: &ClusterState, id: &ResourceId, node: &NodeId, liveness: Liv
         None => format!("it may be active on {node}, which is {liveness}: it waits for the proof that {node} is off"),
     };
     let unfenceable = intent.is_some_and(|intent| intent.last_error().is_some()) || state.fence_levels(node).is_empty();
-    let mend = (liveness == Liveness::Lost && unfenceable).then(|| format!("make sure that {node} is off, then: qrm node confirm-off {node}"));
+    let mend = (liveness == Liveness::Lost && unfenceable)
+        .then(|| format!("make sure that {node} is off, then: qrm node confirm-off {node}"));
     Blocked { resource: id.clone(), why, mend }
 }

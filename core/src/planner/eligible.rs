@@ -3,7 +3,7 @@
 use crate::config::{Primitive, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
-use crate::state::{ClusterState, Intent, Liveness};
+use crate::state::{ActionKind, ClusterState, Failure, Intent, Liveness};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -22,6 +22,8 @@ pub enum Rejection {
     TooManyFailures(u32),
     /// It could not be started there.
     StartFailed(String),
+    /// What it must run with is elsewhere or nowhere, or what it must not run with is there.
+    Colocation,
 }
 
 impl fmt::Display for Rejection {
@@ -33,6 +35,7 @@ impl fmt::Display for Rejection {
             Self::Location(id) => write!(f, "location {id} forbids it"),
             Self::TooManyFailures(count) => write!(f, "it failed there {count} times"),
             Self::StartFailed(error) => write!(f, "its start failed there: {error}"),
+            Self::Colocation => f.write_str("a colocation forbids it"),
         }
     }
 }
@@ -73,13 +76,17 @@ pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive,
     }
     let (meta, _) = ResourceMeta::read(resource, primitive, &state.config.rsc_defaults);
     let activity = state.activity(resource, node)?;
+    let is_forgotten = |failure: &Failure| state.now.since(failure.at) >= meta.failure_timeout;
+    if !meta.failure_timeout.is_zero() && activity.last_failure.as_ref().is_some_and(is_forgotten) {
+        return None;
+    }
     if meta.migration_threshold > 0 && activity.failures >= meta.migration_threshold {
         return Some(Rejection::TooManyFailures(activity.failures));
     }
     activity
         .last_failure
         .as_ref()
-        .filter(|failure| failure.operation == "start")
+        .filter(|failure| failure.operation == ActionKind::Start.word())
         .map(|failure| Rejection::StartFailed(failure.error.clone()))
 }
 

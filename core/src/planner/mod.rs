@@ -5,6 +5,7 @@
 
 mod actions;
 mod eligible;
+mod order;
 mod placement;
 
 use crate::id::{ActionId, NodeId, ResourceId, SessionId};

@@ -1,0 +1,59 @@
+//! Edges between actions: what waits for what because of an order constraint.
+//!
+//! A predecessor may be in the same draft, may be planned or claimed already, or may not come yet: then what must come
+//! after it is left out of this plan.
+
+use super::Blocked;
+use super::actions::Draft;
+use super::placement::{Wanted, runs_on};
+use crate::config::{Order, OrderKind};
+use crate::id::ResourceId;
+use crate::state::ActionKind;
+use std::collections::BTreeMap;
+
+impl Draft<'_> {
+    /// Starts go in the order's direction, stops against it.
+    pub(super) fn constraint_edges(&mut self, wanted: &BTreeMap<ResourceId, Wanted>) -> Vec<Blocked> {
+        let state = self.state;
+        let mut blocked = Vec::new();
+        for order in state.config.orders.values().filter(|order| order.kind != OrderKind::Serialize) {
+            for then in self.find(ActionKind::Start, &order.then) {
+                blocked.extend(self.start_after(order, then, wanted));
+            }
+            if order.symmetrical {
+                for first in self.find(ActionKind::Stop, &order.first) {
+                    self.stop_after(order, first);
+                }
+            }
+        }
+        blocked
+    }
+
+    fn start_after(&mut self, order: &Order, then: u32, wanted: &BTreeMap<ResourceId, Wanted>) -> Option<Blocked> {
+        let firsts = self.find(ActionKind::Start, &order.first);
+        let pending = self.pending(&order.first, &[ActionKind::Start]);
+        if !firsts.is_empty() || !pending.is_empty() {
+            self.actions[then as usize].after_new.extend(firsts);
+            self.actions[then as usize].after.extend(pending);
+            return None;
+        }
+        let is_to_run = matches!(wanted.get(&order.first), Some(Wanted::On(..)));
+        let runs = self.state.nodes.keys().any(|node| runs_on(self.state, &order.first, node));
+        if order.kind == OrderKind::Optional || !is_to_run || runs {
+            return None;
+        }
+        self.left_out.insert(then);
+        let is_worked_on = !self.pending(&order.first, &[ActionKind::Probe, ActionKind::Stop]).is_empty()
+            || self.actions.iter().any(|action| action.resource == order.first);
+        let why = format!("{} has to run before it, and does not yet", order.first);
+        (!is_worked_on).then(|| Blocked { resource: order.then.clone(), why, mend: None })
+    }
+
+    fn stop_after(&mut self, order: &Order, first: u32) {
+        let mut thens = self.find(ActionKind::Stop, &order.then);
+        thens.extend(self.find(ActionKind::Probe, &order.then));
+        let pending = self.pending(&order.then, &[ActionKind::Start, ActionKind::Stop]);
+        self.actions[first as usize].after_new.extend(thens);
+        self.actions[first as usize].after.extend(pending);
+    }
+}
