@@ -23,15 +23,15 @@ macro_rules! mistakes {
 mistakes! {
     /// A fence counts as verified when the device acknowledged the off.
     SkipVerify = "skip-verify",
-    /// Claims are granted whatever the session is.
+    /// A verified off counts for whatever session the node is in by now.
     IgnoreSession = "ignore-session",
-    /// Claims are granted to any incarnation.
+    /// Claims are granted to any incarnation, on a plan of any.
     IgnoreIncarnation = "ignore-incarnation",
     /// An observation is taken whatever operation began since.
     TrustLateMonitor = "trust-late-monitor",
     /// A worker acts on a grant it sees in the state.
     ReplayGrant = "replay-grant",
-    /// A start is granted while the resource may be active elsewhere.
+    /// A start is planned and granted while the resource may be active elsewhere.
     SkipOneCopy = "skip-one-copy",
     /// A lost node's resources count as stopped.
     LostIsDead = "lost-is-dead",

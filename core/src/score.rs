@@ -71,10 +71,7 @@ impl FromStr for Score {
         match text.to_ascii_lowercase().as_str() {
             "inf" | "+inf" | "infinity" | "+infinity" => Ok(Self::INFINITY),
             "-inf" | "-infinity" => Ok(Self::NEG_INFINITY),
-            number => number
-                .parse::<i64>()
-                .map(Self::new)
-                .map_err(|_| BadScore(text.to_owned())),
+            number => number.parse::<i64>().map(Self::new).map_err(|_| BadScore(text.to_owned())),
         }
     }
 }

@@ -34,9 +34,7 @@ pub enum VmDefError {
         message: String,
     },
     /// The outermost element is not `<domain>`.
-    #[error(
-        "{at}: the outermost element is <{found}>; a VM needs a libvirt <domain>, as `virsh dumpxml` prints it"
-    )]
+    #[error("{at}: the outermost element is <{found}>; a VM needs a libvirt <domain>, as `virsh dumpxml` prints it")]
     NotDomain {
         /// The element.
         at: Position,
@@ -136,17 +134,8 @@ fn document(xml: &str) -> Result<Document<'_>, VmDefError> {
         let at = e.pos();
         // roxmltree ends its messages with the position, which the error carries by itself.
         let message = e.to_string();
-        let message = message
-            .strip_suffix(&format!(" at {at}"))
-            .unwrap_or(&message)
-            .to_owned();
-        VmDefError::NotXml {
-            at: Position {
-                line: at.row,
-                column: at.col,
-            },
-            message,
-        }
+        let message = message.strip_suffix(&format!(" at {at}")).unwrap_or(&message).to_owned();
+        VmDefError::NotXml { at: Position { line: at.row, column: at.col }, message }
     })
 }
 
@@ -155,23 +144,15 @@ fn domain<'a, 'i>(document: &'a Document<'i>) -> Result<Node<'a, 'i>, VmDefError
     if root.tag_name().name() == "domain" {
         return Ok(root);
     }
-    Err(VmDefError::NotDomain {
-        at: position(&root),
-        found: root.tag_name().name().to_owned(),
-    })
+    Err(VmDefError::NotDomain { at: position(&root), found: root.tag_name().name().to_owned() })
 }
 
 fn name(domain: &Node<'_, '_>) -> Result<String, VmDefError> {
     let node = only(domain, "name", "write for example <name>vm1</name>")?;
     let name = text(&node);
-    let fits =
-        |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '+' | ':' | '@' | ' ');
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '+' | ':' | '@' | ' ');
     match name.chars().find(|c| !fits(*c)) {
-        Some(bad) => Err(VmDefError::BadName {
-            at: position(&node),
-            found: name,
-            bad,
-        }),
+        Some(bad) => Err(VmDefError::BadName { at: position(&node), found: name, bad }),
         None => Ok(name),
     }
 }
@@ -183,10 +164,7 @@ fn uuid(domain: &Node<'_, '_>) -> Result<String, VmDefError> {
         "without one each start would get another; add <uuid>…</uuid> with the output of `cat /proc/sys/kernel/random/uuid`",
     )?;
     let found = text(&node);
-    normal_uuid(&found).ok_or_else(|| VmDefError::BadUuid {
-        at: position(&node),
-        found,
-    })
+    normal_uuid(&found).ok_or_else(|| VmDefError::BadUuid { at: position(&node), found })
 }
 
 /// A UUID as libvirt reads it (dashes anywhere between digits), as libvirt prints it.
@@ -196,20 +174,10 @@ pub fn normal_uuid(text: &str) -> Option<String> {
         return None;
     }
     let d = digits.to_ascii_lowercase();
-    if d.as_bytes()
-        .chunks(2)
-        .all(|byte| byte == &d.as_bytes()[..2])
-    {
+    if d.as_bytes().chunks(2).all(|byte| byte == &d.as_bytes()[..2]) {
         return None; // libvirt refuses one whose bytes are all the same.
     }
-    Some(format!(
-        "{}-{}-{}-{}-{}",
-        &d[..8],
-        &d[8..12],
-        &d[12..16],
-        &d[16..20],
-        &d[20..]
-    ))
+    Some(format!("{}-{}-{}-{}-{}", &d[..8], &d[8..12], &d[12..16], &d[16..20], &d[20..]))
 }
 
 /// The disk's storage when the guest may write it alone.
@@ -219,32 +187,20 @@ fn writable(disk: &Node<'_, '_>) -> Result<Option<Disk>, VmDefError> {
     if has("readonly") || has("shareable") || device == "cdrom" {
         return Ok(None);
     }
-    let target = elements(disk, "target")
-        .next()
-        .and_then(|t| t.attribute("dev"))
-        .unwrap_or("?")
-        .to_owned();
+    let target = elements(disk, "target").next().and_then(|t| t.attribute("dev")).unwrap_or("?").to_owned();
     let Some(source) = elements(disk, "source").next() else {
         if device == "floppy" {
             return Ok(None); // an empty drive
         }
         let mend = "add <source file='…'/>, or <readonly/> or <shareable/> if it is meant so";
-        return Err(VmDefError::UnnamedDisk {
-            at: position(disk),
-            target,
-            mend,
-        });
+        return Err(VmDefError::UnnamedDisk { at: position(disk), target, mend });
     };
     let kind = disk.attribute("type").unwrap_or("file");
     match storage(kind, &source) {
         Some(source) => Ok(Some(Disk { source, target })),
         None => {
             let mend = "give <source> the attribute its disk type needs (file, dev, dir, name, or pool and volume)";
-            Err(VmDefError::UnnamedDisk {
-                at: position(&source),
-                target,
-                mend,
-            })
+            Err(VmDefError::UnnamedDisk { at: position(&source), target, mend })
         }
     }
 }
@@ -262,16 +218,9 @@ fn storage(kind: &str, source: &Node<'_, '_>) -> Option<String> {
             let protocol = attribute("protocol").unwrap_or("?");
             attribute("name").map(|v| format!("network:{protocol}:{}", v.trim_matches('/')))
         }
-        "volume" => Some(format!(
-            "volume:{}:{}",
-            attribute("pool")?,
-            attribute("volume")?
-        )),
+        "volume" => Some(format!("volume:{}:{}", attribute("pool")?, attribute("volume")?)),
         _ => {
-            let mut pairs: Vec<String> = source
-                .attributes()
-                .map(|a| format!("{}={}", a.name(), a.value()))
-                .collect();
+            let mut pairs: Vec<String> = source.attributes().map(|a| format!("{}={}", a.name(), a.value())).collect();
             pairs.sort();
             (!pairs.is_empty()).then(|| format!("{kind}:{}", pairs.join(",")))
         }
@@ -280,44 +229,25 @@ fn storage(kind: &str, source: &Node<'_, '_>) -> Option<String> {
 
 /// A path without doubled or trailing slashes and `.` parts; `..` is left alone (links make it undecidable).
 fn tidy(path: &str) -> String {
-    let parts: Vec<&str> = path
-        .split('/')
-        .filter(|p| !p.is_empty() && *p != ".")
-        .collect();
+    let parts: Vec<&str> = path.split('/').filter(|p| !p.is_empty() && *p != ".").collect();
     let lead = if path.starts_with('/') { "/" } else { "" };
     format!("{lead}{}", parts.join("/"))
 }
 
-fn only<'a, 'i>(
-    parent: &Node<'a, 'i>,
-    element: &'static str,
-    mend: &'static str,
-) -> Result<Node<'a, 'i>, VmDefError> {
+fn only<'a, 'i>(parent: &Node<'a, 'i>, element: &'static str, mend: &'static str) -> Result<Node<'a, 'i>, VmDefError> {
     let mut found = elements(parent, element);
     let first = found.next().filter(|n| !text(n).is_empty());
     let Some(first) = first else {
-        return Err(VmDefError::Missing {
-            at: position(parent),
-            element,
-            mend,
-        });
+        return Err(VmDefError::Missing { at: position(parent), element, mend });
     };
     match found.next() {
-        Some(second) => Err(VmDefError::Twice {
-            at: position(&second),
-            element,
-        }),
+        Some(second) => Err(VmDefError::Twice { at: position(&second), element }),
         None => Ok(first),
     }
 }
 
-fn elements<'a, 'i: 'a>(
-    parent: &Node<'a, 'i>,
-    name: &'static str,
-) -> impl Iterator<Item = Node<'a, 'i>> + use<'a, 'i> {
-    parent
-        .children()
-        .filter(move |c| c.is_element() && c.tag_name().name() == name)
+fn elements<'a, 'i: 'a>(parent: &Node<'a, 'i>, name: &'static str) -> impl Iterator<Item = Node<'a, 'i>> + use<'a, 'i> {
+    parent.children().filter(move |c| c.is_element() && c.tag_name().name() == name)
 }
 
 fn text(node: &Node<'_, '_>) -> String {
@@ -326,10 +256,7 @@ fn text(node: &Node<'_, '_>) -> String {
 
 fn position(node: &Node<'_, '_>) -> Position {
     let at = node.document().text_pos_at(node.range().start);
-    Position {
-        line: at.row,
-        column: at.col,
-    }
+    Position { line: at.row, column: at.col }
 }
 
 #[cfg(test)]

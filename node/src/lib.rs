@@ -4,8 +4,8 @@
 pub mod engine;
 
 #[cfg(feature = "daemon")]
-pub mod security;
-#[cfg(feature = "daemon")]
 pub mod daemon;
+#[cfg(feature = "daemon")]
+pub mod security;
 #[cfg(feature = "daemon")]
 pub mod service;

@@ -6,9 +6,9 @@ use quorate_agents::process::{CgroupBase, Processes, own_cgroup2};
 use quorate_agents::vm::VmBackend;
 use quorate_node::daemon::Ended;
 use quorate_node::daemon::forming::Founder;
+use quorate_node::daemon::local;
 use quorate_node::daemon::member::Host;
 use quorate_node::daemon::options::Options;
-use quorate_node::daemon::local;
 use quorate_node::engine::Event;
 use quorate_node::security::{DataDir, boot_id, hardware};
 use quorate_node::service::Seat;
@@ -42,7 +42,10 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let host = Host {
         backend: backend(&options).await?,
         processes: Arc::new(Processes::new(containment(&options)?)),
-        reboot_command: options.reboot_command.as_ref().map(|command| command.split_whitespace().map(str::to_owned).collect()),
+        reboot_command: options
+            .reboot_command
+            .as_ref()
+            .map(|command| command.split_whitespace().map(str::to_owned).collect()),
         raft_dir: options.data_dir.join("raft"),
         session: boot_id()?,
         seat: seat.clone(),

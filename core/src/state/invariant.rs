@@ -33,6 +33,19 @@ pub fn broken(state: &ClusterState) -> Vec<Broken> {
             }
         }
     }
+    for (resource, nodes) in &state.resources {
+        for (node, activity) in nodes {
+            let Some(claim) = &activity.claim else { continue };
+            let current = state.nodes.get(node).map(|of| of.incarnation);
+            if current != Some(claim.incarnation) {
+                let what = format!(
+                    "{resource} on {node} is claimed by incarnation {}, which is not its daemon",
+                    claim.incarnation
+                );
+                broken.push(Broken { rule: "incarnation", what });
+            }
+        }
+    }
     for action in state.actions.values() {
         if action.after.contains(&action.id) {
             broken.push(Broken { rule: "acyclic", what: format!("action {} waits for itself", action.id) });

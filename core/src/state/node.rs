@@ -113,24 +113,17 @@ impl NodeState {
 
     /// The session in which something may be active: opened and not proven dead.
     pub fn living_session(&self) -> Option<&Session> {
-        self.session
-            .as_ref()
-            .filter(|session| !matches!(session.state, SessionState::Ended(_)))
+        self.session.as_ref().filter(|session| !matches!(session.state, SessionState::Ended(_)))
     }
 
     /// Whether claims of this session are granted.
     pub fn is_open(&self, id: &SessionId) -> bool {
-        self.session
-            .as_ref()
-            .is_some_and(|session| session.id == *id && session.state == SessionState::Open)
+        self.session.as_ref().is_some_and(|session| session.id == *id && session.state == SessionState::Open)
     }
 
     /// Whether it takes part: its session is open and it is heard.
     pub fn is_online(&self) -> bool {
         self.liveness == Liveness::Online
-            && self
-                .session
-                .as_ref()
-                .is_some_and(|session| session.state == SessionState::Open)
+            && self.session.as_ref().is_some_and(|session| session.state == SessionState::Open)
     }
 }

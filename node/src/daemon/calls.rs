@@ -1,11 +1,12 @@
 //! What this member answers its peers, beside Raft itself.
 //!
 //! `poll`: its presence. `read-index`: an index no older than the question, on the leader. `live`: what only the
-//! leader knows.
+//! leader knows. `hand-over`: leadership goes to another voter.
 
 use super::clock::boot_time;
 use super::cluster::Cluster;
 use crate::security::tls;
+use crate::service;
 use futures::future::BoxFuture;
 use quorate_raft::{Calls, MemberId};
 use std::time::Duration;
@@ -39,6 +40,9 @@ impl Calls for Answers {
                 "read-index" => {
                     let index = cluster.replica.linearizable_read(READ_DEADLINE).await;
                     index.map(|index| index.to_be_bytes().to_vec()).map_err(|error| error.to_string())
+                }
+                service::HAND_OVER_CALL => {
+                    service::hand_over(cluster).await.map(|_| Vec::new()).map_err(|fault| fault.to_string())
                 }
                 other => Err(format!("{other} is not answered here")),
             }

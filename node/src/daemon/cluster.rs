@@ -7,7 +7,7 @@ use crate::engine::{Engine, Me};
 use quorate_core::id::{NodeId, RequestId, ResourceId, SessionId};
 use quorate_core::planner::Report;
 use quorate_core::state::{ClusterState, Command, Entry, Outcome};
-use quorate_raft::{CallError, Importance, Machine, ProposeError, Replica, ReplicaError};
+use quorate_raft::{CallError, Importance, Machine, Node, ProposeError, Replica, ReplicaError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,6 +53,8 @@ pub struct LeaderLive {
     pub report: Report,
     /// Who hears each node now.
     pub hearers: BTreeMap<NodeId, Vec<NodeId>>,
+    /// Nodes whose power read on when it was last read, and by which device.
+    pub reads_on: BTreeMap<NodeId, ResourceId>,
     /// The last error of each fence device.
     pub device_errors: BTreeMap<ResourceId, String>,
     /// When a majority last answered the leader, ms ago.
@@ -109,7 +111,10 @@ impl Cluster {
         match self.replica.leader() {
             Some(leader) if leader != self.replica.id() => {
                 let answer = self.replica.call(leader, "live", Vec::new(), READ_DEADLINE).await?;
-                Ok(serde_json::from_slice(&answer).unwrap_or_default())
+                serde_json::from_slice(&answer).map_err(|error| CallError::Refused {
+                    to: Node { name: format!("member {leader}"), address: String::new() },
+                    why: format!("its answer is not understood: {error}"),
+                })
             }
             _ => Ok(self.own_live()),
         }
@@ -125,12 +130,15 @@ impl Cluster {
         });
         let now = boot_time();
         let engine = self.engine();
+        let reads_on =
+            sessions.iter().filter_map(|(node, _)| Some((node.clone(), engine.reads_on(node)?.clone()))).collect();
         LeaderLive {
             report: engine.report().clone(),
             hearers: sessions
                 .into_iter()
                 .map(|(node, session)| (node.clone(), engine.hearers(&node, &session, now)))
                 .collect(),
+            reads_on,
             device_errors: engine.device_errors().clone(),
             since_quorum_ms: self
                 .replica

@@ -38,7 +38,11 @@ impl Controller {
         for fence in &plan.fence {
             let target = fence.target.clone();
             if !ctx.is_pending(|purpose| matches!(purpose, Purpose::Fence(about) if *about == target)) {
-                let command = Command::Fence { target: target.clone(), session: fence.session.clone(), cause: fence.cause.clone() };
+                let command = Command::Fence {
+                    target: target.clone(),
+                    session: fence.session.clone(),
+                    cause: fence.cause.clone(),
+                };
                 ctx.propose(Purpose::Fence(target), command);
             }
         }

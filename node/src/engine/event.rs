@@ -90,6 +90,8 @@ pub struct Presence {
     pub incarnation: Incarnation,
     /// For how long it has not heard each other member.
     pub silence: BTreeMap<NodeId, Duration>,
+    /// In which boot it last heard each other member: hearing a host that booted again is not hearing its old session.
+    pub boots: BTreeMap<NodeId, SessionId>,
 }
 
 /// Why a proposal has no outcome.

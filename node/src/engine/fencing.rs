@@ -31,6 +31,8 @@ pub(super) struct Fencing {
     /// When a grant was last asked for, by target: one that was refused is not asked for again at every step.
     asked: BTreeMap<NodeId, BootTime>,
     device_errors: BTreeMap<ResourceId, String>,
+    /// Nodes whose power read on when it was last read here, and by which device.
+    reads_on: BTreeMap<NodeId, ResourceId>,
 }
 
 #[derive(Debug)]
@@ -67,19 +69,27 @@ impl Fencing {
         &self.device_errors
     }
 
+    /// The device that last read this node's power as on, if the last reading here said so.
+    pub(super) fn reads_on(&self, node: &NodeId) -> Option<&ResourceId> {
+        self.reads_on.get(node)
+    }
+
     /// Asks for grants, settles overdue ones, takes back or condemns who is heard again.
     pub(super) fn drive(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness) {
         let intents: Vec<(NodeId, FenceIntent)> =
             ctx.view.state.intents.iter().map(|(node, intent)| (node.clone(), intent.clone())).collect();
         self.seen_open.retain(|(node, _), _| ctx.view.state.intents.contains_key(node));
         self.ended.retain(|node, _| ctx.view.state.intents.contains_key(node));
+        self.reads_on.retain(|node, _| ctx.view.state.intents.contains_key(node));
         self.asked.retain(|node, _| ctx.view.state.intents.contains_key(node));
         for (target, intent) in intents {
             if !carries(ctx, &target) {
                 continue;
             }
             let busy = ctx.is_pending(|purpose| match purpose {
-                Purpose::Grant { target: about, .. } | Purpose::FenceSettle(about) | Purpose::FenceResult(about) => *about == target,
+                Purpose::Grant { target: about, .. } | Purpose::FenceSettle(about) | Purpose::FenceResult(about) => {
+                    *about == target
+                }
                 _ => false,
             });
             if busy {
@@ -137,10 +147,23 @@ impl Fencing {
     }
 
     /// The session is heard again while fencing did not succeed.
-    fn came_back(&self, ctx: &mut Ctx<'_>, liveness: &Liveness, target: &NodeId, intent: &FenceIntent, ended: BootTime) -> bool {
+    fn came_back(
+        &self,
+        ctx: &mut Ctx<'_>,
+        liveness: &Liveness,
+        target: &NodeId,
+        intent: &FenceIntent,
+        ended: BootTime,
+    ) -> bool {
         let is_me = *target == ctx.me.node && intent.session == ctx.me.session;
         let is_heard = is_me || liveness.last_heard(target, &intent.session).is_some_and(|asked| asked > ended);
-        let is_lost = ctx.view.state.nodes.get(target).and_then(|node| node.session.as_ref()).is_some_and(|session| session.state == SessionState::Lost);
+        let is_lost = ctx
+            .view
+            .state
+            .nodes
+            .get(target)
+            .and_then(|node| node.session.as_ref())
+            .is_some_and(|session| session.state == SessionState::Lost);
         let failed = match intent.attempts.last() {
             Some(attempt) => matches!(attempt.end, Some(AttemptEnd::Failed(_) | AttemptEnd::Expired)),
             None => acting(ctx, target).is_none(),
@@ -183,16 +206,28 @@ impl Fencing {
     }
 
     pub(super) fn read(&mut self, ctx: &mut Ctx<'_>, tag: Tag, fresh: bool) {
-        let Some((target, attempt)) = self.running.iter_mut().find(|(_, attempt)| attempt.stage == Stage::Checking(tag)) else {
+        let Some((target, attempt)) =
+            self.running.iter_mut().find(|(_, attempt)| attempt.stage == Stage::Checking(tag))
+        else {
             return;
         };
         let state = ctx.view.state;
         let stands = state.intents.get(target).is_some_and(|intent| {
-            intent.session == attempt.session && intent.open_attempt().is_some() && intent.attempts.len() == attempt.number as usize
+            intent.session == attempt.session
+                && intent.open_attempt().is_some()
+                && intent.attempts.len() == attempt.number as usize
         });
-        let lives = state.nodes.get(target).and_then(|node| node.living_session()).is_some_and(|session| session.id == attempt.session);
+        let lives = state
+            .nodes
+            .get(target)
+            .and_then(|node| node.living_session())
+            .is_some_and(|session| session.id == attempt.session);
         if !fresh {
-            attempt.finish(ctx, target, Err("the leader could not be asked whether the fence is still wanted".to_owned()));
+            attempt.finish(
+                ctx,
+                target,
+                Err("the leader could not be asked whether the fence is still wanted".to_owned()),
+            );
         } else if !stands || !lives {
             attempt.finish(ctx, target, Err("the fence is not wanted any more".to_owned()));
         } else if ctx.now >= attempt.deadline {
@@ -203,7 +238,8 @@ impl Fencing {
     }
 
     pub(super) fn power(&mut self, ctx: &mut Ctx<'_>, tag: Tag, answer: &PowerAnswer) {
-        let Some((target, attempt)) = self.running.iter_mut().find(|(_, attempt)| attempt.asked.contains_key(&tag)) else {
+        let Some((target, attempt)) = self.running.iter_mut().find(|(_, attempt)| attempt.asked.contains_key(&tag))
+        else {
             return;
         };
         let Some(device) = attempt.asked.remove(&tag) else { return };
@@ -211,6 +247,13 @@ impl Fencing {
         match &answer.result {
             Ok(on) => {
                 self.device_errors.remove(&device);
+                if attempt.stage == Stage::Reading {
+                    if *on {
+                        self.reads_on.insert(target.clone(), device.clone());
+                    } else {
+                        self.reads_on.remove(target);
+                    }
+                }
                 attempt.reads_on |= *on && attempt.stage == Stage::Reading;
             }
             Err(error) => {
@@ -261,7 +304,10 @@ impl Try {
     fn ask(&mut self, ctx: &mut Ctx<'_>, target: &NodeId, verb: PowerVerb) {
         self.stage = if verb == PowerVerb::Off { Stage::Off } else { Stage::Reading };
         self.reads_on = false;
-        let left = Duration::from_millis(self.deadline.0.saturating_sub(ctx.now.0));
+        let mut left = Duration::from_millis(self.deadline.0.saturating_sub(ctx.now.0));
+        if planted(Mistake::IgnoreSendBy) {
+            left = left.max(Duration::from_secs(4));
+        }
         for device in self.devices.clone() {
             let Some(definition) = ctx.view.state.config.primitives.get(&device).cloned() else {
                 self.error = Some(format!("{device} is not configured any more"));
@@ -287,7 +333,9 @@ impl Try {
             Stage::Off => self.ask(ctx, target, PowerVerb::Read),
             Stage::Reading if !self.reads_on => self.finish(ctx, target, Ok(())),
             Stage::Reading if ctx.now < self.deadline => self.ask(ctx, target, PowerVerb::Read),
-            Stage::Reading => self.finish(ctx, target, Err("the device took the off and its power still reads on".to_owned())),
+            Stage::Reading => {
+                self.finish(ctx, target, Err("the device took the off and its power still reads on".to_owned()))
+            }
             Stage::Checking(_) | Stage::Reporting => {}
         }
     }

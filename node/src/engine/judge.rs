@@ -59,8 +59,14 @@ impl Judge {
     pub(super) fn judge(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness) {
         self.judge_self(ctx);
         let properties = ctx.view.state.properties();
-        let nodes: Vec<(NodeId, NodeState)> =
-            ctx.view.state.nodes.iter().filter(|(node, _)| **node != ctx.me.node).map(|(n, s)| (n.clone(), s.clone())).collect();
+        let nodes: Vec<(NodeId, NodeState)> = ctx
+            .view
+            .state
+            .nodes
+            .iter()
+            .filter(|(node, _)| **node != ctx.me.node)
+            .map(|(n, s)| (n.clone(), s.clone()))
+            .collect();
         for (node, state) in nodes {
             let Some(session) = state.living_session().filter(|session| session.state == SessionState::Open) else {
                 self.suspects.remove(&node);
@@ -117,7 +123,9 @@ impl Judge {
             State::DaemonGone => {
                 let since = *self.gone.entry(node.clone()).or_insert(ctx.now);
                 let waited = ctx.now.since(since);
-                if waited >= properties.daemon_grace && state.intent != Intent::Maintenance {
+                // A refusal on the leader's own way may be a firewall's: others may hear this daemon well.
+                let agreed = liveness.majority_agrees(&ctx.me.node, node, session, properties.suspect_after, ctx.now);
+                if waited >= properties.daemon_grace && agreed && state.intent != Intent::Maintenance {
                     let evidence = format!("its daemon did not return within {} s", properties.daemon_grace.as_secs());
                     lose(ctx, node, session, evidence, !self.refused.contains(node));
                 }
@@ -135,7 +143,7 @@ impl Judge {
         session: &SessionId,
         silence: Duration,
     ) {
-        let agreed = liveness.majority_agrees(&ctx.me.node, node, properties.suspect_after, ctx.now);
+        let agreed = liveness.majority_agrees(&ctx.me.node, node, session, properties.suspect_after, ctx.now);
         let suspect = self.suspects.entry(node.clone()).or_insert_with(|| Suspect::new(session));
         if suspect.session != *session {
             *suspect = Suspect::new(session);
@@ -211,12 +219,15 @@ fn lose(ctx: &mut Ctx<'_>, node: &NodeId, session: &SessionId, evidence: String,
     let properties = ctx.view.state.properties();
     let levels = ctx.view.state.fence_levels(node);
     let lasts = lasts(&properties);
-    let devices = levels.into_iter().next().filter(|_| properties.stonith_enabled && with_grant);
+    let may_fence = with_grant && ctx.view.state.is_current(&ctx.speaker());
+    let devices = levels.into_iter().next().filter(|_| properties.stonith_enabled && may_fence);
     let grant = devices.clone().map(|devices| Grant { speaker: ctx.speaker(), devices, lasts });
     let verdict = Verdict::Lost { evidence, grant };
     let command = Command::Judge { node: node.clone(), session: session.clone(), verdict };
     let purpose = match devices {
-        Some(devices) => Purpose::Grant { target: node.clone(), session: session.clone(), asked: ctx.now, lasts, devices },
+        Some(devices) => {
+            Purpose::Grant { target: node.clone(), session: session.clone(), asked: ctx.now, lasts, devices }
+        }
         None => Purpose::Judge(node.clone()),
     };
     ctx.propose(purpose, command);

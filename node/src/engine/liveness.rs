@@ -3,8 +3,8 @@
 //! A buffered answer is no sign of life: it is tied to a poll, and a poll that took too long was given up. Nothing here
 //! enters the log; `judge` draws the conclusions, on the leader only.
 
-use super::event::{Effect, Presence, View};
 use super::Ctx;
+use super::event::{Effect, Presence, View};
 use quorate_core::id::{NodeId, SessionId};
 use quorate_core::time::BootTime;
 use std::collections::BTreeMap;
@@ -23,6 +23,8 @@ const RECONNECT_GRACE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Liveness {
     peers: BTreeMap<NodeId, Peer>,
+    /// The boots that the log knows: another boot of the same node is no sign of life of that one.
+    sessions: BTreeMap<NodeId, SessionId>,
     next_poll: BootTime,
     last_tick: BootTime,
     /// Silence is counted from here at the earliest: the start of this daemon, or the end of a stall.
@@ -45,6 +47,7 @@ impl Liveness {
     pub(super) fn new(now: BootTime) -> Self {
         Self {
             peers: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             next_poll: now,
             last_tick: now,
             floor: now,
@@ -64,6 +67,13 @@ impl Liveness {
             return;
         }
         self.next_poll = ctx.now.after(POLL_EVERY);
+        let sessions = ctx
+            .view
+            .state
+            .nodes
+            .iter()
+            .filter_map(|(node, state)| Some((node.clone(), state.session.as_ref()?.id.clone())));
+        self.sessions = sessions.collect();
         for node in ctx.view.state.members.keys().filter(|node| **node != ctx.me.node) {
             ctx.out.push(Effect::Poll(node.clone()));
         }
@@ -121,11 +131,18 @@ impl Liveness {
         self.peers.get(node).and_then(|peer| peer.refused).is_some_and(|at| now.since(at) <= FRESH)
     }
 
-    /// Whether a majority of the members this one can reach, itself included, do not hear `node` either.
-    pub(super) fn majority_agrees(&self, me: &NodeId, node: &NodeId, silent: Duration, now: BootTime) -> bool {
+    /// Whether a majority of the members this one can reach, itself included, do not hear this session either.
+    pub(super) fn majority_agrees(
+        &self,
+        me: &NodeId,
+        node: &NodeId,
+        session: &SessionId,
+        silent: Duration,
+        now: BootTime,
+    ) -> bool {
         let reports = self.peers.iter().filter(|(peer, _)| *peer != node && *peer != me).filter_map(|(_, peer)| {
             let (asked, presence) = peer.heard.as_ref()?;
-            (now.since(*asked) <= FRESH).then(|| presence.silence.get(node).copied().unwrap_or(Duration::MAX))
+            (now.since(*asked) <= FRESH).then(|| silence_of(presence, node, session))
         });
         // What a peer said is older than now by a poll and its way.
         let enough = silent.saturating_sub(POLL_EVERY * 2);
@@ -137,24 +154,38 @@ impl Liveness {
         agree * 2 > all
     }
 
-    /// For how long each member has not been heard here.
+    /// For how long each member has not been heard here, in the boot that the log knows.
     pub(super) fn silences(&self, now: BootTime) -> BTreeMap<NodeId, Duration> {
         self.peers
             .iter()
             .map(|(node, peer)| {
-                let heard = peer.heard.as_ref().map_or(BootTime(0), |(asked, _)| *asked);
-                (node.clone(), now.since(heard))
+                let known = self.sessions.get(node);
+                let heard =
+                    peer.heard.as_ref().filter(|(_, presence)| known.is_none_or(|known| *known == presence.session));
+                (node.clone(), now.since(heard.map_or(BootTime(0), |(asked, _)| *asked)))
             })
             .collect()
+    }
+
+    /// In which boot each member was last heard.
+    pub(super) fn boots(&self) -> BTreeMap<NodeId, SessionId> {
+        let heard = |(node, peer): (&NodeId, &Peer)| Some((node.clone(), peer.heard.as_ref()?.1.session.clone()));
+        self.peers.iter().filter_map(heard).collect()
     }
 
     pub(super) fn hearers(&self, me: &NodeId, node: &NodeId, session: &SessionId, now: BootTime) -> Vec<NodeId> {
         let own = self.last_heard(node, session).is_some_and(|at| now.since(at) <= FRESH);
         let others = self.peers.iter().filter(|(peer, _)| *peer != node).filter(|(_, peer)| {
             peer.heard.as_ref().is_some_and(|(asked, presence)| {
-                now.since(*asked) <= FRESH && presence.silence.get(node).is_some_and(|silence| *silence <= FRESH)
+                now.since(*asked) <= FRESH && silence_of(presence, node, session) <= FRESH
             })
         });
         own.then(|| me.clone()).into_iter().chain(others.map(|(peer, _)| peer.clone())).collect()
     }
+}
+
+/// For how long a peer has not heard a session, by its own word: for ever, where it hears another boot of that host.
+fn silence_of(presence: &Presence, node: &NodeId, session: &SessionId) -> Duration {
+    let silence = presence.silence.get(node).copied();
+    silence.filter(|_| presence.boots.get(node) == Some(session)).unwrap_or(Duration::MAX)
 }

@@ -12,9 +12,7 @@ mod monitor;
 mod operations;
 mod worker;
 
-pub use event::{
-    Effect, Event, Executed, Job, Me, PowerAnswer, PowerVerb, Presence, ProposeError, Tag, View,
-};
+pub use event::{Effect, Event, Executed, Job, Me, PowerAnswer, PowerVerb, Presence, ProposeError, Tag, View};
 pub use liveness::POLL_EVERY;
 
 use quorate_core::id::{ActionId, Incarnation, NodeId, ResourceId, SessionId};
@@ -119,12 +117,18 @@ impl Engine {
             session: self.me.session.clone(),
             incarnation: self.incarnation,
             silence: self.liveness.silences(now),
+            boots: self.liveness.boots(),
         }
     }
 
     /// Which members hear this session now, by their own word or ours; for what a person confirms.
     pub fn hearers(&self, node: &NodeId, session: &SessionId, now: BootTime) -> Vec<NodeId> {
         self.liveness.hearers(&self.me.node, node, session, now)
+    }
+
+    /// The device that last read this node's power as on, if the last reading here said so.
+    pub fn reads_on(&self, node: &NodeId) -> Option<&ResourceId> {
+        self.fencing.reads_on(node)
     }
 
     /// The last error of each fence device that was asked here.
@@ -190,10 +194,9 @@ impl Engine {
         }
         self.liveness.lead(now, &ctx.view, &ctx.me.node);
         self.worker.act(&mut ctx);
-        if ctx.incarnation != Incarnation(0) {
-            self.fencing.drive(&mut ctx, &self.liveness);
-        }
-        if ctx.view.is_leader && ctx.incarnation != Incarnation(0) {
+        self.fencing.drive(&mut ctx, &self.liveness);
+        // A leader that was not welcomed yet, or cannot be, judges and plans all the same: `apply` checks.
+        if ctx.view.is_leader {
             self.judge.judge(&mut ctx, &self.liveness);
             self.controller.drive(&mut ctx);
         } else {

@@ -26,7 +26,11 @@ impl Monitors {
             .state
             .resources
             .iter()
-            .filter(|(_, nodes)| nodes.get(&ctx.me.node).is_some_and(|activity| activity.seen == Seen::Running && activity.claim.is_none()))
+            .filter(|(_, nodes)| {
+                nodes
+                    .get(&ctx.me.node)
+                    .is_some_and(|activity| activity.seen == Seen::Running && activity.claim.is_none())
+            })
             .map(|(resource, _)| resource.clone())
             .collect();
         self.next.retain(|resource, _| here.contains(resource));
@@ -61,7 +65,14 @@ impl Monitors {
         let tag = ctx.tag();
         self.looking.insert(tag, (resource.clone(), operation));
         let kind = ActionKind::Probe;
-        ctx.out.push(Effect::Look(Box::new(Job { tag, kind, resource: resource.clone(), operation, definition, timeout })));
+        ctx.out.push(Effect::Look(Box::new(Job {
+            tag,
+            kind,
+            resource: resource.clone(),
+            operation,
+            definition,
+            timeout,
+        })));
     }
 
     pub(super) fn looked(&mut self, ctx: &mut Ctx<'_>, tag: Tag, looked: Executed) {

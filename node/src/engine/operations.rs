@@ -12,8 +12,10 @@ use quorate_core::time::BootTime;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A probe that saw nothing certain is not repeated before this.
+/// A probe that saw nothing certain, or a VM that stands still, is not repeated before this.
 const UNSURE_PAUSE: Duration = Duration::from_secs(5);
+/// Time between two reads that the leader did not answer.
+const READ_PAUSE: Duration = Duration::from_millis(200);
 /// The log's deadline of a claim is so much longer than the operation's own.
 const DEADLINE_MARGIN: Duration = Duration::from_secs(10);
 
@@ -43,6 +45,8 @@ enum Stage {
     Executing,
     /// A linearizable read before the VM may run.
     Checking(Tag),
+    /// The leader could not be asked; from this moment on it is asked again.
+    Unasked(BootTime),
     /// It ended so; the log has to hear of it.
     Telling(Executed),
 }
@@ -62,7 +66,8 @@ impl Operations {
             .filter(|action| !self.is_busy(&action.resource))
             .filter(|action| self.refused.get(&action.id).is_none_or(|until| ctx.now >= *until))
             .filter(|action| {
-                action.kind != ActionKind::Probe || self.unsure.get(&action.resource).is_none_or(|until| ctx.now >= *until)
+                action.kind != ActionKind::Probe
+                    || self.unsure.get(&action.resource).is_none_or(|until| ctx.now >= *until)
             })
             .cloned()
             .collect();
@@ -74,7 +79,18 @@ impl Operations {
             }
         }
         self.close_unanswered(ctx);
+        self.ask_again(ctx);
         self.tell_again(ctx);
+    }
+
+    fn ask_again(&mut self, ctx: &mut Ctx<'_>) {
+        for running in self.running.values_mut() {
+            if matches!(running.stage, Stage::Unasked(from) if ctx.now >= from) {
+                let read = ctx.tag();
+                running.stage = Stage::Checking(read);
+                ctx.out.push(Effect::Read(read));
+            }
+        }
     }
 
     /// Claims of this incarnation that nobody carries out: their answer was lost, so nothing was begun under them.
@@ -113,7 +129,7 @@ impl Operations {
                 let Some(running) = self.running.remove(resource) else { return };
                 self.closed.insert(resource.clone(), running.action);
                 if running.kind == ActionKind::Probe
-                    && matches!(&running.stage, Stage::Telling(executed) if matches!(executed.seen, Seen::Unknown(_)))
+                    && matches!(&running.stage, Stage::Telling(executed) if matches!(executed.seen, Seen::Unknown(_) | Seen::Paused(_)))
                 {
                     self.unsure.insert(resource.clone(), ctx.now.after(UNSURE_PAUSE));
                 }
@@ -122,13 +138,27 @@ impl Operations {
         }
     }
 
-    fn begin(&mut self, ctx: &mut Ctx<'_>, resource: &ResourceId, (action, operation): (ActionId, Operation), kind: ActionKind) {
+    fn begin(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        resource: &ResourceId,
+        (action, operation): (ActionId, Operation),
+        kind: ActionKind,
+    ) {
         let Some(definition) = definition(ctx, resource, kind) else { return };
         let tag = ctx.tag();
         let timeout = timeout(ctx, resource, kind);
         let deadline = ctx.now.after(timeout + DEADLINE_MARGIN);
-        self.running.insert(resource.clone(), Running { tag, action, operation, kind, deadline, stage: Stage::Executing });
-        ctx.out.push(Effect::Execute(Box::new(Job { tag, kind, resource: resource.clone(), operation, definition, timeout })));
+        self.running
+            .insert(resource.clone(), Running { tag, action, operation, kind, deadline, stage: Stage::Executing });
+        ctx.out.push(Effect::Execute(Box::new(Job {
+            tag,
+            kind,
+            resource: resource.clone(),
+            operation,
+            definition,
+            timeout,
+        })));
     }
 
     /// transient: the VM stands there paused. It runs only when its claim still stands, by a read as new as now.
@@ -152,24 +182,29 @@ impl Operations {
         };
         let tag = running.tag;
         if !fresh && ctx.now < running.deadline {
-            let again = ctx.tag();
-            running.stage = Stage::Checking(again);
-            return ctx.out.push(Effect::Read(again));
+            running.stage = Stage::Unasked(ctx.now.after(READ_PAUSE));
+            return;
         }
         let stands = ctx.view.state.is_current(&ctx.speaker())
-            && ctx.view.state.activity(resource, &ctx.me.node).is_some_and(|activity| {
-                activity.operation == running.operation && activity.claim.is_some()
-            });
+            && ctx
+                .view
+                .state
+                .activity(resource, &ctx.me.node)
+                .is_some_and(|activity| activity.operation == running.operation && activity.claim.is_some());
         running.stage = Stage::Executing;
         ctx.out.push(match (fresh, stands) {
             (true, true) => Effect::Resume(tag),
             (true, false) => Effect::Discard(tag, "its claim does not stand any more".to_owned()),
-            (false, _) => Effect::Discard(tag, "the leader could not be asked whether its claim still stands".to_owned()),
+            (false, _) => {
+                Effect::Discard(tag, "the leader could not be asked whether its claim still stands".to_owned())
+            }
         });
     }
 
     pub(super) fn executed(&mut self, ctx: &mut Ctx<'_>, tag: Tag, executed: Executed) {
-        let Some(resource) = self.running.iter().find(|(_, running)| running.tag == tag).map(|(resource, _)| resource.clone()) else {
+        let Some(resource) =
+            self.running.iter().find(|(_, running)| running.tag == tag).map(|(resource, _)| resource.clone())
+        else {
             return;
         };
         if let Some(running) = self.running.get_mut(&resource) {
@@ -197,13 +232,14 @@ impl Operations {
     }
 }
 
-
 /// A start uses what is configured; stop and probe use what it was started with.
 fn definition(ctx: &Ctx<'_>, resource: &ResourceId, kind: ActionKind) -> Option<quorate_core::config::Primitive> {
     let state = ctx.view.state;
     let configured = || state.config.primitives.get(resource);
     let definition = match kind {
-        ActionKind::Start => state.activity(resource, &ctx.me.node).and_then(|activity| activity.definition.as_ref()).or_else(configured),
+        ActionKind::Start => {
+            state.activity(resource, &ctx.me.node).and_then(|activity| activity.definition.as_ref()).or_else(configured)
+        }
         ActionKind::Stop | ActionKind::Probe => state.definition(resource, &ctx.me.node),
     };
     definition.cloned()

@@ -172,13 +172,16 @@ fn must_die(ctx: &Ctx<'_>, node: &NodeState) -> Option<String> {
 /// The session was taken back, or another hello of this boot stands: this daemon has to look and say hello again.
 fn superseded(ctx: &Ctx<'_>, node: &NodeState) -> bool {
     let mine = node.session.as_ref().is_some_and(|session| session.id == ctx.me.session);
-    mine && node.incarnation != ctx.incarnation && node.incarnation > ctx.incarnation && node.liveness != Liveness::Joining
+    mine && node.incarnation != ctx.incarnation
+        && node.incarnation > ctx.incarnation
+        && node.liveness != Liveness::Joining
 }
 
 /// Everything that is configured or may be active, with what it would be stopped by here.
 fn known(ctx: &Ctx<'_>) -> BTreeMap<ResourceId, Primitive> {
     let state = ctx.view.state;
-    let configured = state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()).map(|(id, _)| id);
+    let configured =
+        state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()).map(|(id, _)| id);
     configured
         .chain(state.resources.keys())
         .filter_map(|id| Some((id.clone(), state.definition(id, &ctx.me.node)?.clone())))

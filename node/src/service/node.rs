@@ -55,7 +55,9 @@ async fn confirm_off(asker: &Asker, node: &NodeId, session: Option<&str>) -> Res
         )
         .hint("try again in a moment")
     })?;
-    check_silence(node, &[&live, &asker.cluster.own_live()])?;
+    let own = asker.cluster.own_live();
+    check_silence(node, &[&live, &own])?;
+    check_power(node, &[&live, &own])?;
     let command = Command::ConfirmOff { node: node.clone(), session, by: asker.actor.clone() };
     let (index, _) = asker.propose(command).await?;
     Ok(ChangeReply { index, message })
@@ -105,9 +107,27 @@ fn check_silence(node: &NodeId, views: &[&LeaderLive]) -> Result<(), Fault> {
     Err(Fault::new(Reason::Refused, message).hint(format!("switch {node} off, make sure, and say so again")))
 }
 
+/// confirm-off is refused while a device says that the power is on.
+fn check_power(node: &NodeId, views: &[&LeaderLive]) -> Result<(), Fault> {
+    let Some(device) = views.iter().find_map(|live| live.reads_on.get(node)) else { return Ok(()) };
+    let message = format!("{node} is not off: {device} reads its power as on");
+    Err(Fault::new(Reason::Refused, message).hint(format!(
+        "switch {node} off, make sure, and say so again; if {device} is wrong, take it out of the configuration first"
+    )))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_whose_power_reads_on_is_not_off() {
+        let mut live = LeaderLive::default();
+        live.reads_on.insert(NodeId::from("n1"), "ipmi-n1".into());
+        assert_eq!(check_power(&NodeId::from("n2"), &[&live]), Ok(()));
+        let fault = check_power(&NodeId::from("n1"), &[&LeaderLive::default(), &live]).unwrap_err();
+        assert!(fault.message.contains("ipmi-n1"), "{fault:?}");
+    }
 
     #[test]
     fn a_node_that_anybody_hears_is_not_off() {

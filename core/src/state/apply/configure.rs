@@ -122,10 +122,15 @@ impl ClusterState {
         node: Option<&NodeId>,
     ) -> Result<Outcome, Refusal> {
         let now = self.now;
+        let is_gone = !self.config.primitives.contains_key(resource);
         let Some(nodes) = self.resources.get_mut(resource) else {
             return Err(Refusal::Invalid(format!("there is no resource {resource}")));
         };
         for (_, activity) in nodes.iter_mut().filter(|(name, _)| node.is_none_or(|node| node == *name)) {
+            // Where an orphan is stopped there is nothing to look for it by.
+            if is_gone && activity.is_stopped() {
+                continue;
+            }
             activity.failures = 0;
             activity.last_failure = None;
             activity.stop_failed = false;

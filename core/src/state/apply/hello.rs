@@ -42,6 +42,8 @@ impl ClusterState {
             return Err(Refusal::FenceUnsettled(node.clone()));
         }
         let known = state.session.clone();
+        // not active: a boot that could not look at anything blocks nothing until it can. What it proves, it proves.
+        let is_blind = !inventory.is_empty() && inventory.values().all(|seen| matches!(seen, Seen::Unknown(_)));
         match known {
             Some(known) if known.id == *session => match known.state {
                 SessionState::Open => {}
@@ -57,8 +59,12 @@ impl ClusterState {
                 }
                 let proof = Proof::Reborn { session: session.clone(), at: self.now };
                 self.end_session(node, proof);
+                if is_blind {
+                    return blind(node);
+                }
                 self.open_session(node, session);
             }
+            _ if is_blind => return blind(node),
             _ => self.open_session(node, session),
         }
         Ok(self.welcome(node, follows.next(), inventory))
@@ -88,10 +94,13 @@ impl ClusterState {
             inventory.iter().filter(|(_, seen)| **seen != Seen::Stopped).map(|(resource, _)| resource.clone());
         let known: std::collections::BTreeSet<ResourceId> = self.known_resources().chain(present).collect();
         for resource in known {
-            let seen = inventory
-                .get(&resource)
-                .cloned()
-                .unwrap_or_else(|| Seen::Unknown("not looked at since the daemon started".to_owned()));
+            let is_gone = !self.config.primitives.contains_key(&resource);
+            let seen = match inventory.get(&resource) {
+                Some(seen) => seen.clone(),
+                // An orphan of another node's: nothing was granted here, and there is nothing to look for it by.
+                None if is_gone && self.activity(&resource, node).is_none_or(Activity::is_stopped) => Seen::Stopped,
+                None => Seen::Unknown("not looked at since the daemon started".to_owned()),
+            };
             let activity = self.activity_mut(&resource, node);
             activity.operation = activity.operation.next();
             activity.claim = None;
@@ -124,4 +133,8 @@ impl ClusterState {
     pub(super) fn first_operation(&self) -> Operation {
         Operation(self.index.saturating_mul(2))
     }
+}
+
+fn blind(node: &NodeId) -> Result<Outcome, Refusal> {
+    stale(format!("{node} could not look at any resource yet: is its hypervisor running?"))
 }

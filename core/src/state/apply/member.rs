@@ -27,7 +27,9 @@ impl ClusterState {
         let now = self.now;
         self.tokens.retain(|_, token| token.expires > now);
         if self.tokens.len() >= TOKENS_KEPT {
-            return Err(Refusal::Invalid(format!("there are {TOKENS_KEPT} tokens that are still good: wait until some expire")));
+            return Err(Refusal::Invalid(format!(
+                "there are {TOKENS_KEPT} tokens that are still good: wait until some expire"
+            )));
         }
         self.tokens.insert(hash.to_owned(), Token { expires, used_by: None });
         Ok(Outcome::Done)
@@ -43,7 +45,9 @@ impl ClusterState {
             return Err(Refusal::Invalid("this token has expired: make a new one with `qrm cluster token`".to_owned()));
         }
         if let Some(node) = &token.used_by {
-            return Err(Refusal::Invalid(format!("this token was used already, by {node}: make a new one with `qrm cluster token`")));
+            return Err(Refusal::Invalid(format!(
+                "this token was used already, by {node}: make a new one with `qrm cluster token`"
+            )));
         }
         token.used_by = Some(member.name.clone());
         let raft_id = self.next_raft_id;
