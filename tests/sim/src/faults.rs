@@ -150,6 +150,9 @@ impl World {
     }
 
     pub(crate) fn spring(&mut self, h: usize, kill: bool) {
+        if self.faults.over {
+            return;
+        }
         self.trace(|world| format!("AMBUSH on {}", world.names[h]));
         if kill {
             return self.strike_daemon(h);
