@@ -151,7 +151,7 @@ impl Cluster {
 
     /// The engine, for a short look or a step.
     pub fn engine(&self) -> std::sync::MutexGuard<'_, Engine> {
-        // A step that panicked has ended the process already (panic = abort in the driver).
+        // A step that panicked ends the process: see `member`.
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,10 +7,12 @@ use super::clock::{boot_time, wall_clock};
 use super::cluster::Cluster;
 use super::executor::Executor;
 use super::polls::Polls;
-use super::power::Power;
+use super::power::{Power, Time};
 use crate::engine::{Effect, Event, PowerAnswer, ProposeError, Tag, View};
-use quorate_core::id::NodeId;
-use quorate_core::state::{Command, Entry};
+use quorate_core::config::Primitive;
+use quorate_core::id::{NodeId, ResourceId};
+use quorate_core::state::{ClusterState, Command, Entry};
+use quorate_core::time::BootTime;
 use quorate_raft::{Importance, Status};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -68,21 +70,21 @@ impl Driver {
             if let Some(why) = stopped(&status) {
                 return Ended::Replica(why);
             }
-            for effect in self.step(&status, event) {
+            let now = boot_time();
+            for effect in self.step(now, &status, event) {
                 if effect == Effect::Stopped {
                     return Ended::Stopped;
                 }
-                self.carry_out(effect);
+                self.carry_out(now, effect);
             }
         }
     }
 
-    fn step(&self, status: &watch::Receiver<Status>, event: Event) -> Vec<Effect> {
+    fn step(&self, now: BootTime, status: &watch::Receiver<Status>, event: Event) -> Vec<Effect> {
         let (leader, is_leader, term) = {
             let status = status.borrow();
             (status.leader, status.established, status.term)
         };
-        let now = boot_time();
         self.cluster.state(|state| {
             let leader: Option<&NodeId> = leader
                 .and_then(|id| state.members.values().find(|member| member.raft_id.0 == id))
@@ -92,7 +94,8 @@ impl Driver {
         })
     }
 
-    fn carry_out(&mut self, effect: Effect) {
+    /// `now`: what the engine took for it when it wanted this.
+    fn carry_out(&mut self, now: BootTime, effect: Effect) {
         match effect {
             Effect::Propose(tag, command) => self.propose(tag, command),
             Effect::Read(tag) => {
@@ -102,10 +105,12 @@ impl Driver {
             Effect::Poll(node) => self.polls.poll(node),
             Effect::Power { tag, device, definition, target, verb, timeout } => {
                 let power = self.power.clone();
+                // send-by: counted from the step, however late the task comes to run.
+                let time = Time { send_by: now.after(timeout), timeout };
                 let member = self.cluster.state(|state| state.members.get(&target).cloned());
                 self.answer(async move {
                     let answer = match &member {
-                        Some(member) => power.ask(tag, &device, &definition, member, verb, timeout).await,
+                        Some(member) => power.ask(tag, &device, &definition, member, verb, time).await,
                         None => PowerAnswer { result: Err(format!("{target} is no member")), sent: false },
                     };
                     Event::Power(tag, answer)
@@ -133,6 +138,8 @@ impl Driver {
             }
             Effect::SelfFence(why) => {
                 let executor = self.executor.clone();
+                // A daemon that has just started has spoken of none yet.
+                self.cluster.state(|state| executor.know(definitions(state)));
                 tokio::spawn(async move { executor.self_fence(&why).await });
             }
             // The loop sees it before it comes here.
@@ -171,4 +178,13 @@ impl Driver {
 
 fn stopped(status: &watch::Receiver<Status>) -> Option<String> {
     status.borrow().stopped.clone()
+}
+
+/// Every VM that this host may have: what is configured, and what was started with another definition.
+fn definitions(state: &ClusterState) -> impl Iterator<Item = (&ResourceId, &Primitive)> {
+    let configured = state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device());
+    let started = state.resources.iter().flat_map(|(id, nodes)| {
+        nodes.values().filter_map(move |activity| Some((id, activity.definition.as_ref()?)))
+    });
+    configured.chain(started)
 }

@@ -56,6 +56,15 @@ impl Executor {
         Ok(read.uuid)
     }
 
+    /// Remembers which VMs these are, for whatever becomes of them.
+    pub(super) fn know<'a>(&self, definitions: impl Iterator<Item = (&'a ResourceId, &'a Primitive)>) {
+        for (resource, definition) in definitions {
+            if let Err(why) = self.uuid(resource, definition) {
+                tracing::warn!(%resource, why, "its VM is not known");
+            }
+        }
+    }
+
     /// contained: kills what an earlier daemon left running, sees it gone, then looks for everything that is known.
     pub(super) async fn inventory(&self, known: BTreeMap<ResourceId, Primitive>) -> BTreeMap<ResourceId, Seen> {
         if let Err(error) = self.processes.kill_leftovers().await {

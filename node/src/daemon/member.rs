@@ -69,9 +69,15 @@ impl Host {
         tokio::spawn(autopilot(cluster.clone()));
         let ended = self.ended.clone();
         tokio::spawn(async move {
-            let end = driver.run().await;
-            // Main waits for it as long as the process lives.
-            let _ = ended.send(end).await;
+            match tokio::spawn(driver.run()).await {
+                // Main waits for it as long as the process lives.
+                Ok(end) => drop(ended.send(end).await),
+                Err(error) => {
+                    // It would answer polls, might even lead, and do nothing: to the others a dead daemon is better.
+                    tracing::error!(%error, "the engine's task ended by itself: this daemon ends");
+                    std::process::abort();
+                }
+            }
         });
         self.seat.take(cluster.clone());
         Ok(cluster)

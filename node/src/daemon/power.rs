@@ -19,6 +19,13 @@ pub struct Power {
     processes: Arc<Processes>,
 }
 
+/// How long a device may be asked, and until when an off may leave.
+#[derive(Clone, Copy)]
+pub(super) struct Time {
+    pub(super) send_by: quorate_core::time::BootTime,
+    pub(super) timeout: Duration,
+}
+
 impl Power {
     /// With the place where agents that are programs run.
     pub fn new(processes: Arc<Processes>) -> Self {
@@ -32,7 +39,7 @@ impl Power {
         definition: &Primitive,
         target: &Member,
         verb: PowerVerb,
-        timeout: Duration,
+        time: Time,
     ) -> PowerAnswer {
         // What says for which node a device is concerns us, not the agent.
         let ours = |name: &str| OURS.contains(&name) || name.starts_with("pcmk_");
@@ -43,8 +50,8 @@ impl Power {
             Ok(fence) => fence,
             Err(error) => return PowerAnswer { result: Err(error.to_string()), sent: false },
         };
-        let call = Call::new(format!("fence-{device}-{}-{}", target.name, tag.0), timeout)
-            .send_by(BootTime::now().plus(timeout));
+        let send_by = BootTime(Duration::from_millis(time.send_by.0));
+        let call = Call::new(format!("fence-{device}-{}-{}", target.name, tag.0), time.timeout).send_by(send_by);
         let hardware = target.hardware_is_dmi.then_some(&target.hardware);
         let pinned = definition.params.get("system_guid").map(String::as_str);
         let looked = look(&fence, &call, hardware, pinned).await;
