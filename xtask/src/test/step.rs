@@ -68,7 +68,7 @@ const ROWS: &[&str] = &["test", "--package=quorate-e2e", "--test=rows"];
 const RELEASE: &[&str] = &["--release"];
 
 /// Seeds for a few minutes; `cargo xtask sim --seeds` takes any number.
-const SEEDS: &[&str] = &["--seeds", "500"];
+const SEEDS: &[&str] = &["--seeds", "3000"];
 const MISTAKES: &[&str] = &["--mistakes"];
 const CUTS: &[&str] = &["--rounds", "20"];
 /// What `quorate-power-loss` exits with when something was lost.
