@@ -86,7 +86,9 @@ impl Bed {
             wait_for("the daemon to stand still", Duration::from_secs(5), || Ok(is_stopped(pid)))?;
         }
         if ends {
-            wait_for("the daemon to end", Duration::from_secs(60), || Ok(self.daemon_pid(host)?.is_none()))?;
+            // Reaped: while one of its threads dies it may still hold its files and locks.
+            let entry = std::path::PathBuf::from(format!("/proc/{pid}"));
+            wait_for("the daemon to end", Duration::from_secs(60), || Ok(!entry.exists()))?;
         }
         Ok(())
     }

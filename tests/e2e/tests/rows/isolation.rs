@@ -9,8 +9,8 @@ use quorate_bed::wait_for;
 use crate::stage::Stage;
 
 const VMS: &[&str] = &["vm1", "vm2", "vm3"];
-/// The default of `lost-after`.
-const LOST_AFTER: Duration = Duration::from_secs(5);
+/// The default of `lost-after`, less the time since the last beat before the cut.
+const LOST_AFTER: Duration = Duration::from_millis(4_700);
 
 pub(crate) fn follower(stage: &mut Stage) -> Result<()> {
     let victim = stage.cluster.follower()?;

@@ -30,8 +30,9 @@ pub(crate) fn killed(stage: &mut Stage) -> Result<()> {
 /// success all the same.
 pub(crate) fn stop_fails(stage: &mut Stage) -> Result<()> {
     let host = stage.cluster.follower()?;
+    // A VM is stopped by the definition it was started with.
+    stage.cluster.configure("op_defaults timeout=20s")?;
     stage.cluster.run_vms(&stage.auditor, &["vm1", "vm2"], &host)?;
-    stage.cluster.configure("set vm1.stop.timeout 20s")?;
     stage.bed().stick_vm(&host, "vm1")?;
     let stuck = stage.cluster.processes()?["vm1"].pid;
     let begin = SystemTime::now();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use quorate_api::{Change, Client, ClientOptions};
+use quorate_api::{Change, Client, ClientOptions, Reason};
 use quorate_bed::{Bed, DaemonFault};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -106,7 +106,12 @@ async fn write_on(socket: &Path, writer: u32, tally: &Tally, node: &str) -> Resu
             let answer = client.configure(change).await;
             tally.asked[writer as usize].store(0, Ordering::SeqCst);
             // A retry carries the same request: what was done is not refused as there already.
-            answer.with_context(|| format!("{name} was refused"))?;
+            match answer {
+                Ok(_) => {}
+                // Not acknowledged: others were faster, or patience ended.
+                Err(fault) if fault.reason == Reason::Stale || fault.reason.is_passing() => continue,
+                Err(fault) => return Err(fault).with_context(|| format!("{name} was refused")),
+            }
             tally.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
             tally.count.fetch_add(1, Ordering::SeqCst);
         }
