@@ -7,6 +7,10 @@ use crate::id::{ActionId, NodeId, Operation, ResourceId};
 use crate::planted::{Mistake, planted};
 use crate::state::{Action, ActionKind, ClusterState, Intent, Liveness, NewAction, Seen, SessionState, Standing};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A look that takes no longer than this to be sure is no news.
+const UNSURE_AFTER: Duration = Duration::from_secs(3);
 
 /// Nodes that must be fenced for what happened on them: a stop failed, and nothing else can be trusted to stop it.
 pub(super) fn fences(state: &ClusterState, plan: &mut Plan) {
@@ -97,7 +101,7 @@ impl Draft<'_> {
                 }
                 Standing::Unknown(why) => {
                     unknown = true;
-                    unsure = Some(self.unsure(id, node, &why));
+                    unsure = unsure.or(self.unsure(id, node, &why));
                     if !self.stop_failed(id, node) {
                         self.add(ActionKind::Probe, id, node, why, Vec::new());
                     }
@@ -119,12 +123,16 @@ impl Draft<'_> {
         self.state.activity(id, node).is_some_and(|activity| matches!(activity.seen, Seen::Paused(_)))
     }
 
-    /// What stands against a start, while a node cannot say whether it has the resource.
-    fn unsure(&self, id: &ResourceId, node: &NodeId, why: &str) -> Blocked {
+    /// What stands against a start, when a node could not say for a while whether it has the resource.
+    fn unsure(&self, id: &ResourceId, node: &NodeId, why: &str) -> Option<Blocked> {
+        let since = self.state.activity(id, node)?.since;
+        if self.state.now.since(since) < UNSURE_AFTER {
+            return None;
+        }
         let is_paused = self.is_paused(id, node);
         let what = if is_paused { "it stands still on" } else { "it may be active on" };
         let mend = is_paused.then(|| format!("resume it on {node}, or: qrm resource stop {id}"));
-        Blocked { resource: id.clone(), why: format!("{what} {node}: {why}"), mend }
+        Some(Blocked { resource: id.clone(), why: format!("{what} {node}: {why}"), mend })
     }
 
     /// While one of its actions is under way, what was planned to follow stays planned.
@@ -154,6 +162,10 @@ impl Draft<'_> {
             Wanted::Stopped(reason) => (None, reason),
             Wanted::HandsOff => return None,
         };
+        if waits.is_some() && active.len() == 1 && target.is_some_and(|target| !active.contains(&target)) {
+            // It could be stopped and not be started: it runs on until it can move.
+            return waits;
+        }
         let mut stops = Vec::new();
         for node in active.iter().filter(|node| Some(**node) != target) {
             if self.stop_failed(id, node) {

@@ -5,6 +5,7 @@
 
 mod actions;
 mod eligible;
+mod load;
 mod order;
 mod placement;
 

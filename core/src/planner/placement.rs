@@ -4,13 +4,14 @@
 //! the one it is on, then the lowest name: the same everywhere.
 
 use super::eligible::{Rejection, location_score, unfit};
+use super::load::Load;
 use super::{Blocked, Report};
 use crate::config::{OrderKind, Primitive, ResourceMeta, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
-use crate::state::{Activity, ClusterState, Intent, Seen, Standing};
+use crate::state::{Activity, ClusterState, Intent, Liveness, Seen, Standing};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What should become of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,20 +34,25 @@ pub(super) fn place(state: &ClusterState, report: &mut Report) -> BTreeMap<Resou
         .map(|(id, primitive)| (id, primitive, ResourceMeta::read(id, primitive, &state.config.rsc_defaults).0))
         .collect();
     order.sort_by_key(|(id, _, meta)| (depth(state, id, 0), Reverse(meta.priority), (*id).clone()));
-    let mut load = current_load(state);
+    let mut load = Load::now(state);
     let mut wanted = BTreeMap::new();
     for (id, primitive, meta) in order {
+        load.take(id);
         let decision = decide(state, id, primitive, &meta, &wanted, &load);
         let decision = decision.unwrap_or_else(|blocked| {
             let why = blocked.why.clone();
             report.blocked.push(blocked);
             Wanted::Stopped(why)
         });
-        if let Wanted::On(node, _) = &decision {
-            if !runs_on(state, id, node) {
-                *load.entry(node.clone()).or_default() += 1;
+        match &decision {
+            Wanted::On(node, _) => {
+                if let Some((node, _)) = state.nodes.get_key_value(node) {
+                    load.put(node, id);
+                }
+                report.placement.insert(id.clone(), node.clone());
             }
-            report.placement.insert(id.clone(), node.clone());
+            Wanted::HandsOff => load.put_where_it_runs(state, id),
+            Wanted::Stopped(_) => {}
         }
         wanted.insert(id.clone(), decision);
     }
@@ -59,7 +65,7 @@ fn decide(
     primitive: &Primitive,
     meta: &ResourceMeta,
     wanted: &BTreeMap<ResourceId, Wanted>,
-    load: &BTreeMap<NodeId, usize>,
+    load: &Load<'_>,
 ) -> Result<Wanted, Blocked> {
     if state.config.is_hands_off(id) {
         return Ok(Wanted::HandsOff);
@@ -76,7 +82,6 @@ fn decide(
     }
     let mut rejections = Vec::new();
     let mut candidates = Vec::new();
-    let followers = followers(state, id);
     for node in state.nodes.keys() {
         match unfit(state, id, primitive, node) {
             Some(rejection) => rejections.push((node, rejection)),
@@ -86,14 +91,8 @@ fn decide(
                     rejections.push((node, Rejection::Colocation));
                     continue;
                 }
-                // What follows it is no reason to go elsewhere: they would chase each other.
-                let following = followers.iter().filter(|follower| runs_on(state, follower, node)).count();
-                let others = load
-                    .get(node)
-                    .copied()
-                    .unwrap_or(0)
-                    .saturating_sub(following + usize::from(runs_on(state, id, node)));
-                candidates.push((score, Reverse(others), belongs_on(state, id, node), following, Reverse(node)));
+                let belongs = belongs_on(state, id, node);
+                candidates.push((score, Reverse(load.of(node)), belongs, company(state, id, node), Reverse(node)));
             }
         }
     }
@@ -108,21 +107,21 @@ fn decide(
     Ok(Wanted::On(best.4.0.clone(), why))
 }
 
-/// A node whose daemon is silent, away or in maintenance keeps what it has.
+/// A node whose daemon is silent, away or in maintenance keeps what it has; what only may be there calls nothing
+/// away from where it runs.
 fn held(state: &ClusterState, id: &ResourceId) -> Option<NodeId> {
-    let nodes = state.resources.get(id)?;
-    nodes
-        .keys()
-        .find(|node| {
-            let may_be_active = state.standing(id, node) != Standing::NotActive;
-            let at = state.nodes.get(*node);
-            let waits = at.is_some_and(|at| {
-                let silent = at.liveness != crate::state::Liveness::Lost && !at.is_online();
-                silent || at.intent == Intent::Maintenance
-            });
-            may_be_active && waits
+    let is_held_by = |node: &&NodeId| {
+        state.nodes.get(*node).is_some_and(|at| {
+            let silent = at.liveness != Liveness::Lost && !at.is_online();
+            silent || at.intent == Intent::Maintenance
         })
-        .cloned()
+    };
+    let may_have_it = || {
+        let nodes = state.resources.get(id).into_iter().flat_map(BTreeMap::keys);
+        nodes.filter(|node| state.standing(id, node) != Standing::NotActive)
+    };
+    let runs = may_have_it().any(|node| runs_on(state, id, node));
+    may_have_it().filter(is_held_by).find(|node| !runs || runs_on(state, id, node)).cloned()
 }
 
 fn score(
@@ -152,18 +151,11 @@ fn score(
     score
 }
 
-/// Whatever goes where this one goes, and what follows that in turn.
-fn followers<'a>(state: &'a ClusterState, id: &ResourceId) -> BTreeSet<&'a ResourceId> {
-    let mut found: BTreeSet<&ResourceId> = BTreeSet::new();
-    let mut of = vec![id];
-    while let Some(leader) = of.pop() {
-        for colocation in state.config.colocations.values().filter(|c| c.with == *leader && c.score > Score::ZERO) {
-            if colocation.resource != *id && found.insert(&colocation.resource) {
-                of.push(&colocation.resource);
-            }
-        }
-    }
-    found
+/// How many there want to be with it, less those that want to be apart: they need not move then.
+fn company(state: &ClusterState, id: &ResourceId, node: &NodeId) -> i64 {
+    let after_it = state.config.colocations.values().filter(|colocation| colocation.with == *id);
+    let there = after_it.filter(|colocation| runs_on(state, &colocation.resource, node));
+    there.map(|colocation| colocation.score.value().signum()).sum()
 }
 
 /// It runs there, or it died there just now and has run nowhere since.
@@ -182,16 +174,6 @@ fn belongs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
 pub(super) fn runs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
     state.activity(id, node).is_some_and(|activity| activity.seen == Seen::Running)
         && state.standing(id, node) != Standing::NotActive
-}
-
-fn current_load(state: &ClusterState) -> BTreeMap<NodeId, usize> {
-    let mut load = BTreeMap::new();
-    for id in state.resources.keys() {
-        for node in state.nodes.keys().filter(|node| runs_on(state, id, node)) {
-            *load.entry(node.clone()).or_default() += 1;
-        }
-    }
-    load
 }
 
 /// The mandatory predecessor that is not going to run, if there is one.
