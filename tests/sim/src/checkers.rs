@@ -41,7 +41,8 @@ impl World {
             return;
         }
         if index != self.oracle.log.len() + 1 {
-            return self.fail("log", format!("{} commits {index} when {} is the last", self.names[h], self.oracle.log.len()));
+            return self
+                .fail("log", format!("{} commits {index} when {} is the last", self.names[h], self.oracle.log.len()));
         }
         self.oracle.log.push(slot.clone());
         self.counts.entries += 1;
@@ -73,7 +74,8 @@ impl World {
             Command::FenceResult { outcome: Ok(()), .. } if !refused => self.counts.power_proofs += 1,
             _ => {}
         }
-        let ended = self.oracle.state.events.iter().rev().take_while(|event| event.index == self.oracle.log.len() as u64);
+        let ended =
+            self.oracle.state.events.iter().rev().take_while(|event| event.index == self.oracle.log.len() as u64);
         let fenced = ended.filter(|event| event.kind == quorate_core::state::EventKind::Fenced).count();
         self.counts.proofs += fenced as u64;
     }
@@ -101,7 +103,8 @@ impl World {
         let wrong = self.names.iter().zip(&self.hosts).find_map(|(name, host)| {
             let session = self.oracle.state.nodes.get(name)?.session.as_ref()?;
             let is_ended = matches!(session.state, SessionState::Ended(_));
-            (is_ended && host.lives(&session.id) && !host.lied_about.contains(&session.id)).then(|| (name.clone(), session.clone()))
+            (is_ended && host.lives(&session.id) && !host.lied_about.contains(&session.id))
+                .then(|| (name.clone(), session.clone()))
         });
         if let Some((name, session)) = wrong {
             let SessionState::Ended(proof) = &session.state else { return };
@@ -119,7 +122,8 @@ impl World {
             let running = host.virt.domains.iter().filter(|(_, running)| **running);
             let node = state.nodes.get(name)?;
             let is_known = node.living_session().is_some_and(|session| session.id == host.session);
-            let unknown = running.map(|(vm, _)| vm).find(|vm| !is_known || state.standing(vm, name) == Standing::NotActive);
+            let unknown =
+                running.map(|(vm, _)| vm).find(|vm| !is_known || state.standing(vm, name) == Standing::NotActive);
             unknown.map(|vm| (vm.clone(), name.clone()))
         });
         if let Some((vm, name)) = wrong {
@@ -134,7 +138,8 @@ impl World {
         self.trace(|world| format!("{vm} RUNS on {}", world.names[h]));
         let twice = (0..self.hosts.len()).filter(|other| *other != h).find(|other| {
             let host = &self.hosts[*other];
-            let excused = host.lied_about.contains(&host.session) || self.hosts[h].lied_about.contains(&self.hosts[h].session);
+            let excused =
+                host.lied_about.contains(&host.session) || self.hosts[h].lied_about.contains(&self.hosts[h].session);
             host.power && !excused && host.virt.domains.get(vm) == Some(&true)
         });
         if let Some(other) = twice {
@@ -171,7 +176,11 @@ impl World {
         let key = (h, daemon.process, job.resource.clone(), job.operation);
         if job.kind != ActionKind::Probe && !self.oracle.answered.remove(&key) {
             let name = &self.names[h];
-            let what = format!("{name} begins to {} {} without an answer to a claim of its own", job.kind.word(), job.resource);
+            let what = format!(
+                "{name} begins to {} {} without an answer to a claim of its own",
+                job.kind.word(),
+                job.resource
+            );
             self.fail("answer-only", what);
         }
     }
@@ -181,16 +190,19 @@ impl World {
         let name = &self.names[h];
         let state = &self.oracle.state;
         let is_open = state.nodes.get(name).is_some_and(|node| node.is_open(&self.hosts[h].session));
-        let is_claimed = state.activity(vm, name).is_some_and(|activity| {
-            activity.claim.as_ref().is_some_and(|claim| claim.kind == ActionKind::Start)
-        });
+        let is_claimed = state
+            .activity(vm, name)
+            .is_some_and(|activity| activity.claim.as_ref().is_some_and(|claim| claim.kind == ActionKind::Start));
         self.oracle.prepared.insert((h, vm.clone()), is_open && is_claimed);
     }
 
     /// transient: what did not stand any more when the VM was prepared is not resumed.
     pub(crate) fn check_resume(&mut self, h: usize, vm: &ResourceId) {
         if self.oracle.prepared.remove(&(h, vm.clone())) == Some(false) {
-            self.fail("transient", format!("{vm} is resumed on {} on a claim or session that did not stand any more", self.names[h]));
+            self.fail(
+                "transient",
+                format!("{vm} is resumed on {} on a claim or session that did not stand any more", self.names[h]),
+            );
         }
     }
 
@@ -212,7 +224,10 @@ impl World {
         let is_admitted = state.nodes.get(name).is_some_and(|node| node.is_open(session));
         let is_wanted = state.intents.get(name).is_some_and(|intent| intent.session == *session);
         if is_admitted && !is_wanted {
-            self.fail("send-by", format!("an off reaches {name}, which was admitted and which nobody wants to be fenced"));
+            self.fail(
+                "send-by",
+                format!("an off reaches {name}, which was admitted and which nobody wants to be fenced"),
+            );
         }
     }
 
@@ -236,8 +251,13 @@ impl World {
             .filter(|(_, primitive)| primitive.meta.get("target-role").is_none_or(|role| role == "Started"))
             .map(|(vm, _)| vm)
             .collect();
-        let held_back: BTreeSet<&ResourceId> =
-            state.config.orders.values().filter(|order| !wanted.contains(&order.first)).map(|order| &order.then).collect();
+        let held_back: BTreeSet<&ResourceId> = state
+            .config
+            .orders
+            .values()
+            .filter(|order| !wanted.contains(&order.first))
+            .map(|order| &order.then)
+            .collect();
         let wanted: BTreeSet<&ResourceId> = wanted.difference(&held_back).copied().collect();
         crate::setup::vms().iter().find_map(|vm| {
             let on: Vec<&NodeId> = self
@@ -254,10 +274,17 @@ impl World {
     /// Fences that ended, and how; for the summary of a trace.
     pub(crate) fn fence_words(&self) -> Vec<String> {
         let by = |end: &FenceEnd| match end {
-            FenceEnd::Proven(proof @ (Proof::PowerOff { .. } | Proof::Reborn { .. } | Proof::Confirmed { .. })) => proof.words(),
+            FenceEnd::Proven(proof @ (Proof::PowerOff { .. } | Proof::Reborn { .. } | Proof::Confirmed { .. })) => {
+                proof.words()
+            }
             FenceEnd::CalledOff => "called off".to_owned(),
         };
-        self.oracle.state.fences.iter().map(|record| format!("{}: {} ({})", record.target, by(&record.end), record.intent.cause)).collect()
+        self.oracle
+            .state
+            .fences
+            .iter()
+            .map(|record| format!("{}: {} ({})", record.target, by(&record.end), record.intent.cause))
+            .collect()
     }
 }
 

@@ -111,7 +111,9 @@ impl World {
             return self.send(h, from, Message::HigherTerm { term: own });
         }
         let fits = self.may_vote(h, last);
-        if term > own && (fits || !self.hosts[h].daemon.as_ref().is_some_and(|daemon| daemon.replica.role == Role::Leader)) {
+        if term > own
+            && (fits || !self.hosts[h].daemon.as_ref().is_some_and(|daemon| daemon.replica.role == Role::Leader))
+        {
             self.follow(h, term, None);
         }
         let deadline = self.patience();

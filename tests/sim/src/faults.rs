@@ -130,7 +130,11 @@ impl World {
             let h = self.victim();
             self.strike(kind, h);
         }
-        let wait = if self.dice.chance(550) { self.dice.of(20..=self.faults.short) } else { self.dice.of(1000..=self.faults.long) };
+        let wait = if self.dice.chance(550) {
+            self.dice.of(20..=self.faults.short)
+        } else {
+            self.dice.of(1000..=self.faults.long)
+        };
         self.queue.push(self.now + wait, Scope::World, What::Fault);
     }
 
@@ -138,7 +142,9 @@ impl World {
     pub(crate) fn ambush(&mut self, h: usize, command: &Command) {
         let is_fence = matches!(
             command,
-            Command::FenceGrant { .. } | Command::FenceResult { .. } | Command::Judge { verdict: Verdict::Lost { .. }, .. }
+            Command::FenceGrant { .. }
+                | Command::FenceResult { .. }
+                | Command::Judge { verdict: Verdict::Lost { .. }, .. }
         );
         let is_work = matches!(command, Command::Claim { .. } | Command::Result { .. } | Command::Hello { .. });
         let chance = if is_fence { self.faults.ambush } else { self.faults.ambush / 6 };
@@ -146,7 +152,11 @@ impl World {
             return;
         }
         let wait = self.dice.of(0..=8);
-        self.queue.push(self.now + wait, self.process_scope(h), What::Ambush { kill: !is_fence && self.dice.chance(600) });
+        self.queue.push(
+            self.now + wait,
+            self.process_scope(h),
+            What::Ambush { kill: !is_fence && self.dice.chance(600) },
+        );
     }
 
     pub(crate) fn spring(&mut self, h: usize, kill: bool) {
@@ -170,7 +180,8 @@ impl World {
 
     /// Leaders are hit more often than chance would.
     fn victim(&mut self) -> usize {
-        let leader = (0..self.hosts.len()).find(|h| self.hosts[*h].daemon.as_ref().is_some_and(|daemon| daemon.replica.is_ready()));
+        let leader = (0..self.hosts.len())
+            .find(|h| self.hosts[*h].daemon.as_ref().is_some_and(|daemon| daemon.replica.is_ready()));
         match leader {
             Some(leader) if self.dice.chance(250) => leader,
             _ => self.dice.index(self.hosts.len()),
@@ -327,7 +338,8 @@ impl World {
             host.isolated_from_devices = false;
             host.slow_disk = 0;
             host.virt.hung_until = 0;
-            (host.virt.slow_looks, host.virt.slow_calls, host.virt.bad_starts, host.virt.bad_stops) = (false, false, 0, 0);
+            (host.virt.slow_looks, host.virt.slow_calls, host.virt.bad_starts, host.virt.bad_stops) =
+                (false, false, 0, 0);
             let boot = host.boot;
             if host.up && host.daemon.is_none() {
                 self.queue.push(self.now + 200, Scope::Boot(h, boot), What::DaemonStart(boot));

@@ -81,7 +81,8 @@ impl Host {
     pub(crate) fn new_boot(&mut self, name: &str, now: u64, clock: u64) {
         self.boot += 1;
         self.session = SessionId::new(format!("{name}-boot-{}", self.boot));
-        self.clock_zero = i64::try_from(now).expect("simulated time is short") - i64::try_from(clock).expect("it is small");
+        self.clock_zero =
+            i64::try_from(now).expect("simulated time is short") - i64::try_from(clock).expect("it is small");
     }
 
     /// What its boot-time clock reads; it goes on while the host stands still.

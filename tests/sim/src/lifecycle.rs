@@ -112,7 +112,8 @@ impl World {
         let replay = self.dice.of(1..=60);
         self.queue.push(now + replay, scope, What::Replay);
         // At least the founding is known, so that it knows its members.
-        let some = usize::try_from(self.dice.of(self.founded.min(committed) as u64..=committed as u64)).expect("a log is short");
+        let some = usize::try_from(self.dice.of(self.founded.min(committed) as u64..=committed as u64))
+            .expect("a log is short");
         self.replay(h, some);
     }
 
@@ -162,7 +163,14 @@ impl World {
         }
     }
 
-    pub(crate) fn poll_lost(&mut self, h: usize, process: u64, target: usize, asked: quorate_core::time::BootTime, sent: u64) {
+    pub(crate) fn poll_lost(
+        &mut self,
+        h: usize,
+        process: u64,
+        target: usize,
+        asked: quorate_core::time::BootTime,
+        sent: u64,
+    ) {
         let at = (sent + 500).max(self.now);
         self.queue.push(at, Scope::Process(h, process), What::PollTimeout { target, asked, refused: false });
     }

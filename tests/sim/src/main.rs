@@ -95,7 +95,12 @@ fn many(arguments: &Arguments) -> bool {
     say(&format!("{}", stretch.counts));
     let took = began.elapsed().as_secs_f64();
     let all = stretch.passed + stretch.failed.len() as u64;
-    say(&format!("{} passed, {} failed in {took:.1} s ({:.1} seeds/s)", stretch.passed, stretch.failed.len(), all as f64 / took));
+    say(&format!(
+        "{} passed, {} failed in {took:.1} s ({:.1} seeds/s)",
+        stretch.passed,
+        stretch.failed.len(),
+        all as f64 / took
+    ));
     // A planted mistake must be caught; without one nothing may fail.
     stretch.failed.is_empty() != arguments.plant.is_some()
 }
@@ -106,12 +111,17 @@ fn all_mistakes(arguments: &Arguments) -> bool {
         let began = Instant::now();
         let stretch = run_stretch(arguments, Options { mistake: Some(*mistake), ..options(arguments) }, true);
         // What fails without the mistake as well does not catch it.
-        let is_clean = |run: &&Run| quorate_sim::run(run.seed, Options { mistake: None, ..options(arguments) }).failure.is_none();
+        let is_clean =
+            |run: &&Run| quorate_sim::run(run.seed, Options { mistake: None, ..options(arguments) }).failure.is_none();
         let first = stretch.failed.iter().find(is_clean);
         match first.and_then(|run| run.failure.as_ref().map(|failure| (run.seed, failure))) {
             Some((seed, failure)) => {
                 caught += 1;
-                say(&format!("{:<22} seed {seed:<5} {:>5.1} s  {failure}", mistake.name(), began.elapsed().as_secs_f64()));
+                say(&format!(
+                    "{:<22} seed {seed:<5} {:>5.1} s  {failure}",
+                    mistake.name(),
+                    began.elapsed().as_secs_f64()
+                ));
             }
             None => say(&format!("{:<22} NOT CAUGHT in {} seeds", mistake.name(), stretch.passed)),
         }

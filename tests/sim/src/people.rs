@@ -137,7 +137,8 @@ impl World {
 
     /// Asks any daemon that runs.
     pub(crate) fn ask_again(&mut self, wish: u64) {
-        let able: Vec<usize> = (0..self.hosts.len()).filter(|h| self.hosts[*h].daemon.is_some() && !self.hosts[*h].frozen).collect();
+        let able: Vec<usize> =
+            (0..self.hosts.len()).filter(|h| self.hosts[*h].daemon.is_some() && !self.hosts[*h].frozen).collect();
         let calm = self.people.calm;
         let Some(asked) = self.people.asked.get_mut(&wish) else { return };
         asked.tries += 1;
@@ -182,7 +183,8 @@ impl World {
 
     /// The daemon they spoke to is gone.
     pub(crate) fn people_lost(&mut self, h: usize) {
-        let lost: Vec<u64> = self.people.asked.iter().filter(|(_, asked)| asked.host == h).map(|(wish, _)| *wish).collect();
+        let lost: Vec<u64> =
+            self.people.asked.iter().filter(|(_, asked)| asked.host == h).map(|(wish, _)| *wish).collect();
         for wish in lost {
             self.queue.push(self.now + 1000, Scope::World, What::PersonRetry(wish));
         }
@@ -218,9 +220,7 @@ fn command(state: &ClusterState, wish: &Wish) -> Option<Command> {
             let session = state.nodes.get(node)?.living_session()?.id.clone();
             Command::Fence { target: node.clone(), session, cause: "somebody asked for it".to_owned() }
         }
-        Wish::Confirm(node, session) => {
-            Command::ConfirmOff { node: node.clone(), session: session.clone(), by: actor }
-        }
+        Wish::Confirm(node, session) => Command::ConfirmOff { node: node.clone(), session: session.clone(), by: actor },
         Wish::Cleanup(resource) => Command::Cleanup { actor, resource: resource.clone(), node: None },
     })
 }

@@ -66,7 +66,9 @@ impl World {
     }
 
     pub(crate) fn on_forwarded(&mut self, h: usize, ticket: Ticket, answer: Result<Outcome, ProposeError>) {
-        let Some(daemon) = self.hosts[h].daemon.as_mut().filter(|daemon| daemon.process == ticket.process) else { return };
+        let Some(daemon) = self.hosts[h].daemon.as_mut().filter(|daemon| daemon.process == ticket.process) else {
+            return;
+        };
         match daemon.requests.remove(&ticket.request) {
             Some(Request::Propose(tag)) => {
                 self.note_answer(h, tag, &answer);
@@ -119,7 +121,8 @@ impl World {
         let Some(daemon) = &mut host.daemon else { return };
         let replica = &mut daemon.replica;
         let rounds = replica.rounds.clone();
-        let is_answered = |read: &LeaderRead| 1 + rounds.iter().filter(|round| **round >= read.round).count() >= majority;
+        let is_answered =
+            |read: &LeaderRead| 1 + rounds.iter().filter(|round| **round >= read.round).count() >= majority;
         let (done, open): (Vec<_>, Vec<_>) = std::mem::take(&mut replica.reads).into_iter().partition(is_answered);
         replica.reads = open;
         for read in done {
@@ -137,7 +140,9 @@ impl World {
     }
 
     pub(crate) fn on_read_indexed(&mut self, h: usize, ticket: Ticket, index: Option<usize>) {
-        let Some(daemon) = self.hosts[h].daemon.as_mut().filter(|daemon| daemon.process == ticket.process) else { return };
+        let Some(daemon) = self.hosts[h].daemon.as_mut().filter(|daemon| daemon.process == ticket.process) else {
+            return;
+        };
         match (daemon.requests.get_mut(&ticket.request), index) {
             (Some(Request::Read(_, wanted)), Some(index)) => {
                 *wanted = Some(index);

@@ -15,12 +15,8 @@ use std::rc::Rc;
 const VMS: usize = 4;
 
 /// Times are short, so that a run shows much: their order is that of the defaults.
-const PROPERTIES: &[(&str, &str)] = &[
-    ("stonith-timeout", "4s"),
-    ("lost-after", "3s"),
-    ("daemon-grace", "8s"),
-    ("fence-window", "30s"),
-];
+const PROPERTIES: &[(&str, &str)] =
+    &[("stonith-timeout", "4s"), ("lost-after", "3s"), ("daemon-grace", "8s"), ("fence-window", "30s")];
 
 pub(crate) fn vms() -> Vec<ResourceId> {
     (1..=VMS).map(|number| ResourceId::new(format!("vm{number}"))).collect()
@@ -91,7 +87,12 @@ impl World {
             commands.push(Command::Join { token, member: Box::new(self.member(h)) });
         }
         let patch = ConfigPatch::between(&Config::default(), &self.configuration());
-        commands.push(Command::Configure { actor: "setup".to_owned(), base: 0, patch: Box::new(patch), diff: String::new() });
+        commands.push(Command::Configure {
+            actor: "setup".to_owned(),
+            base: 0,
+            patch: Box::new(patch),
+            diff: String::new(),
+        });
         for (index, command) in (1..).zip(commands) {
             let entry = Entry { at: self.wall_clock(0), request: None, command };
             let slot = Rc::new(Slot { term: 1, entry: Some(entry) });
@@ -112,7 +113,8 @@ impl World {
             config.primitives.insert(ResourceId::new(format!("ipmi-{name}")), device(name.as_str()));
         }
         if self.dice.chance(250) {
-            let order = Order { kind: OrderKind::Mandatory, first: "vm1".into(), then: "vm2".into(), symmetrical: true };
+            let order =
+                Order { kind: OrderKind::Mandatory, first: "vm1".into(), then: "vm2".into(), symmetrical: true };
             config.orders.insert("first".to_owned(), order);
         }
         if self.dice.chance(250) {

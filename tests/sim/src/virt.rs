@@ -133,7 +133,8 @@ impl World {
         let Some(call) = host.virt.calls.get(&id) else { return };
         let is_first = host.virt.queues.get(&call.resource).and_then(|queue| queue.first()) == Some(&id);
         if host.virt.hung_until > self.now || !is_first {
-            let wait = if is_first { host.virt.hung_until - self.now + self.dice.of(2..=40) } else { self.dice.of(5..=20) };
+            let wait =
+                if is_first { host.virt.hung_until - self.now + self.dice.of(2..=40) } else { self.dice.of(5..=20) };
             return self.queue.push(self.now + wait, scope, What::CallEffect(id));
         }
         let resource = call.resource.clone();
@@ -277,8 +278,13 @@ impl World {
 
     /// A VM dies by itself, and libvirt says so.
     pub(crate) fn crash_vm(&mut self, h: usize) {
-        let running: Vec<ResourceId> =
-            self.hosts[h].virt.domains.iter().filter(|(_, running)| **running).map(|(resource, _)| resource.clone()).collect();
+        let running: Vec<ResourceId> = self.hosts[h]
+            .virt
+            .domains
+            .iter()
+            .filter(|(_, running)| **running)
+            .map(|(resource, _)| resource.clone())
+            .collect();
         if running.is_empty() {
             return;
         }

@@ -201,7 +201,9 @@ impl World {
             Message::ReadIndexed { ticket, index } => self.on_read_indexed(h, ticket, index),
             Message::Poll { process, asked, sent } => {
                 let now = self.hosts[h].clock(self.now);
-                let Some(presence) = self.hosts[h].daemon.as_ref().map(|daemon| daemon.engine.presence(now)) else { return };
+                let Some(presence) = self.hosts[h].daemon.as_ref().map(|daemon| daemon.engine.presence(now)) else {
+                    return;
+                };
                 if !self.try_send(h, from, Message::PollAnswer { process, asked, presence }) {
                     self.poll_lost(from, process, h, asked, sent);
                 }
@@ -215,7 +217,12 @@ impl World {
     }
 
     /// A kernel without a daemon refuses the connection; nothing at all says nothing.
-    fn unanswered_poll(&mut self, h: usize, from: usize, (process, asked, sent): (u64, quorate_core::time::BootTime, u64)) {
+    fn unanswered_poll(
+        &mut self,
+        h: usize,
+        from: usize,
+        (process, asked, sent): (u64, quorate_core::time::BootTime, u64),
+    ) {
         let way = self.network.way(h, from, &mut self.dice).filter(|_| self.hosts[h].up);
         match way {
             Some(way) => {
