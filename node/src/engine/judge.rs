@@ -59,14 +59,12 @@ impl Judge {
     pub(super) fn judge(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness) {
         self.judge_self(ctx);
         let properties = ctx.view.state.properties();
-        let nodes: Vec<(NodeId, NodeState)> = ctx
-            .view
-            .state
-            .nodes
-            .iter()
-            .filter(|(node, _)| **node != ctx.me.node)
-            .map(|(n, s)| (n.clone(), s.clone()))
-            .collect();
+        // Of its own node it judges an earlier boot, where its hello did not end that.
+        let is_mine = |node: &NodeId, state: &NodeState| {
+            *node == ctx.me.node && state.session.as_ref().is_none_or(|session| session.id == ctx.me.session)
+        };
+        let others = ctx.view.state.nodes.iter().filter(|(node, state)| !is_mine(node, state));
+        let nodes: Vec<(NodeId, NodeState)> = others.map(|(node, state)| (node.clone(), state.clone())).collect();
         for (node, state) in nodes {
             let Some(session) = state.living_session().filter(|session| session.state == SessionState::Open) else {
                 self.suspects.remove(&node);
@@ -130,6 +128,8 @@ impl Judge {
                     lose(ctx, node, session, evidence, !self.refused.contains(node));
                 }
             }
+            // It was to come back in the same boot, and is here in another.
+            State::Away if *node == ctx.me.node || liveness.is_reborn(node, session, ctx.now) => say(ctx, node, session, Verdict::Suspect),
             State::Away | State::Joining | State::Lost | State::Off => {}
         }
     }

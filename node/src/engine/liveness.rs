@@ -126,6 +126,12 @@ impl Liveness {
         (presence.session == *session).then_some(*asked)
     }
 
+    /// This node is heard in another boot.
+    pub(super) fn is_reborn(&self, node: &NodeId, session: &SessionId, now: BootTime) -> bool {
+        let heard = self.peers.get(node).and_then(|peer| peer.heard.as_ref());
+        heard.is_some_and(|(asked, presence)| now.since(*asked) <= FRESH && presence.session != *session)
+    }
+
     /// The kernel of this node refused a connection just now: the host lives, its daemon does not.
     pub(super) fn is_refused(&self, node: &NodeId, now: BootTime) -> bool {
         self.peers.get(node).and_then(|peer| peer.refused).is_some_and(|at| now.since(at) <= FRESH)

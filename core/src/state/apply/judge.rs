@@ -14,7 +14,7 @@ impl ClusterState {
         }
         let from = state.liveness;
         let (to, kind, text) = match (verdict, from) {
-            (Verdict::Suspect, Liveness::Online | Liveness::DaemonGone) => {
+            (Verdict::Suspect, Liveness::Online | Liveness::DaemonGone | Liveness::Away) => {
                 (Liveness::Suspect, EventKind::Suspect, format!("{node} is silent; reading its power"))
             }
             (Verdict::DaemonGone, Liveness::Online | Liveness::Suspect) => (
