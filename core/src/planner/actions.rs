@@ -281,11 +281,13 @@ fn waits_enough(planned: &Action, drafted: &NewAction) -> bool {
 
 fn waits_for(state: &ClusterState, id: &ResourceId, node: &NodeId, liveness: Liveness) -> Blocked {
     let intent = state.intents.get(node);
-    let why = match intent.and_then(|intent| intent.last_error()) {
+    let braked = intent.filter(|intent| intent.open_attempt().is_none()).and_then(|_| state.brake(node));
+    let error = braked.as_deref().or(intent.and_then(|intent| intent.last_error()));
+    let why = match error {
         Some(error) => format!("it may be active on {node}, which is {liveness} and could not be fenced: {error}"),
         None => format!("it may be active on {node}, which is {liveness}: it waits for the proof that {node} is off"),
     };
-    let unfenceable = intent.is_some_and(|intent| intent.last_error().is_some()) || state.fence_levels(node).is_empty();
+    let unfenceable = error.is_some() || state.fence_levels(node).is_empty();
     let mend = (liveness == Liveness::Lost && unfenceable)
         .then(|| format!("make sure that {node} is off, then: qrm node confirm-off {node}"));
     Blocked { resource: id.clone(), why, mend }

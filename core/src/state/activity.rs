@@ -120,7 +120,8 @@ impl Activity {
 
     /// Sets what was seen, and when it changed.
     pub(super) fn see(&mut self, seen: Seen, now: Timestamp) {
-        if self.seen != seen {
+        // Another reason why it is unknown is no change.
+        if std::mem::discriminant(&self.seen) != std::mem::discriminant(&seen) {
             self.since = now;
         }
         if seen == Seen::Stopped {

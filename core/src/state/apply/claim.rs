@@ -6,8 +6,8 @@ use super::stale;
 use crate::id::{ActionId, NodeId, Operation, ResourceId};
 use crate::planted::{Mistake, planted};
 use crate::state::{
-    Action, ActionKind, Activity, Claim, ClusterState, EventKind, Failure, Outcome, Refusal, Seen, SessionState,
-    Speaker, Standing,
+    Action, ActionKind, Activity, Claim, ClusterState, EventKind, Failure, Intent, Outcome, Refusal, Seen,
+    SessionState, Speaker, Standing,
 };
 use std::time::Duration;
 
@@ -169,6 +169,9 @@ impl ClusterState {
         }
         if !self.resources.contains_key(resource) && !self.config.primitives.contains_key(resource) {
             return stale(format!("there is no resource {resource}"));
+        }
+        if self.nodes.get(&speaker.node).is_some_and(|node| node.intent == Intent::Maintenance) {
+            return stale(format!("{} is in maintenance: nobody watches what it has", speaker.node));
         }
         let activity = self.activity_mut(resource, &speaker.node);
         if !trust && (activity.claim.is_some() || activity.operation != operation) {

@@ -82,6 +82,11 @@ impl ClusterState {
         self.check_brake(target)
     }
 
+    /// Why the storm brake holds a fence of this node up, if it does.
+    pub fn brake(&self, target: &NodeId) -> Option<String> {
+        self.check_brake(target).err().map(|refusal| refusal.to_string())
+    }
+
     /// storm-brake: distinct nodes to which an off was sent within the window, this one included, stay within the limit.
     fn check_brake(&self, target: &NodeId) -> Result<(), Refusal> {
         let properties = self.properties();
