@@ -183,8 +183,9 @@ fn stopped(status: &watch::Receiver<Status>) -> Option<String> {
 /// Every VM that this host may have: what is configured, and what was started with another definition.
 fn definitions(state: &ClusterState) -> impl Iterator<Item = (&ResourceId, &Primitive)> {
     let configured = state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device());
-    let started = state.resources.iter().flat_map(|(id, nodes)| {
-        nodes.values().filter_map(move |activity| Some((id, activity.definition.as_ref()?)))
-    });
+    let started = state
+        .resources
+        .iter()
+        .flat_map(|(id, nodes)| nodes.values().filter_map(move |activity| Some((id, activity.definition.as_ref()?))));
     configured.chain(started)
 }

@@ -17,6 +17,8 @@ use std::time::Duration;
 /// The first pause between two tries; it doubles up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The pause between two questions for a grant that the storm brake holds up.
+const BRAKED_PAUSE: Duration = Duration::from_secs(30);
 /// A leader waits so much longer than a grant lasts before it settles it: the executor's clock began earlier.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(1);
 
@@ -47,6 +49,8 @@ struct Try {
     sent: bool,
     reads_on: bool,
     error: Option<String>,
+    /// What a device answered to the off, where it did not take it.
+    off_error: Option<String>,
     report: Option<Result<(), String>>,
 }
 
@@ -123,7 +127,9 @@ impl Fencing {
             return;
         }
         let doubled = FIRST_PAUSE * 2_u32.saturating_pow(u32::try_from(tries).unwrap_or(16).clamp(1, 16) - 1);
-        let rests = self.asked.get(target).is_some_and(|asked| ctx.now.since(*asked) < FIRST_PAUSE);
+        // The log's time decides when the brake is off, and it stands still while nothing is entered.
+        let pause = if ctx.view.state.brake(target).is_some() { BRAKED_PAUSE } else { FIRST_PAUSE };
+        let rests = self.asked.get(target).is_some_and(|asked| ctx.now.since(*asked) < pause);
         if rests || (tries > 0 && ctx.now.since(ended) < doubled.min(LONGEST_PAUSE)) {
             return;
         }
@@ -197,6 +203,7 @@ impl Fencing {
             sent: false,
             reads_on: false,
             error: None,
+            off_error: None,
             report: None,
         };
         if planted(Mistake::IgnoreSendBy) {
@@ -325,18 +332,23 @@ impl Try {
 
     /// After the off a fresh reading, until all read off or the deadline is there.
     fn next(&mut self, ctx: &mut Ctx<'_>, target: &NodeId) {
-        if let Some(error) = self.error.take() {
-            return self.finish(ctx, target, Err(error));
-        }
         match self.stage {
-            Stage::Off if planted(Mistake::SkipVerify) => self.finish(ctx, target, Ok(())),
-            Stage::Off => self.ask(ctx, target, PowerVerb::Read),
-            Stage::Reading if !self.reads_on => self.finish(ctx, target, Ok(())),
+            Stage::Off if planted(Mistake::SkipVerify) && self.error.is_none() => self.finish(ctx, target, Ok(())),
+            // already-off: some devices refuse it then, and the reading is what counts.
+            Stage::Off if self.sent || self.error.is_none() => {
+                self.off_error = self.error.take();
+                self.ask(ctx, target, PowerVerb::Read);
+            }
+            Stage::Reading if self.error.is_none() && !self.reads_on => self.finish(ctx, target, Ok(())),
+            Stage::Off | Stage::Reading if self.error.is_some() || self.off_error.is_some() => {
+                let error = self.off_error.take().or(self.error.take()).unwrap_or_default();
+                self.finish(ctx, target, Err(error));
+            }
             Stage::Reading if ctx.now < self.deadline => self.ask(ctx, target, PowerVerb::Read),
             Stage::Reading => {
                 self.finish(ctx, target, Err("the device took the off and its power still reads on".to_owned()))
             }
-            Stage::Checking(_) | Stage::Reporting => {}
+            Stage::Off | Stage::Checking(_) | Stage::Reporting => {}
         }
     }
 

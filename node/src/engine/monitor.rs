@@ -8,7 +8,7 @@ use super::operations::Operations;
 use super::{Ctx, Purpose};
 use quorate_core::id::{Operation, ResourceId};
 use quorate_core::planted::{Mistake, planted};
-use quorate_core::state::{ActionKind, Command, Seen};
+use quorate_core::state::{ActionKind, Command, Intent, Seen};
 use quorate_core::time::BootTime;
 use std::collections::BTreeMap;
 
@@ -56,7 +56,10 @@ impl Monitors {
     fn look(&mut self, ctx: &mut Ctx<'_>, operations: &Operations, resource: &ResourceId) {
         let busy = operations.is_busy(resource) || self.looking.values().any(|(about, _)| about == resource);
         let Some(activity) = ctx.view.state.activity(resource, &ctx.me.node) else { return };
-        if busy || activity.claim.is_some() {
+        let node = ctx.view.state.nodes.get(&ctx.me.node);
+        // What somebody does there by hand must not make it start elsewhere; leaving maintenance begins with a look.
+        let is_left_alone = node.is_some_and(|node| node.intent == Intent::Maintenance);
+        if busy || activity.claim.is_some() || is_left_alone {
             return;
         }
         let Some(definition) = ctx.view.state.definition(resource, &ctx.me.node).cloned() else { return };

@@ -145,12 +145,18 @@ impl Operations {
         (action, operation): (ActionId, Operation),
         kind: ActionKind,
     ) {
-        let Some(definition) = definition(ctx, resource, kind) else { return };
         let tag = ctx.tag();
         let timeout = timeout(ctx, resource, kind);
         let deadline = ctx.now.after(timeout + DEADLINE_MARGIN);
-        self.running
-            .insert(resource.clone(), Running { tag, action, operation, kind, deadline, stage: Stage::Executing });
+        let mut running = Running { tag, action, operation, kind, deadline, stage: Stage::Executing };
+        let Some(definition) = definition(ctx, resource, kind) else {
+            // The claim is closed all the same, or it would stand for ever.
+            let why = "nobody knows any more what it was started with".to_owned();
+            running.stage = Stage::Telling(Executed { seen: Seen::Unknown(why.clone()), error: Some(why) });
+            self.running.insert(resource.clone(), running);
+            return;
+        };
+        self.running.insert(resource.clone(), running);
         ctx.out.push(Effect::Execute(Box::new(Job {
             tag,
             kind,
