@@ -107,7 +107,6 @@ async fn flipped_bits_never_give_other_entries() {
         Ok(mut log) => {
             let mut reader = log.get_log_reader().await;
             let found = reader.try_get_log_entries(..).await.expect("reads");
-            eprintln!("LEFT {}", found.len());
             assert_eq!(found, entries[..found.len()], "what is left is what was written");
         }
     }

@@ -30,8 +30,9 @@ pub(super) enum Op {
     Committed(LogId),
 }
 
-/// Entries removed between two looks at the queue, so that a large purge delays no append.
-const REMOVED_AT_ONCE: u64 = 64;
+/// Entries removed in one turn: few, so that a large purge delays no append, and as many as a
+/// busy turn appends, so that it keeps up.
+const REMOVED_AT_ONCE: u64 = 128;
 /// How much is written before those who wait are answered.
 const BATCH_BYTES: usize = 256 * 1024;
 /// What removing an entry is taken to write.
@@ -120,11 +121,13 @@ impl Work {
             let next = if self.purging.is_empty() {
                 calls.recv().map_err(|_| TryRecvError::Disconnected)
             } else {
+                // The mark they are below is durable: every turn ends with a sync.
+                self.purge_some()?;
                 calls.try_recv()
             };
             match next {
                 Ok(op) => self.write(op)?,
-                Err(TryRecvError::Empty) => self.purge_some()?,
+                Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => return self.sync(),
             }
             while self.written < BATCH_BYTES {
@@ -168,7 +171,6 @@ impl Work {
         Ok(())
     }
 
-    /// Only after the mark itself is durable: `serve` syncs between the two.
     fn purge_some(&mut self) -> Result<(), StoreFailed> {
         let end = self.purging.end.min(self.purging.start + REMOVED_AT_ONCE);
         for index in self.purging.start..end {

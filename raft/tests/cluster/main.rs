@@ -4,7 +4,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use quorate_raft::{CallError, Importance, ProposeError, ReplicaError, Role};
+use quorate_raft::{CallError, Importance, OpenError, ProposeError, ReplicaError, Role, StoreError};
 use support::{Host, PATIENCE, Write, get, propose, set, three, wait};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,4 +171,51 @@ async fn a_member_that_could_not_win_does_not_raise_the_term() {
     hosts[2].applied(index).await;
     assert_eq!(hosts[0].replica.term(), term);
     assert_eq!(hosts[0].replica.leader(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_lost_a_part_is_damaged_and_not_a_new_one() {
+    for lost in ["log", "snapshots"] {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let host = Host::start(dir.path(), 1).await;
+        host.replica.initialize(host.node.clone()).await.expect("initializes");
+        host.status("leader", |s| s.established).await;
+        for number in 0..300 {
+            propose(&host, set("k", number)).await;
+        }
+        host.status("snapshot", |s| s.snapshot >= Some(150)).await;
+        host.kill().await;
+        std::fs::remove_dir_all(dir.path().join("member-1").join(lost)).expect("removes");
+        let again = quorate_raft::Replica::<support::Texts>::open(
+            support::options(dir.path(), 1),
+            support::dial(),
+            std::sync::Arc::new(|_| {}),
+        );
+        let error = again.await.err();
+        assert!(matches!(&error, Some(OpenError::Store(StoreError::Damaged { .. }))), "{lost}: {error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_taken_is_refused_before_it_is_in_any_log() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let mut full = support::options(dir.path(), 1);
+    full.full_percent = 0;
+    let mut busy = support::options(dir.path(), 2);
+    busy.in_flight = 0;
+    for (options, expected) in [(full, "full"), (busy, "in flight")] {
+        let id = options.id;
+        let replica =
+            quorate_raft::Replica::<support::Texts>::open(options, support::dial(), std::sync::Arc::new(|_| {}));
+        let replica = replica.await.expect("opens");
+        let node = quorate_raft::Node { name: format!("n{id}"), address: "127.0.0.1:1".to_owned() };
+        replica.initialize(node).await.expect("initializes");
+        wait(replica.status(), "leader", |s| s.established).await;
+        let before = replica.status().borrow().last_log;
+        let refused = replica.propose(Importance::Ordinary, &set("k", "v")).await.expect_err("refused");
+        assert!(!refused.is_unknown() && refused.to_string().contains(expected), "{refused}");
+        let large = replica.propose(Importance::Ordinary, &set("k", "v".repeat(5 * 1024 * 1024))).await;
+        assert!(matches!(large, Err(ProposeError::TooLarge(_))));
+        assert_eq!(replica.status().borrow().last_log, before);
+    }
 }

@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     if let Some(seed) = number("--round", 0) {
         return one_round(seed);
     }
-    let rounds = number("--rounds", 20).unwrap_or(20);
+    let rounds = number("--rounds", 10).unwrap_or(10);
     let first = number("--seed", 1).unwrap_or(1);
     all_rounds(first, rounds)
 }
