@@ -6,6 +6,7 @@
 mod bed;
 mod binaries;
 mod cargo;
+mod demo;
 mod programs;
 mod setup;
 mod test;
@@ -25,6 +26,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Setup(setup::Arguments),
+    Demo(demo::Arguments),
     Test(test::Arguments),
     Tidy(tidy::Arguments),
     Sim(programs::Sim),
@@ -36,6 +38,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Setup(arguments) => setup::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Tidy(arguments) => tidy::run(&arguments),
         Command::Sim(arguments) => programs::sim(&arguments),

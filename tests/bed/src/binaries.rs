@@ -14,7 +14,7 @@ use crate::layout::repository;
 pub fn build(release: bool) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    build.args(["build", "--message-format=json-render-diagnostics", "--quiet"]);
+    build.args(["build", "--message-format=json-render-diagnostics"]);
     build.args(["--package", "quorate-node", "--package", "quorate-cli", "--bins"]);
     if release {
         build.arg("--release");

@@ -30,4 +30,4 @@ pub use guest::{domain_xml, uuid_of};
 pub use layout::{Layout, default_dir};
 pub use options::{DaemonCommand, Options};
 pub use services::{DaemonFault, LibvirtFault};
-pub use truth::VmProcess;
+pub use truth::{VmProcess, process_started};

@@ -54,13 +54,14 @@ fn vm_process(host: &str, pid: i32) -> Option<VmProcess> {
         vm: vm.to_owned(),
         uuid: value("-uuid")?.to_owned(),
         pid,
-        started: started(pid)?,
+        started: process_started(pid)?,
         incoming: value("-incoming").is_some(),
     })
 }
 
-/// When a process was started, from its age on the boot-time clock.
-fn started(pid: i32) -> Option<SystemTime> {
+/// When a process was started, within some hundredths of a second: from its age on the boot-time clock.
+#[must_use]
+pub fn process_started(pid: i32) -> Option<SystemTime> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold spaces: count fields after it. Field 22 is the start in clock ticks since boot.
     let ticks: u64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;

@@ -8,5 +8,5 @@ mod real;
 mod timeline;
 
 pub use cluster::{CLUSTER, Cluster, Site};
-pub use real::settings;
+pub use real::{bmc_log, settings};
 pub use timeline::{Moment, Timeline, timeline};

@@ -113,26 +113,26 @@ impl Cluster<Bed> {
         }
         Ok(found)
     }
+}
 
-    /// What the BMC of a host was asked since then, with its mode: `get power`, `set power 0`.
-    ///
-    /// # Errors
-    /// When its log cannot be read.
-    pub fn bmc_log(&self, host: &str, since: SystemTime) -> Result<Vec<(SystemTime, String)>> {
-        let path = self.site.layout().bmc_dir(host).join("chassis.log");
-        // The first thing that is asked creates it.
-        let text = if path.exists() {
-            fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?
-        } else {
-            String::new()
-        };
-        let line = |line: &str| {
-            let mut words = line.splitn(3, ' ');
-            let seconds: f64 = words.next()?.parse().ok()?;
-            let at = SystemTime::UNIX_EPOCH + Duration::from_secs_f64(seconds);
-            let _mode = words.next()?;
-            Some((at, words.next()?.to_owned()))
-        };
-        Ok(text.lines().filter_map(line).filter(|(at, _)| *at >= since).collect())
-    }
+/// What the BMC of a host was asked since then: `get power`, `set power 0`.
+///
+/// # Errors
+/// When its log cannot be read.
+pub fn bmc_log(bed: &Bed, host: &str, since: SystemTime) -> Result<Vec<(SystemTime, String)>> {
+    let path = bed.layout().bmc_dir(host).join("chassis.log");
+    // The first thing that is asked creates it.
+    let text = if path.exists() {
+        fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?
+    } else {
+        String::new()
+    };
+    let line = |line: &str| {
+        let mut words = line.splitn(3, ' ');
+        let seconds: f64 = words.next()?.parse().ok()?;
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs_f64(seconds);
+        let _mode = words.next()?;
+        Some((at, words.next()?.to_owned()))
+    };
+    Ok(text.lines().filter_map(line).filter(|(at, _)| *at >= since).collect())
 }

@@ -9,6 +9,7 @@ use quorate_core::state::EventKind;
 use quorate_core::time::Timestamp;
 
 use crate::cluster::Cluster;
+use crate::real::bmc_log;
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
@@ -50,7 +51,7 @@ pub fn timeline(cluster: &Cluster<Bed>, auditor: &Auditor, victim: &str, begin: 
             add(time(event.at), event.text);
         }
     }
-    for (at, asked) in cluster.bmc_log(victim, begin)? {
+    for (at, asked) in bmc_log(&cluster.site, victim, begin)? {
         let text = match asked.as_str() {
             "get power" => format!("  the BMC of {victim} is read"),
             "set power 0" => format!("  the BMC of {victim} is told to cut the power"),

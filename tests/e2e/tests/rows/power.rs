@@ -4,6 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use quorate_bed::BmcMode;
+use quorate_e2e::bmc_log;
 
 use crate::stage::Stage;
 
@@ -32,7 +33,7 @@ fn power_cut(stage: &mut Stage, victim: &str) -> Result<()> {
 
     let fence = stage.fences_of(victim, 1)?.remove(0);
     ensure!(fence.outcome == "power-off", "the proof is {:?}: {}", fence.outcome, fence.proof);
-    let asked: Vec<String> = stage.cluster.bmc_log(victim, begin)?.into_iter().map(|(_, asked)| asked).collect();
+    let asked: Vec<String> = bmc_log(stage.bed(), victim, begin)?.into_iter().map(|(_, asked)| asked).collect();
     let off = asked.iter().position(|asked| asked == "set power 0");
     let off = off.with_context(|| format!("no off reached the BMC, only {asked:?}"))?;
     ensure!(asked[..off].contains(&"get power".to_owned()), "the BMC was not read early: {asked:?}");
