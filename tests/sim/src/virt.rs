@@ -195,7 +195,7 @@ impl World {
     pub(crate) fn call_return(&mut self, h: usize, id: u64) {
         let Some(call) = self.hosts[h].virt.calls.remove(&id) else { return };
         let Some(answer) = call.outcome.filter(|_| !call.answered) else { return };
-        if !self.hosts[h].daemon.as_ref().is_some_and(|daemon| daemon.process == call.process) {
+        if self.hosts[h].daemon.as_ref().is_none_or(|daemon| daemon.process != call.process) {
             return;
         }
         let event = match (answer, call.kind == Kind::Look) {
@@ -215,7 +215,7 @@ impl World {
         call.answered = true;
         call.orphaned = true;
         let (process, tag, is_look) = (call.process, call.tag, call.kind == Kind::Look);
-        if !self.hosts[h].daemon.as_ref().is_some_and(|daemon| daemon.process == process) {
+        if self.hosts[h].daemon.as_ref().is_none_or(|daemon| daemon.process != process) {
             return;
         }
         let why = "the hypervisor did not answer in time".to_owned();
