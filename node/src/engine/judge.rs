@@ -129,7 +129,9 @@ impl Judge {
                 }
             }
             // It was to come back in the same boot, and is here in another.
-            State::Away if *node == ctx.me.node || liveness.is_reborn(node, session, ctx.now) => say(ctx, node, session, Verdict::Suspect),
+            State::Away if *node == ctx.me.node || liveness.is_reborn(node, session, ctx.now) => {
+                say(ctx, node, session, Verdict::Suspect)
+            }
             State::Away | State::Joining | State::Lost | State::Off => {}
         }
     }
