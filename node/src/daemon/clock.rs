@@ -13,5 +13,5 @@ pub fn boot_time() -> BootTime {
 /// Wall-clock milliseconds, for people.
 pub fn wall_clock() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Timestamp(since.map_or(0, |since| quorate_core::time::millis(since)))
+    Timestamp(since.map_or(0, quorate_core::time::millis))
 }
