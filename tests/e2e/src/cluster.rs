@@ -57,13 +57,13 @@ impl<S: Site> Cluster<S> {
             wait_for(&format!("the daemon of {host}"), Duration::from_secs(20), reached)?;
         }
         let address = cluster.site.address(first)?;
-        shown(first, &format!("cluster init {CLUSTER} --address {address}"));
+        shown(first, &format!("cluster init {CLUSTER} --node {first} --address {address}"));
         cluster.qrm(first, &["cluster", "init", CLUSTER, "--node", first, "--address", &address])?;
         for host in others {
             shown(first, "cluster token");
             let token = cluster.qrm(first, &["cluster", "token"])?;
             let address = cluster.site.address(host)?;
-            shown(host, &format!("cluster join TOKEN --address {address}"));
+            shown(host, &format!("cluster join TOKEN --node {host} --address {address}"));
             cluster.qrm(host, &["cluster", "join", token.trim(), "--node", host, "--address", &address])?;
         }
         cluster.wait_complete()?;

@@ -49,10 +49,18 @@ impl Screen {
         self.line(&format!("\n{}", self.paint("1", text)));
     }
 
-    /// A command as it is run on a host.
+    /// A command as it is run on a host; the parameters of a long one stand on a line of their own.
     pub(super) fn command(&self, host: &str, arguments: &str) {
-        let text = cut(&format!("qrm {arguments}"), WIDTH - host.len() - 4);
-        self.line(&format!("  {} {text}", self.paint("36", &format!("{host}$"))));
+        let prompt = self.paint("36", &format!("{host}$"));
+        let columns = WIDTH - host.len() - 4;
+        let text = format!("qrm {arguments}");
+        match text.split_once(" params ").filter(|_| text.chars().count() > columns) {
+            Some((begin, rest)) => {
+                self.line(&format!("  {prompt} {begin} \\"));
+                self.line(&format!("        {}", cut(&format!("params {rest}"), WIDTH - 8)));
+            }
+            None => self.line(&format!("  {prompt} {}", cut(&text, columns))),
+        }
     }
 
     pub(super) fn text(&self, text: &str) {
