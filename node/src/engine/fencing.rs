@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// The first pause between two tries; it doubles up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Time between two readings of a device that took the off and still reads on.
+const READ_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The pause between two questions for a grant that the storm brake holds up.
 const BRAKED_PAUSE: Duration = Duration::from_secs(30);
@@ -60,6 +62,8 @@ enum Stage {
     Checking(Tag),
     Off,
     Reading,
+    /// It read on; until the next reading.
+    Resting(BootTime),
     Reporting,
 }
 
@@ -280,12 +284,14 @@ impl Fencing {
         }
     }
 
-    /// Proposes results again that were not answered.
+    /// As time passes: proposes results again that were not answered, and reads again what still reads on.
     pub(super) fn repeat(&mut self, ctx: &mut Ctx<'_>) {
         for (target, attempt) in &mut self.running {
             let open = ctx.is_pending(|purpose| matches!(purpose, Purpose::FenceResult(about) if about == target));
-            if attempt.stage == Stage::Reporting && !open {
-                attempt.tell(ctx, target);
+            match attempt.stage {
+                Stage::Reporting if !open => attempt.tell(ctx, target),
+                Stage::Resting(until) if ctx.now >= until => attempt.ask(ctx, target, PowerVerb::Read),
+                _ => {}
             }
         }
     }
@@ -344,11 +350,12 @@ impl Try {
                 let error = self.off_error.take().or(self.error.take()).unwrap_or_default();
                 self.finish(ctx, target, Err(error));
             }
-            Stage::Reading if ctx.now < self.deadline => self.ask(ctx, target, PowerVerb::Read),
+            // A host takes a moment to go down, and a BMC is no place to hammer at.
+            Stage::Reading if ctx.now < self.deadline => self.stage = Stage::Resting(ctx.now.after(READ_PAUSE)),
             Stage::Reading => {
                 self.finish(ctx, target, Err("the device took the off and its power still reads on".to_owned()))
             }
-            Stage::Off | Stage::Checking(_) | Stage::Reporting => {}
+            Stage::Off | Stage::Checking(_) | Stage::Resting(_) | Stage::Reporting => {}
         }
     }
 
