@@ -12,9 +12,9 @@ use std::time::Instant;
 #[derive(Parser)]
 #[command(name = "quorate-sim")]
 struct Arguments {
-    /// How many seeds to run.
-    #[arg(long, default_value_t = 200)]
-    seeds: u64,
+    /// How many seeds to run; 200, or with --plant and --mistakes 5000 at most, when not given.
+    #[arg(long)]
+    seeds: Option<u64>,
     /// The first of them.
     #[arg(long, default_value_t = 1)]
     from: u64,
@@ -134,7 +134,8 @@ fn all_mistakes(arguments: &Arguments) -> bool {
 fn run_stretch(arguments: &Arguments, options: Options, until_first: bool) -> Stretch {
     let jobs = arguments.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let (next, enough) = (AtomicU64::new(arguments.from), AtomicBool::new(false));
-    let end = arguments.from.saturating_add(arguments.seeds);
+    let seeds = arguments.seeds.unwrap_or(if until_first { 5000 } else { 200 });
+    let end = arguments.from.saturating_add(seeds);
     let mut stretch = Stretch { failed: Vec::new(), passed: 0, counts: Counts::default() };
     std::thread::scope(|scope| {
         let (send, runs) = mpsc::channel();
