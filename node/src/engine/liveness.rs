@@ -57,11 +57,14 @@ impl Liveness {
         }
     }
 
-    pub(super) fn tick(&mut self, ctx: &mut Ctx<'_>) {
-        if ctx.now.since(self.last_tick) > STALL {
-            // What was not heard while this host stood still says nothing of the others.
-            self.floor = ctx.now;
+    /// What was not heard while this host stood still says nothing of the others; any event may be the first after that.
+    pub(super) fn wake(&mut self, now: BootTime) {
+        if now.since(self.last_tick) > STALL {
+            self.floor = now;
         }
+    }
+
+    pub(super) fn tick(&mut self, ctx: &mut Ctx<'_>) {
         self.last_tick = ctx.now;
         if ctx.now < self.next_poll {
             return;

@@ -139,6 +139,7 @@ impl Engine {
     /// Takes one event; what it answers is to be done in this order.
     pub fn step(&mut self, now: BootTime, view: View<'_>, event: Event) -> Vec<Effect> {
         let mut out = Vec::new();
+        self.liveness.wake(now);
         let mut ctx = Ctx {
             now,
             view,
