@@ -48,31 +48,30 @@ impl<S: Site> Cluster<S> {
     ///
     /// # Errors
     /// When a command fails, or not all hosts become voters.
-    pub fn form(site: S, shown: &mut dyn FnMut(&str, &str)) -> Result<Cluster<S>> {
-        let hosts = site.hosts();
+    pub fn form(&self, shown: &mut dyn FnMut(&str, &str)) -> Result<()> {
+        let hosts = self.site.hosts();
         let (first, others) = hosts.split_first().context("no hosts")?;
-        let cluster = Cluster { site };
         for host in &hosts {
-            let reached = || Ok(cluster.site.qrm(host, &["status"])?.code != Some(UNREACHABLE));
+            let reached = || Ok(self.site.qrm(host, &["status"])?.code != Some(UNREACHABLE));
             wait_for(&format!("the daemon of {host}"), Duration::from_secs(20), reached)?;
         }
-        let address = cluster.site.address(first)?;
+        let address = self.site.address(first)?;
         shown(first, &format!("cluster init {CLUSTER} --node {first} --address {address}"));
-        cluster.qrm(first, &["cluster", "init", CLUSTER, "--node", first, "--address", &address])?;
+        self.qrm(first, &["cluster", "init", CLUSTER, "--node", first, "--address", &address])?;
         for host in others {
             shown(first, "cluster token");
-            let token = cluster.qrm(first, &["cluster", "token"])?;
-            let address = cluster.site.address(host)?;
+            let token = self.qrm(first, &["cluster", "token"])?;
+            let address = self.site.address(host)?;
             shown(host, &format!("cluster join TOKEN --node {host} --address {address}"));
-            cluster.qrm(host, &["cluster", "join", token.trim(), "--node", host, "--address", &address])?;
+            self.qrm(host, &["cluster", "join", token.trim(), "--node", host, "--address", &address])?;
         }
-        cluster.wait_complete()?;
+        self.wait_complete()?;
         for host in &hosts {
-            let words = format!("primitive fence-{host} {}", cluster.site.fence_device(host)?);
+            let words = format!("primitive fence-{host} {}", self.site.fence_device(host)?);
             shown(first, &format!("configure {words}"));
-            cluster.configure(&words)?;
+            self.configure(&words)?;
         }
-        Ok(cluster)
+        Ok(())
     }
 
     /// Waits until every host is online and votes.

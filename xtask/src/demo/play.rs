@@ -25,7 +25,8 @@ const BOOT: Duration = Duration::from_secs(90);
 /// Plays on hosts that are up. Whether every promise was kept.
 pub(super) fn play<S: Stage>(screen: &Screen, stage: S) -> Result<bool> {
     screen.heading("Form a cluster");
-    let cluster = Cluster::form(stage, &mut |host, command| screen.command(host, command))?;
+    let cluster = Cluster { site: stage };
+    cluster.form(&mut |host, command| screen.command(host, command))?;
 
     screen.heading("Run VMs");
     let vms: Vec<String> = (1..=cluster.site.hosts().len() + 1).map(|number| format!("vm{number}")).collect();

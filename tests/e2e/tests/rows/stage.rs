@@ -20,10 +20,12 @@ impl Stage {
     pub(crate) fn set(binaries: &Path) -> Result<Stage> {
         let bed = Bed::up(Options::for_test(3).with_quorate(binaries))?;
         let auditor = bed.auditor();
-        let dir = bed.layout().dir.clone();
-        let formed = Cluster::form(bed, &mut |_, _| {});
-        // The bed is gone with its logs only if it could be formed at all.
-        let cluster = formed.with_context(|| format!("the cluster is not formed (it was in {})", dir.display()))?;
+        let cluster = Cluster { site: bed };
+        if let Err(error) = cluster.form(&mut |_, _| {}) {
+            report(&cluster);
+            let dir = cluster.site.down_keeping_files()?;
+            return Err(error.context(format!("the cluster is not formed; the logs are in {}", dir.display())));
+        }
         Ok(Stage { cluster, auditor, notes: String::new() })
     }
 
