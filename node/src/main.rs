@@ -10,8 +10,10 @@ use quorate_node::daemon::local;
 use quorate_node::daemon::member::Host;
 use quorate_node::daemon::options::Options;
 use quorate_node::engine::Event;
-use quorate_node::security::{DataDir, boot_id, hardware};
+use quorate_node::security::{DataDir, FilesError, boot_id, hardware};
 use quorate_node::service::Seat;
+use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,22 +22,28 @@ use tracing_subscriber::EnvFilter;
 
 /// The hypervisor may come up while the daemon does; calls say so until it is there.
 const HYPERVISOR_PATIENCE: Duration = Duration::from_secs(2);
+/// What is logged unless RUST_LOG says otherwise; openraft tells every election and append at its own info.
+const LOG: &str = "info,openraft=warn";
 /// The directory in the daemon's cgroup that holds its actions': what is in it is killed when a daemon starts, so the
 /// daemon itself must never be.
 const ACTIONS: &str = "actions";
+/// A killed predecessor is gone within this, and so is its lock.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// An orderly stop takes no longer; then the daemon just ends, and its VMs stay all the same.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 fn main() -> anyhow::Result<()> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG));
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let options = Options::parse();
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(run(options))
 }
 
 async fn run(options: Options) -> anyhow::Result<()> {
-    let data = Arc::new(DataDir::open(&options.data_dir)?);
+    let data = Arc::new(own(&options.data_dir).await?);
     let found = hardware(&data, options.hardware_id_file.as_deref())?;
     let (ended, mut end) = mpsc::channel(1);
     let seat = Arc::new(Seat::empty());
@@ -64,6 +72,17 @@ async fn run(options: Options) -> anyhow::Result<()> {
     }
     local::serve(&options.socket, seat)?;
     wait(&host, &mut end).await
+}
+
+/// Takes the data directory. A daemon that was just killed holds it until the kernel has cleared it away.
+async fn own(path: &Path) -> Result<DataDir, FilesError> {
+    let end = tokio::time::Instant::now() + LOCK_PATIENCE;
+    loop {
+        match DataDir::open(path) {
+            Err(FilesError::Locked { .. }) if tokio::time::Instant::now() < end => tokio::time::sleep(LOCK_PAUSE).await,
+            opened => return opened,
+        }
+    }
 }
 
 async fn wait(host: &Host, end: &mut mpsc::Receiver<Ended>) -> anyhow::Result<()> {
