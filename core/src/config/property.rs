@@ -24,6 +24,9 @@ pub struct Properties {
     pub lost_after: Duration,
     /// `daemon-grace`: how long a dead daemon on a living host may take to return.
     pub daemon_grace: Duration,
+    /// `join-grace`: how long a node that was not heard since its judge started may take to be heard, unless its power
+    /// reads off: after a power failure of all, hosts come back one by one.
+    pub join_grace: Duration,
     /// `away-grace`: how long a daemon that was stopped in order may stay away.
     pub away_grace: Duration,
     /// `fence-window`: in which fenced nodes are counted for the storm brake.
@@ -99,6 +102,7 @@ impl Default for Properties {
             suspect_after: Duration::from_millis(800),
             lost_after: Duration::from_secs(5),
             daemon_grace: Duration::from_secs(30),
+            join_grace: Duration::from_secs(300),
             away_grace: Duration::from_secs(30 * 60),
             fence_window: Duration::from_secs(600),
             fence_limit: 0,
@@ -125,6 +129,7 @@ impl Properties {
             "suspect-after" => self.suspect_after = time()?,
             "lost-after" => self.lost_after = time()?,
             "daemon-grace" => self.daemon_grace = time()?,
+            "join-grace" => self.join_grace = time()?,
             "away-grace" => self.away_grace = time()?,
             "fence-window" => self.fence_window = time()?,
             "fence-limit" => self.fence_limit = value.parse().map_err(|_| bad("a whole number"))?,
@@ -165,6 +170,7 @@ pub const PROPERTY_NAMES: &[&str] = &[
     "daemon-grace",
     "fence-limit",
     "fence-window",
+    "join-grace",
     "lost-after",
     "maintenance-mode",
     "no-quorum-policy",

@@ -123,8 +123,9 @@ impl Judge {
                 let waited = ctx.now.since(since);
                 // A refusal on the leader's own way may be a firewall's: others may hear this daemon well.
                 let agreed = liveness.majority_agrees(&ctx.me.node, node, session, properties.suspect_after, ctx.now);
-                if waited >= properties.daemon_grace && agreed && state.intent != Intent::Maintenance {
-                    let evidence = format!("its daemon did not return within {} s", properties.daemon_grace.as_secs());
+                let grace = patience(ctx, liveness, properties, node, properties.daemon_grace);
+                if waited >= grace && agreed && state.intent != Intent::Maintenance {
+                    let evidence = format!("its daemon did not return within {} s", grace.as_secs());
                     lose(ctx, node, session, evidence, !self.refused.contains(node));
                 }
             }
@@ -158,7 +159,7 @@ impl Judge {
             let evidence = format!("its power reads off, and it has been silent for {} ms", silence.as_millis());
             return lose(ctx, node, session, evidence, !self.refused.contains(node));
         }
-        if silence >= properties.lost_after && agreed {
+        if silence >= patience(ctx, liveness, properties, node, properties.lost_after) && agreed {
             let evidence = format!("silent for {} ms, by a majority's word", silence.as_millis());
             return lose(ctx, node, session, evidence, !self.refused.contains(node));
         }
@@ -209,6 +210,12 @@ impl Suspect {
             });
         }
     }
+}
+
+/// power restore: a node that this leader has not heard since its own start may still be booting, as after a power
+/// failure of all hosts: it is not fenced for its absence before the join grace.
+fn patience(ctx: &Ctx<'_>, liveness: &Liveness, properties: &Properties, node: &NodeId, usual: Duration) -> Duration {
+    if *node == ctx.me.node || liveness.was_heard(node) { usual } else { usual.max(properties.join_grace) }
 }
 
 fn say(ctx: &mut Ctx<'_>, node: &NodeId, session: &SessionId, verdict: Verdict) {

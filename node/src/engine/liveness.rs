@@ -123,6 +123,11 @@ impl Liveness {
         now.since(heard.max(self.floor).max(grace))
     }
 
+    /// Whether this node was heard at all since this daemon started, in whatever boot.
+    pub(super) fn was_heard(&self, node: &NodeId) -> bool {
+        self.peers.get(node).is_some_and(|peer| peer.heard.is_some())
+    }
+
     /// When the last poll was asked that this session answered.
     pub(super) fn last_heard(&self, node: &NodeId, session: &SessionId) -> Option<BootTime> {
         let (asked, presence) = self.peers.get(node)?.heard.as_ref()?;

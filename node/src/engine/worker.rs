@@ -72,7 +72,8 @@ impl Worker {
             }
             Phase::Working if superseded(ctx, node) => self.phase = Phase::New,
             Phase::Working => self.operations.act(ctx),
-            Phase::Looking | Phase::Ready(..) | Phase::Leaving | Phase::Dead => {}
+            Phase::Leaving => leave(ctx),
+            Phase::Looking | Phase::Ready(..) | Phase::Dead => {}
         }
     }
 
@@ -118,7 +119,7 @@ impl Worker {
                 self.phase = Phase::Looking;
                 self.hello_from = ctx.now.after(HELLO_PAUSE);
             }
-            Purpose::GoAway => ctx.out.push(Effect::Stopped),
+            Purpose::GoAway if answer.is_ok() => ctx.out.push(Effect::Stopped),
             _ => self.operations.answered(ctx, purpose, answer),
         }
         if matches!(self.phase, Phase::Looking) && *purpose == Purpose::Hello {
@@ -149,13 +150,22 @@ impl Worker {
     }
 
     pub(super) fn stop(&mut self, ctx: &mut Ctx<'_>) {
-        if matches!(self.phase, Phase::Working) && ctx.view.leader.is_some() {
-            let speaker = ctx.speaker();
-            ctx.propose(Purpose::GoAway, Command::GoAway(speaker));
+        if matches!(self.phase, Phase::Working) {
+            self.phase = Phase::Leaving;
+            leave(ctx);
         } else {
+            self.phase = Phase::Leaving;
             ctx.out.push(Effect::Stopped);
         }
-        self.phase = Phase::Leaving;
+    }
+}
+
+/// Tells the cluster that this daemon stops in order; again and again, where nobody leads just now. The daemon itself
+/// limits how long that may take.
+fn leave(ctx: &mut Ctx<'_>) {
+    if ctx.view.leader.is_some() && !ctx.is_pending(|purpose| *purpose == Purpose::GoAway) {
+        let speaker = ctx.speaker();
+        ctx.propose(Purpose::GoAway, Command::GoAway(speaker));
     }
 }
 
