@@ -10,6 +10,8 @@ mod judge;
 mod liveness;
 mod monitor;
 mod operations;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use event::{Effect, Event, Executed, Job, Me, PowerAnswer, PowerVerb, Presence, ProposeError, Tag, View};

@@ -1,0 +1,179 @@
+//! The leader's judgement, stepped by hand: one engine, its own log, and peers that answer or do not.
+
+use super::{Effect, Engine, Event, Me, POLL_EVERY, PowerAnswer, Presence, View};
+use quorate_core::config::{Config, ConfigPatch};
+use quorate_core::grammar;
+use quorate_core::id::{HardwareId, Incarnation, NodeId, RaftId, SessionId, StoreId};
+use quorate_core::state::{ClusterState, Command, Entry, Founding, Liveness, Member};
+use quorate_core::time::{BootTime, Timestamp, millis};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const TICK: Duration = Duration::from_millis(50);
+
+/// A leader n1 among n1, n2 and n3.
+struct Leader {
+    state: ClusterState,
+    engine: Engine,
+    now: BootTime,
+    /// Who answers polls.
+    answers: Vec<NodeId>,
+    /// What every fence device reads.
+    power_is_on: bool,
+}
+
+impl Leader {
+    fn new() -> Self {
+        let me = Me { node: "n1".into(), hardware: "hw-n1".into(), session: "boot-n1".into() };
+        let engine = Engine::new(me, BootTime(0));
+        let mut leader =
+            Self { state: ClusterState::default(), engine, now: BootTime(0), answers: Vec::new(), power_is_on: true };
+        let founding = Founding {
+            cluster_id: "c".to_owned(),
+            name: "c".to_owned(),
+            ca_certificate: String::new(),
+            ca_key: String::new(),
+            member: member("n1", 1),
+        };
+        leader.apply(Command::Found(founding));
+        for (name, number) in [("n2", 2), ("n3", 3)] {
+            let token = format!("token-{name}");
+            leader.apply(Command::CreateToken {
+                hash: token.clone(),
+                expires: Timestamp(u64::MAX),
+                actor: String::new(),
+            });
+            leader.apply(Command::Join { token, member: Box::new(member(name, number)) });
+        }
+        for name in ["n2", "n3"] {
+            leader.apply(Command::Hello {
+                node: name.into(),
+                hardware: HardwareId::new(format!("hw-{name}")),
+                session: SessionId::new(format!("boot-{name}")),
+                follows: Incarnation(0),
+                inventory: BTreeMap::new(),
+            });
+        }
+        let text = "primitive f3 stonith:fake params state=/x target=n3\n";
+        let config = grammar::read(text, &mut |_| Err(String::new())).expect("the text is valid");
+        let patch = Box::new(ConfigPatch::between(&Config::default(), &config));
+        leader.apply(Command::Configure { actor: String::new(), base: 0, patch, diff: String::new() });
+        leader
+    }
+
+    fn apply(&mut self, command: Command) -> quorate_core::state::Outcome {
+        let index = self.state.index + 1;
+        self.state.apply(index, &Entry { at: Timestamp(self.now.0), request: None, command })
+    }
+
+    /// One event, and whatever follows from it at once.
+    fn step(&mut self, event: Event) {
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            let me = NodeId::from("n1");
+            let view = View { state: &self.state, leader: Some(&me), is_leader: true, term: 1 };
+            for effect in self.engine.step(self.now, view, event) {
+                events.extend(self.answer(effect));
+            }
+        }
+    }
+
+    fn answer(&mut self, effect: Effect) -> Option<Event> {
+        match effect {
+            Effect::Propose(tag, command) => {
+                let outcome = self.apply(command);
+                Some(Event::Proposed(tag, Ok(outcome)))
+            }
+            Effect::Poll(node) if self.answers.contains(&node) => {
+                let session = SessionId::new(format!("boot-{node}"));
+                // It hears whom this one hears; the others it does not.
+                let presence =
+                    Presence { node, session, incarnation: Incarnation(1), ..self.engine.presence(self.now) };
+                Some(Event::Heard { asked: self.now, presence })
+            }
+            Effect::Power { tag, .. } => {
+                Some(Event::Power(tag, PowerAnswer { result: Ok(self.power_is_on), sent: false }))
+            }
+            Effect::TakeInventory(_) => Some(Event::Inventory(BTreeMap::new())),
+            _ => None,
+        }
+    }
+
+    fn run(&mut self, time: Duration) {
+        for _ in 0..time.as_millis() / TICK.as_millis() {
+            self.now = self.now.after(TICK);
+            self.step(Event::Tick);
+        }
+    }
+
+    fn liveness(&self, node: &str) -> Liveness {
+        self.state.nodes[&NodeId::from(node)].liveness
+    }
+}
+
+fn member(name: &str, number: u64) -> Member {
+    Member {
+        name: name.into(),
+        raft_id: RaftId(number),
+        address: format!("10.0.0.{number}:5407"),
+        hardware: HardwareId::new(format!("hw-{name}")),
+        hardware_is_dmi: true,
+        store: StoreId::new(format!("store-{name}")),
+        fingerprint: format!("key-{name}"),
+        joined: Timestamp(0),
+    }
+}
+
+#[test]
+fn a_node_that_falls_silent_is_suspect_at_once_and_lost_after_the_full_wait() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(3));
+    assert_eq!(leader.liveness("n3"), Liveness::Online);
+    leader.answers = vec!["n2".into()];
+    leader.run(Duration::from_millis(1200));
+    assert_eq!(leader.liveness("n3"), Liveness::Suspect);
+    leader.run(Duration::from_millis(3000));
+    assert_eq!(leader.liveness("n3"), Liveness::Suspect, "its power reads on: lost-after has not passed");
+    leader.run(Duration::from_millis(1500));
+    assert_eq!(leader.liveness("n3"), Liveness::Lost);
+    assert_eq!(leader.liveness("n2"), Liveness::Online);
+}
+
+#[test]
+fn a_node_whose_power_reads_off_is_lost_early() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(3));
+    leader.answers = vec!["n2".into()];
+    leader.power_is_on = false;
+    leader.run(Duration::from_millis(1200));
+    assert_ne!(leader.liveness("n3"), Liveness::Suspect);
+    assert!(leader.state.intents.contains_key(&NodeId::from("n3")), "its fence is wanted");
+}
+
+#[test]
+fn a_node_not_heard_since_its_judge_started_gets_the_join_grace() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into()];
+    leader.run(Duration::from_secs(60));
+    assert_eq!(leader.liveness("n3"), Liveness::Suspect, "after a power failure of all it may still be booting");
+    let grace = leader.state.properties().join_grace;
+    leader.run(grace);
+    assert_eq!(leader.liveness("n3"), Liveness::Lost);
+}
+
+#[test]
+fn a_poll_goes_out_at_every_interval() {
+    let mut leader = Leader::new();
+    let me = NodeId::from("n1");
+    let mut polls = 0;
+    for _ in 0..20 {
+        leader.now = leader.now.after(TICK);
+        let view = View { state: &leader.state, leader: Some(&me), is_leader: true, term: 1 };
+        let effects = leader.engine.step(leader.now, view, Event::Tick);
+        polls += effects.iter().filter(|effect| matches!(effect, Effect::Poll(node) if node.as_str() == "n2")).count();
+    }
+    let most = u64::try_from(TICK.as_millis()).expect("50") * 20 / millis(POLL_EVERY);
+    assert_eq!(polls as u64, most, "one poll of n2 each {POLL_EVERY:?}");
+}
