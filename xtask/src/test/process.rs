@@ -9,8 +9,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use super::count::Count;
 
@@ -31,15 +33,13 @@ pub(super) enum End {
 }
 
 /// From here on a signal to us ends the running process and its children too: they are in a group of their own, which
-/// Ctrl-C does not reach.
+/// Ctrl-C does not reach. By handlers, which a child does not inherit: a blocked signal would stay blocked in it.
 pub(super) fn forward_signals() -> Result<()> {
-    let mut signals = SigSet::empty();
-    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().for_each(|signal| signals.add(signal));
-    signals.thread_block().context("block signals")?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("wait for signals")?;
     std::thread::spawn(move || {
-        let Ok(signal) = signals.wait() else { return };
+        let Some(signal) = signals.forever().next() else { return };
         end_group();
-        std::process::exit(128 + signal as i32);
+        std::process::exit(128 + signal);
     });
     Ok(())
 }
@@ -149,6 +149,9 @@ mod tests {
         let (end, count) = sh("echo 'test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured'; exit 7", LAST_WORDS);
         assert_eq!((end, count.passed), (End::Code(7), 3));
         assert_eq!(sh("kill -9 $$", LAST_WORDS).0, End::Signal(9));
+        // What we do with a signal is not handed down: `timeout` in a test has to end what it runs.
+        forward_signals().expect("handlers can be set");
+        assert_eq!(sh("kill -TERM $$; sleep 1000", Duration::from_secs(20)).0, End::Signal(15));
 
         let begin = Instant::now();
         assert_eq!(sh("sleep 1000 & wait", Duration::from_millis(200)).0, End::OutOfTime);
