@@ -5,7 +5,7 @@
 
 use super::Ctx;
 use super::event::{Effect, Presence, View};
-use quorate_core::id::{NodeId, SessionId};
+use quorate_core::id::{Incarnation, NodeId, SessionId};
 use quorate_core::time::BootTime;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,6 +32,9 @@ pub(super) struct Liveness {
     /// Since when this member leads, and whom it followed before.
     led_since: Option<BootTime>,
     deposed: Option<NodeId>,
+    /// The boot and daemon start of each member that the log knows, and when this member saw its hello applied.
+    hellos: BTreeMap<NodeId, (SessionId, Incarnation, BootTime)>,
+    hellos_known: bool,
     last_leader: Option<NodeId>,
 }
 
@@ -53,6 +56,8 @@ impl Liveness {
             floor: now,
             led_since: None,
             deposed: None,
+            hellos: BTreeMap::new(),
+            hellos_known: false,
             last_leader: None,
         }
     }
@@ -111,6 +116,27 @@ impl Liveness {
         if let Some(leader) = view.leader.filter(|leader| *leader != me) {
             self.last_leader = Some(leader.clone());
         }
+        self.note_hellos(now, view);
+    }
+
+    /// A hello that comes to be applied is a sign of life of that boot: it may say so before any poll reached it.
+    fn note_hellos(&mut self, now: BootTime, view: &View<'_>) {
+        for (node, at) in &view.state.nodes {
+            let Some(session) = &at.session else { continue };
+            match self.hellos.get_mut(node) {
+                Some((known, incarnation, seen)) => {
+                    if *known != session.id || *incarnation != at.incarnation {
+                        (*known, *incarnation, *seen) = (session.id.clone(), at.incarnation, now);
+                    }
+                }
+                // What was applied before this daemon started says nothing of now; what it had not seen yet does.
+                None => {
+                    let seen = if self.hellos_known { now } else { BootTime(0) };
+                    self.hellos.insert(node.clone(), (session.id.clone(), at.incarnation, seen));
+                }
+            }
+        }
+        self.hellos_known = true;
     }
 
     /// Since when a session has been silent, as this leader may count it.
@@ -120,7 +146,9 @@ impl Liveness {
             Some(since) if self.deposed.as_ref() != Some(node) => since.after(RECONNECT_GRACE),
             _ => BootTime(0),
         };
-        now.since(heard.max(self.floor).max(grace))
+        let hello =
+            self.hellos.get(node).filter(|(known, _, _)| known == session).map_or(BootTime(0), |(_, _, seen)| *seen);
+        now.since(heard.max(self.floor).max(grace).max(hello))
     }
 
     /// Whether this node was heard at all since this daemon started, in whatever boot.

@@ -18,6 +18,8 @@ struct Leader {
     now: BootTime,
     /// Who answers polls.
     answers: Vec<NodeId>,
+    /// In which boot n3 is.
+    boot: SessionId,
     /// What every fence device reads.
     power_is_on: bool,
 }
@@ -26,8 +28,14 @@ impl Leader {
     fn new() -> Self {
         let me = Me { node: "n1".into(), hardware: "hw-n1".into(), session: "boot-n1".into() };
         let engine = Engine::new(me, BootTime(0));
-        let mut leader =
-            Self { state: ClusterState::default(), engine, now: BootTime(0), answers: Vec::new(), power_is_on: true };
+        let mut leader = Self {
+            state: ClusterState::default(),
+            engine,
+            now: BootTime(0),
+            answers: Vec::new(),
+            boot: "boot-n3".into(),
+            power_is_on: true,
+        };
         let founding = Founding {
             cluster_id: "c".to_owned(),
             name: "c".to_owned(),
@@ -85,7 +93,8 @@ impl Leader {
                 Some(Event::Proposed(tag, Ok(outcome)))
             }
             Effect::Poll(node) if self.answers.contains(&node) => {
-                let session = SessionId::new(format!("boot-{node}"));
+                let known = SessionId::new(format!("boot-{node}"));
+                let session = if node.as_str() == "n3" { self.boot.clone() } else { known };
                 // It hears whom this one hears; the others it does not.
                 let presence =
                     Presence { node, session, incarnation: Incarnation(1), ..self.engine.presence(self.now) };
@@ -94,6 +103,7 @@ impl Leader {
             Effect::Power { tag, .. } => {
                 Some(Event::Power(tag, PowerAnswer { result: Ok(self.power_is_on), sent: false }))
             }
+            Effect::Read(tag) => Some(Event::Read(tag, true)),
             Effect::TakeInventory(_) => Some(Event::Inventory(BTreeMap::new())),
             _ => None,
         }
@@ -148,8 +158,7 @@ fn a_node_whose_power_reads_off_is_lost_early() {
     leader.answers = vec!["n2".into()];
     leader.power_is_on = false;
     leader.run(Duration::from_millis(1200));
-    assert_ne!(leader.liveness("n3"), Liveness::Suspect);
-    assert!(leader.state.intents.contains_key(&NodeId::from("n3")), "its fence is wanted");
+    assert_eq!(leader.liveness("n3"), Liveness::Off, "judged, fenced and proven within the time of a suspicion");
 }
 
 #[test]
@@ -161,6 +170,31 @@ fn a_node_not_heard_since_its_judge_started_gets_the_join_grace() {
     let grace = leader.state.properties().join_grace;
     leader.run(grace);
     assert_eq!(leader.liveness("n3"), Liveness::Lost);
+}
+
+#[test]
+fn a_hello_is_a_sign_of_life_before_any_poll_is_answered() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(3));
+    leader.answers = vec!["n2".into()];
+    leader.power_is_on = false;
+    leader.run(Duration::from_secs(15));
+    assert_eq!(leader.liveness("n3"), Liveness::Off, "it was fenced");
+    leader.power_is_on = true;
+    leader.boot = "boot-2".into();
+    leader.apply(Command::Hello {
+        node: "n3".into(),
+        hardware: "hw-n3".into(),
+        session: "boot-2".into(),
+        follows: Incarnation(1),
+        inventory: BTreeMap::new(),
+    });
+    leader.step(Event::Applied);
+    assert_eq!(leader.liveness("n3"), Liveness::Online, "the silence of its earlier boot is not its own");
+    leader.answers.push("n3".into());
+    leader.run(Duration::from_secs(3));
+    assert_eq!(leader.liveness("n3"), Liveness::Online);
 }
 
 #[test]
