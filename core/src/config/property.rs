@@ -130,7 +130,11 @@ impl Properties {
             "lost-after" => self.lost_after = time()?,
             "daemon-grace" => self.daemon_grace = time()?,
             "join-grace" => self.join_grace = time()?,
-            "away-grace" => self.away_grace = time()?,
+            "away-grace" => {
+                self.away_grace = time()?;
+                // Nothing ends an orderly absence yet.
+                return Err(PropertyError::NotHonoured { name: name.to_owned(), value: value.to_owned() });
+            }
             "fence-window" => self.fence_window = time()?,
             "fence-limit" => self.fence_limit = value.parse().map_err(|_| bad("a whole number"))?,
             "stonith-action" => {
