@@ -17,6 +17,9 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
@@ -39,7 +42,10 @@ struct Arguments {
     /// Use optimised programs
     #[arg(long)]
     release: bool,
-    /// Rows run one at a time anyway
+    /// How many patient rows, which mostly wait, are played at the same time
+    #[arg(long, default_value_t = 3)]
+    jobs: usize,
+    /// The other rows run one at a time anyway
     #[arg(long, hide = true)]
     test_threads: Option<usize>,
     /// Nothing is captured anyway
@@ -51,10 +57,25 @@ struct Row {
     name: &'static str,
     what: &'static str,
     run: fn(&mut Stage) -> Result<()>,
+    /// How many hosts its bed has.
+    hosts: u32,
+    /// It mostly waits and measures nothing: it is played beside others of its kind.
+    is_patient: bool,
 }
 
 const fn row(name: &'static str, what: &'static str, run: fn(&mut Stage) -> Result<()>) -> Row {
-    Row { name, what, run }
+    Row { name, what, run, hosts: 3, is_patient: false }
+}
+
+impl Row {
+    #[allow(dead_code)]
+    const fn hosts(self, hosts: u32) -> Row {
+        Row { hosts, ..self }
+    }
+
+    const fn patient(self) -> Row {
+        Row { is_patient: true, ..self }
+    }
 }
 
 const ROWS: &[Row] = &[
@@ -64,11 +85,13 @@ const ROWS: &[Row] = &[
         "power-cut-with-bmc",
         "the BMC dies with its host: nothing starts until a person has answered",
         power::with_bmc,
-    ),
+    )
+    .patient(),
     row("network-cut", "a host is cut off with its VMs: it is off before they start elsewhere", isolation::follower),
     row("daemon-back-at-once", "a daemon is killed and back after a second: nobody notices", daemon::after_a_second),
     row("daemon-back-in-time", "a daemon is back after 0.9 of its grace: nobody is fenced", daemon::within_grace),
-    row("daemon-back-too-late", "a daemon stays away for 1.5 of its grace: its node is fenced, once", daemon::too_late),
+    row("daemon-back-too-late", "a daemon stays away for 1.5 of its grace: its node is fenced, once", daemon::too_late)
+        .patient(),
     row("vm-killed", "a VM's QEMU is killed: it is restarted in place within about a second", vm::killed),
     row("stop-fails", "a VM cannot be stopped: its node is fenced", vm::stop_fails),
     row("all-daemons-killed", "all daemons are killed 50 times amid writes: none is lost", writes::survive),
@@ -100,7 +123,7 @@ fn main() -> ExitCode {
         }
     };
     let begin = Instant::now();
-    let failed: Vec<&str> = rows.iter().filter(|row| !play(row, &binaries)).map(|row| row.name).collect();
+    let failed = play_all(&rows, &binaries, arguments.jobs);
     let seconds = begin.elapsed().as_secs_f64();
     if failed.is_empty() {
         println!("{} rows ok ({seconds:.1} s)", rows.len());
@@ -110,12 +133,30 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Plays the rows whose times matter one after another, then the patient ones beside each other; answers which failed.
+fn play_all(rows: &[&Row], binaries: &Path, jobs: usize) -> Vec<&'static str> {
+    let (patient, alone): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.is_patient);
+    let mut failed: Vec<&str> = alone.iter().filter(|row| !play(row, binaries)).map(|row| row.name).collect();
+    let next = AtomicUsize::new(0);
+    let late = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..jobs.clamp(1, patient.len().max(1)) {
+            scope.spawn(|| {
+                while let Some(row) = patient.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if !play(row, binaries) {
+                        late.lock().unwrap_or_else(PoisonError::into_inner).push(row.name);
+                    }
+                }
+            });
+        }
+    });
+    failed.extend(late.into_inner().unwrap_or_else(PoisonError::into_inner));
+    failed
+}
+
 fn play(row: &Row, binaries: &Path) -> bool {
-    print!("row {} … ", row.name);
-    // A terminal shows the row that runs; nothing depends on it.
-    let _ = std::io::stdout().flush();
     let begin = Instant::now();
-    let (result, notes) = match Stage::set(binaries) {
+    let (result, notes) = match Stage::set(binaries, row.hosts) {
         Ok(mut stage) => {
             let played = catch_unwind(AssertUnwindSafe(|| (row.run)(&mut stage)));
             let played = played.unwrap_or_else(|panic| Err(anyhow!("panicked: {}", words(panic.as_ref()))));
@@ -125,11 +166,14 @@ fn play(row: &Row, binaries: &Path) -> bool {
         Err(error) => (Err(error), String::new()),
     };
     let seconds = begin.elapsed().as_secs_f64();
-    match &result {
-        Ok(()) => println!("ok ({seconds:.1} s)"),
-        Err(error) => println!("FAILED ({seconds:.1} s)\n    {}", format!("{error:#}").replace('\n', "\n    ")),
-    }
-    print!("{notes}");
+    let end = match &result {
+        Ok(()) => format!("ok ({seconds:.1} s)"),
+        Err(error) => format!("FAILED ({seconds:.1} s)\n    {}", format!("{error:#}").replace('\n', "\n    ")),
+    };
+    // In one piece: others may be played beside it.
+    print!("row {} … {end}\n{notes}", row.name);
+    // Nothing depends on when it is seen.
+    let _ = std::io::stdout().flush();
     result.is_ok()
 }
 

@@ -17,8 +17,8 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn set(binaries: &Path) -> Result<Stage> {
-        let bed = Bed::up(Options::for_test(3).with_quorate(binaries))?;
+    pub(crate) fn set(binaries: &Path, hosts: u32) -> Result<Stage> {
+        let bed = Bed::up(Options::for_test(hosts).with_quorate(binaries))?;
         let auditor = bed.auditor();
         let cluster = Cluster { site: bed };
         if let Err(error) = cluster.form(&mut |_, _| {}) {
