@@ -96,6 +96,8 @@ pub enum Command {
         outcome: Result<(), String>,
         /// Whether an off may have left this host.
         sent: bool,
+        /// How long the devices took to answer, in all.
+        took: Duration,
     },
     /// The deadline of a try has passed without a word; by the leader's own clock.
     FenceExpire {
@@ -157,6 +159,8 @@ pub enum Command {
         seen: Seen,
         /// The agent's error, if it failed.
         error: Option<String>,
+        /// How long the agent took, in all.
+        took: Duration,
     },
     /// What a look outside any operation found.
     Observe {
@@ -247,9 +251,20 @@ pub enum Verdict {
     Lost {
         /// What was seen, in words.
         evidence: String,
+        /// What led to it, in figures.
+        spent: Spent,
         /// The leader's own grant to go on at once.
         grant: Option<Grant>,
     },
+}
+
+/// Where the time before a judgement went, by the leader's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Since when the node was silent: until it was judged.
+    pub silence: Duration,
+    /// How much of that went into reading its power.
+    pub readings: Duration,
 }
 
 /// A fence grant that comes with the judgement.

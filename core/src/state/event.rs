@@ -21,6 +21,8 @@ pub struct Event {
     pub resource: Option<ResourceId>,
     /// In words.
     pub text: String,
+    /// How long that took, of an operation: by the clock of the host that did it.
+    pub took_ms: Option<u64>,
 }
 
 /// Kinds of events; their names are stable.

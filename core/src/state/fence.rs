@@ -3,6 +3,7 @@
 //! An intent belongs to the target's session. Any member may carry it on, one grant at a time; a grant ends by its
 //! result or by its deadline.
 
+use super::command::Spent;
 use crate::id::{Incarnation, NodeId, ResourceId, SessionId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ pub struct FenceIntent {
     pub cause: String,
     /// When it was applied.
     pub since: Timestamp,
+    /// Where the time before it went, of a node that was judged lost.
+    pub spent: Option<Spent>,
     /// Every try so far; the last may be open.
     pub attempts: Vec<Attempt>,
     /// Whether an off may have been sent; then the fence cannot be called off.
@@ -38,6 +41,8 @@ pub struct Attempt {
     pub granted: Timestamp,
     /// For how long an off may be sent, on the executor's boot-time clock, from when it asked.
     pub lasts: Duration,
+    /// How long its devices took to answer, in all; known when it has ended.
+    pub took: Duration,
     /// How it ended, if it did.
     pub end: Option<AttemptEnd>,
 }

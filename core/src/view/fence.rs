@@ -3,7 +3,7 @@
 use super::Document;
 use crate::id::{NodeId, ResourceId, SessionId};
 use crate::state::{Attempt, AttemptEnd, ClusterState, FenceEnd, FenceIntent, FenceRecord, Proof};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, millis};
 use serde::{Deserialize, Serialize};
 
 /// All that is known of fencing.
@@ -30,6 +30,10 @@ pub struct Fencing {
     pub cause: String,
     /// Since when.
     pub since: Timestamp,
+    /// For how long it had been silent when it was judged lost; absent where something else asked for the fence.
+    pub silence_ms: Option<u64>,
+    /// How much of that went into reading its power.
+    pub readings_ms: Option<u64>,
     /// Whether an off may have been sent.
     pub off_sent: bool,
     /// Whether the node was heard again after an off that had no effect, and must reboot.
@@ -51,6 +55,8 @@ pub struct Try {
     pub at: Timestamp,
     /// Whether it is under way.
     pub open: bool,
+    /// How long the devices took to answer, in all, once it has ended.
+    pub took_ms: Option<u64>,
     /// What went wrong, if it did.
     pub error: Option<String>,
 }
@@ -66,6 +72,10 @@ pub struct FenceView {
     pub cause: String,
     /// When it was asked for.
     pub since: Timestamp,
+    /// For how long it had been silent when it was judged lost; absent where something else asked for the fence.
+    pub silence_ms: Option<u64>,
+    /// How much of that went into reading its power.
+    pub readings_ms: Option<u64>,
     /// When it ended.
     pub at: Timestamp,
     /// `power-off`, `reborn`, `confirmed` or `called-off`.
@@ -97,6 +107,8 @@ fn fencing(state: &ClusterState, target: &NodeId, intent: &FenceIntent) -> Fenci
         session: intent.session.clone(),
         cause: intent.cause.clone(),
         since: intent.since,
+        silence_ms: intent.spent.map(|spent| millis(spent.silence)),
+        readings_ms: intent.spent.map(|spent| millis(spent.readings)),
         off_sent: intent.off_sent,
         condemned: intent.condemned,
         settling: living.is_none_or(|living| living.id != intent.session),
@@ -114,6 +126,8 @@ fn fence_view(record: &FenceRecord) -> FenceView {
         session: record.intent.session.clone(),
         cause: record.intent.cause.clone(),
         since: record.intent.since,
+        silence_ms: record.intent.spent.map(|spent| millis(spent.silence)),
+        readings_ms: record.intent.spent.map(|spent| millis(spent.readings)),
         at: record.at,
         outcome: outcome.to_owned(),
         proof,
@@ -140,6 +154,7 @@ fn attempt(attempt: &Attempt) -> Try {
         devices: attempt.devices.clone(),
         at: attempt.granted,
         open: attempt.end.is_none(),
+        took_ms: attempt.end.as_ref().map(|_| millis(attempt.took)),
         error,
     }
 }

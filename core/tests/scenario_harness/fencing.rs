@@ -29,7 +29,15 @@ impl World {
             "verified-late" => {
                 let session = option(rest, "in").map_or(session, SessionId::from);
                 let speaker = self.executor(node, rest)?;
-                self.tell(Command::FenceResult { speaker, target, session, attempt: 1, outcome: Ok(()), sent: true });
+                self.tell(Command::FenceResult {
+                    speaker,
+                    target,
+                    session,
+                    attempt: 1,
+                    outcome: Ok(()),
+                    sent: true,
+                    took: Duration::ZERO,
+                });
             }
             other => return Err(format!("'{other}' is nothing that a fence does")),
         }
@@ -70,7 +78,15 @@ impl World {
         let speaker = named.map_or_else(executor, Ok)?;
         let outcome = if verified { Ok(()) } else { Err("no answer".to_owned()) };
         let (attempt, sent) = (self.attempts(target), !rest.contains(&"unsent"));
-        self.tell(Command::FenceResult { speaker, target: target.clone(), session, attempt, outcome, sent });
+        self.tell(Command::FenceResult {
+            speaker,
+            target: target.clone(),
+            session,
+            attempt,
+            outcome,
+            sent,
+            took: Duration::ZERO,
+        });
         Ok(())
     }
 

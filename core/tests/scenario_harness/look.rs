@@ -66,7 +66,7 @@ impl World {
             other => return Err(format!("'{other}' is no result")),
         };
         let seen = seen(rest.first().copied().unwrap_or(expected))?;
-        self.tell(Command::Result { speaker, resource: action.resource, operation, seen, error });
+        self.tell(Command::Result { speaker, resource: action.resource, operation, seen, error, took: Duration::ZERO });
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use super::look::seen;
 use super::world::{World, number, option};
 use quorate_core::id::{HardwareId, Incarnation, NodeId, RaftId, ResourceId, SessionId, StoreId};
-use quorate_core::state::{Command, Founding, Liveness, Member, Outcome, Seen, Verdict};
+use quorate_core::state::{Command, Founding, Liveness, Member, Outcome, Seen, Spent, Verdict};
 use quorate_core::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -77,7 +77,7 @@ impl World {
                 if self.state.nodes.get(node).is_some_and(|state| state.liveness == Liveness::Online) {
                     self.judge(node, "suspect")?;
                 }
-                Verdict::Lost { evidence: "silent".to_owned(), grant: None }
+                Verdict::Lost { evidence: "silent".to_owned(), spent: Spent::default(), grant: None }
             }
             "away" => {
                 let speaker = self.speaker(node)?;

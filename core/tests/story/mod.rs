@@ -8,7 +8,7 @@ use quorate_core::grammar;
 use quorate_core::id::{HardwareId, NodeId, RaftId, ResourceId, SessionId, StoreId};
 use quorate_core::planner;
 use quorate_core::state::{
-    Action, ActionKind, ClusterState, Command, Entry, Founding, Grant, Member, Outcome, Seen, Speaker, Verdict,
+    Action, ActionKind, ClusterState, Command, Entry, Founding, Grant, Member, Outcome, Seen, Speaker, Spent, Verdict,
 };
 use quorate_core::time::Timestamp;
 use quorate_core::view::{Live, Status, status};
@@ -139,7 +139,14 @@ impl Story {
         let id = ResourceId::from(resource);
         let operation = self.state.resources[&id][&NodeId::from(node)].operation;
         let error = error.map(str::to_owned);
-        self.tell(Command::Result { speaker: self.speaker(node), resource: id, operation, seen, error });
+        self.tell(Command::Result {
+            speaker: self.speaker(node),
+            resource: id,
+            operation,
+            seen,
+            error,
+            took: Duration::ZERO,
+        });
     }
 
     /// Plans and carries out with success until nothing is left to do.
@@ -175,7 +182,11 @@ impl Story {
             devices: devices.iter().copied().map(ResourceId::from).collect(),
             lasts: Duration::from_secs(20),
         });
-        let verdict = Verdict::Lost { evidence: "silent for 5.0 s, 2 of 3 voters agree".to_owned(), grant };
+        let verdict = Verdict::Lost {
+            evidence: "silent for 5.0 s, 2 of 3 voters agree".to_owned(),
+            spent: Spent::default(),
+            grant,
+        };
         let (node, session) = (NodeId::from(node), self.session(node));
         self.tell(Command::Judge { node, session, verdict });
     }
@@ -192,7 +203,7 @@ impl Story {
         let attempt = u32::try_from(self.state.intents[&target].attempts.len()).expect("few tries");
         let outcome = outcome.map_err(str::to_owned);
         let sent = outcome.is_ok();
-        self.tell(Command::FenceResult { speaker, target, session, attempt, outcome, sent });
+        self.tell(Command::FenceResult { speaker, target, session, attempt, outcome, sent, took: Duration::ZERO });
     }
 
     /// What a leader of all three would know.

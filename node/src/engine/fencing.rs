@@ -48,6 +48,9 @@ struct Try {
     stage: Stage,
     /// Answers that are waited for.
     asked: BTreeMap<Tag, ResourceId>,
+    /// When the devices were last asked, and how long their answers took before.
+    asked_at: BootTime,
+    took: Duration,
     sent: bool,
     reads_on: bool,
     error: Option<String>,
@@ -204,6 +207,8 @@ impl Fencing {
             devices: devices.clone(),
             stage: Stage::Checking(tag),
             asked: BTreeMap::new(),
+            asked_at: ctx.now,
+            took: Duration::ZERO,
             sent: false,
             reads_on: false,
             error: None,
@@ -273,6 +278,7 @@ impl Fencing {
             }
         }
         if attempt.asked.is_empty() {
+            attempt.took += ctx.now.since(attempt.asked_at);
             attempt.next(ctx, target);
         }
     }
@@ -317,6 +323,7 @@ impl Try {
     fn ask(&mut self, ctx: &mut Ctx<'_>, target: &NodeId, verb: PowerVerb) {
         self.stage = if verb == PowerVerb::Off { Stage::Off } else { Stage::Reading };
         self.reads_on = false;
+        self.asked_at = ctx.now;
         let mut left = Duration::from_millis(self.deadline.0.saturating_sub(ctx.now.0));
         if planted(Mistake::IgnoreSendBy) {
             left = left.max(Duration::from_secs(4));
@@ -374,6 +381,7 @@ impl Try {
             attempt: self.number,
             outcome,
             sent: self.sent,
+            took: self.took,
         };
         ctx.propose(Purpose::FenceResult(target.clone()), command);
     }

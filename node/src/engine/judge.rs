@@ -9,7 +9,7 @@ use super::liveness::Liveness;
 use super::{Ctx, Purpose};
 use quorate_core::config::Properties;
 use quorate_core::id::{NodeId, ResourceId, SessionId};
-use quorate_core::state::{Command, Grant, Intent, Liveness as State, NodeState, SessionState, Verdict};
+use quorate_core::state::{Command, Grant, Intent, Liveness as State, NodeState, SessionState, Spent, Verdict};
 use quorate_core::time::BootTime;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -41,6 +41,9 @@ struct Suspect {
     /// Whether every answer of the reading under way was `off`.
     all_off: bool,
     offs: u32,
+    /// When the reading under way began, and how long those before it took.
+    reading: BootTime,
+    readings: Duration,
     /// After a reading that was not `off` the device gets a rest.
     next: BootTime,
 }
@@ -126,7 +129,8 @@ impl Judge {
                 let grace = patience(ctx, liveness, properties, node, properties.daemon_grace);
                 if waited >= grace && agreed && state.intent != Intent::Maintenance {
                     let evidence = format!("its daemon did not return within {} s", grace.as_secs());
-                    lose(ctx, node, session, evidence, !self.refused.contains(node));
+                    let spent = Spent { silence, readings: Duration::ZERO };
+                    lose(ctx, node, session, (evidence, spent), !self.refused.contains(node));
                 }
             }
             // It was to come back in the same boot, and is here in another.
@@ -155,24 +159,26 @@ impl Judge {
         if ctx.view.state.nodes.get(node).is_some_and(|state| state.intent == Intent::Maintenance) {
             return;
         }
+        let spent = Spent { silence, readings: suspect.readings };
         if suspect.offs >= EARLY_READINGS && agreed {
             let evidence = format!("its power reads off, and it has been silent for {} ms", silence.as_millis());
-            return lose(ctx, node, session, evidence, !self.refused.contains(node));
+            return lose(ctx, node, session, (evidence, spent), !self.refused.contains(node));
         }
         if silence >= patience(ctx, liveness, properties, node, properties.lost_after) && agreed {
             let evidence = format!("silent for {} ms, by a majority's word", silence.as_millis());
-            return lose(ctx, node, session, evidence, !self.refused.contains(node));
+            return lose(ctx, node, session, (evidence, spent), !self.refused.contains(node));
         }
         suspect.read_again(ctx, node);
     }
 
-    pub(super) fn power(&mut self, tag: Tag, answer: &PowerAnswer) {
+    pub(super) fn power(&mut self, now: BootTime, tag: Tag, answer: &PowerAnswer) {
         for suspect in self.suspects.values_mut() {
             if suspect.asked.remove(&tag).is_none() {
                 continue;
             }
             suspect.all_off &= answer.result == Ok(false);
             if suspect.asked.is_empty() {
+                suspect.readings += now.since(suspect.reading);
                 suspect.offs = if suspect.all_off { suspect.offs + 1 } else { 0 };
                 if suspect.all_off {
                     suspect.next = BootTime(0);
@@ -184,7 +190,15 @@ impl Judge {
 
 impl Suspect {
     fn new(session: &SessionId) -> Self {
-        Self { session: session.clone(), asked: BTreeMap::new(), all_off: true, offs: 0, next: BootTime(0) }
+        Self {
+            session: session.clone(),
+            asked: BTreeMap::new(),
+            all_off: true,
+            offs: 0,
+            reading: BootTime(0),
+            readings: Duration::ZERO,
+            next: BootTime(0),
+        }
     }
 
     /// Reads the power by every device of the first level, when no reading is under way.
@@ -195,6 +209,7 @@ impl Suspect {
         let levels = ctx.view.state.fence_levels(node);
         let Some(level) = levels.first() else { return };
         self.all_off = true;
+        self.reading = ctx.now;
         self.next = ctx.now.after(READ_PAUSE);
         for device in level {
             let Some(definition) = ctx.view.state.config.primitives.get(device) else { continue };
@@ -224,14 +239,14 @@ fn say(ctx: &mut Ctx<'_>, node: &NodeId, session: &SessionId, verdict: Verdict) 
 }
 
 /// Lost, with the intent; and, where a device could do it, with this leader's own first grant in the same entry.
-fn lose(ctx: &mut Ctx<'_>, node: &NodeId, session: &SessionId, evidence: String, with_grant: bool) {
+fn lose(ctx: &mut Ctx<'_>, node: &NodeId, session: &SessionId, (evidence, spent): (String, Spent), with_grant: bool) {
     let properties = ctx.view.state.properties();
     let levels = ctx.view.state.fence_levels(node);
     let lasts = lasts(&properties);
     let may_fence = with_grant && ctx.view.state.is_current(&ctx.speaker());
     let devices = levels.into_iter().next().filter(|_| properties.stonith_enabled && may_fence);
     let grant = devices.clone().map(|devices| Grant { speaker: ctx.speaker(), devices, lasts });
-    let verdict = Verdict::Lost { evidence, grant };
+    let verdict = Verdict::Lost { evidence, spent, grant };
     let command = Command::Judge { node: node.clone(), session: session.clone(), verdict };
     let purpose = match devices {
         Some(devices) => {

@@ -185,7 +185,7 @@ impl Engine {
                 self.worker.read(&mut ctx, tag, fresh);
             }
             Event::Power(tag, answer) => {
-                self.judge.power(tag, &answer);
+                self.judge.power(now, tag, &answer);
                 self.fencing.power(&mut ctx, tag, &answer);
             }
             Event::Inventory(found) => self.worker.inventory(&mut ctx, found),

@@ -37,6 +37,9 @@ struct Running {
     operation: Operation,
     kind: ActionKind,
     deadline: BootTime,
+    /// Since when the executor is at it, and how long it was before: a start waits for a read in between.
+    asked_at: BootTime,
+    took: Duration,
     stage: Stage,
 }
 
@@ -148,7 +151,16 @@ impl Operations {
         let tag = ctx.tag();
         let timeout = timeout(ctx, resource, kind);
         let deadline = ctx.now.after(timeout + DEADLINE_MARGIN);
-        let mut running = Running { tag, action, operation, kind, deadline, stage: Stage::Executing };
+        let mut running = Running {
+            tag,
+            action,
+            operation,
+            kind,
+            deadline,
+            asked_at: ctx.now,
+            took: Duration::ZERO,
+            stage: Stage::Executing,
+        };
         let Some(definition) = definition(ctx, resource, kind) else {
             // The claim is closed all the same, or it would stand for ever.
             let why = "nobody knows any more what it was started with".to_owned();
@@ -173,6 +185,8 @@ impl Operations {
         let Some(running) = self.running.values_mut().find(|running| running.tag == tag) else {
             return ctx.out.push(Effect::Discard(tag, "nobody waits for it".to_owned()));
         };
+        running.took += ctx.now.since(running.asked_at);
+        running.asked_at = ctx.now;
         if planted(Mistake::ResumeUnchecked) {
             return ctx.out.push(Effect::Resume(tag));
         }
@@ -198,6 +212,7 @@ impl Operations {
                 .activity(resource, &ctx.me.node)
                 .is_some_and(|activity| activity.operation == running.operation && activity.claim.is_some());
         running.stage = Stage::Executing;
+        running.asked_at = ctx.now;
         ctx.out.push(match (fresh, stands) {
             (true, true) => Effect::Resume(tag),
             (true, false) => Effect::Discard(tag, "its claim does not stand any more".to_owned()),
@@ -214,6 +229,7 @@ impl Operations {
             return;
         };
         if let Some(running) = self.running.get_mut(&resource) {
+            running.took += ctx.now.since(running.asked_at);
             running.stage = Stage::Telling(executed);
         }
         self.tell_again(ctx);
@@ -232,6 +248,7 @@ impl Operations {
                 operation: running.operation,
                 seen: executed.seen.clone(),
                 error: executed.error.clone(),
+                took: running.took,
             };
             ctx.propose(Purpose::Result(resource.clone()), command);
         }

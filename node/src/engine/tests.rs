@@ -22,6 +22,8 @@ struct Leader {
     boot: SessionId,
     /// What every fence device reads.
     power_is_on: bool,
+    /// How long one takes to answer.
+    power_takes: Duration,
 }
 
 impl Leader {
@@ -35,6 +37,7 @@ impl Leader {
             answers: Vec::new(),
             boot: "boot-n3".into(),
             power_is_on: true,
+            power_takes: Duration::ZERO,
         };
         let founding = Founding {
             cluster_id: "c".to_owned(),
@@ -101,6 +104,7 @@ impl Leader {
                 Some(Event::Heard { asked: self.now, presence })
             }
             Effect::Power { tag, .. } => {
+                self.now = self.now.after(self.power_takes);
                 Some(Event::Power(tag, PowerAnswer { result: Ok(self.power_is_on), sent: false }))
             }
             Effect::Read(tag) => Some(Event::Read(tag, true)),
@@ -159,6 +163,25 @@ fn a_node_whose_power_reads_off_is_lost_early() {
     leader.power_is_on = false;
     leader.run(Duration::from_millis(1200));
     assert_eq!(leader.liveness("n3"), Liveness::Off, "judged, fenced and proven within the time of a suspicion");
+}
+
+#[test]
+fn a_fence_says_where_its_time_went() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(3));
+    let begin = leader.now;
+    leader.answers = vec!["n2".into()];
+    leader.power_is_on = false;
+    leader.power_takes = Duration::from_millis(70);
+    leader.run(Duration::from_millis(1600));
+    let record = leader.state.fences.back().expect("it was fenced").clone();
+    let spent = record.intent.spent.expect("by its silence");
+    assert_eq!(spent.readings, Duration::from_millis(140), "two early readings");
+    let most = leader.now.since(begin) + POLL_EVERY;
+    assert!(spent.silence >= Duration::from_millis(940) && spent.silence < most, "{spent:?}");
+    let [attempt] = &record.intent.attempts[..] else { panic!("one try: {record:?}") };
+    assert_eq!(attempt.took, Duration::from_millis(140), "the off and the reading after it");
 }
 
 #[test]

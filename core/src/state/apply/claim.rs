@@ -103,7 +103,7 @@ impl ClusterState {
         speaker: &Speaker,
         resource: &ResourceId,
         operation: Operation,
-        seen: &Seen,
+        (seen, took): (&Seen, Duration),
         error: Option<&str>,
     ) -> Result<Outcome, Refusal> {
         let now = self.now;
@@ -132,6 +132,7 @@ impl ClusterState {
         }
         self.finish_action(claim.action, error.is_some());
         self.tell_result(&speaker.node, resource, claim.kind, seen, error);
+        self.record_took(took);
         self.forget_if_gone(resource);
         Ok(Outcome::Done)
     }

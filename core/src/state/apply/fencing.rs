@@ -7,7 +7,7 @@ use crate::id::{NodeId, ResourceId, SessionId};
 use crate::planted::{Mistake, planted};
 use crate::state::{
     Attempt, AttemptEnd, ClusterState, EventKind, FenceEnd, FenceIntent, Liveness, Outcome, Proof, Refusal, Seen,
-    SessionState, Speaker,
+    SessionState, Speaker, Spent,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,12 +23,12 @@ impl ClusterState {
         if living.state == SessionState::Open {
             self.set_liveness(target, Liveness::Lost);
         }
-        self.intend(target, session, cause);
+        self.intend(target, session, cause, None);
         Ok(Outcome::Done)
     }
 
     /// Makes the intent, unless there is one for this session.
-    pub(super) fn intend(&mut self, target: &NodeId, session: &SessionId, cause: &str) {
+    pub(super) fn intend(&mut self, target: &NodeId, session: &SessionId, cause: &str, spent: Option<Spent>) {
         if self.intents.get(target).is_some_and(|intent| intent.session == *session) {
             return;
         }
@@ -36,6 +36,7 @@ impl ClusterState {
             session: session.clone(),
             cause: cause.to_owned(),
             since: self.now,
+            spent,
             attempts: Vec::new(),
             off_sent: false,
             condemned: false,
@@ -132,6 +133,7 @@ impl ClusterState {
             devices: devices.to_vec(),
             granted: self.now,
             lasts,
+            took: Duration::ZERO,
             end: None,
         };
         let number = match self.intents.get_mut(target) {
@@ -152,7 +154,7 @@ impl ClusterState {
         (target, session): (&NodeId, &SessionId),
         number: u32,
         outcome: &Result<(), String>,
-        sent: bool,
+        (sent, took): (bool, Duration),
     ) -> Result<Outcome, Refusal> {
         let now = self.now;
         if planted(Mistake::IgnoreSession) && outcome.is_ok() && self.open_attempt_mut(target, session, number).is_err()
@@ -165,6 +167,7 @@ impl ClusterState {
             return stale(format!("try {number} at {target} is another's"));
         }
         let devices = attempt.devices.clone();
+        attempt.took = took;
         attempt.end = Some(match outcome {
             Ok(()) => AttemptEnd::Verified,
             Err(error) => AttemptEnd::Failed(error.clone()),

@@ -30,7 +30,7 @@ impl ClusterState {
             }
             _ => return stale(format!("{node} is {from:?} already")),
         };
-        if let Verdict::Lost { evidence, grant } = verdict {
+        if let Verdict::Lost { evidence, spent, grant } = verdict {
             if state.intent == Intent::Maintenance {
                 // two fields: somebody works on it; it is asked about, and fenced only by request.
                 return stale(format!("{node} is in maintenance, and so it is not judged lost"));
@@ -40,7 +40,7 @@ impl ClusterState {
             }
             self.set_liveness(node, to);
             self.record(kind, Some(node), None, text);
-            self.intend(node, session, evidence);
+            self.intend(node, session, evidence, Some(*spent));
             if let Some(grant) = grant {
                 return Ok(self.open_attempt(&grant.speaker, node, &grant.devices, grant.lasts));
             }

@@ -16,6 +16,8 @@ use super::{
     FenceIntent, FenceRecord, Outcome, Refusal,
 };
 use crate::id::{NodeId, ResourceId};
+use crate::time::millis;
+use std::time::Duration;
 
 impl ClusterState {
     /// Applies one committed entry and answers it.
@@ -55,8 +57,8 @@ impl ClusterState {
             Command::FenceGrant { speaker, target, session, devices, lasts } => {
                 self.fence_grant(speaker, target, session, devices, *lasts)
             }
-            Command::FenceResult { speaker, target, session, attempt, outcome, sent } => {
-                self.fence_result(speaker, (target, session), *attempt, outcome, *sent)
+            Command::FenceResult { speaker, target, session, attempt, outcome, sent, took } => {
+                self.fence_result(speaker, (target, session), *attempt, outcome, (*sent, *took))
             }
             Command::FenceExpire { target, session, attempt } => self.fence_expire(target, session, *attempt),
             Command::FenceCallOff { target, session } => self.call_off(target, session),
@@ -64,8 +66,8 @@ impl ClusterState {
             Command::ConfirmOff { node, session, by } => self.confirm_off(node, session, by),
             Command::Plan { cancel, add } => self.plan_changes(cancel, add),
             Command::Claim { speaker, action, deadline } => self.claim(speaker, *action, *deadline),
-            Command::Result { speaker, resource, operation, seen, error } => {
-                self.result(speaker, resource, *operation, seen, error.as_deref())
+            Command::Result { speaker, resource, operation, seen, error, took } => {
+                self.result(speaker, resource, *operation, (seen, *took), error.as_deref())
             }
             Command::Observe { speaker, resource, operation, seen, error } => {
                 self.observe(speaker, resource, *operation, seen, error.as_deref())
@@ -97,10 +99,18 @@ impl ClusterState {
             node: node.cloned(),
             resource: resource.cloned(),
             text,
+            took_ms: None,
         });
         self.next_event += 1;
         while self.events.len() > EVENTS_KEPT {
             self.events.pop_front();
+        }
+    }
+
+    /// Adds to the line just written how long it took.
+    fn record_took(&mut self, took: Duration) {
+        if let Some(event) = self.events.back_mut() {
+            event.took_ms = Some(millis(took));
         }
     }
 
