@@ -52,6 +52,8 @@ fn verb() -> impl Strategy<Value = Step> {
         1 => (vm(), node()).prop_map(|(vm, node)| format!("look {vm} {node}")),
         1 => (vm(), seen(), node()).prop_map(|(vm, seen, node)| format!("seen {vm} {seen} {node}")),
         3 => (node(), hello).prop_map(|(node, how)| format!("hello {node} {how}")),
+        1 => (node(), 0..9_u8, 0..6_u8)
+            .prop_map(|(node, store, old)| format!("rejoin {node} store-{store} old {old}")),
         3 => (node(), fence, node()).prop_map(|(node, what, by)| format!("fence {node} {what} by {by}")),
         1 => node().prop_map(|node| format!("confirm-off {node}")),
         2 => (intent, node()).prop_map(|(intent, node)| format!("{intent} {node}")),

@@ -11,6 +11,9 @@ pub(crate) fn event_line(event: &Event, style: Style, clock: &Clock) -> String {
         | EventKind::Suspect
         | EventKind::FenceFailed
         | EventKind::Failed
+        | EventKind::Store
+        | EventKind::Copy
+        | EventKind::Differs
         | EventKind::PromiseBroken => style.bad(&event.text),
         EventKind::DaemonGone | EventKind::Away | EventKind::FenceIntent | EventKind::FenceGrant => {
             style.warn(&event.text)

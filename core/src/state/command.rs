@@ -3,7 +3,9 @@
 use super::activity::{ActionKind, Seen};
 use super::node::{Intent, Member};
 use crate::config::ConfigPatch;
-use crate::id::{ActionId, HardwareId, Incarnation, NodeId, Operation, RaftId, RequestId, ResourceId, SessionId};
+use crate::id::{
+    ActionId, HardwareId, Incarnation, NodeId, Operation, RaftId, RequestId, ResourceId, SessionId, StoreId,
+};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -213,6 +215,28 @@ pub enum Command {
         /// Who made it.
         actor: String,
     },
+    /// A member whose store is no more takes part again as a new learner, with an empty store under a new raft id.
+    Rejoin {
+        /// Who.
+        node: NodeId,
+        /// On which hardware.
+        hardware: HardwareId,
+        /// The raft id of the store that it lost.
+        old: RaftId,
+        /// The store it has now.
+        store: StoreId,
+        /// What became of the old one, in words.
+        why: String,
+    },
+    /// What a member found out about a store, for the timeline.
+    Report {
+        /// Whose store.
+        node: NodeId,
+        /// What is wrong with it.
+        trouble: Trouble,
+        /// What was found, and what to do.
+        text: String,
+    },
     /// A new member, by a token that is good once.
     Join {
         /// SHA-256 of the token's secret.
@@ -220,6 +244,19 @@ pub enum Command {
         /// Who; its raft id is given by `apply`.
         member: Box<Member>,
     },
+}
+
+/// What can be wrong with a member's store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Trouble {
+    /// It is damaged, gone, or older than what its peers have seen of it.
+    Store,
+    /// Somebody else speaks for this member.
+    Copy,
+    /// Its state is not that of the others.
+    Differs,
+    /// There is no room under it.
+    Full,
 }
 
 /// The first entry's content.

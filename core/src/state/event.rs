@@ -67,6 +67,12 @@ pub enum EventKind {
     Configured,
     /// A node's intent changed.
     Intent,
+    /// A member's store was lost or is full, or it came back with a new one.
+    Store,
+    /// Somebody else speaks for a member: a copied disk, or two hosts of one name.
+    Copy,
+    /// A member's state is not that of the others.
+    Differs,
     /// A promise was broken.
     PromiseBroken,
 }

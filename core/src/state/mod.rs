@@ -12,7 +12,7 @@ mod node;
 mod query;
 
 pub use activity::{Action, ActionKind, Activity, Claim, Failure, Seen};
-pub use command::{Command, Entry, Founding, Grant, NewAction, Outcome, Refusal, Speaker, Spent, Verdict};
+pub use command::{Command, Entry, Founding, Grant, NewAction, Outcome, Refusal, Speaker, Spent, Trouble, Verdict};
 pub use event::{Event, EventKind};
 pub use fence::{Attempt, AttemptEnd, FenceEnd, FenceIntent, FenceRecord, Proof};
 pub use node::{Intent, Liveness, Member, NodeState, Session, SessionState};

@@ -34,6 +34,16 @@ impl World {
         Ok(())
     }
 
+    /// With a new store; `old` is the raft id it says it had, else the one it has.
+    pub(super) fn rejoin(&mut self, node: &NodeId, store: &str, rest: &[&str]) -> Result<(), String> {
+        let known = self.state.members.get(node).map(|member| member.raft_id).unwrap_or_default();
+        let old = number(rest, "old")?.map_or(known, RaftId);
+        let hardware = option(rest, "hardware").map_or_else(|| hardware_of(node), HardwareId::from);
+        let (store, why) = (StoreId::new(store), "it is damaged".to_owned());
+        self.tell(Command::Rejoin { node: node.clone(), hardware, old, store, why });
+        Ok(())
+    }
+
     pub(super) fn hello(&mut self, node: &NodeId, how: &str, rest: &[&str]) -> Result<(), String> {
         let boot = self.boots.get(node).copied().unwrap_or(0);
         let boot = match how {

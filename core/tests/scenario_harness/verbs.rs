@@ -14,6 +14,7 @@ impl World {
             ["token", name] => self.token(name, 3_600_000),
             ["token", name, lasts] => self.token(name, time(lasts)?),
             ["join", node, token] => self.join(&node.into(), token, true),
+            ["rejoin", node, store, ref rest @ ..] => self.rejoin(&node.into(), store, rest),
             ["hello", node, how, ref rest @ ..] => self.hello(&node.into(), how, rest),
             ["observe", node, verdict] => self.judge(&node.into(), verdict),
             ["observe", resource, seen, node] => self.observe(&resource.into(), seen, &node.into(), None),

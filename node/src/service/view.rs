@@ -112,8 +112,11 @@ impl FirstHand {
             |id: &u64| state.members.values().find(|member| member.raft_id.0 == *id).map(|member| member.name.clone());
         let name = |id: u64| raft.members.get(&id).map(|member| NodeId::new(&member.node.name));
         let by = raft.leader.and_then(|id| leads(&id).or_else(|| name(id)));
-        let voters: Vec<NodeId> =
-            raft.members.values().filter(|member| member.voter).map(|member| NodeId::new(&member.node.name)).collect();
+        // A store that was lost is a voter until the one in its place is: it is not the node's.
+        let is_lost = |id: &u64, name: &NodeId| state.members.get(name).is_some_and(|known| known.raft_id.0 != *id);
+        let voters = raft.members.iter().filter(|(_, member)| member.voter);
+        let voters = voters.map(|(id, member)| (id, NodeId::new(&member.node.name)));
+        let voters: Vec<NodeId> = voters.filter(|(id, name)| !is_lost(id, name)).map(|(_, name)| name).collect();
         let reached = |node: &NodeId| {
             let heard =
                 |leader: &NodeId, live: &LeaderLive| live.hearers.get(node).is_some_and(|by| by.contains(leader));

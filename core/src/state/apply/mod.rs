@@ -9,6 +9,7 @@ mod fencing;
 mod hello;
 mod judge;
 mod member;
+mod store;
 mod transition;
 
 use super::{
@@ -48,6 +49,8 @@ impl ClusterState {
             Command::Found(founding) => self.found(founding),
             Command::CreateToken { hash, expires, .. } => self.create_token(hash, *expires),
             Command::Join { token, member } => self.join(token, member),
+            Command::Rejoin { node, hardware, old, store, why } => self.rejoin((node, hardware), *old, store, why),
+            Command::Report { node, trouble, text } => self.report(node, *trouble, text),
             Command::Hello { node, hardware, session, follows, inventory } => {
                 self.hello(node, hardware, session, *follows, inventory)
             }
