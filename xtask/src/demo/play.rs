@@ -121,6 +121,7 @@ fn tone(kind: EventKind) -> Option<Tone> {
     Some(match kind {
         EventKind::Suspect | EventKind::Lost | EventKind::FenceGrant | EventKind::DaemonGone => Tone::Warn,
         EventKind::FenceFailed | EventKind::Failed | EventKind::PromiseBroken => Tone::Bad,
+        EventKind::Store | EventKind::Copy | EventKind::Differs => Tone::Bad,
         EventKind::Fenced | EventKind::Started | EventKind::Online => Tone::Good,
         EventKind::Claimed | EventKind::CalledOff | EventKind::Stopped | EventKind::Hello => Tone::Dim,
         EventKind::Member
