@@ -27,7 +27,7 @@ fn words_that_are_wrong() {
     );
     check(
         "primitive",
-        "line 1, column 1: the primitive's id is missing after 'primitive'\n  hint: write primitive ID CLASS:TYPE \
+        "line 1, column 1: the primitive's id is missing after 'primitive'\n  hint: write primitive ID CLASS:[PROVIDER:]TYPE \
          [params NAME=VALUE…] [meta NAME=VALUE…] [utilization NAME=NUMBER…] [op NAME NAME=VALUE…]…",
     );
     check(
@@ -106,7 +106,7 @@ fn attributes_that_are_wrong() {
 #[test]
 fn what_is_not_there_yet_is_named() {
     let plain = "\n  hint: write plain NAME=VALUE pairs";
-    let agents = "\n  hint: this version has vm:libvirt, stonith:ipmi and stonith:fence_AGENT";
+    let agents = "\n  hint: this version has vm:libvirt, ocf:PROVIDER:TYPE, stonith:ipmi and stonith:fence_AGENT";
     let not_yet = |text: &str, column: u32, what: &str, hint: &str| {
         check(text, &format!("line 1, column {column}: {what} not supported yet{hint}"));
     };
@@ -128,14 +128,7 @@ fn what_is_not_there_yet_is_named() {
     ] {
         not_yet(&format!("{keyword} x y"), 1, &format!("'{keyword}' is"), objects);
     }
-    not_yet("primitive ip ocf:heartbeat:IPaddr2 ip=1.2.3.4", 14, "agent class 'ocf' is", agents);
     not_yet("primitive s systemd:nginx", 13, "agent class 'systemd' is", agents);
-    not_yet(
-        "primitive ip IPaddr2",
-        14,
-        "agent 'IPaddr2' without a class would be ocf:heartbeat:IPaddr2, and the class 'ocf' is",
-        agents,
-    );
     not_yet("primitive vm1 @small", 15, "resource templates are", agents);
     not_yet("primitive vm1 vm:fake params rule 1: a=b", 30, "rules are", plain);
     not_yet("property 10: rule #uname eq n1 a=b", 14, "rules are", plain);
@@ -180,7 +173,7 @@ fn every_statement_that_is_wrong_is_named_at_once() {
         "node n1\n\nlocation l1 vm1\n# fine\ncolocation c1 inf: a\nnode n2\nprimitive vm1 vm:fake \\\n  meta x",
         "line 3, column 13: a score, such as 100: or inf:, is missing after 'vm1'\n  hint: write location ID RSC SCORE: NODE\n\
          line 5, column 20: the resource it follows is missing after 'a'\n  hint: write colocation ID SCORE: RSC WITH-RSC\n\
-         line 8, column 8: 'x' is not expected here\n  hint: write primitive ID CLASS:TYPE [params NAME=VALUE…] \
+         line 8, column 8: 'x' is not expected here\n  hint: write primitive ID CLASS:[PROVIDER:]TYPE [params NAME=VALUE…] \
          [meta NAME=VALUE…] [utilization NAME=NUMBER…] [op NAME NAME=VALUE…]…",
     );
 }

@@ -51,16 +51,18 @@ fn score() -> impl Strategy<Value = Score> {
 
 fn primitive() -> impl Strategy<Value = Primitive> {
     let agent = prop_oneof![
-        Just((AgentClass::Vm, "libvirt")),
-        Just((AgentClass::Vm, "fake")),
-        Just((AgentClass::Stonith, "fence_ipmilan")),
-        Just((AgentClass::Stonith, "external/ipmi")),
+        Just((AgentClass::Vm, None, "libvirt")),
+        Just((AgentClass::Vm, None, "fake")),
+        Just((AgentClass::Stonith, None, "fence_ipmilan")),
+        Just((AgentClass::Stonith, None, "external/ipmi")),
+        Just((AgentClass::Ocf, Some("heartbeat"), "IPaddr2")),
+        Just((AgentClass::Ocf, Some("my_own.one"), "mysql-proxy")),
     ];
     let operation = ("[a-z][a-z_]{0,8}", attributes());
     let operation = operation.prop_map(|(name, attributes)| Operation { name, attributes });
     (agent, attributes(), attributes(), attributes(), vec(operation, 0..3)).prop_map(
-        |((class, kind), params, meta, utilization, operations)| Primitive {
-            agent: Agent { class, provider: None, kind: kind.to_owned() },
+        |((class, provider, kind), params, meta, utilization, operations)| Primitive {
+            agent: Agent { class, provider: provider.map(str::to_owned), kind: kind.to_owned() },
             params,
             meta,
             utilization,

@@ -192,3 +192,24 @@ fn contradictions_name_both_sides() {
         ],
     );
 }
+
+#[test]
+fn what_is_said_of_ocf_resources_and_of_waivers() {
+    warnings("primitive ip ocf:heartbeat:IPaddr2 op monitor interval=10s", &[]);
+    warnings(
+        "primitive ip IPaddr2",
+        &["ip: nobody watches whether it works: it has no recurring monitor\n  hint: add `op monitor interval=10s`"],
+    );
+    warnings(
+        "primitive ip IPaddr2 meta requires=nothing op monitor interval=10s",
+        &["ip: it may run twice: with requires=quorum or nothing it does not wait until a lost node is proven off\n  \
+           hint: leave requires out, unless two of it at once do no harm"],
+    );
+    warnings(
+        "primitive vm1 vm:fake meta requires=quorum",
+        &[
+            "vm1: requires has no effect: a VM never starts before a node that may run it is proven off\n  hint: leave it \
+           out",
+        ],
+    );
+}

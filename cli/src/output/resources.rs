@@ -29,12 +29,13 @@ pub(crate) fn role(resource: &ResourceView) -> &'static str {
         Role::Stopping => "stopping",
         Role::Unknown => "unknown",
         Role::Multiple => "RUNS TWICE",
+        Role::Failed => "failed",
     }
 }
 
 fn tone(resource: &ResourceView) -> Tone {
     match resource.role {
-        Role::Multiple | Role::Unknown => Tone::Bad,
+        Role::Multiple | Role::Unknown | Role::Failed => Tone::Bad,
         Role::Starting | Role::Stopping => Tone::Warn,
         Role::Started if resource.target_role == "started" => Tone::Good,
         Role::Stopped if resource.target_role == "stopped" => Tone::Plain,

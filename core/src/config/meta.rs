@@ -25,6 +25,17 @@ pub struct ResourceMeta {
     pub migration_threshold: u32,
     /// `failure-timeout`, default zero: failures older than this are forgotten; zero is never.
     pub failure_timeout: Duration,
+    /// `requires`, default fencing: what has to be so before it starts where it may run elsewhere yet.
+    pub requires: Requires,
+}
+
+/// What a start waits for, when a node that may have the resource is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requires {
+    /// For the proof that the node is dead.
+    Fencing,
+    /// For the majority's judgement only: the resource may be active twice, and a person said that this is all right.
+    Quorum,
 }
 
 /// A meta or operation attribute that has no meaning as written, or none yet.
@@ -92,6 +103,7 @@ impl Default for ResourceMeta {
             priority: 0,
             migration_threshold: 0,
             failure_timeout: Duration::ZERO,
+            requires: Requires::Fencing,
         }
     }
 }
@@ -136,6 +148,14 @@ impl ResourceMeta {
                 let read = duration(value);
                 self.failure_timeout = read.ok_or_else(|| bad("a time such as 30s or 10m"))?;
             }
+            "requires" => {
+                self.requires = match value.to_ascii_lowercase().as_str() {
+                    "fencing" => Requires::Fencing,
+                    // Nothing ever starts without a majority here.
+                    "quorum" | "nothing" => Requires::Quorum,
+                    _ => return Err(bad("fencing, quorum or nothing")),
+                }
+            }
             _ if NOT_HONOURED.contains(&name) => {
                 return Err(MetaError::NotHonoured {
                     resource: id.clone(),
@@ -178,6 +198,7 @@ pub const META_NAMES: &[&str] = &[
     "maintenance",
     "migration-threshold",
     "priority",
+    "requires",
     "resource-stickiness",
     "target-role",
 ];
@@ -194,5 +215,4 @@ const NOT_HONOURED: &[&str] = &[
     "remote-connect-timeout",
     "remote-node",
     "remote-port",
-    "requires",
 ];

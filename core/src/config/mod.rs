@@ -9,7 +9,7 @@ mod property;
 mod resource;
 pub mod validate;
 
-pub use meta::{META_NAMES, MetaError, ResourceMeta};
+pub use meta::{META_NAMES, MetaError, Requires, ResourceMeta};
 pub use operation::OperationSpec;
 pub use patch::ConfigPatch;
 pub use property::{FenceAction, NoQuorumPolicy, PROPERTY_NAMES, Properties, PropertyError};

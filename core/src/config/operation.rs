@@ -31,7 +31,8 @@ impl OperationSpec {
         let seconds = match (class, operation) {
             (AgentClass::Vm, "start") => 60,
             (AgentClass::Vm, "stop") => 90,
-            (AgentClass::Vm | AgentClass::Stonith, _) => 20,
+            // Pacemaker's; what an agent's meta-data says is advice.
+            (AgentClass::Vm | AgentClass::Stonith | AgentClass::Ocf, _) => 20,
         };
         let recurs = class == AgentClass::Vm && operation == "monitor";
         Self {
@@ -162,7 +163,7 @@ pub(super) fn attribute_errors(
 
 fn operation_names(class: AgentClass) -> &'static [&'static str] {
     match class {
-        AgentClass::Vm => &["monitor", "start", "stop"],
+        AgentClass::Vm | AgentClass::Ocf => &["monitor", "start", "stop"],
         AgentClass::Stonith => &["monitor", "off", "on", "reboot", "start", "status", "stop"],
     }
 }

@@ -40,6 +40,8 @@ pub enum AgentClass {
     Vm,
     /// A fence device: `stonith:ipmi`, `stonith:fence_ipmilan`, `stonith:fake`.
     Stonith,
+    /// An OCF resource agent: `ocf:heartbeat:IPaddr2`.
+    Ocf,
 }
 
 /// `op NAME interval=… timeout=… on-fail=…`
@@ -81,6 +83,7 @@ impl Agent {
         let class = match self.class {
             AgentClass::Vm => "vm",
             AgentClass::Stonith => "stonith",
+            AgentClass::Ocf => "ocf",
         };
         match &self.provider {
             Some(provider) => format!("{class}:{provider}:{}", self.kind),

@@ -86,26 +86,24 @@ fn operation(cursor: &mut Cursor<'_, '_>) -> Parsed<Operation> {
     Ok(Operation { name: word.text.clone(), attributes: pairs })
 }
 
-/// `CLASS:TYPE`
+/// `CLASS:[PROVIDER:]TYPE`
 fn agent(word: &Word) -> Parsed<Agent> {
-    const HINT: &str = "this version has vm:libvirt, stonith:ipmi and stonith:fence_AGENT";
+    const HINT: &str = "this version has vm:libvirt, ocf:PROVIDER:TYPE, stonith:ipmi and stonith:fence_AGENT";
     let text = word.text.as_str();
     if text.starts_with('@') {
         return Err(SyntaxError::not_yet(word.at, "resource templates are").hint(HINT));
     }
-    let Some((class, kind)) = text.split_once(':') else {
-        // crmsh searches a bare type as ocf:heartbeat first.
-        let what =
-            format!("agent {} without a class would be ocf:heartbeat:{text}, and the class 'ocf' is", shown(text));
-        return Err(match is_id(text) {
-            true => SyntaxError::not_yet(word.at, what).hint(HINT),
-            false => SyntaxError::new(word.at, format!("{} is no agent", shown(text))).hint(HINT),
-        });
-    };
+    // crmsh searches a bare type as ocf:heartbeat first.
+    let (class, kind) = text.split_once(':').unwrap_or(("ocf", text));
     let class = match class {
         "vm" => AgentClass::Vm,
         "stonith" => AgentClass::Stonith,
-        "ocf" | "systemd" | "lsb" | "service" | "upstart" | "nagios" => {
+        "ocf" => {
+            return ocf(kind).ok_or_else(|| {
+                SyntaxError::new(word.at, format!("{} is no agent", shown(text))).hint("write ocf:PROVIDER:TYPE")
+            });
+        }
+        "systemd" | "lsb" | "service" | "upstart" | "nagios" => {
             return Err(SyntaxError::not_yet(word.at, format!("agent class '{class}' is")).hint(HINT));
         }
         _ => {
@@ -116,4 +114,15 @@ fn agent(word: &Word) -> Parsed<Agent> {
         return Err(SyntaxError::new(word.at, format!("{} is no agent", shown(text))).hint(HINT));
     }
     Ok(Agent { class, provider: None, kind: kind.to_owned() })
+}
+
+/// `[PROVIDER:]TYPE`; both become parts of a path, and neither may lead out of it.
+fn ocf(text: &str) -> Option<Agent> {
+    let (provider, kind) = text.split_once(':').unwrap_or(("heartbeat", text));
+    let is_name = |name: &str| is_id(name) && name.is_ascii();
+    (is_name(provider) && is_name(kind)).then(|| Agent {
+        class: AgentClass::Ocf,
+        provider: Some(provider.to_owned()),
+        kind: kind.to_owned(),
+    })
 }

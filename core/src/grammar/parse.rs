@@ -125,7 +125,7 @@ const USAGE: &[(&str, &str)] = &[
     ("node", "node NAME [attributes NAME=VALUE…] [utilization NAME=NUMBER…]"),
     (
         "primitive",
-        "primitive ID CLASS:TYPE [params NAME=VALUE…] [meta NAME=VALUE…] [utilization NAME=NUMBER…] [op NAME NAME=VALUE…]…",
+        "primitive ID CLASS:[PROVIDER:]TYPE [params NAME=VALUE…] [meta NAME=VALUE…] [utilization NAME=NUMBER…] [op NAME NAME=VALUE…]…",
     ),
     ("location", "location ID RSC SCORE: NODE"),
     ("colocation", "colocation ID SCORE: RSC WITH-RSC"),

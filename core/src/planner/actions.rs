@@ -1,11 +1,14 @@
 //! What is against what is wanted: probes, stops and starts, and which waits for which.
 
+use super::eligible::never_again;
 use super::placement::Wanted;
 use super::{Blocked, Plan, WantedFence};
 use crate::config::OnFail;
 use crate::id::{ActionId, NodeId, Operation, ResourceId};
 use crate::planted::{Mistake, planted};
-use crate::state::{Action, ActionKind, ClusterState, Intent, Liveness, NewAction, Seen, SessionState, Standing};
+use crate::state::{
+    Action, ActionKind, Activity, ClusterState, Intent, Liveness, NewAction, Seen, SessionState, Standing,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -17,6 +20,9 @@ pub(super) fn fences(state: &ClusterState, plan: &mut Plan) {
     let properties = state.properties();
     let stonith_enabled = properties.stonith_enabled;
     for (resource, nodes) in &state.resources {
+        for (node, activity) in nodes {
+            plan.fence.extend(fence_for_failure(state, resource, node, activity));
+        }
         for (node, activity) in nodes.iter().filter(|(_, activity)| activity.stop_failed) {
             let Some(at) = state.nodes.get(node) else { continue };
             let Some(session) = at.living_session().filter(|session| session.state == SessionState::Open) else {
@@ -39,6 +45,26 @@ pub(super) fn fences(state: &ClusterState, plan: &mut Plan) {
             }
         }
     }
+}
+
+/// A monitor found it not working, and its on-fail is fence.
+fn fence_for_failure(
+    state: &ClusterState,
+    resource: &ResourceId,
+    node: &NodeId,
+    activity: &Activity,
+) -> Option<WantedFence> {
+    let Seen::Failed(why) = &activity.seen else { return None };
+    let (properties, at) = (state.properties(), state.nodes.get(node)?);
+    let session = at.living_session().filter(|session| session.state == SessionState::Open)?;
+    let spec = state.definition(resource, node)?.operation(activity.failed_operation(), &state.config.op_defaults);
+    let hands_off = properties.maintenance_mode
+        || at.intent == Intent::Maintenance
+        || activity.claim.is_some()
+        || state.config.is_hands_off(resource);
+    let wants = spec.consequence(properties.stonith_enabled) == OnFail::Fence && !hands_off;
+    let cause = format!("{resource} does not work there, and its on-fail is fence: {why}");
+    wants.then(|| WantedFence { target: node.clone(), session: session.id.clone(), cause })
 }
 
 /// Actions that lead from what is to what is wanted.
@@ -77,7 +103,7 @@ impl Draft<'_> {
         if *want == Wanted::HandsOff {
             return None;
         }
-        let mut active = Vec::new();
+        let (mut active, mut failed) = (Vec::new(), Vec::new());
         let (mut busy, mut unknown) = (false, false);
         let (mut waits, mut unsure) = (None, None);
         for (node, at) in &self.state.nodes {
@@ -86,7 +112,7 @@ impl Draft<'_> {
                 continue;
             }
             if !at.is_online() {
-                if planted(Mistake::LostIsDead) {
+                if planted(Mistake::LostIsDead) || !self.state.stands_against(id, node) {
                     continue;
                 }
                 waits = Some(waits_for(self.state, id, node, at.liveness));
@@ -101,22 +127,40 @@ impl Draft<'_> {
                 }
                 Standing::Unknown(why) => {
                     unknown = true;
+                    let final_error = never_again(self.state, id, node);
                     unsure = unsure.or(self.unsure(id, node, &why));
-                    if !self.stop_failed(id, node) {
+                    if !self.stop_failed(id, node) && final_error.is_none() {
                         self.add(ActionKind::Probe, id, node, why, Vec::new());
                     }
                 }
+                Standing::Failed(why) => match self.after_failure(id, node) {
+                    OnFail::Ignore => active.push(node),
+                    OnFail::Block if matches!(want, Wanted::On(..)) => return Some(left_to_a_person(id, node, &why)),
+                    OnFail::Block | OnFail::Restart | OnFail::Stop | OnFail::Fence => {
+                        active.push(node);
+                        failed.push(node);
+                    }
+                },
                 Standing::Active => active.push(node),
                 Standing::NotActive => {}
             }
         }
         if busy || unknown {
             if !unknown && waits.is_none() {
-                self.keep(id, want, &active);
+                self.keep(id, want, &active, &failed);
             }
             return waits.or(unsure).filter(|_| active.is_empty() && matches!(want, Wanted::On(..)));
         }
-        self.move_to(id, want, &active, waits)
+        // What failed is stopped where it is, even where it is to be started again.
+        self.move_to(id, want, &active, &failed, waits)
+    }
+
+    /// What is to follow when a resource is there and does not work.
+    fn after_failure(&self, id: &ResourceId, node: &NodeId) -> OnFail {
+        let config = &self.state.config;
+        let failed = self.state.activity(id, node).map_or("monitor", Activity::failed_operation);
+        let spec = self.state.definition(id, node).map(|primitive| primitive.operation(failed, &config.op_defaults));
+        spec.map_or(OnFail::Restart, |spec| spec.consequence(self.state.properties().stonith_enabled))
     }
 
     fn is_paused(&self, id: &ResourceId, node: &NodeId) -> bool {
@@ -136,14 +180,16 @@ impl Draft<'_> {
     }
 
     /// While one of its actions is under way, what was planned to follow stays planned.
-    fn keep(&mut self, id: &ResourceId, want: &Wanted, active: &[&NodeId]) {
+    fn keep(&mut self, id: &ResourceId, want: &Wanted, active: &[&NodeId], failed: &[&NodeId]) {
         let target = match want {
             Wanted::On(node, _) => Some(node),
             Wanted::Stopped(_) | Wanted::HandsOff => None,
         };
         let still_fits = |action: &&Action| match action.kind {
             ActionKind::Start => target == Some(&action.node),
-            ActionKind::Stop => target != Some(&action.node) && active.contains(&&action.node),
+            ActionKind::Stop => {
+                active.contains(&&action.node) && (target != Some(&action.node) || failed.contains(&&action.node))
+            }
             ActionKind::Probe => false,
         };
         let planned = self.state.actions.values().filter(|action| action.resource == *id && !action.claimed);
@@ -155,6 +201,7 @@ impl Draft<'_> {
         id: &ResourceId,
         want: &Wanted,
         active: &[&NodeId],
+        failed: &[&NodeId],
         waits: Option<Blocked>,
     ) -> Option<Blocked> {
         let (target, reason) = match want {
@@ -167,11 +214,12 @@ impl Draft<'_> {
             return waits;
         }
         let mut stops = Vec::new();
-        for node in active.iter().filter(|node| Some(**node) != target) {
+        for node in active.iter().filter(|node| Some(**node) != target || failed.contains(node)) {
             if self.stop_failed(id, node) {
                 return None;
             }
             let why = match target {
+                Some(target) if target == *node => "it failed, and is started again".to_owned(),
                 Some(target) if active.len() == 1 => format!("it moves to {target}: {reason}"),
                 Some(_) => "it is active on more than one node".to_owned(),
                 None => reason.clone(),
@@ -271,6 +319,11 @@ impl Draft<'_> {
             .map(|action| action.id)
             .collect();
     }
+}
+
+fn left_to_a_person(id: &ResourceId, node: &NodeId, why: &str) -> Blocked {
+    let mend = Some(format!("mend it on {node}, then: qrm resource cleanup {id}"));
+    Blocked { resource: id.clone(), why: format!("it does not work on {node}: {why}"), mend }
 }
 
 /// Whether an action that is planned already waits for everything that it has to wait for by now.

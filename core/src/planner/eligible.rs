@@ -3,7 +3,7 @@
 use crate::config::{Primitive, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
-use crate::state::{ActionKind, ClusterState, Failure, Intent, Liveness};
+use crate::state::{ActionKind, ClusterState, Failure, Intent, Liveness, Severity};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -22,6 +22,8 @@ pub enum Rejection {
     TooManyFailures(u32),
     /// It could not be started there.
     StartFailed(String),
+    /// Its agent said that it cannot work there, or nowhere as it is configured.
+    CannotWork(String),
     /// What it must run with is elsewhere or nowhere, or what it must not run with is there.
     Colocation,
 }
@@ -35,6 +37,7 @@ impl fmt::Display for Rejection {
             Self::Location(id) => write!(f, "location {id} forbids it"),
             Self::TooManyFailures(count) => write!(f, "it failed there {count} times"),
             Self::StartFailed(error) => write!(f, "its start failed there: {error}"),
+            Self::CannotWork(error) => write!(f, "it cannot work there: {error}"),
             Self::Colocation => f.write_str("a colocation forbids it"),
         }
     }
@@ -63,7 +66,7 @@ pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive,
     if at.intent != Intent::Active {
         return Some(Rejection::NotActive(at.intent));
     }
-    if state.properties().stonith_enabled && state.fence_levels(node).is_empty() {
+    if state.properties().stonith_enabled && state.fence_levels(node).is_empty() && !state.is_proof_waived(resource) {
         return Some(Rejection::Unarmed);
     }
     if let Some((id, _)) = state
@@ -73,6 +76,9 @@ pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive,
         .find(|(_, location)| location.resource == *resource && location.node == *node && location.score.forbids())
     {
         return Some(Rejection::Location(id.clone()));
+    }
+    if let Some(failure) = never_again(state, resource, node) {
+        return Some(Rejection::CannotWork(failure.error.clone()));
     }
     let (meta, _) = ResourceMeta::read(resource, primitive, &state.config.rsc_defaults);
     let activity = state.activity(resource, node)?;
@@ -88,6 +94,18 @@ pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive,
         .as_ref()
         .filter(|failure| failure.operation == ActionKind::Start.word())
         .map(|failure| Rejection::StartFailed(failure.error.clone()))
+}
+
+/// An error that no other try would mend: of this node, or of the resource wherever it was met.
+pub(super) fn never_again<'a>(state: &'a ClusterState, resource: &ResourceId, node: &NodeId) -> Option<&'a Failure> {
+    let everywhere = state.resources.get(resource)?;
+    let failures = everywhere.iter().filter_map(|(at, activity)| Some((at, activity.last_failure.as_ref()?)));
+    let is_final = |(at, failure): &(&NodeId, &Failure)| match failure.severity {
+        Severity::Soft => false,
+        Severity::Hard => *at == node,
+        Severity::Fatal => true,
+    };
+    failures.into_iter().find(is_final).map(|(_, failure)| failure)
 }
 
 /// How much a resource is wanted on a node by its location constraints.

@@ -6,10 +6,10 @@
 use super::eligible::{Rejection, location_score, unfit};
 use super::load::Load;
 use super::{Blocked, Report};
-use crate::config::{OrderKind, Primitive, ResourceMeta, TargetRole};
+use crate::config::{OnFail, OrderKind, Primitive, ResourceMeta, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
-use crate::state::{Activity, ClusterState, Intent, Liveness, Seen, Standing};
+use crate::state::{Activity, ClusterState, Failure, Intent, Liveness, Seen, Standing};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -73,6 +73,10 @@ fn decide(
     if meta.target_role == TargetRole::Stopped {
         return Ok(Wanted::Stopped("its target-role is Stopped".to_owned()));
     }
+    if let Some(why) = stopped_by_failure(state, id, primitive, meta) {
+        let mend = Some(format!("when the cause is mended: qrm resource cleanup {id}"));
+        return Err(Blocked { resource: id.clone(), why, mend });
+    }
     if let Some(node) = held(state, id) {
         return Ok(Wanted::On(node, "it stays while its node is looked after".to_owned()));
     }
@@ -105,6 +109,23 @@ fn decide(
         format!("{} scores {}", best.4.0, best.0)
     };
     Ok(Wanted::On(best.4.0.clone(), why))
+}
+
+/// A failure after which it stays stopped until a person cleans up (`on-fail=stop`).
+fn stopped_by_failure(
+    state: &ClusterState,
+    id: &ResourceId,
+    primitive: &Primitive,
+    meta: &ResourceMeta,
+) -> Option<String> {
+    let failures = state.resources.get(id)?.iter().filter_map(|(node, it)| Some((node, it.last_failure.as_ref()?)));
+    let holds = |(_, failure): &(&NodeId, &Failure)| {
+        let is_forgotten = !meta.failure_timeout.is_zero() && state.now.since(failure.at) >= meta.failure_timeout;
+        let on_fail = || primitive.operation(&failure.operation, &state.config.op_defaults).on_fail;
+        ["start", "monitor"].contains(&failure.operation.as_str()) && !is_forgotten && on_fail() == OnFail::Stop
+    };
+    let (node, failure) = failures.into_iter().find(holds)?;
+    Some(format!("its {} failed on {node}, and its on-fail is stop: {}", failure.operation, failure.error))
 }
 
 /// A node whose daemon is silent, away or in maintenance keeps what it has; what only may be there calls nothing
@@ -172,7 +193,7 @@ fn belongs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
 }
 
 pub(super) fn runs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
-    state.activity(id, node).is_some_and(|activity| activity.seen == Seen::Running)
+    state.activity(id, node).is_some_and(|activity| matches!(activity.seen, Seen::Running | Seen::Failed(_)))
         && state.standing(id, node) != Standing::NotActive
 }
 

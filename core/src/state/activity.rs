@@ -38,6 +38,8 @@ pub enum Seen {
     Running,
     /// There, but its CPUs stand still.
     Paused(String),
+    /// There, at least in part, and not working: to be stopped before it is started anywhere.
+    Failed(String),
 }
 
 /// An operation that was granted and has no result yet.
@@ -75,6 +77,41 @@ pub struct Failure {
     pub error: String,
     /// When the log heard of it.
     pub at: Timestamp,
+    /// What it means for the next start.
+    pub severity: Severity,
+}
+
+/// An agent's error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentError {
+    /// In the agent's words.
+    pub text: String,
+    /// What it means for the next start.
+    pub severity: Severity,
+}
+
+/// What a failure means for the next start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Severity {
+    /// It may be tried again.
+    #[default]
+    Soft,
+    /// It cannot work on this node until somebody mends it there.
+    Hard,
+    /// It cannot work on any node as it is configured.
+    Fatal,
+}
+
+impl From<String> for AgentError {
+    fn from(text: String) -> Self {
+        Self { text, severity: Severity::Soft }
+    }
+}
+
+impl From<&str> for AgentError {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
 }
 
 /// An action of the current transition: so exact that carrying it out leaves no choice.
@@ -116,6 +153,15 @@ impl Activity {
     /// Known to be stopped, with nothing under way.
     pub fn is_stopped(&self) -> bool {
         self.seen == Seen::Stopped && self.claim.is_none()
+    }
+
+    /// Which operation's `on-fail` says what follows, when it is there and does not work.
+    pub fn failed_operation(&self) -> &'static str {
+        let start = ActionKind::Start.word();
+        match self.last_failure.as_ref().is_some_and(|failure| failure.operation == start) {
+            true => start,
+            false => "monitor",
+        }
     }
 
     /// Sets what was seen, and when it changed.

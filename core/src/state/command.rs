@@ -1,6 +1,6 @@
 //! Every log entry that can exist, and every answer `apply` can give.
 
-use super::activity::{ActionKind, Seen};
+use super::activity::{ActionKind, AgentError, Seen};
 use super::node::{Intent, Member};
 use crate::config::ConfigPatch;
 use crate::id::{
@@ -160,7 +160,7 @@ pub enum Command {
         /// What is there now.
         seen: Seen,
         /// The agent's error, if it failed.
-        error: Option<String>,
+        error: Option<AgentError>,
         /// How long the agent took, in all.
         took: Duration,
     },
@@ -175,7 +175,7 @@ pub enum Command {
         /// What was seen.
         seen: Seen,
         /// What went wrong, if it did.
-        error: Option<String>,
+        error: Option<AgentError>,
     },
     /// A change of configuration.
     Configure {

@@ -11,7 +11,7 @@ pub mod invariant;
 mod node;
 mod query;
 
-pub use activity::{Action, ActionKind, Activity, Claim, Failure, Seen};
+pub use activity::{Action, ActionKind, Activity, AgentError, Claim, Failure, Seen, Severity};
 pub use command::{Command, Entry, Founding, Grant, NewAction, Outcome, Refusal, Speaker, Spent, Trouble, Verdict};
 pub use event::{Event, EventKind};
 pub use fence::{Attempt, AttemptEnd, FenceEnd, FenceIntent, FenceRecord, Proof};

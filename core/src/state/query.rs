@@ -1,7 +1,7 @@
 //! Questions about the state that safety and planning ask in the same words.
 
-use super::{Activity, ClusterState, NodeState, Seen, Speaker};
-use crate::config::{Primitive, Properties};
+use super::{Activity, ClusterState, NodeState, Seen, SessionState, Speaker};
+use crate::config::{AgentClass, Primitive, Properties, Requires, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
 
 /// Whether a resource may be active on a node: the answer of the rule `not active`.
@@ -11,6 +11,8 @@ pub enum Standing {
     NotActive,
     /// It runs there, as far as is known.
     Active,
+    /// It is there, at least in part, and does not work.
+    Failed(String),
     /// An operation is under way.
     Busy,
     /// It may be.
@@ -32,9 +34,28 @@ impl ClusterState {
             Some(activity) => match &activity.seen {
                 Seen::Stopped => Standing::NotActive,
                 Seen::Running => Standing::Active,
+                Seen::Failed(why) => Standing::Failed(why.clone()),
                 Seen::Paused(why) | Seen::Unknown(why) => Standing::Unknown(why.clone()),
             },
         }
+    }
+
+    /// Whether what `resource` is on this node keeps it from being started on another. A person's waiver
+    /// (`requires=quorum`) lets it start before a node that was judged lost is proven dead, and nothing else.
+    pub fn stands_against(&self, resource: &ResourceId, node: &NodeId) -> bool {
+        let is_lost = || {
+            let session = self.nodes.get(node).and_then(NodeState::living_session);
+            session.is_some_and(|session| session.state == SessionState::Lost)
+        };
+        self.standing(resource, node) != Standing::NotActive && !(self.is_proof_waived(resource) && is_lost())
+    }
+
+    /// Whether a person gave up one-copy for this resource; for a VM nobody can.
+    pub fn is_proof_waived(&self, resource: &ResourceId) -> bool {
+        self.config.primitives.get(resource).is_some_and(|primitive| {
+            let (meta, _) = ResourceMeta::read(resource, primitive, &self.config.rsc_defaults);
+            primitive.agent.class == AgentClass::Ocf && meta.requires != Requires::Fencing
+        })
     }
 
     /// What is known of a resource on a node.

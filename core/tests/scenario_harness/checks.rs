@@ -1,5 +1,6 @@
 //! What must hold after every entry, whatever it was: the state's own invariants, and rules between two states.
 
+use quorate_core::config::AgentClass;
 use quorate_core::state::{ActionKind, ClusterState, Command, Outcome, Seen, SessionState, invariant};
 
 /// The rules that do not hold between the state before an entry and the one after it.
@@ -48,10 +49,16 @@ fn was_alone(before: &ClusterState, command: &Command) -> bool {
     if !is_open(&speaker.node) || action.node != speaker.node {
         return false;
     }
+    // A person's waiver of the proof, which no VM can have.
+    let waived = before.config.primitives.get(&action.resource).is_some_and(|primitive| {
+        let requires = primitive.meta.get("requires").map_or("fencing", String::as_str);
+        primitive.agent.class != AgentClass::Vm && requires != "fencing"
+    });
     action.kind != ActionKind::Start
         || before.nodes.iter().all(|(name, node)| match &node.session {
             None => true,
             Some(session) if matches!(session.state, SessionState::Ended(_)) => true,
+            Some(session) if waived && session.state == SessionState::Lost => true,
             Some(_) => before
                 .resources
                 .get(&action.resource)

@@ -2,7 +2,7 @@
 
 use super::world::{Granted, World, number};
 use quorate_core::id::{ActionId, Incarnation, NodeId, ResourceId};
-use quorate_core::state::{ActionKind, Command, Outcome, Seen};
+use quorate_core::state::{ActionKind, AgentError, Command, Outcome, Seen, Severity};
 use std::time::Duration;
 
 impl World {
@@ -37,7 +37,7 @@ impl World {
     ) -> Result<(), String> {
         let begun = self.looks.remove(&(resource.clone(), node.clone()));
         let (speaker, operation) = begun.ok_or_else(|| format!("nobody looks at {resource} on {node}"))?;
-        let (resource, error, seen) = (resource.clone(), error.map(str::to_owned), seen(word)?);
+        let (resource, error, seen) = (resource.clone(), error.map(AgentError::from), seen(word)?);
         self.tell(Command::Observe { speaker, resource, operation, seen, error });
         Ok(())
     }
@@ -62,10 +62,17 @@ impl World {
         let Some(Granted { action, speaker, operation }) = self.granted.get(&id).cloned() else { return Ok(()) };
         let (expected, error) = match how {
             "ok" => (if action.kind == ActionKind::Start { "running" } else { "stopped" }, None),
-            "failed" => ("unknown", Some("it did not work".to_owned())),
+            "failed" => ("unknown", Some(AgentError::from("it did not work"))),
             other => return Err(format!("'{other}' is no result")),
         };
         let seen = seen(rest.first().copied().unwrap_or(expected))?;
+        let severity = match rest.get(1).copied() {
+            None => Severity::Soft,
+            Some("hard") => Severity::Hard,
+            Some("fatal") => Severity::Fatal,
+            Some(other) => return Err(format!("'{other}' is no severity")),
+        };
+        let error = error.map(|error| AgentError { severity, ..error });
         self.tell(Command::Result { speaker, resource: action.resource, operation, seen, error, took: Duration::ZERO });
         Ok(())
     }
@@ -76,6 +83,7 @@ pub(super) fn seen(word: &str) -> Result<Seen, String> {
         "started" | "running" => Ok(Seen::Running),
         "stopped" => Ok(Seen::Stopped),
         "paused" => Ok(Seen::Paused("starting up".to_owned())),
+        "failed" => Ok(Seen::Failed("it does not answer".to_owned())),
         "unknown" => Ok(Seen::Unknown("no answer".to_owned())),
         other => Err(format!("'{other}' is nothing that can be seen")),
     }

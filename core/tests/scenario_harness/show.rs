@@ -73,6 +73,7 @@ impl World {
                 (None, Seen::Running) => "running".to_owned(),
                 (None, Seen::Stopped) => "stopped".to_owned(),
                 (None, Seen::Paused(_)) => "paused".to_owned(),
+                (None, Seen::Failed(_)) => "failed".to_owned(),
                 (None, Seen::Unknown(_)) => "unknown".to_owned(),
             };
             let failures = if activity.failures > 0 { format!("({})", activity.failures) } else { String::new() };
@@ -93,6 +94,7 @@ impl World {
                 Some(Rejection::Location(id)) => format!("location:{id}"),
                 Some(Rejection::TooManyFailures(count)) => format!("failures:{count}"),
                 Some(Rejection::StartFailed(_)) => "start-failed".to_owned(),
+                Some(Rejection::CannotWork(_)) => "cannot-work".to_owned(),
                 Some(Rejection::Colocation) => "colocation".to_owned(),
             };
             format!("{node}={rule}")

@@ -138,7 +138,7 @@ impl Story {
     pub fn result(&mut self, resource: &str, node: &str, seen: Seen, error: Option<&str>) {
         let id = ResourceId::from(resource);
         let operation = self.state.resources[&id][&NodeId::from(node)].operation;
-        let error = error.map(str::to_owned);
+        let error = error.map(Into::into);
         self.tell(Command::Result {
             speaker: self.speaker(node),
             resource: id,

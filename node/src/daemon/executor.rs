@@ -100,7 +100,10 @@ impl Executor {
         let uuid = match self.uuid(&job.resource, &job.definition) {
             Ok(uuid) => uuid,
             Err(why) => {
-                return Event::Executed(job.tag, Executed { seen: Seen::Unknown(why.clone()), error: Some(why) });
+                return Event::Executed(
+                    job.tag,
+                    Executed { seen: Seen::Unknown(why.clone()), error: Some(why.into()) },
+                );
             }
         };
         let deadline = Instant::now() + job.timeout;
@@ -110,7 +113,7 @@ impl Executor {
                 let grace = job.timeout.saturating_sub(STOP_RESERVE).max(job.timeout / 2);
                 let stop = self.backend.stop(&uuid, grace, deadline).await;
                 let seen = words(&stop.seen);
-                let error = (seen != Seen::Stopped).then(|| format!("it did not stop: {}", stop.seen));
+                let error = (seen != Seen::Stopped).then(|| format!("it did not stop: {}", stop.seen).into());
                 Event::Executed(job.tag, Executed { seen, error })
             }
             ActionKind::Probe => {
@@ -131,7 +134,7 @@ impl Executor {
             }
             Err(error) => {
                 let seen = words(&self.backend.destroy_starting(&uuid, deadline).await);
-                Event::Executed(job.tag, Executed { seen, error: Some(error.to_string()) })
+                Event::Executed(job.tag, Executed { seen, error: Some(error.to_string().into()) })
             }
         }
     }
@@ -143,23 +146,24 @@ impl Executor {
     pub(super) async fn resume(&self, tag: Tag) -> Executed {
         let Some((uuid, deadline)) = self.take_prepared(tag) else {
             let why = "nothing was prepared under this number".to_owned();
-            return Executed { seen: Seen::Unknown(why.clone()), error: Some(why) };
+            return Executed { seen: Seen::Unknown(why.clone()), error: Some(why.into()) };
         };
         match self.backend.resume(&uuid, deadline).await {
             Ok(()) => Executed { seen: Seen::Running, error: None },
-            Err(error) => {
-                Executed { seen: words(&self.backend.probe(&uuid, deadline).await), error: Some(error.to_string()) }
-            }
+            Err(error) => Executed {
+                seen: words(&self.backend.probe(&uuid, deadline).await),
+                error: Some(error.to_string().into()),
+            },
         }
     }
 
     pub(super) async fn discard(&self, tag: Tag, why: String) -> Executed {
         let Some((uuid, _)) = self.take_prepared(tag) else {
-            return Executed { seen: Seen::Unknown(why.clone()), error: Some(why) };
+            return Executed { seen: Seen::Unknown(why.clone()), error: Some(why.into()) };
         };
         let deadline = Instant::now() + KILL_PATIENCE;
         let seen = words(&self.backend.destroy_starting(&uuid, deadline).await);
-        Executed { seen, error: Some(format!("it was not let run: {why}")) }
+        Executed { seen, error: Some(format!("it was not let run: {why}").into()) }
     }
 
     pub(super) async fn look(&self, job: &Job) -> Executed {

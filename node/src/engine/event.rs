@@ -2,7 +2,7 @@
 
 use quorate_core::config::Primitive;
 use quorate_core::id::{HardwareId, Incarnation, NodeId, Operation, ResourceId, SessionId};
-use quorate_core::state::{ActionKind, ClusterState, Command, Outcome, Seen};
+use quorate_core::state::{ActionKind, AgentError, ClusterState, Command, Outcome, Seen};
 use quorate_core::time::BootTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -127,7 +127,7 @@ pub struct Executed {
     /// What is there now.
     pub seen: Seen,
     /// What went wrong.
-    pub error: Option<String>,
+    pub error: Option<AgentError>,
 }
 
 /// What the engine wants done. The doer answers with the event of the same tag.

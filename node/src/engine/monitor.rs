@@ -27,9 +27,7 @@ impl Monitors {
             .resources
             .iter()
             .filter(|(_, nodes)| {
-                nodes
-                    .get(&ctx.me.node)
-                    .is_some_and(|activity| activity.seen == Seen::Running && activity.claim.is_none())
+                nodes.get(&ctx.me.node).is_some_and(|activity| is_there(&activity.seen) && activity.claim.is_none())
             })
             .map(|(resource, _)| resource.clone())
             .collect();
@@ -86,13 +84,20 @@ impl Monitors {
             Seen::Unknown(_) => return,
             seen => seen,
         };
-        let known = activity.seen == seen || (activity.operation != operation && !planted(Mistake::TrustLateMonitor));
+        // It does not work, and says so in other words: no news.
+        let is_same = activity.seen == seen || matches!((&activity.seen, &seen), (Seen::Failed(_), Seen::Failed(_)));
+        let known = is_same || (activity.operation != operation && !planted(Mistake::TrustLateMonitor));
         if known || ctx.is_pending(|purpose| matches!(purpose, Purpose::Observe(about) if *about == resource)) {
             return;
         }
         let died = activity.seen == Seen::Running && seen == Seen::Stopped;
-        let error = looked.error.or_else(|| died.then(|| "it was running and is gone".to_owned()));
+        let error = looked.error.or_else(|| died.then(|| "it was running and is gone".into()));
         let command = Command::Observe { speaker: ctx.speaker(), resource: resource.clone(), operation, seen, error };
         ctx.propose(Purpose::Observe(resource), command);
     }
+}
+
+/// What can be watched: also what failed, which may work again where failures are ignored.
+fn is_there(seen: &Seen) -> bool {
+    matches!(seen, Seen::Running | Seen::Failed(_))
 }

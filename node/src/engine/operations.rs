@@ -164,7 +164,7 @@ impl Operations {
         let Some(definition) = definition(ctx, resource, kind) else {
             // The claim is closed all the same, or it would stand for ever.
             let why = "nobody knows any more what it was started with".to_owned();
-            running.stage = Stage::Telling(Executed { seen: Seen::Unknown(why.clone()), error: Some(why) });
+            running.stage = Stage::Telling(Executed { seen: Seen::Unknown(why.clone()), error: Some(why.into()) });
             self.running.insert(resource.clone(), running);
             return;
         };

@@ -64,7 +64,7 @@ enum Answer {
 }
 
 fn ended(seen: Seen, error: Option<&str>) -> Answer {
-    Answer::Ended(Executed { seen, error: error.map(str::to_owned) })
+    Answer::Ended(Executed { seen, error: error.map(Into::into) })
 }
 
 impl World {
@@ -219,7 +219,7 @@ impl World {
             return;
         }
         let why = "the hypervisor did not answer in time".to_owned();
-        let executed = Executed { seen: Seen::Unknown(why.clone()), error: Some(why) };
+        let executed = Executed { seen: Seen::Unknown(why.clone()), error: Some(why.into()) };
         self.step(h, if is_look { Event::Looked(tag, executed) } else { Event::Executed(tag, executed) });
     }
 

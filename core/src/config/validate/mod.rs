@@ -6,6 +6,7 @@
 mod contradiction;
 mod device;
 mod meaning;
+mod ocf;
 mod reference;
 mod vm;
 
@@ -70,6 +71,7 @@ pub fn validate(config: &Config) -> Report {
     reference::check(config, &mut report);
     device::check(config, &mut report);
     vm::check(config, &mut report);
+    ocf::check(config, &mut report);
     contradiction::check(config, &mut report);
     report
 }

@@ -6,7 +6,7 @@ use super::stale;
 use crate::id::{ActionId, NodeId, Operation, ResourceId};
 use crate::planted::{Mistake, planted};
 use crate::state::{
-    Action, ActionKind, Activity, Claim, ClusterState, EventKind, Failure, Intent, Outcome, Refusal, Seen,
+    Action, ActionKind, Activity, AgentError, Claim, ClusterState, EventKind, Failure, Intent, Outcome, Refusal, Seen,
     SessionState, Speaker, Standing,
 };
 use std::time::Duration;
@@ -67,7 +67,7 @@ impl ClusterState {
             if planted(Mistake::LostIsDead) && self.nodes.get(node).is_some_and(|state| !state.is_online()) {
                 continue;
             }
-            if self.standing(&action.resource, node) != Standing::NotActive {
+            if self.stands_against(&action.resource, node) {
                 return Err(Refusal::Unsafe(format!("{} may be active on {node}", action.resource)));
             }
         }
@@ -104,7 +104,7 @@ impl ClusterState {
         resource: &ResourceId,
         operation: Operation,
         (seen, took): (&Seen, Duration),
-        error: Option<&str>,
+        error: Option<&AgentError>,
     ) -> Result<Outcome, Refusal> {
         let now = self.now;
         let session_fits =
@@ -143,13 +143,16 @@ impl ClusterState {
         resource: &ResourceId,
         kind: ActionKind,
         seen: &Seen,
-        error: Option<&str>,
+        error: Option<&AgentError>,
     ) {
         let (event, text) = match (error, seen) {
-            (Some(error), _) => (EventKind::Failed, format!("{} of {resource} on {node} failed: {error}", kind.word())),
+            (Some(error), _) => {
+                (EventKind::Failed, format!("{} of {resource} on {node} failed: {}", kind.word(), error.text))
+            }
             (None, Seen::Running) => (EventKind::Started, format!("{resource} runs on {node}")),
             (None, Seen::Stopped) => (EventKind::Stopped, format!("{resource} is stopped on {node}")),
             (None, Seen::Paused(why)) => (EventKind::Failed, format!("{resource} stands still on {node}: {why}")),
+            (None, Seen::Failed(why)) => (EventKind::Failed, format!("{resource} does not work on {node}: {why}")),
             (None, Seen::Unknown(why)) => (EventKind::Failed, format!("{resource} on {node} is not known: {why}")),
         };
         self.record(event, Some(node), Some(resource), text);
@@ -161,7 +164,7 @@ impl ClusterState {
         resource: &ResourceId,
         operation: Operation,
         seen: &Seen,
-        error: Option<&str>,
+        error: Option<&AgentError>,
     ) -> Result<Outcome, Refusal> {
         let now = self.now;
         let trust = planted(Mistake::TrustLateMonitor);
@@ -212,7 +215,7 @@ impl ClusterState {
     }
 }
 
-fn fail(activity: &mut Activity, operation: &str, error: &str, at: crate::time::Timestamp) {
+fn fail(activity: &mut Activity, operation: &str, error: &AgentError, at: crate::time::Timestamp) {
     activity.failures = activity.failures.saturating_add(1);
     // A look that fails too says nothing about the next start.
     let start_failed =
@@ -220,5 +223,6 @@ fn fail(activity: &mut Activity, operation: &str, error: &str, at: crate::time::
     if start_failed && operation == ActionKind::Probe.word() {
         return;
     }
-    activity.last_failure = Some(Failure { operation: operation.to_owned(), error: error.to_owned(), at });
+    let (operation, error, severity) = (operation.to_owned(), error.text.clone(), error.severity);
+    activity.last_failure = Some(Failure { operation, error, at, severity });
 }

@@ -1,9 +1,11 @@
 //! Changes that people ask for: configuration, a node's intent, cleanup.
 
 use super::stale;
-use crate::config::{Config, ConfigPatch};
+use crate::config::{Config, ConfigPatch, Primitive};
 use crate::id::{NodeId, ResourceId};
-use crate::state::{Activity, ClusterState, EventKind, Intent, Outcome, REVISIONS_KEPT, Refusal, Revision, Seen};
+use crate::state::{
+    Activity, ClusterState, EventKind, Intent, Outcome, REVISIONS_KEPT, Refusal, Revision, Seen, Severity,
+};
 use std::collections::BTreeMap;
 
 impl ClusterState {
@@ -23,6 +25,7 @@ impl ClusterState {
         let old = self.config.clone();
         patch.apply_to(&mut self.config);
         self.keep_definitions(&old);
+        self.forget_mended(&old);
         self.revision += 1;
         self.revisions.push_back(Revision {
             number: self.revision,
@@ -54,9 +57,25 @@ impl ClusterState {
                 continue;
             }
             for activity in self.resources.get_mut(resource).into_iter().flat_map(BTreeMap::values_mut) {
-                let is_there = matches!(activity.seen, Seen::Running | Seen::Paused(_));
+                let is_there = matches!(activity.seen, Seen::Running | Seen::Paused(_) | Seen::Failed(_));
                 if (is_there || (configured.is_none() && !activity.is_stopped())) && activity.definition.is_none() {
                     activity.definition = Some(primitive.clone());
+                }
+            }
+        }
+    }
+
+    /// An agent that could not work with what it was given gets another chance when that was changed.
+    fn forget_mended(&mut self, old: &Config) {
+        for (resource, primitive) in &old.primitives {
+            let as_before = |now: &Primitive| now.agent == primitive.agent && now.params == primitive.params;
+            if self.config.primitives.get(resource).is_none_or(as_before) {
+                continue;
+            }
+            for activity in self.resources.get_mut(resource).into_iter().flat_map(BTreeMap::values_mut) {
+                if activity.last_failure.as_ref().is_some_and(|failure| failure.severity > Severity::Soft) {
+                    activity.last_failure = None;
+                    activity.failures = 0;
                 }
             }
         }

@@ -70,10 +70,10 @@ impl ClusterState {
             Command::Plan { cancel, add } => self.plan_changes(cancel, add),
             Command::Claim { speaker, action, deadline } => self.claim(speaker, *action, *deadline),
             Command::Result { speaker, resource, operation, seen, error, took } => {
-                self.result(speaker, resource, *operation, (seen, *took), error.as_deref())
+                self.result(speaker, resource, *operation, (seen, *took), error.as_ref())
             }
             Command::Observe { speaker, resource, operation, seen, error } => {
-                self.observe(speaker, resource, *operation, seen, error.as_deref())
+                self.observe(speaker, resource, *operation, seen, error.as_ref())
             }
             Command::Configure { actor, base, patch, diff } => self.configure(actor, *base, patch, diff),
             Command::SetIntent { actor, node, intent } => self.set_intent(actor, node, *intent),

@@ -49,6 +49,8 @@ pub enum Role {
     Unknown,
     /// Runs on more than one node: a broken promise.
     Multiple,
+    /// Is on one node and does not work.
+    Failed,
 }
 
 /// Where a resource is or may be.
@@ -80,6 +82,8 @@ pub enum PlaceState {
     Unknown,
     /// It is there and stands still.
     Paused,
+    /// It is there and does not work.
+    Failed,
 }
 
 /// Failures on one node.
@@ -161,6 +165,7 @@ fn place(state: &ClusterState, node: &NodeId, activity: &Activity) -> Option<Pla
         (Some(ActionKind::Probe), Seen::Unknown(why)) => at(PlaceState::Probing, Some(why.clone())),
         (_, Seen::Running) => at(PlaceState::Running, None),
         (_, Seen::Paused(why)) => at(PlaceState::Paused, Some(why.clone())),
+        (_, Seen::Failed(why)) => at(PlaceState::Failed, Some(why.clone())),
         (_, Seen::Unknown(why)) => at(PlaceState::Unknown, Some(why.clone())),
         (_, Seen::Stopped) => None,
     }
@@ -175,6 +180,7 @@ fn role(places: &[Place]) -> Role {
         (_, _, 1..) => Role::Stopping,
         // It runs here, and whether it runs elsewhere too is being found out.
         (1, _, _) => Role::Started,
+        _ if count(PlaceState::Failed) > 0 => Role::Failed,
         _ if unsure > 0 => Role::Unknown,
         _ => Role::Stopped,
     }
