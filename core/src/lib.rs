@@ -11,6 +11,7 @@ pub mod planner;
 pub mod planted;
 pub mod score;
 pub mod state;
+pub mod text;
 pub mod time;
 pub mod view;
 pub mod vmdef;

@@ -14,12 +14,12 @@ mod support;
 
 pub use config::{ConfigView, History, UnknownObject, config, history};
 pub use events::{Events, event, events};
-pub use fence::{FenceView, Fences, Fencing, Try, fences};
+pub use fence::{FenceView, Fences, Fencing, Tried, Try, fences};
 pub use live::Live;
 pub use plan::{NextAction, PlanView, plan};
 pub use status::{
     ClusterView, DeviceView, Doing, FailureView, Health, Level, NodeView, Place, PlaceState, Question, Quorum,
-    ResourceView, Role, Status, Tried, status,
+    ResourceView, Role, Status, status,
 };
 pub use support::{StateView, state};
 

@@ -38,6 +38,10 @@ fn open(fence: &Fencing, style: Style, clock: &Clock) -> String {
     };
     let head = format!("  {} {}: {state} ({})", clock.at(fence.since), fence.target, fence.cause);
     let mut lines = vec![style.wrap(&head, 6)];
+    let left_out = usize::try_from(fence.count).unwrap_or(usize::MAX).saturating_sub(fence.tries.len());
+    if left_out > 0 {
+        lines.push(format!("      {left_out} earlier tries failed"));
+    }
     lines.extend(
         alike(&fence.tries).into_iter().map(|tries| style.wrap(&format!("      {}", attempts(tries, clock)), 8)),
     );
@@ -67,7 +71,7 @@ fn attempts(tries: &[Try], clock: &Clock) -> String {
 fn ended(fence: &FenceView, style: Style, clock: &Clock) -> String {
     let took = rough(fence.at.since(fence.since));
     let what = if fence.outcome == "called-off" { "called off" } else { "proven off" };
-    let tries = match fence.tries.len() {
+    let tries = match fence.count {
         0 | 1 => String::new(),
         count => format!(", {count} tries"),
     };

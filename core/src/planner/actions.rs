@@ -7,7 +7,7 @@ use crate::config::OnFail;
 use crate::id::{ActionId, NodeId, Operation, ResourceId};
 use crate::planted::{Mistake, planted};
 use crate::state::{
-    Action, ActionKind, Activity, ClusterState, Intent, Liveness, NewAction, Seen, SessionState, Standing,
+    Action, ActionKind, Activity, ClusterState, FenceCause, Intent, Liveness, NewAction, Seen, SessionState, Standing,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) fn fences(state: &ClusterState, plan: &mut Plan) {
             let error = activity.last_failure.as_ref().map_or("no error was given", |failure| failure.error.as_str());
             let hands_off = properties.maintenance_mode || at.intent == Intent::Maintenance;
             if consequence == OnFail::Fence && !hands_off {
-                let cause = format!("{resource} could not be stopped there: {error}");
+                let cause = FenceCause::StopFailed { resource: resource.clone(), error: error.to_owned() };
                 plan.fence.push(WantedFence { target: node.clone(), session: session.id.clone(), cause });
             } else {
                 plan.report.blocked.push(Blocked {
@@ -63,7 +63,7 @@ fn fence_for_failure(
         || activity.claim.is_some()
         || state.config.is_hands_off(resource);
     let wants = spec.consequence(properties.stonith_enabled) == OnFail::Fence && !hands_off;
-    let cause = format!("{resource} does not work there, and its on-fail is fence: {why}");
+    let cause = FenceCause::Broken { resource: resource.clone(), error: why.clone() };
     wants.then(|| WantedFence { target: node.clone(), session: session.id.clone(), cause })
 }
 

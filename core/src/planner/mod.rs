@@ -10,7 +10,7 @@ mod order;
 mod placement;
 
 use crate::id::{ActionId, NodeId, ResourceId, SessionId};
-use crate::state::{ClusterState, NewAction};
+use crate::state::{ClusterState, FenceCause, NewAction};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub struct WantedFence {
     /// Which boot.
     pub session: SessionId,
     /// Why.
-    pub cause: String,
+    pub cause: FenceCause,
 }
 
 /// Where each resource should be, and what is blocked and why.

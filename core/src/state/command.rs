@@ -1,8 +1,9 @@
 //! Every log entry that can exist, and every answer `apply` can give.
 
 use super::activity::{ActionKind, AgentError, Seen};
+use super::fence::FenceCause;
 use super::node::{Intent, Member};
-use crate::config::ConfigPatch;
+use crate::config::{ConfigPatch, FenceAction};
 use crate::id::{
     ActionId, HardwareId, Incarnation, NodeId, Operation, RaftId, RequestId, ResourceId, SessionId, StoreId,
 };
@@ -69,7 +70,9 @@ pub enum Command {
         /// Which boot.
         session: SessionId,
         /// Why.
-        cause: String,
+        cause: FenceCause,
+        /// What follows the proof; as `stonith-action` says, when `None`.
+        action: Option<FenceAction>,
     },
     /// Asks for leave to send an off.
     FenceGrant {

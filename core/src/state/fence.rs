@@ -4,28 +4,79 @@
 //! result or by its deadline.
 
 use super::command::Spent;
+use crate::config::FenceAction;
 use crate::id::{Incarnation, NodeId, ResourceId, SessionId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
+
+/// So many of an intent's last tries are kept; of the others only how often which devices failed.
+pub const TRIES_KEPT: usize = 16;
+/// So many fence levels' failures are counted; the levels of one node may change while it is being fenced.
+const LEVELS_COUNTED: usize = 16;
 
 /// That a session is to be proven dead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FenceIntent {
     /// Which boot.
     pub session: SessionId,
-    /// Why, in words.
-    pub cause: String,
+    /// Why.
+    pub cause: FenceCause,
+    /// What follows the proof.
+    pub action: FenceAction,
     /// When it was applied.
     pub since: Timestamp,
     /// Where the time before it went, of a node that was judged lost.
     pub spent: Option<Spent>,
-    /// Every try so far; the last may be open.
-    pub attempts: Vec<Attempt>,
+    /// How often it was tried.
+    pub tries: u32,
+    /// The last tries, at most [`TRIES_KEPT`]; the last may be open.
+    pub attempts: VecDeque<Attempt>,
+    /// What failed, by fence level.
+    pub failed: Vec<FailedLevel>,
     /// Whether an off may have been sent; then the fence cannot be called off.
     pub off_sent: bool,
     /// The session is heard again after an off that had no effect: it must kill its VMs and reboot.
     pub condemned: bool,
+}
+
+/// Why a session is to be proven dead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FenceCause {
+    /// It was judged lost: what was seen, in words.
+    Lost(String),
+    /// A resource could not be stopped there, and nothing else can be trusted to stop it.
+    StopFailed {
+        /// Which.
+        resource: ResourceId,
+        /// The agent's error.
+        error: String,
+    },
+    /// A resource does not work there, and its on-fail is fence.
+    Broken {
+        /// Which.
+        resource: ResourceId,
+        /// What its monitor found.
+        error: String,
+    },
+    /// A person wants it.
+    Asked {
+        /// Who.
+        by: String,
+    },
+}
+
+/// How often the devices of one level did not prove it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedLevel {
+    /// All of the level.
+    pub devices: Vec<ResourceId>,
+    /// How often.
+    pub times: u32,
+    /// The last error.
+    pub error: String,
 }
 
 /// One grant to send an off to a target.
@@ -109,9 +160,25 @@ pub enum FenceEnd {
 }
 
 impl FenceIntent {
+    /// A wish that was not tried yet.
+    pub fn new(session: SessionId, cause: FenceCause, action: FenceAction, since: Timestamp) -> Self {
+        Self {
+            session,
+            cause,
+            action,
+            since,
+            spent: None,
+            tries: 0,
+            attempts: VecDeque::new(),
+            failed: Vec::new(),
+            off_sent: false,
+            condemned: false,
+        }
+    }
+
     /// The try that has no end yet.
     pub fn open_attempt(&self) -> Option<&Attempt> {
-        self.attempts.last().filter(|attempt| attempt.end.is_none())
+        self.attempts.back().filter(|attempt| attempt.end.is_none())
     }
 
     /// The last error of a device.
@@ -120,6 +187,62 @@ impl FenceIntent {
             Some(AttemptEnd::Failed(error)) => Some(error.as_str()),
             _ => None,
         })
+    }
+
+    /// Opens a try; its number, counted from 1.
+    pub(super) fn open(&mut self, attempt: Attempt) -> u32 {
+        self.tries = self.tries.saturating_add(1);
+        self.attempts.push_back(attempt);
+        while self.attempts.len() > TRIES_KEPT {
+            self.attempts.pop_front();
+        }
+        self.tries
+    }
+
+    /// The open try, if it has this number.
+    pub(super) fn open_mut(&mut self, number: u32) -> Option<&mut Attempt> {
+        let is_last = self.tries == number;
+        self.attempts.back_mut().filter(|attempt| is_last && attempt.end.is_none())
+    }
+
+    /// Ends the open try, and counts it where it failed.
+    pub(super) fn end_open(&mut self, end: AttemptEnd) {
+        let Some(attempt) = self.attempts.back_mut().filter(|attempt| attempt.end.is_none()) else { return };
+        let devices = attempt.devices.clone();
+        let error = end.error().map(str::to_owned);
+        attempt.end = Some(end);
+        let Some(error) = error else { return };
+        match self.failed.iter_mut().find(|failed| failed.devices == devices) {
+            Some(failed) => (failed.times, failed.error) = (failed.times.saturating_add(1), error),
+            None => self.failed.push(FailedLevel { devices, times: 1, error }),
+        }
+        if self.failed.len() > LEVELS_COUNTED {
+            self.failed.remove(0);
+        }
+    }
+}
+
+impl AttemptEnd {
+    /// What went wrong, if it did.
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::Expired => Some("it never answered"),
+            Self::Verified => None,
+        }
+    }
+}
+
+impl fmt::Display for FenceCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost(evidence) => f.write_str(evidence),
+            Self::StopFailed { resource, error } => write!(f, "{resource} could not be stopped there: {error}"),
+            Self::Broken { resource, error } => {
+                write!(f, "{resource} does not work there, and its on-fail is fence: {error}")
+            }
+            Self::Asked { by } => write!(f, "asked by {by}"),
+        }
     }
 }
 

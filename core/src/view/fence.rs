@@ -2,7 +2,7 @@
 
 use super::Document;
 use crate::id::{NodeId, ResourceId, SessionId};
-use crate::state::{Attempt, AttemptEnd, ClusterState, FenceEnd, FenceIntent, FenceRecord, Proof};
+use crate::state::{Attempt, ClusterState, FailedLevel, FenceEnd, FenceIntent, FenceRecord, Proof};
 use crate::time::{Timestamp, millis};
 use serde::{Deserialize, Serialize};
 
@@ -40,8 +40,23 @@ pub struct Fencing {
     pub condemned: bool,
     /// Whether the session is proven dead already, and only the last try is waited for.
     pub settling: bool,
-    /// What was tried, oldest first.
+    /// How often it was tried.
+    pub count: u32,
+    /// What failed, and how often, by fence level.
+    pub failed: Vec<Tried>,
+    /// The last tries, oldest first.
     pub tries: Vec<Try>,
+}
+
+/// Devices that did not prove it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// All of one level.
+    pub devices: Vec<ResourceId>,
+    /// How often.
+    pub times: u32,
+    /// The last error.
+    pub error: String,
 }
 
 /// One try to switch a node off.
@@ -82,7 +97,9 @@ pub struct FenceView {
     pub outcome: String,
     /// The proof in words; of a called-off fence, why.
     pub proof: String,
-    /// What was tried, oldest first.
+    /// How often it was tried.
+    pub count: u32,
+    /// The last tries, oldest first.
     pub tries: Vec<Try>,
 }
 
@@ -105,13 +122,15 @@ fn fencing(state: &ClusterState, target: &NodeId, intent: &FenceIntent) -> Fenci
     Fencing {
         target: target.clone(),
         session: intent.session.clone(),
-        cause: intent.cause.clone(),
+        cause: intent.cause.to_string(),
         since: intent.since,
         silence_ms: intent.spent.map(|spent| millis(spent.silence)),
         readings_ms: intent.spent.map(|spent| millis(spent.readings)),
         off_sent: intent.off_sent,
         condemned: intent.condemned,
         settling: living.is_none_or(|living| living.id != intent.session),
+        count: intent.tries,
+        failed: intent.failed.iter().map(tried).collect(),
         tries: intent.attempts.iter().map(attempt).collect(),
     }
 }
@@ -124,13 +143,14 @@ fn fence_view(record: &FenceRecord) -> FenceView {
     FenceView {
         target: record.target.clone(),
         session: record.intent.session.clone(),
-        cause: record.intent.cause.clone(),
+        cause: record.intent.cause.to_string(),
         since: record.intent.since,
         silence_ms: record.intent.spent.map(|spent| millis(spent.silence)),
         readings_ms: record.intent.spent.map(|spent| millis(spent.readings)),
         at: record.at,
         outcome: outcome.to_owned(),
         proof,
+        count: record.intent.tries,
         tries: record.intent.attempts.iter().map(attempt).collect(),
     }
 }
@@ -143,12 +163,12 @@ fn outcome(proof: &Proof) -> &'static str {
     }
 }
 
+fn tried(level: &FailedLevel) -> Tried {
+    Tried { devices: level.devices.clone(), times: level.times, error: level.error.clone() }
+}
+
 fn attempt(attempt: &Attempt) -> Try {
-    let error = match &attempt.end {
-        Some(AttemptEnd::Failed(error)) => Some(error.clone()),
-        Some(AttemptEnd::Expired) => Some("it never answered".to_owned()),
-        Some(AttemptEnd::Verified) | None => None,
-    };
+    let error = attempt.end.as_ref().and_then(|end| end.error()).map(str::to_owned);
     Try {
         by: attempt.executor.clone(),
         devices: attempt.devices.clone(),

@@ -54,7 +54,7 @@ pub fn plan(state: &ClusterState, plan: &Plan) -> PlanView {
         placement: plan.report.placement.clone(),
         actions: state.actions.values().cloned().collect(),
         next: next.collect(),
-        fence: plan.fence.iter().map(|fence| (fence.target.clone(), fence.cause.clone())).collect(),
+        fence: plan.fence.iter().map(|fence| (fence.target.clone(), fence.cause.to_string())).collect(),
         blocked: plan.report.blocked.clone(),
     }
 }

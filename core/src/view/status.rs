@@ -7,7 +7,7 @@ mod resource;
 
 pub use health::{Health, Level};
 pub use node::NodeView;
-pub use question::{Question, Tried};
+pub use question::Question;
 pub use resource::{Doing, FailureView, Place, PlaceState, ResourceView, Role};
 
 use super::{Document, FenceView, Fencing, Live, fence};

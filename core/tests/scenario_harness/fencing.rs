@@ -2,7 +2,7 @@
 
 use super::world::{World, option};
 use quorate_core::id::{NodeId, ResourceId, SessionId};
-use quorate_core::state::{Command, Speaker};
+use quorate_core::state::{Command, FenceCause, Speaker};
 use std::time::Duration;
 
 impl World {
@@ -12,7 +12,12 @@ impl World {
         let session = intended.map_or_else(|| self.session(node), Ok)?;
         match what {
             "wanted" => {
-                self.tell(Command::Fence { target, session, cause: "asked for".to_owned() });
+                self.tell(Command::Fence {
+                    target,
+                    session,
+                    cause: FenceCause::Asked { by: "root".to_owned() },
+                    action: None,
+                });
             }
             "granted" => self.grant(node, session, rest)?,
             "expired" => {
@@ -91,8 +96,7 @@ impl World {
     }
 
     fn attempts(&self, target: &NodeId) -> u32 {
-        let attempts = self.state.intents.get(target).map_or(0, |intent| intent.attempts.len());
-        u32::try_from(attempts).expect("scenarios have few tries")
+        self.state.intents.get(target).map_or(0, |intent| intent.tries)
     }
 
     /// Who does it: the one that is named, else the first that takes part.

@@ -21,7 +21,7 @@ impl World {
             .state
             .intents
             .iter()
-            .map(|(node, intent)| match intent.attempts.len() {
+            .map(|(node, intent)| match intent.tries {
                 0 => format!("fence {node}"),
                 tries => format!("fence {node}  tries {tries}"),
             })
@@ -39,7 +39,12 @@ impl World {
     fn propose(&mut self) -> Plan {
         let plan = plan(&self.state);
         for fence in plan.fence.clone() {
-            self.tell(Command::Fence { target: fence.target, session: fence.session, cause: fence.cause });
+            self.tell(Command::Fence {
+                target: fence.target,
+                session: fence.session,
+                cause: fence.cause,
+                action: None,
+            });
         }
         if !plan.add.is_empty() || !plan.cancel.is_empty() {
             self.tell(Command::Plan { cancel: plan.cancel.clone(), add: plan.add.clone() });

@@ -6,6 +6,7 @@ use quorate_agents::vm::{Seen as VmSeen, VmBackend, VmEvent};
 use quorate_core::config::Primitive;
 use quorate_core::id::ResourceId;
 use quorate_core::state::{ActionKind, Seen};
+use quorate_core::text::limited;
 use quorate_core::vmdef;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -113,7 +114,7 @@ impl Executor {
                 let grace = job.timeout.saturating_sub(STOP_RESERVE).max(job.timeout / 2);
                 let stop = self.backend.stop(&uuid, grace, deadline).await;
                 let seen = words(&stop.seen);
-                let error = (seen != Seen::Stopped).then(|| format!("it did not stop: {}", stop.seen).into());
+                let error = (seen != Seen::Stopped).then(|| limited(format!("it did not stop: {}", stop.seen)).into());
                 Event::Executed(job.tag, Executed { seen, error })
             }
             ActionKind::Probe => {
@@ -134,7 +135,7 @@ impl Executor {
             }
             Err(error) => {
                 let seen = words(&self.backend.destroy_starting(&uuid, deadline).await);
-                Event::Executed(job.tag, Executed { seen, error: Some(error.to_string().into()) })
+                Event::Executed(job.tag, Executed { seen, error: Some(limited(error.to_string()).into()) })
             }
         }
     }
@@ -150,10 +151,10 @@ impl Executor {
         };
         match self.backend.resume(&uuid, deadline).await {
             Ok(()) => Executed { seen: Seen::Running, error: None },
-            Err(error) => Executed {
-                seen: words(&self.backend.probe(&uuid, deadline).await),
-                error: Some(error.to_string().into()),
-            },
+            Err(error) => {
+                let seen = words(&self.backend.probe(&uuid, deadline).await);
+                Executed { seen, error: Some(limited(error.to_string()).into()) }
+            }
         }
     }
 
@@ -216,13 +217,13 @@ impl Executor {
     }
 }
 
-/// What the backend saw, in the log's words.
+/// What the backend saw, in the log's words; what the hypervisor itself said of it is cut to a limit.
 fn words(seen: &VmSeen) -> Seen {
     match seen {
         VmSeen::Stopped => Seen::Stopped,
         VmSeen::Running { .. } => Seen::Running,
         VmSeen::StartingPaused { .. } => Seen::Paused("it was created and never let run".to_owned()),
-        VmSeen::Paused { reason, .. } => Seen::Paused(reason.clone()),
-        VmSeen::Unknown { why } => Seen::Unknown(why.clone()),
+        VmSeen::Paused { reason, .. } => Seen::Paused(limited(reason.clone())),
+        VmSeen::Unknown { why } => Seen::Unknown(limited(why.clone())),
     }
 }

@@ -7,6 +7,7 @@ use quorate_agents::process::Processes;
 use quorate_core::config::Primitive;
 use quorate_core::id::{HardwareId, ResourceId};
 use quorate_core::state::Member;
+use quorate_core::text::limited;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +33,21 @@ impl Power {
         Self { processes }
     }
 
+    /// Asks, and cuts what the device has to say of an error: a device's words are not ours, and enter the log.
     pub(super) async fn ask(
+        &self,
+        tag: Tag,
+        device: &ResourceId,
+        definition: &Primitive,
+        target: &Member,
+        verb: PowerVerb,
+        time: Time,
+    ) -> PowerAnswer {
+        let answer = self.ask_device(tag, device, definition, target, verb, time).await;
+        PowerAnswer { result: answer.result.map_err(limited), ..answer }
+    }
+
+    async fn ask_device(
         &self,
         tag: Tag,
         device: &ResourceId,

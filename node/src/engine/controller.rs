@@ -42,6 +42,7 @@ impl Controller {
                     target: target.clone(),
                     session: fence.session.clone(),
                     cause: fence.cause.clone(),
+                    action: None,
                 };
                 ctx.propose(Purpose::Fence(target), command);
             }

@@ -9,7 +9,7 @@ use super::{Ctx, Purpose};
 use quorate_core::config::Properties;
 use quorate_core::id::{NodeId, ResourceId, SessionId};
 use quorate_core::planted::{Mistake, planted};
-use quorate_core::state::{Attempt, AttemptEnd, Command, FenceIntent, NodeState, Outcome, SessionState};
+use quorate_core::state::{Attempt, Command, FenceCause, FenceIntent, NodeState, Outcome, SessionState};
 use quorate_core::time::BootTime;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,9 +29,11 @@ pub(super) struct Fencing {
     /// Tries that this daemon was granted, by target.
     running: BTreeMap<NodeId, Try>,
     /// When this leader first saw an open try, by target and number.
-    seen_open: BTreeMap<(NodeId, usize), BootTime>,
+    seen_open: BTreeMap<(NodeId, u32), BootTime>,
+    /// The last try of this daemon's own whose result was answered, by target: a view that lags still shows it open.
+    closed: BTreeMap<NodeId, u32>,
     /// When the last try ended here, by target.
-    ended: BTreeMap<NodeId, (usize, BootTime)>,
+    ended: BTreeMap<NodeId, (u32, BootTime)>,
     /// When a grant was last asked for, by target: one that was refused is not asked for again at every step.
     asked: BTreeMap<NodeId, BootTime>,
     device_errors: BTreeMap<ResourceId, String>,
@@ -93,10 +95,8 @@ impl Fencing {
         self.ended.retain(|node, _| ctx.view.state.intents.contains_key(node));
         self.reads_on.retain(|node, _| ctx.view.state.intents.contains_key(node));
         self.asked.retain(|node, _| ctx.view.state.intents.contains_key(node));
+        self.closed.retain(|node, _| ctx.view.state.intents.contains_key(node));
         for (target, intent) in intents {
-            if !carries(ctx, &target) {
-                continue;
-            }
             let busy = ctx.is_pending(|purpose| match purpose {
                 Purpose::Grant { target: about, .. } | Purpose::FenceSettle(about) | Purpose::FenceResult(about) => {
                     *about == target
@@ -106,6 +106,13 @@ impl Fencing {
             if busy {
                 continue;
             }
+            if self.is_unanswered(ctx, &target, &intent) {
+                self.close_unanswered(ctx, &target, &intent);
+                continue;
+            }
+            if !carries(ctx, &target) {
+                continue;
+            }
             match intent.open_attempt() {
                 Some(attempt) => self.watch(ctx, &target, &intent, attempt),
                 None => self.go_on(ctx, liveness, &target, &intent),
@@ -113,27 +120,52 @@ impl Fencing {
         }
     }
 
+    /// A try was granted to this very daemon, and the answer was lost: it is not and will not be carried out.
+    fn is_unanswered(&self, ctx: &Ctx<'_>, target: &NodeId, intent: &FenceIntent) -> bool {
+        let mine = |attempt: &&Attempt| attempt.executor == ctx.me.node && attempt.incarnation == ctx.incarnation;
+        let is_running = self
+            .running
+            .get(target)
+            .is_some_and(|running| running.session == intent.session && running.number == intent.tries);
+        let is_closed = self.closed.get(target).is_some_and(|closed| *closed >= intent.tries);
+        intent.open_attempt().filter(mine).is_some() && !is_running && !is_closed
+    }
+
+    /// answer-only: without the answer to its own grant nothing was sent, and that can be said at once.
+    fn close_unanswered(&mut self, ctx: &mut Ctx<'_>, target: &NodeId, intent: &FenceIntent) {
+        self.closed.insert(target.clone(), intent.tries);
+        let command = Command::FenceResult {
+            speaker: ctx.speaker(),
+            target: target.clone(),
+            session: intent.session.clone(),
+            attempt: intent.tries,
+            outcome: Err("the answer to the grant was lost, so nothing was sent".to_owned()),
+            sent: false,
+            took: Duration::ZERO,
+        };
+        ctx.propose(Purpose::FenceResult(target.clone()), command);
+    }
+
     /// Settles a try whose executor cannot answer any more.
     fn watch(&mut self, ctx: &mut Ctx<'_>, target: &NodeId, intent: &FenceIntent, attempt: &Attempt) {
-        let number = intent.attempts.len();
+        let number = intent.tries;
         let since = *self.seen_open.entry((target.clone(), number)).or_insert(ctx.now);
         if ctx.now.since(since) < attempt.lasts + EXPIRY_MARGIN {
             return;
         }
-        let attempt = u32::try_from(number).unwrap_or(u32::MAX);
-        let command = Command::FenceExpire { target: target.clone(), session: intent.session.clone(), attempt };
+        let command = Command::FenceExpire { target: target.clone(), session: intent.session.clone(), attempt: number };
         ctx.propose(Purpose::FenceSettle(target.clone()), command);
     }
 
     fn go_on(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness, target: &NodeId, intent: &FenceIntent) {
-        let tries = intent.attempts.len();
+        let tries = intent.tries;
         let (counted, ended) = *self.ended.entry(target.clone()).or_insert((tries, ctx.now));
         let ended = if counted == tries { ended } else { ctx.now };
         self.ended.insert(target.clone(), (tries, ended));
         if self.came_back(ctx, liveness, target, intent, ended) {
             return;
         }
-        let doubled = FIRST_PAUSE * 2_u32.saturating_pow(u32::try_from(tries).unwrap_or(16).clamp(1, 16) - 1);
+        let doubled = FIRST_PAUSE * 2_u32.saturating_pow(tries.clamp(1, 16) - 1);
         // The log's time decides when the brake is off, and it stands still while nothing is entered.
         let pause = if ctx.view.state.brake(target).is_some() { BRAKED_PAUSE } else { FIRST_PAUSE };
         let rests = self.asked.get(target).is_some_and(|asked| ctx.now.since(*asked) < pause);
@@ -142,10 +174,10 @@ impl Fencing {
         }
         let properties = ctx.view.state.properties();
         let levels = ctx.view.state.fence_levels(target);
-        if levels.is_empty() || !properties.stonith_enabled {
+        if levels.is_empty() || !properties.stonith_enabled || proves_itself(ctx, liveness, target, intent) {
             return;
         }
-        let devices = levels[tries % levels.len()].clone();
+        let devices = levels[tries as usize % levels.len()].clone();
         let lasts = lasts(&properties);
         let command = Command::FenceGrant {
             speaker: ctx.speaker(),
@@ -177,12 +209,18 @@ impl Fencing {
             .get(target)
             .and_then(|node| node.session.as_ref())
             .is_some_and(|session| session.state == SessionState::Lost);
-        let failed = match intent.attempts.last() {
-            Some(attempt) => matches!(attempt.end, Some(AttemptEnd::Failed(_) | AttemptEnd::Expired)),
+        let failed = match intent.attempts.back() {
+            Some(attempt) => attempt.end.as_ref().is_some_and(|end| end.error().is_some()),
             None => acting(ctx, target).is_none(),
         };
-        let by_silence = !intent.cause.contains("could not be stopped");
-        if !is_heard || !is_lost || !failed || !by_silence || intent.condemned {
+        let may_end = match &intent.cause {
+            FenceCause::Lost(_) => true,
+            // It was heard when it was asked for: the wish ends when no level could do it.
+            FenceCause::Asked { .. } => intent.tries as usize >= ctx.view.state.fence_levels(target).len(),
+            // That it is heard was never in doubt.
+            FenceCause::StopFailed { .. } | FenceCause::Broken { .. } => false,
+        };
+        if !is_heard || !is_lost || !failed || !may_end || intent.condemned {
             return false;
         }
         let (target_, session) = (target.clone(), intent.session.clone());
@@ -229,9 +267,7 @@ impl Fencing {
         };
         let state = ctx.view.state;
         let stands = state.intents.get(target).is_some_and(|intent| {
-            intent.session == attempt.session
-                && intent.open_attempt().is_some()
-                && intent.attempts.len() == attempt.number as usize
+            intent.session == attempt.session && intent.open_attempt().is_some() && intent.tries == attempt.number
         });
         let lives = state
             .nodes
@@ -285,8 +321,10 @@ impl Fencing {
 
     /// The result was answered; without an answer it is proposed again, until the deadline settles it.
     pub(super) fn reported(&mut self, target: &NodeId, answer: &Result<Outcome, ProposeError>) {
-        if answer.is_ok() {
-            self.running.remove(target);
+        if answer.is_ok()
+            && let Some(ended) = self.running.remove(target)
+        {
+            self.closed.insert(target.clone(), ended.number);
         }
     }
 
@@ -310,6 +348,13 @@ fn carries(ctx: &Ctx<'_>, target: &NodeId) -> bool {
         Some(node) => *node == ctx.me.node && (ctx.view.is_leader || ctx.view.leader != Some(node)),
         None => ctx.view.is_leader,
     }
+}
+
+/// session: the target is heard in another boot of hardware whose next hello proves this one dead. An off would only
+/// hit the newborn, and hold its hello up.
+fn proves_itself(ctx: &Ctx<'_>, liveness: &Liveness, target: &NodeId, intent: &FenceIntent) -> bool {
+    let is_dmi = ctx.view.state.members.get(target).is_some_and(|member| member.hardware_is_dmi);
+    is_dmi && liveness.is_reborn(target, &intent.session, ctx.now)
 }
 
 /// Who may be granted an off to this target.

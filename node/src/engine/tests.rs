@@ -1,10 +1,12 @@
 //! The leader's judgement, stepped by hand: one engine, its own log, and peers that answer or do not.
 
-use super::{Effect, Engine, Event, Me, POLL_EVERY, PowerAnswer, Presence, View};
-use quorate_core::config::{Config, ConfigPatch};
+mod fencing;
+
+use super::{Effect, Engine, Event, Me, POLL_EVERY, PowerAnswer, PowerVerb, Presence, ProposeError, View};
+use quorate_core::config::ConfigPatch;
 use quorate_core::grammar;
-use quorate_core::id::{HardwareId, Incarnation, NodeId, RaftId, SessionId, StoreId};
-use quorate_core::state::{ClusterState, Command, Entry, Founding, Liveness, Member};
+use quorate_core::id::{HardwareId, Incarnation, NodeId, RaftId, ResourceId, SessionId, StoreId};
+use quorate_core::state::{ClusterState, Command, Entry, Founding, Liveness, Member, Outcome};
 use quorate_core::time::{BootTime, Timestamp, millis};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,6 +26,10 @@ struct Leader {
     power_is_on: bool,
     /// How long one takes to answer.
     power_takes: Duration,
+    /// What single fence devices answer instead.
+    devices: BTreeMap<ResourceId, PowerAnswer>,
+    /// So many answers to grants are lost on their way.
+    grants_lost: u32,
 }
 
 impl Leader {
@@ -38,6 +44,8 @@ impl Leader {
             boot: "boot-n3".into(),
             power_is_on: true,
             power_takes: Duration::ZERO,
+            devices: BTreeMap::new(),
+            grants_lost: 0,
         };
         let founding = Founding {
             cluster_id: "c".to_owned(),
@@ -65,14 +73,19 @@ impl Leader {
                 inventory: BTreeMap::new(),
             });
         }
-        let text = "primitive f3 stonith:fake params state=/x target=n3\n";
-        let config = grammar::read(text, &mut |_| Err(String::new())).expect("the text is valid");
-        let patch = Box::new(ConfigPatch::between(&Config::default(), &config));
-        leader.apply(Command::Configure { actor: String::new(), base: 0, patch, diff: String::new() });
+        leader.configure("primitive f3 stonith:fake params state=/x target=n3\n");
         leader
     }
 
-    fn apply(&mut self, command: Command) -> quorate_core::state::Outcome {
+    fn configure(&mut self, text: &str) {
+        let config = grammar::read(text, &mut |_| Err(String::new())).expect("the text is valid");
+        let patch = Box::new(ConfigPatch::between(&self.state.config, &config));
+        let base = self.state.revision;
+        let configured = self.apply(Command::Configure { actor: String::new(), base, patch, diff: String::new() });
+        assert!(matches!(configured, Outcome::Revision(_)), "{configured:?}");
+    }
+
+    fn apply(&mut self, command: Command) -> Outcome {
         let index = self.state.index + 1;
         self.state.apply(index, &Entry { at: Timestamp(self.now.0), request: None, command })
     }
@@ -93,6 +106,10 @@ impl Leader {
         match effect {
             Effect::Propose(tag, command) => {
                 let outcome = self.apply(command);
+                if self.grants_lost > 0 && matches!(outcome, Outcome::FenceGranted(_)) {
+                    self.grants_lost -= 1;
+                    return Some(Event::Proposed(tag, Err(ProposeError::Unknown)));
+                }
                 Some(Event::Proposed(tag, Ok(outcome)))
             }
             Effect::Poll(node) if self.answers.contains(&node) => {
@@ -103,9 +120,10 @@ impl Leader {
                     Presence { node, session, incarnation: Incarnation(1), ..self.engine.presence(self.now) };
                 Some(Event::Heard { asked: self.now, presence })
             }
-            Effect::Power { tag, .. } => {
+            Effect::Power { tag, device, verb, .. } => {
                 self.now = self.now.after(self.power_takes);
-                Some(Event::Power(tag, PowerAnswer { result: Ok(self.power_is_on), sent: false }))
+                let usual = PowerAnswer { result: Ok(self.power_is_on), sent: verb == PowerVerb::Off };
+                Some(Event::Power(tag, self.devices.get(&device).cloned().unwrap_or(usual)))
             }
             Effect::Read(tag) => Some(Event::Read(tag, true)),
             Effect::TakeInventory(_) => Some(Event::Inventory(BTreeMap::new())),
@@ -180,7 +198,8 @@ fn a_fence_says_where_its_time_went() {
     assert_eq!(spent.readings, Duration::from_millis(140), "two early readings");
     let most = leader.now.since(begin) + POLL_EVERY;
     assert!(spent.silence >= Duration::from_millis(940) && spent.silence < most, "{spent:?}");
-    let [attempt] = &record.intent.attempts[..] else { panic!("one try: {record:?}") };
+    assert_eq!(record.intent.attempts.len(), 1, "one try: {record:?}");
+    let attempt = &record.intent.attempts[0];
     assert_eq!(attempt.took, Duration::from_millis(140), "the off and the reading after it");
 }
 

@@ -6,7 +6,7 @@ use crate::daemon::cluster::Cluster;
 use quorate_api::proto::{ChangeReply, FenceRequest};
 use quorate_api::{Fault, Reason};
 use quorate_core::id::{NodeId, SessionId};
-use quorate_core::state::{ClusterState, Command, SessionState};
+use quorate_core::state::{ClusterState, Command, FenceCause, SessionState};
 use quorate_raft::Status;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -32,8 +32,8 @@ pub(super) async fn fence(asker: &Asker, request: &FenceRequest) -> Result<Chang
         }
     };
     move_leadership(asker, &node).await?;
-    let cause = format!("asked by {}", asker.actor);
-    let (index, _) = asker.propose(Command::Fence { target: node, session, cause }).await?;
+    let cause = FenceCause::Asked { by: asker.actor.clone() };
+    let (index, _) = asker.propose(Command::Fence { target: node, session, cause, action: None }).await?;
     Ok(ChangeReply { index, message })
 }
 
@@ -63,7 +63,7 @@ pub(super) fn check(state: &ClusterState, node: &NodeId) -> Result<Target, Fault
         );
     }
     if let Some(intent) = state.intents.get(node).filter(|intent| intent.session == session.id) {
-        return Ok(Target::Wanted(intent.cause.clone()));
+        return Ok(Target::Wanted(intent.cause.to_string()));
     }
     if !state.properties().stonith_enabled {
         return refused(

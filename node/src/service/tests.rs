@@ -6,7 +6,7 @@ use quorate_api::{Fault, Reason};
 use quorate_core::config::Config;
 use quorate_core::grammar::{Mode, print_object};
 use quorate_core::id::{NodeId, ResourceId, SessionId};
-use quorate_core::state::{ActionKind, Command, Refusal};
+use quorate_core::state::{ActionKind, Command, FenceCause, Refusal};
 use story::Story;
 
 // The stories of the core's own tests.
@@ -211,7 +211,8 @@ fn a_fence_is_refused_where_it_is_not_needed_or_cannot_be_carried_out() {
     story.configure("property stonith-enabled=true\ndelete ipmi-n3");
     assert_eq!(ask(&story, "n3"), Err(Reason::Refused), "it has no device");
     let session = story.session("n1");
-    story.tell(Command::Fence { target: n1.clone(), session: session.clone(), cause: "asked by root@n2".into() });
+    let cause = FenceCause::Asked { by: "root@n2".into() };
+    story.tell(Command::Fence { target: n1.clone(), session: session.clone(), cause, action: None });
     assert_eq!(ask(&story, "n1"), Ok(Target::Wanted("asked by root@n2".into())));
     story.fence_try("n2", "n1", &["ipmi-n1"], Ok(()));
     assert_eq!(ask(&story, "n1"), Err(Reason::Refused), "it is off");

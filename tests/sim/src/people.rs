@@ -4,7 +4,7 @@ use crate::event::{Request, Scope, What};
 use crate::world::World;
 use quorate_core::config::{ConfigPatch, TargetRole};
 use quorate_core::id::{NodeId, RequestId, ResourceId, SessionId};
-use quorate_core::state::{ClusterState, Command, Entry, Intent, Outcome, Refusal};
+use quorate_core::state::{ClusterState, Command, Entry, FenceCause, Intent, Outcome, Refusal};
 use quorate_core::time::Timestamp;
 use quorate_node::engine::ProposeError;
 use std::collections::BTreeMap;
@@ -218,7 +218,7 @@ fn command(state: &ClusterState, wish: &Wish) -> Option<Command> {
         Wish::Intent(node, intent) => Command::SetIntent { actor, node: node.clone(), intent: *intent },
         Wish::Fence(node) => {
             let session = state.nodes.get(node)?.living_session()?.id.clone();
-            Command::Fence { target: node.clone(), session, cause: "somebody asked for it".to_owned() }
+            Command::Fence { target: node.clone(), session, cause: FenceCause::Asked { by: actor }, action: None }
         }
         Wish::Confirm(node, session) => Command::ConfirmOff { node: node.clone(), session: session.clone(), by: actor },
         Wish::Cleanup(resource) => Command::Cleanup { actor, resource: resource.clone(), node: None },

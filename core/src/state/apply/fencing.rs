@@ -3,17 +3,25 @@
 //! Rules proofs, of the target, send-by, called off, confirm-off and the storm brake of SAFETY.md.
 
 use super::stale;
-use crate::id::{NodeId, ResourceId, SessionId};
+use crate::config::FenceAction;
+use crate::id::{Incarnation, NodeId, ResourceId, SessionId};
 use crate::planted::{Mistake, planted};
 use crate::state::{
-    Attempt, AttemptEnd, ClusterState, EventKind, FenceEnd, FenceIntent, Liveness, Outcome, Proof, Refusal, Seen,
-    SessionState, Speaker, Spent,
+    Attempt, AttemptEnd, ClusterState, EventKind, FenceCause, FenceEnd, FenceIntent, Liveness, Outcome, Proof, Refusal,
+    Seen, SessionState, Speaker, Spent,
 };
+use crate::text::limited;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 impl ClusterState {
-    pub(super) fn fence(&mut self, target: &NodeId, session: &SessionId, cause: &str) -> Result<Outcome, Refusal> {
+    pub(super) fn fence(
+        &mut self,
+        target: &NodeId,
+        session: &SessionId,
+        cause: &FenceCause,
+        action: Option<FenceAction>,
+    ) -> Result<Outcome, Refusal> {
         let Some(state) = self.nodes.get(target) else {
             return Err(Refusal::Invalid(format!("there is no node {target}")));
         };
@@ -23,24 +31,24 @@ impl ClusterState {
         if living.state == SessionState::Open {
             self.set_liveness(target, Liveness::Lost);
         }
-        self.intend(target, session, cause, None);
+        self.intend(target, session, cause, action, None);
         Ok(Outcome::Done)
     }
 
     /// Makes the intent, unless there is one for this session.
-    pub(super) fn intend(&mut self, target: &NodeId, session: &SessionId, cause: &str, spent: Option<Spent>) {
+    pub(super) fn intend(
+        &mut self,
+        target: &NodeId,
+        session: &SessionId,
+        cause: &FenceCause,
+        action: Option<FenceAction>,
+        spent: Option<Spent>,
+    ) {
         if self.intents.get(target).is_some_and(|intent| intent.session == *session) {
             return;
         }
-        let intent = FenceIntent {
-            session: session.clone(),
-            cause: cause.to_owned(),
-            since: self.now,
-            spent,
-            attempts: Vec::new(),
-            off_sent: false,
-            condemned: false,
-        };
+        let action = action.unwrap_or_else(|| self.properties().stonith_action);
+        let intent = FenceIntent { spent, ..FenceIntent::new(session.clone(), cause.clone(), action, self.now) };
         self.intents.insert(target.clone(), intent);
         self.record(EventKind::FenceIntent, Some(target), None, format!("{target} is to be fenced: {cause}"));
     }
@@ -136,13 +144,7 @@ impl ClusterState {
             took: Duration::ZERO,
             end: None,
         };
-        let number = match self.intents.get_mut(target) {
-            Some(intent) => {
-                intent.attempts.push(attempt);
-                u32::try_from(intent.attempts.len()).unwrap_or(u32::MAX)
-            }
-            None => 0,
-        };
+        let number = self.intents.get_mut(target).map_or(0, |intent| intent.open(attempt));
         let text = format!("{} fences {target} by {} (try {number})", speaker.node, names(devices));
         self.record(EventKind::FenceGrant, Some(target), None, text);
         Outcome::FenceGranted(number)
@@ -168,11 +170,11 @@ impl ClusterState {
         }
         let devices = attempt.devices.clone();
         attempt.took = took;
-        attempt.end = Some(match outcome {
-            Ok(()) => AttemptEnd::Verified,
-            Err(error) => AttemptEnd::Failed(error.clone()),
-        });
         if let Some(intent) = self.intents.get_mut(target) {
+            intent.end_open(match outcome {
+                Ok(()) => AttemptEnd::Verified,
+                Err(error) => AttemptEnd::Failed(limited(error.clone())),
+            });
             intent.off_sent |= sent;
         }
         if self.drop_settled(target, session) {
@@ -197,8 +199,9 @@ impl ClusterState {
         session: &SessionId,
         number: u32,
     ) -> Result<Outcome, Refusal> {
-        self.open_attempt_mut(target, session, number)?.end = Some(AttemptEnd::Expired);
+        self.open_attempt_mut(target, session, number)?;
         if let Some(intent) = self.intents.get_mut(target) {
+            intent.end_open(AttemptEnd::Expired);
             // Nobody can say any more that none was sent.
             intent.off_sent = true;
         }
@@ -207,6 +210,19 @@ impl ClusterState {
             self.record(EventKind::FenceFailed, Some(target), None, text);
         }
         Ok(Outcome::Done)
+    }
+
+    /// send-by: a daemon that was replaced sends no off any more. What it sent before, nobody can say. (That its host is
+    /// proven dead is not enough: a lying device is not to send a late off as well.)
+    pub(super) fn settle_tries_of(&mut self, executor: &NodeId, before: Incarnation) {
+        let is_theirs = |attempt: &Attempt| attempt.executor == *executor && attempt.incarnation < before;
+        let open = self.intents.iter().filter(|(_, intent)| intent.open_attempt().is_some_and(is_theirs));
+        let settled: Vec<(NodeId, SessionId, u32)> =
+            open.map(|(target, intent)| (target.clone(), intent.session.clone(), intent.tries)).collect();
+        for (target, session, number) in settled {
+            // The try was just seen open, so it can be ended.
+            let _ = self.fence_expire(&target, &session, number);
+        }
     }
 
     /// An intent whose session was proven dead otherwise stood only for its open try: with that settled it goes.
@@ -222,9 +238,8 @@ impl ClusterState {
     fn open_attempt_mut(&mut self, target: &NodeId, session: &SessionId, number: u32) -> Result<&mut Attempt, Refusal> {
         self.intents
             .get_mut(target)
-            .filter(|intent| intent.session == *session && intent.attempts.len() == number as usize)
-            .and_then(|intent| intent.attempts.last_mut())
-            .filter(|attempt| attempt.end.is_none())
+            .filter(|intent| intent.session == *session)
+            .and_then(|intent| intent.open_mut(number))
             .ok_or_else(|| Refusal::Stale(format!("try {number} at {target} is not open")))
     }
 

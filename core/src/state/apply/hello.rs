@@ -88,6 +88,7 @@ impl ClusterState {
         }
         if !planted(Mistake::IgnoreIncarnation) {
             self.cancel_actions_of(node);
+            self.settle_tries_of(node, incarnation);
         }
         // A stray one enters as active; what is neither configured nor here needs no place in the state.
         let present =

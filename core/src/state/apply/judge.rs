@@ -2,7 +2,9 @@
 
 use super::stale;
 use crate::id::{NodeId, SessionId};
-use crate::state::{ClusterState, EventKind, Intent, Liveness, Outcome, Refusal, SessionState, Speaker, Verdict};
+use crate::state::{
+    ClusterState, EventKind, FenceCause, Intent, Liveness, Outcome, Refusal, SessionState, Speaker, Verdict,
+};
 
 impl ClusterState {
     pub(super) fn judge(&mut self, node: &NodeId, session: &SessionId, verdict: &Verdict) -> Result<Outcome, Refusal> {
@@ -40,7 +42,7 @@ impl ClusterState {
             }
             self.set_liveness(node, to);
             self.record(kind, Some(node), None, text);
-            self.intend(node, session, evidence, Some(*spent));
+            self.intend(node, session, &FenceCause::Lost(evidence.clone()), None, Some(*spent));
             if let Some(grant) = grant {
                 return Ok(self.open_attempt(&grant.speaker, node, &grant.devices, grant.lasts));
             }

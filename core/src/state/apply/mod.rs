@@ -56,7 +56,7 @@ impl ClusterState {
             }
             Command::Judge { node, session, verdict } => self.judge(node, session, verdict),
             Command::GoAway(speaker) => self.go_away(speaker),
-            Command::Fence { target, session, cause } => self.fence(target, session, cause),
+            Command::Fence { target, session, cause, action } => self.fence(target, session, cause, *action),
             Command::FenceGrant { speaker, target, session, devices, lasts } => {
                 self.fence_grant(speaker, target, session, devices, *lasts)
             }

@@ -4,7 +4,7 @@
 
 use crate::id::{NodeId, ResourceId, SessionId};
 use crate::state::{ClusterState, Standing};
-use crate::view::{Fencing, Try};
+use crate::view::{Fencing, Tried};
 use serde::{Deserialize, Serialize};
 
 /// One clear question.
@@ -24,17 +24,6 @@ pub struct Question {
     pub answer: String,
 }
 
-/// Devices that did not prove it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tried {
-    /// All of one level.
-    pub devices: Vec<ResourceId>,
-    /// How often.
-    pub times: usize,
-    /// The last error.
-    pub error: String,
-}
-
 pub(super) fn questions(state: &ClusterState, fencing: &[Fencing]) -> Vec<Question> {
     let unsettled = fencing.iter().filter(|fence| !fence.settling);
     unsettled.filter_map(|fence| question(state, fence)).collect()
@@ -42,7 +31,7 @@ pub(super) fn questions(state: &ClusterState, fencing: &[Fencing]) -> Vec<Questi
 
 fn question(state: &ClusterState, fence: &Fencing) -> Option<Question> {
     let node = &fence.target;
-    let tried = tried(&fence.tries);
+    let tried = fence.failed.clone();
     let levels = state.fence_levels(node);
     let has_failed = |level: &Vec<ResourceId>| tried.iter().any(|tried| tried.devices == *level);
     if !levels.iter().all(has_failed) {
@@ -59,20 +48,6 @@ fn question(state: &ClusterState, fence: &Fencing) -> Option<Question> {
         waiting: waiting.cloned().collect(),
         answer,
     })
-}
-
-fn tried(tries: &[Try]) -> Vec<Tried> {
-    let mut all: Vec<Tried> = Vec::new();
-    for (one, error) in tries.iter().filter_map(|one| one.error.as_ref().map(|error| (one, error))) {
-        match all.iter_mut().find(|tried| tried.devices == one.devices) {
-            Some(tried) => {
-                tried.times += 1;
-                tried.error.clone_from(error);
-            }
-            None => all.push(Tried { devices: one.devices.clone(), times: 1, error: error.clone() }),
-        }
-    }
-    all
 }
 
 fn effort(tried: &[Tried]) -> String {

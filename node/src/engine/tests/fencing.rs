@@ -1,0 +1,131 @@
+//! Fences carried on by hand: tries that are lost, fail or are of no use, and how often they are made.
+
+use super::*;
+use quorate_core::state::{FenceIntent, TRIES_KEPT};
+use std::time::Duration;
+
+/// n3 is heard, and then no more, with these devices.
+fn silent(devices: &str) -> Leader {
+    let mut leader = Leader::new();
+    leader.configure(devices);
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(3));
+    leader.answers = vec!["n2".into()];
+    leader
+}
+
+fn error(text: &str) -> PowerAnswer {
+    PowerAnswer { result: Err(text.to_owned()), sent: false }
+}
+
+fn intent(leader: &Leader) -> &FenceIntent {
+    leader.state.intents.get(&NodeId::from("n3")).expect("n3 is to be fenced")
+}
+
+#[test]
+fn a_grant_whose_answer_is_lost_holds_nothing_up() {
+    let mut leader = silent("primitive f3 stonith:fake params state=/x target=n3\n");
+    leader.power_is_on = false;
+    leader.grants_lost = 2;
+    leader.run(Duration::from_secs(6));
+    assert_eq!(leader.liveness("n3"), Liveness::Off, "it is tried again after a pause, not after the grant has passed");
+    let record = leader.state.fences.back().expect("it ended");
+    assert_eq!(record.intent.tries, 3);
+    assert!(record.intent.failed[0].error.contains("nothing was sent"), "{:?}", record.intent.failed);
+}
+
+#[test]
+fn all_devices_of_a_level_are_off_before_anything_goes_on() {
+    let both = "primitive a stonith:fake params state=/x target=n3\n\
+                primitive b stonith:fake params state=/y target=n3\n\
+                fencing_topology n3: a,b\n";
+    let mut leader = silent(both);
+    leader.power_is_on = false;
+    leader.devices.insert("b".into(), PowerAnswer { result: Ok(true), sent: true });
+    leader.run(Duration::from_secs(4));
+    assert_eq!(leader.liveness("n3"), Liveness::Suspect, "one of its two supplies reads on: it is not judged early");
+    leader.run(Duration::from_secs(60));
+    assert_eq!(leader.liveness("n3"), Liveness::Lost, "and one that reads on proves nothing");
+    let failed = &intent(&leader).failed[0];
+    assert!(failed.error.contains("still reads on"), "{failed:?}");
+    leader.devices.clear();
+    leader.run(Duration::from_secs(60));
+    assert_eq!(leader.liveness("n3"), Liveness::Off);
+}
+
+#[test]
+fn levels_are_tried_in_turn_until_one_proves_it() {
+    let levels = "primitive a stonith:fake params state=/x target=n3\n\
+                  primitive b stonith:fake params state=/y target=n3\n\
+                  fencing_topology n3: a b\n";
+    let mut leader = silent(levels);
+    leader.power_is_on = false;
+    leader.devices.insert("a".into(), error("login refused"));
+    leader.run(Duration::from_secs(8));
+    assert_eq!(leader.liveness("n3"), Liveness::Off);
+    let ended = leader.state.fences.back().expect("it ended");
+    let tried: Vec<&str> = ended.intent.attempts.iter().map(|attempt| attempt.devices[0].as_str()).collect();
+    assert_eq!(tried, ["a", "b"]);
+}
+
+#[test]
+fn a_dead_device_is_tried_for_ever_with_growing_pauses_and_little_is_kept_of_it() {
+    let mut leader = silent("primitive f3 stonith:fake params state=/x target=n3\n");
+    leader.devices.insert("f3".into(), error("login refused"));
+    leader.run(Duration::from_secs(60));
+    let begun: Vec<u64> = intent(&leader).attempts.iter().map(|attempt| attempt.granted.0).collect();
+    let pauses: Vec<u64> = begun.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses.len() >= 4 && pauses.windows(2).all(|pair| pair[1] > pair[0] + pair[0] / 2), "{pauses:?}");
+    leader.run(Duration::from_secs(40 * 60));
+    let intent = intent(&leader);
+    assert_eq!(intent.attempts.len(), TRIES_KEPT);
+    assert!(intent.tries > 30 && intent.tries < 60, "a try a minute, not {}", intent.tries);
+    assert_eq!(intent.failed.len(), 1);
+    assert_eq!((intent.failed[0].times, intent.failed[0].error.as_str()), (intent.tries, "f3: login refused"));
+}
+
+#[test]
+fn who_is_heard_in_another_boot_is_not_sent_an_off() {
+    let mut leader = silent("primitive f3 stonith:fake params state=/x target=n3\n");
+    leader.devices.insert("f3".into(), error("no route to host"));
+    leader.run(Duration::from_secs(10));
+    let tried = intent(&leader).tries;
+    assert!(tried > 0);
+    leader.boot = "boot-2".into();
+    leader.answers.push("n3".into());
+    leader.devices.clear();
+    leader.run(Duration::from_secs(120));
+    assert_eq!(intent(&leader).tries, tried, "its hello is the proof, and an off would only hit the newborn");
+    leader.apply(Command::Hello {
+        node: "n3".into(),
+        hardware: "hw-n3".into(),
+        session: "boot-2".into(),
+        follows: Incarnation(1),
+        inventory: BTreeMap::new(),
+    });
+    leader.step(Event::Applied);
+    assert_eq!(leader.liveness("n3"), Liveness::Online);
+    assert!(leader.state.intents.is_empty(), "the pending fence is called off by that proof");
+}
+
+#[test]
+fn a_fence_that_was_asked_for_tries_every_level_before_it_is_called_off() {
+    let levels = "primitive a stonith:fake params state=/x target=n3\n\
+                  primitive b stonith:fake params state=/y target=n3\n\
+                  fencing_topology n3: a b\n";
+    for works in [false, true] {
+        let mut leader = silent(levels);
+        leader.answers.push("n3".into());
+        leader.devices.insert("a".into(), error("login refused"));
+        if works {
+            leader.power_is_on = false;
+        } else {
+            leader.devices.insert("b".into(), error("login refused"));
+        }
+        let cause = quorate_core::state::FenceCause::Asked { by: "root".to_owned() };
+        leader.apply(Command::Fence { target: "n3".into(), session: "boot-n3".into(), cause, action: None });
+        leader.run(Duration::from_secs(10));
+        let (expected, left) = if works { (Liveness::Off, 0) } else { (Liveness::Online, 0) };
+        assert_eq!((leader.liveness("n3"), leader.state.intents.len()), (expected, left));
+    }
+}
