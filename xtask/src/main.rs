@@ -33,6 +33,7 @@ enum Command {
     Model(programs::Model),
     PowerLoss(programs::PowerLoss),
     Bed(bed::Arguments),
+    Bench(programs::Bench),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Model(arguments) => programs::model(&arguments),
         Command::PowerLoss(arguments) => programs::power_loss(&arguments),
         Command::Bed(arguments) => bed::run(&arguments),
+        Command::Bench(arguments) => programs::bench(&arguments),
     };
     match result {
         Ok(code) => code,

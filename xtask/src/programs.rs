@@ -1,4 +1,4 @@
-//! `cargo xtask sim`, `model`, `power-loss`: how the project's own testing programs are built and started, said once.
+//! `cargo xtask sim`, `model`, `power-loss`, `bench`: how the project's own testing programs are built and started, said once.
 
 use std::process::ExitCode;
 
@@ -17,6 +17,20 @@ pub(crate) const POWER_LOSS: &[&str] = &["run", "--package", "quorate-raft", "--
 /// The same on a store that lacks its fdatasync.
 pub(crate) const POWER_LOSS_PLANTED: &[&str] =
     &["run", "--package", "quorate-raft", "--bin", "quorate-power-loss", "--features", "planted-no-fdatasync"];
+
+/// Measures release programs, and is one itself: its clients must not be what is slow.
+const BENCH: &[&str] = &["run", "--release", "--package", "quorate-bench"];
+
+/// Measure what is promised in figures
+///
+/// Example: cargo xtask bench failover, and for the others: cargo xtask bench --help
+#[derive(clap::Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Bench {
+    /// What quorate-bench is given, for example --help
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
 
 /// Run the simulation: the shipping controller, worker and liveness in a world of simulated faults
 ///
@@ -58,6 +72,10 @@ pub(crate) struct PowerLoss {
 
 pub(crate) fn sim(arguments: &Sim) -> Result<ExitCode> {
     pass_through(SIM, &arguments.arguments)
+}
+
+pub(crate) fn bench(arguments: &Bench) -> Result<ExitCode> {
+    pass_through(BENCH, &arguments.arguments)
 }
 
 pub(crate) fn model(arguments: &Model) -> Result<ExitCode> {

@@ -20,6 +20,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("quorate-model", &[]),
     ("quorate-sim", &["quorate-core", "quorate-node"]),
     ("quorate-e2e", &["quorate-core", "quorate-api", "quorate-bed"]),
+    ("quorate-bench", &["quorate-core", "quorate-api", "quorate-bed", "quorate-e2e"]),
     ("xtask", &["quorate-core", "quorate-bed", "quorate-e2e"]),
 ];
 
