@@ -4,9 +4,9 @@
 
 use crate::proto::quorate_client::QuorateClient;
 use crate::proto::{
-    ChangeReply, ConfigureMode, ConfigureReply, ConfigureRequest, Document, FenceRequest, InitReply, InitRequest,
-    JoinReply, JoinRequest, NodeRequest, NodeVerb, RequestId, ResourceRequest, ResourceVerb, TokenReply, TokenRequest,
-    ViewKind, ViewRequest, WatchRequest,
+    AttributeRequest, ChangeReply, ConfigureMode, ConfigureReply, ConfigureRequest, Document, FenceRequest, InitReply,
+    InitRequest, JoinReply, JoinRequest, NodeRequest, NodeVerb, RequestId, ResourceRequest, ResourceVerb, TokenReply,
+    TokenRequest, ViewKind, ViewRequest, WatchRequest,
 };
 use crate::{Fault, MESSAGE_LIMIT, Reason, SERVER_NAME};
 use hyper_util::rt::TokioIo;
@@ -204,6 +204,17 @@ impl Client {
             session: session.map(str::to_owned),
         };
         self.repeat(request, |mut stub, request| async move { stub.node(request).await }).await
+    }
+
+    /// Says something of a node, for as long as it runs; `None` takes it back.
+    pub async fn attribute(&self, node: &str, name: &str, value: Option<&str>) -> Result<ChangeReply, Fault> {
+        let request = AttributeRequest {
+            request_id: self.next_request(),
+            node: node.to_owned(),
+            name: name.to_owned(),
+            value: value.map(str::to_owned),
+        };
+        self.repeat(request, |mut stub, request| async move { stub.attribute(request).await }).await
     }
 
     /// Asks that a node be proven off.

@@ -2,8 +2,8 @@
 
 use quorate_api::proto::quorate_server::Quorate;
 use quorate_api::proto::{
-    ChangeReply, ConfigureReply, ConfigureRequest, Document, FenceRequest, InitReply, InitRequest, JoinReply,
-    JoinRequest, NodeRequest, ResourceRequest, TokenReply, TokenRequest, ViewRequest, WatchRequest,
+    AttributeRequest, ChangeReply, ConfigureReply, ConfigureRequest, Document, FenceRequest, InitReply, InitRequest,
+    JoinReply, JoinRequest, NodeRequest, ResourceRequest, TokenReply, TokenRequest, ViewRequest, WatchRequest,
 };
 use quorate_api::{Fault, Reason};
 use std::sync::Mutex;
@@ -72,6 +72,9 @@ impl Quorate for Daemon {
         unused()
     }
     async fn node(&self, _: Request<NodeRequest>) -> Reply<ChangeReply> {
+        unused()
+    }
+    async fn attribute(&self, _: Request<AttributeRequest>) -> Reply<ChangeReply> {
         unused()
     }
     async fn fence(&self, _: Request<FenceRequest>) -> Reply<ChangeReply> {

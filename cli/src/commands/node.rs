@@ -1,5 +1,6 @@
 //! `qrm node`
 
+mod attribute;
 mod change;
 mod confirm_off;
 mod show;
@@ -32,6 +33,8 @@ pub(crate) enum Node {
     ///
     /// Example: qrm node ready n2
     Ready(change::Named),
+    #[command(name = "status-attr")]
+    Attribute(attribute::Attribute),
     ConfirmOff(confirm_off::ConfirmOff),
     /// Have a node proven off, as `qrm fence` does
     ///
@@ -55,6 +58,7 @@ pub(crate) async fn run(context: &Context, command: Node) -> Result<(), CliError
         Node::Online(named) => change::run(context, NodeVerb::Online, &named).await,
         Node::Maintenance(named) => change::run(context, NodeVerb::Maintenance, &named).await,
         Node::Ready(named) => change::run(context, NodeVerb::Ready, &named).await,
+        Node::Attribute(command) => attribute::run(context, &command).await,
         Node::ConfirmOff(command) => confirm_off::run(context, &command).await,
         Node::Fence(command) => fence::fence(context, &command.node, command.yes).await,
     }

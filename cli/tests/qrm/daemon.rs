@@ -5,8 +5,9 @@ use crate::story::Story;
 use quorate_api::Fault;
 use quorate_api::proto::quorate_server::{Quorate, QuorateServer};
 use quorate_api::proto::{
-    ChangeReply, ConfigureReply, ConfigureRequest, Document, FenceRequest, InitReply, InitRequest, JoinReply,
-    JoinRequest, NodeRequest, NodeVerb, ResourceRequest, TokenReply, TokenRequest, ViewKind, ViewRequest, WatchRequest,
+    AttributeRequest, ChangeReply, ConfigureReply, ConfigureRequest, Document, FenceRequest, InitReply, InitRequest,
+    JoinReply, JoinRequest, NodeRequest, NodeVerb, ResourceRequest, TokenReply, TokenRequest, ViewKind, ViewRequest,
+    WatchRequest,
 };
 use quorate_core::planner;
 use quorate_core::state::ClusterState;
@@ -196,6 +197,11 @@ impl Quorate for Memory {
         let request = request.into_inner();
         let verb: NodeVerb = request.verb();
         self.change(format!("node {verb:?} {} {}", request.node, request.session.unwrap_or_default()), done())
+    }
+
+    async fn attribute(&self, request: Request<AttributeRequest>) -> Reply<ChangeReply> {
+        let AttributeRequest { node, name, value, .. } = request.into_inner();
+        self.change(format!("attribute {node} {name} {value:?}"), done())
     }
 
     async fn fence(&self, request: Request<FenceRequest>) -> Reply<ChangeReply> {

@@ -6,7 +6,7 @@ mod story;
 
 use daemon::{Daemon, Ran};
 use quorate_api::{Fault, Reason};
-use quorate_core::state::ActionKind;
+use quorate_core::state::{ActionKind, Command};
 use quorate_core::view::Document;
 use serde_json::Value;
 use story::Story;
@@ -155,4 +155,20 @@ async fn the_name_typed_for_a_fence_is_not_asked_of_a_script() {
     assert_eq!(daemon.asked(), ["fence n2"]);
     let ran = daemon.qrm("fence history").await;
     assert_eq!(ran.stdout, "no node was ever fenced\n");
+}
+
+#[tokio::test]
+async fn an_attribute_of_a_node_is_set_shown_and_taken_back() {
+    let mut story = Story::healthy();
+    let daemon = Daemon::of(&story).await;
+    assert_eq!(daemon.qrm("node status-attr n2 set rack").await.code, 2, "a value is missing");
+    assert_eq!(daemon.qrm("node status-attr n2 set rack r7").await.code, 0);
+    assert_eq!(daemon.qrm("node status-attr n2 delete rack").await.code, 0);
+    assert_eq!(daemon.asked(), [r#"attribute n2 rack Some("r7")"#, "attribute n2 rack None"]);
+    let ran = daemon.qrm("node status-attr n2 show rack").await;
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    story.tell(Command::SetAttribute { node: "n2".into(), name: "rack".to_owned(), value: Some("r7".to_owned()) });
+    daemon.tell(&story);
+    assert_eq!(daemon.qrm("node status-attr n2 show rack").await.stdout, "r7\n");
+    assert!(daemon.qrm("node show n2").await.stdout.contains("rack=r7"));
 }

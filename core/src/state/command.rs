@@ -200,6 +200,15 @@ pub enum Command {
         /// What.
         intent: Intent,
     },
+    /// Says something of a node that lasts as long as its session: `None` takes it back.
+    SetAttribute {
+        /// Of which node.
+        node: NodeId,
+        /// Its name.
+        name: String,
+        /// What.
+        value: Option<String>,
+    },
     /// Forgets failures and looks again.
     Cleanup {
         /// Who asks.

@@ -70,6 +70,8 @@ pub struct ClusterState {
     pub events: VecDeque<Event>,
     /// The number of the next event.
     pub next_event: u64,
+    /// What was said of each node, for as long as its session lasts.
+    pub attributes: BTreeMap<NodeId, BTreeMap<String, String>>,
     /// The last answer to each client, so that a retry is not repeated.
     pub clients: BTreeMap<String, Answered>,
 }

@@ -5,6 +5,7 @@
 
 mod actor;
 mod asker;
+mod attribute;
 mod configure;
 mod edit;
 mod fault;
@@ -29,8 +30,9 @@ use actor::Actor;
 use asker::{Asker, patience, request_id};
 use quorate_api::proto::quorate_server::{Quorate, QuorateServer};
 use quorate_api::proto::{
-    self, ChangeReply, ConfigureReply, ConfigureRequest, Document, FenceRequest, InitReply, InitRequest, JoinReply,
-    JoinRequest, NodeRequest, ResourceRequest, ResourceVerb, TokenReply, TokenRequest, ViewRequest, WatchRequest,
+    self, AttributeRequest, ChangeReply, ConfigureReply, ConfigureRequest, Document, FenceRequest, InitReply,
+    InitRequest, JoinReply, JoinRequest, NodeRequest, ResourceRequest, ResourceVerb, TokenReply, TokenRequest,
+    ViewRequest, WatchRequest,
 };
 use quorate_api::{Fault, MESSAGE_LIMIT, Reason};
 use restart::Restarts;
@@ -138,6 +140,11 @@ impl Quorate for Service {
     async fn node(&self, request: Request<NodeRequest>) -> Result<Response<ChangeReply>, Status> {
         let (asker, asked) = self.asker(request, |asked| asked.request_id.clone()).await?;
         Ok(Response::new(node::node(&asker, &asked).await?))
+    }
+
+    async fn attribute(&self, request: Request<AttributeRequest>) -> Result<Response<ChangeReply>, Status> {
+        let (asker, asked) = self.asker(request, |asked| asked.request_id.clone()).await?;
+        Ok(Response::new(attribute::attribute(&asker, asked).await?))
     }
 
     async fn fence(&self, request: Request<FenceRequest>) -> Result<Response<ChangeReply>, Status> {

@@ -325,6 +325,7 @@ impl ClusterState {
             activity.see(Seen::Stopped, now);
         }
         self.cancel_actions_of(node);
+        self.attributes.remove(node);
         self.forget_gone();
         self.record(EventKind::Fenced, Some(node), None, format!("{node} is proven dead: {}", proof.words()));
         if let Some(intent) = self.intents.remove(node) {

@@ -3,6 +3,7 @@
 //! The planner and the workers are never trusted for safety: the rules of SAFETY.md are checked here, against the
 //! state at the entry's index.
 
+mod attribute;
 mod claim;
 mod configure;
 mod fencing;
@@ -77,6 +78,7 @@ impl ClusterState {
             }
             Command::Configure { actor, base, patch, diff } => self.configure(actor, *base, patch, diff),
             Command::SetIntent { actor, node, intent } => self.set_intent(actor, node, *intent),
+            Command::SetAttribute { node, name, value } => self.set_attribute(node, name, value.as_deref()),
             Command::Cleanup { actor, resource, node } => self.cleanup(actor, resource, node.as_ref()),
         };
         done.unwrap_or_else(Outcome::Refused)

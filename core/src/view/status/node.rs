@@ -5,6 +5,7 @@ use crate::state::{ClusterState, Intent, Liveness, SessionState, Standing};
 use crate::time::Timestamp;
 use crate::view::Live;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,8 @@ pub struct NodeView {
     pub silent_ms: Option<u64>,
     /// How many resources run there, or may.
     pub resources: usize,
+    /// What was said of it, for as long as its session lasts.
+    pub attributes: BTreeMap<String, String>,
     /// Its fence levels in the order of trying; none: nothing can prove it dead but a person.
     pub fence_levels: Vec<Vec<ResourceId>>,
 }
@@ -53,6 +56,7 @@ pub(super) fn nodes(state: &ClusterState, live: &Live) -> Vec<NodeView> {
             session_ended: node.session.as_ref().is_some_and(|it| matches!(it.state, SessionState::Ended(_))),
             silent_ms: live.silent_ms.get(id).copied(),
             resources: held(state, id),
+            attributes: state.attributes.get(id).cloned().unwrap_or_default(),
             fence_levels: state.fence_levels(id),
         })
         .collect()
