@@ -21,6 +21,8 @@ use crate::process::spawn_detached;
 const LOOK: Duration = Duration::from_millis(20);
 /// How often the set of VMs is compared for events.
 const WATCH: Duration = Duration::from_millis(100);
+/// The same where there are none: looking reads every process of the machine.
+const WATCH_NONE: Duration = Duration::from_secs(1);
 const UUID: &str = "QUORATE_FAKE_VM";
 const HOST: &str = "QUORATE_FAKE_HOST";
 const NAME: &str = "QUORATE_FAKE_NAME";
@@ -222,7 +224,8 @@ fn seen(processes: &[VmProcess]) -> Seen {
 async fn watch(host: String, events: broadcast::WeakSender<VmEvent>) {
     let mut known: Option<BTreeMap<String, String>> = None;
     loop {
-        tokio::time::sleep(WATCH).await;
+        let none = known.as_ref().is_none_or(BTreeMap::is_empty);
+        tokio::time::sleep(if none { WATCH_NONE } else { WATCH }).await;
         let Some(events) = events.upgrade() else { return };
         let Ok(found) = find(&host) else { continue };
         let now: BTreeMap<String, String> =

@@ -38,6 +38,8 @@ pub const CLIENTS_KEPT: usize = 256;
 pub struct ClusterState {
     /// The last applied log index.
     pub index: u64,
+    /// The last one that may have changed anything a plan or a judgement looks at.
+    pub moved: u64,
     /// The time of the last entry; never goes back.
     pub now: Timestamp,
     /// Who this cluster is; `None` before the first entry.

@@ -21,8 +21,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 
 /// What every member of this host works with, whichever cluster it is in.
 #[derive(Clone)]
@@ -108,7 +108,8 @@ impl Host {
             .add_service(enrol::Enrolment::service(cluster.clone()))
             .add_service(server(self.seat.clone()));
         tokio::spawn(async move {
-            let incoming = TcpListenerStream::new(listener);
+            // Answers are small and urgent: without this the kernel may hold them back.
+            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
             if let Err(error) = router.serve_with_incoming(incoming).await {
                 tracing::error!(%error, "the listener ended: this daemon ends");
                 std::process::abort();

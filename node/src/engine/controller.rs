@@ -1,6 +1,6 @@
 //! The leader's controller: plans from the whole state whenever it moved, and proposes what should change.
 //!
-//! Level-triggered, at most one plan in flight, wake-ups coalesced by the applied index.
+//! Level-triggered, at most one plan in flight, wake-ups coalesced by the last index that may matter to a plan.
 
 use super::{Ctx, Purpose};
 use quorate_core::planner::{Report, plan};
@@ -30,10 +30,10 @@ impl Controller {
 
     pub(super) fn drive(&mut self, ctx: &mut Ctx<'_>) {
         let in_flight = ctx.is_pending(|purpose| matches!(purpose, Purpose::Plan));
-        if in_flight || self.planned_at == Some(ctx.view.state.index) {
+        if in_flight || self.planned_at == Some(ctx.view.state.moved) {
             return;
         }
-        self.planned_at = Some(ctx.view.state.index);
+        self.planned_at = Some(ctx.view.state.moved);
         let plan = plan(ctx.view.state);
         for fence in &plan.fence {
             let target = fence.target.clone();

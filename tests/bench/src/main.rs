@@ -7,9 +7,12 @@
 
 mod failover;
 mod figures;
+mod fleet;
 mod idle;
 mod load;
+mod members;
 mod stage;
+mod store;
 
 use std::process::ExitCode;
 
@@ -32,6 +35,8 @@ enum Command {
     Failover(failover::Arguments),
     Idle(idle::Arguments),
     Load(load::Arguments),
+    Store(store::Arguments),
+    Members(members::Arguments),
 }
 
 fn run(arguments: &Arguments) -> Result<Report> {
@@ -39,6 +44,8 @@ fn run(arguments: &Arguments) -> Result<Report> {
         Command::Failover(arguments) => failover::run(arguments),
         Command::Idle(arguments) => idle::run(arguments),
         Command::Load(arguments) => load::run(arguments),
+        Command::Store(arguments) => store::run(arguments),
+        Command::Members(arguments) => members::run(arguments),
     }
 }
 

@@ -25,6 +25,9 @@ impl ClusterState {
     /// Applies one committed entry and answers it.
     pub fn apply(&mut self, index: u64, entry: &Entry) -> Outcome {
         self.index = index;
+        if !matches!(entry.command, Command::SetAttribute { .. }) {
+            self.moved = index;
+        }
         self.now = self.now.max(entry.at);
         let Some(request) = &entry.request else {
             return self.command(&entry.command);
