@@ -55,5 +55,6 @@ fn notes(node: &NodeView) -> String {
     if node.fence_levels.is_empty() {
         notes.push("no fence device".to_owned());
     }
+    notes.extend(node.waits.clone());
     notes.join(", ")
 }

@@ -24,8 +24,9 @@ pub struct Properties {
     pub lost_after: Duration,
     /// `daemon-grace`: how long a dead daemon on a living host may take to return.
     pub daemon_grace: Duration,
-    /// `join-grace`: how long a node that was not heard since its judge started may take to be heard, unless its power
-    /// reads off: after a power failure of all, hosts come back one by one.
+    /// `join-grace`: how long a node may take to be heard that was not heard since its judge started, or since a majority
+    /// returned after more than a minute, unless its power reads off: after a power failure of all, hosts come back one
+    /// by one.
     pub join_grace: Duration,
     /// `away-grace`: how long a daemon that was stopped in order may stay away.
     pub away_grace: Duration,

@@ -22,6 +22,8 @@ pub struct Live {
     pub confirmed: bool,
     /// For how many milliseconds each node has not been heard.
     pub silent_ms: BTreeMap<NodeId, u64>,
+    /// For how many milliseconds silent nodes are still waited for, that were not heard since a majority returned.
+    pub waits_ms: BTreeMap<NodeId, u64>,
     /// Fence devices whose last reading failed, with the error.
     pub device_errors: BTreeMap<ResourceId, String>,
 }
@@ -37,6 +39,7 @@ impl Live {
             reachable: Vec::new(),
             confirmed: false,
             silent_ms: BTreeMap::new(),
+            waits_ms: BTreeMap::new(),
             device_errors: BTreeMap::new(),
         }
     }

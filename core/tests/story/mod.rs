@@ -218,6 +218,7 @@ impl Story {
             voters,
             confirmed: true,
             silent_ms: BTreeMap::new(),
+            waits_ms: BTreeMap::new(),
             device_errors: BTreeMap::new(),
         }
     }

@@ -7,6 +7,7 @@ use crate::engine::{Engine, Me};
 use quorate_core::id::{NodeId, RequestId, ResourceId, SessionId};
 use quorate_core::planner::Report;
 use quorate_core::state::{ClusterState, Command, Entry, Outcome};
+use quorate_core::time::millis;
 use quorate_raft::{CallError, Importance, Machine, Node, ProposeError, Replica, ReplicaError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -57,6 +58,9 @@ pub struct LeaderLive {
     pub reads_on: BTreeMap<NodeId, ResourceId>,
     /// The last error of each fence device.
     pub device_errors: BTreeMap<ResourceId, String>,
+    /// For how many ms silent nodes are still waited for, that were not heard since a majority returned.
+    #[serde(default)]
+    pub waits_ms: BTreeMap<NodeId, u64>,
     /// When a majority last answered the leader, ms ago.
     pub since_quorum_ms: Option<u64>,
 }
@@ -140,6 +144,7 @@ impl Cluster {
                 .collect(),
             reads_on,
             device_errors: engine.device_errors().clone(),
+            waits_ms: engine.waits(now).into_iter().map(|(node, wait)| (node, millis(wait))).collect(),
             since_quorum_ms: self
                 .replica
                 .status()

@@ -9,11 +9,13 @@ use super::executor::Executor;
 use super::polls::Polls;
 use super::power::{Power, Time};
 use crate::engine::{Effect, Event, PowerAnswer, ProposeError, Tag, View};
+use crate::service;
 use quorate_core::config::Primitive;
 use quorate_core::id::{NodeId, ResourceId};
 use quorate_core::state::{ClusterState, Command, Entry};
 use quorate_core::time::BootTime;
 use quorate_raft::{Importance, Status};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -81,15 +83,17 @@ impl Driver {
     }
 
     fn step(&self, now: BootTime, status: &watch::Receiver<Status>, event: Event) -> Vec<Effect> {
-        let (leader, is_leader, term) = {
+        let (leader, is_leader, term, voters) = {
             let status = status.borrow();
-            (status.leader, status.established, status.term)
+            let voters = status.members.values().filter(|member| member.voter);
+            let voters: BTreeSet<NodeId> = voters.map(|member| NodeId::new(&member.node.name)).collect();
+            (status.leader, status.established, status.term, voters)
         };
         self.cluster.state(|state| {
             let leader: Option<&NodeId> = leader
                 .and_then(|id| state.members.values().find(|member| member.raft_id.0 == id))
                 .map(|member| &member.name);
-            let view = View { state, leader, is_leader, term };
+            let view = View { state, leader, is_leader, term, voters: &voters };
             self.cluster.engine().step(now, view, event)
         })
     }
@@ -135,6 +139,16 @@ impl Driver {
             Effect::Look(job) => {
                 let executor = self.executor.clone();
                 self.answer(async move { Event::Looked(job.tag, executor.look(&job).await) });
+            }
+            Effect::HandOver { to, why } => {
+                tracing::warn!(%to, why, "another voter is asked to lead");
+                let cluster = self.cluster.clone();
+                tokio::spawn(async move {
+                    // Offered again later, where nothing comes of it.
+                    if let Err(error) = service::hand_over_to(&cluster, &to).await {
+                        tracing::warn!(%to, %error, "it cannot be asked");
+                    }
+                });
             }
             Effect::SelfFence(why) => {
                 let executor = self.executor.clone();

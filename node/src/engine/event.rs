@@ -5,7 +5,7 @@ use quorate_core::id::{HardwareId, Incarnation, NodeId, Operation, ResourceId, S
 use quorate_core::state::{ActionKind, AgentError, ClusterState, Command, Outcome, Seen};
 use quorate_core::time::BootTime;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Ties an answer to what was asked.
@@ -34,6 +34,8 @@ pub struct View<'a> {
     pub is_leader: bool,
     /// The term.
     pub term: u64,
+    /// Who votes; empty where the replica does not say: then every member does.
+    pub voters: &'a BTreeSet<NodeId>,
 }
 
 /// What happens.
@@ -90,6 +92,9 @@ pub struct Presence {
     pub incarnation: Incarnation,
     /// For how long it has not heard each other member.
     pub silence: BTreeMap<NodeId, Duration>,
+    /// How long ago the kernel of each other member refused it a connection, where it did.
+    #[serde(default)]
+    pub refused: BTreeMap<NodeId, Duration>,
     /// In which boot it last heard each other member: hearing a host that booted again is not hearing its old session.
     pub boots: BTreeMap<NodeId, SessionId>,
 }
@@ -164,6 +169,13 @@ pub enum Effect {
     Discard(Tag, String),
     /// Look at a resource, outside of any operation.
     Look(Box<Job>),
+    /// Ask another voter to lead, which is better off.
+    HandOver {
+        /// Which.
+        to: NodeId,
+        /// Why, in words.
+        why: String,
+    },
     /// Kill every VM of ours by force and reboot this host.
     SelfFence(String),
     /// The daemon may exit.

@@ -5,7 +5,9 @@
 
 use super::event::{Effect, PowerAnswer, PowerVerb, Tag};
 use super::fencing::lasts;
+use super::hand_over::STALL;
 use super::liveness::Liveness;
+use super::majority::Majority;
 use super::{Ctx, Purpose};
 use quorate_core::config::Properties;
 use quorate_core::id::{NodeId, ResourceId, SessionId};
@@ -31,6 +33,8 @@ pub(super) struct Judge {
     pauses: BTreeMap<NodeId, BootTime>,
     /// Nodes whose judgement was refused: the next comes without a grant, which the storm brake may have held up.
     refused: BTreeSet<NodeId>,
+    /// power restore: nodes that would be lost by now, and until when they are waited for.
+    waits: BTreeMap<NodeId, BootTime>,
 }
 
 #[derive(Debug)]
@@ -59,7 +63,12 @@ impl Judge {
         self.refused.insert(node.clone());
     }
 
-    pub(super) fn judge(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness) {
+    /// For how long silent nodes are still waited for, that were not heard since a majority returned.
+    pub(super) fn waits(&self, now: BootTime) -> BTreeMap<NodeId, Duration> {
+        self.waits.iter().map(|(node, until)| (node.clone(), until.since(now))).collect()
+    }
+
+    pub(super) fn judge(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness, majority: &Majority) {
         self.judge_self(ctx);
         let properties = ctx.view.state.properties();
         // Of its own node it judges an earlier boot, where its hello did not end that.
@@ -73,11 +82,12 @@ impl Judge {
                 self.suspects.remove(&node);
                 self.gone.remove(&node);
                 self.refused.remove(&node);
+                self.waits.remove(&node);
                 continue;
             };
             let paused = self.pauses.get(&node).is_some_and(|until| ctx.now < *until);
             if !paused && !ctx.is_pending(|purpose| is_about(purpose, &node)) {
-                self.judge_one(ctx, liveness, &properties, &node, &state, &session.id.clone());
+                self.judge_one(ctx, (liveness, majority), &properties, &node, &state, &session.id.clone());
             }
         }
     }
@@ -97,7 +107,7 @@ impl Judge {
     fn judge_one(
         &mut self,
         ctx: &mut Ctx<'_>,
-        liveness: &Liveness,
+        (liveness, majority): (&Liveness, &Majority),
         properties: &Properties,
         node: &NodeId,
         state: &NodeState,
@@ -112,21 +122,23 @@ impl Judge {
         if state.liveness != State::DaemonGone {
             self.gone.remove(node);
         }
+        self.waits.remove(node);
         match state.liveness {
             State::Online if is_heard => {}
             State::Online if refused => say(ctx, node, session, Verdict::DaemonGone),
             State::Online => say(ctx, node, session, Verdict::Suspect),
             State::Suspect if is_heard => say(ctx, node, session, Verdict::Online),
             State::Suspect if refused => say(ctx, node, session, Verdict::DaemonGone),
-            State::Suspect => self.suspect(ctx, liveness, properties, node, session, silence),
+            State::Suspect => self.suspect(ctx, (liveness, majority), properties, node, session, silence),
             State::DaemonGone if is_heard => say(ctx, node, session, Verdict::Online),
             State::DaemonGone if !refused => say(ctx, node, session, Verdict::Suspect),
             State::DaemonGone => {
                 let since = *self.gone.entry(node.clone()).or_insert(ctx.now);
                 let waited = ctx.now.since(since);
                 // A refusal on the leader's own way may be a firewall's: others may hear this daemon well.
-                let agreed = liveness.majority_agrees(&ctx.me.node, node, session, properties.suspect_after, ctx.now);
-                let grace = patience(ctx, liveness, properties, node, properties.daemon_grace);
+                let agreed = may_judge(ctx, majority)
+                    && liveness.majority_agrees(&ctx.me.node, node, session, properties.suspect_after, ctx.now);
+                let grace = patience(ctx, (liveness, majority), properties, node, properties.daemon_grace);
                 if waited >= grace && agreed && state.intent != Intent::Maintenance {
                     let evidence = format!("its daemon did not return within {} s", grace.as_secs());
                     let spent = Spent { silence, readings: Duration::ZERO };
@@ -144,13 +156,14 @@ impl Judge {
     fn suspect(
         &mut self,
         ctx: &mut Ctx<'_>,
-        liveness: &Liveness,
+        (liveness, majority): (&Liveness, &Majority),
         properties: &Properties,
         node: &NodeId,
         session: &SessionId,
         silence: Duration,
     ) {
-        let agreed = liveness.majority_agrees(&ctx.me.node, node, session, properties.suspect_after, ctx.now);
+        let agreed = may_judge(ctx, majority)
+            && liveness.majority_agrees(&ctx.me.node, node, session, properties.suspect_after, ctx.now);
         let suspect = self.suspects.entry(node.clone()).or_insert_with(|| Suspect::new(session));
         if suspect.session != *session {
             *suspect = Suspect::new(session);
@@ -164,7 +177,11 @@ impl Judge {
             let evidence = format!("its power reads off, and it has been silent for {} ms", silence.as_millis());
             return lose(ctx, node, session, (evidence, spent), !self.refused.contains(node));
         }
-        if silence >= patience(ctx, liveness, properties, node, properties.lost_after) && agreed {
+        let patience = patience(ctx, (liveness, majority), properties, node, properties.lost_after);
+        if patience > properties.lost_after && silence >= properties.lost_after {
+            self.waits.insert(node.clone(), ctx.now.after(patience.saturating_sub(silence)));
+        }
+        if silence >= patience && agreed {
             let evidence = format!("silent for {} ms, by a majority's word", silence.as_millis());
             return lose(ctx, node, session, (evidence, spent), !self.refused.contains(node));
         }
@@ -180,7 +197,8 @@ impl Judge {
             if suspect.asked.is_empty() {
                 suspect.readings += now.since(suspect.reading);
                 suspect.offs = if suspect.all_off { suspect.offs + 1 } else { 0 };
-                if suspect.all_off {
+                // The second reading follows at once; what is not judged on two is not judged faster on more.
+                if suspect.all_off && suspect.offs < EARLY_READINGS {
                     suspect.next = BootTime(0);
                 }
             }
@@ -227,10 +245,23 @@ impl Suspect {
     }
 }
 
-/// power restore: a node that this leader has not heard since its own start may still be booting, as after a power
-/// failure of all hosts: it is not fenced for its absence before the join grace.
-fn patience(ctx: &Ctx<'_>, liveness: &Liveness, properties: &Properties, node: &NodeId, usual: Duration) -> Duration {
-    if *node == ctx.me.node || liveness.was_heard(node) { usual } else { usual.max(properties.join_grace) }
+/// beats to all voters: what a leader judges without a majority, or while its commits stall, could be committed long
+/// after it stopped being true.
+fn may_judge(ctx: &Ctx<'_>, majority: &Majority) -> bool {
+    majority.is_there() && ctx.oldest_proposal() < STALL
+}
+
+/// power restore: a node that was not heard since this daemon started, or since a majority returned after long, may
+/// still be booting, as after a power failure of all hosts: it is not fenced for its absence before the join grace.
+fn patience(
+    ctx: &Ctx<'_>,
+    (liveness, majority): (&Liveness, &Majority),
+    properties: &Properties,
+    node: &NodeId,
+    usual: Duration,
+) -> Duration {
+    let was_heard = *node == ctx.me.node || liveness.was_heard_since(node, majority.restored());
+    if was_heard { usual } else { usual.max(properties.join_grace) }
 }
 
 fn say(ctx: &mut Ctx<'_>, node: &NodeId, session: &SessionId, verdict: Verdict) {

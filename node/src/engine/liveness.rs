@@ -151,9 +151,27 @@ impl Liveness {
         now.since(heard.max(self.floor).max(grace).max(hello))
     }
 
-    /// Whether this node was heard at all since this daemon started, in whatever boot.
-    pub(super) fn was_heard(&self, node: &NodeId) -> bool {
-        self.peers.get(node).is_some_and(|peer| peer.heard.is_some())
+    /// Whether this node gave a sign of life since then, in whatever boot.
+    pub(super) fn was_heard_since(&self, node: &NodeId, since: BootTime) -> bool {
+        let answered = self.peers.get(node).and_then(|peer| peer.heard.as_ref()).is_some_and(|(at, _)| *at >= since);
+        answered || self.hellos.get(node).is_some_and(|(_, _, seen)| *seen > since)
+    }
+
+    /// Whether it answers, in whatever boot.
+    pub(super) fn is_fresh(&self, node: &NodeId, now: BootTime) -> bool {
+        let heard = self.peers.get(node).and_then(|peer| peer.heard.as_ref());
+        heard.is_some_and(|(asked, _)| now.since(*asked) <= FRESH)
+    }
+
+    /// Whether this session answers.
+    pub(super) fn hears(&self, node: &NodeId, session: &SessionId, now: BootTime) -> bool {
+        self.last_heard(node, session).is_some_and(|asked| now.since(asked) <= FRESH)
+    }
+
+    /// Whether a peer said, when it last answered, that it hears this session.
+    pub(super) fn is_heard_by(&self, peer: &NodeId, node: &NodeId, session: &SessionId) -> bool {
+        let said = self.peers.get(peer).and_then(|peer| peer.heard.as_ref());
+        said.is_some_and(|(_, presence)| silence_of(presence, node, session) <= FRESH)
     }
 
     /// When the last poll was asked that this session answered.
@@ -168,9 +186,20 @@ impl Liveness {
         heard.is_some_and(|(asked, presence)| now.since(*asked) <= FRESH && presence.session != *session)
     }
 
-    /// The kernel of this node refused a connection just now: the host lives, its daemon does not.
+    /// The kernel of this node refused a connection just now, to this member or to one that says so: the host lives,
+    /// its daemon does not.
     pub(super) fn is_refused(&self, node: &NodeId, now: BootTime) -> bool {
-        self.peers.get(node).and_then(|peer| peer.refused).is_some_and(|at| now.since(at) <= FRESH)
+        let here = self.peers.get(node).and_then(|peer| peer.refused).is_some_and(|at| now.since(at) <= FRESH);
+        here || self.peers.values().filter_map(|peer| peer.heard.as_ref()).any(|(asked, presence)| {
+            let ago = presence.refused.get(node).map(|ago| *ago + now.since(*asked));
+            ago.is_some_and(|ago| ago <= FRESH)
+        })
+    }
+
+    /// How long ago the kernel of each member refused a connection from here.
+    pub(super) fn refusals(&self, now: BootTime) -> BTreeMap<NodeId, Duration> {
+        let refused = |(node, peer): (&NodeId, &Peer)| Some((node.clone(), now.since(peer.refused?)));
+        self.peers.iter().filter_map(refused).collect()
     }
 
     /// Whether a majority of the members this one can reach, itself included, do not hear this session either.
@@ -216,7 +245,7 @@ impl Liveness {
     }
 
     pub(super) fn hearers(&self, me: &NodeId, node: &NodeId, session: &SessionId, now: BootTime) -> Vec<NodeId> {
-        let own = self.last_heard(node, session).is_some_and(|at| now.since(at) <= FRESH);
+        let own = self.hears(node, session, now);
         let others = self.peers.iter().filter(|(peer, _)| *peer != node).filter(|(_, peer)| {
             peer.heard.as_ref().is_some_and(|(asked, presence)| {
                 now.since(*asked) <= FRESH && silence_of(presence, node, session) <= FRESH

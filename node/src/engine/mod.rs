@@ -6,8 +6,10 @@
 mod controller;
 mod event;
 mod fencing;
+mod hand_over;
 mod judge;
 mod liveness;
+mod majority;
 mod monitor;
 mod operations;
 #[cfg(test)]
@@ -47,7 +49,11 @@ pub struct Engine {
     incarnation: Incarnation,
     next_tag: u64,
     proposals: BTreeMap<Tag, Purpose>,
+    /// When each of them was made.
+    asked_at: BTreeMap<Tag, BootTime>,
     liveness: liveness::Liveness,
+    majority: majority::Majority,
+    hand_over: hand_over::HandOver,
     judge: judge::Judge,
     fencing: fencing::Fencing,
     controller: controller::Controller,
@@ -62,6 +68,7 @@ struct Ctx<'a> {
     incarnation: Incarnation,
     next_tag: &'a mut u64,
     proposals: &'a mut BTreeMap<Tag, Purpose>,
+    asked_at: &'a mut BTreeMap<Tag, BootTime>,
     out: &'a mut Vec<Effect>,
 }
 
@@ -74,6 +81,7 @@ impl Ctx<'_> {
     fn propose(&mut self, purpose: Purpose, command: Command) {
         let tag = self.tag();
         self.proposals.insert(tag, purpose);
+        self.asked_at.insert(tag, self.now);
         self.out.push(Effect::Propose(tag, command));
     }
 
@@ -95,6 +103,9 @@ impl Engine {
             incarnation: Incarnation(0),
             next_tag: 0,
             proposals: BTreeMap::new(),
+            asked_at: BTreeMap::new(),
+            majority: majority::Majority::new(now),
+            hand_over: hand_over::HandOver::default(),
             judge: judge::Judge::default(),
             fencing: fencing::Fencing::default(),
             controller: controller::Controller::default(),
@@ -119,6 +130,7 @@ impl Engine {
             session: self.me.session.clone(),
             incarnation: self.incarnation,
             silence: self.liveness.silences(now),
+            refused: self.liveness.refusals(now),
             boots: self.liveness.boots(),
         }
     }
@@ -126,6 +138,11 @@ impl Engine {
     /// Which members hear this session now, by their own word or ours; for what a person confirms.
     pub fn hearers(&self, node: &NodeId, session: &SessionId, now: BootTime) -> Vec<NodeId> {
         self.liveness.hearers(&self.me.node, node, session, now)
+    }
+
+    /// power restore: silent nodes that this leader still waits for, and for how long.
+    pub fn waits(&self, now: BootTime) -> BTreeMap<NodeId, Duration> {
+        self.judge.waits(now)
     }
 
     /// The device that last read this node's power as on, if the last reading here said so.
@@ -149,11 +166,13 @@ impl Engine {
             incarnation: self.incarnation,
             next_tag: &mut self.next_tag,
             proposals: &mut self.proposals,
+            asked_at: &mut self.asked_at,
             out: &mut out,
         };
         match event {
             Event::Tick => {
                 self.liveness.tick(&mut ctx);
+                self.majority.tick(now, &ctx.view, &ctx.me.node, &self.liveness);
                 self.worker.tick(&mut ctx);
                 self.fencing.repeat(&mut ctx);
             }
@@ -161,6 +180,7 @@ impl Engine {
             Event::Heard { asked, presence } => self.liveness.heard(now, asked, presence),
             Event::NotHeard { node, asked, refused } => self.liveness.not_heard(&node, asked, refused),
             Event::Proposed(tag, answer) => {
+                ctx.asked_at.remove(&tag);
                 if let Some(purpose) = ctx.proposals.remove(&tag) {
                     match (&purpose, &answer) {
                         (Purpose::Hello, Ok(Outcome::Welcome(incarnation))) => {
@@ -200,7 +220,8 @@ impl Engine {
         self.fencing.drive(&mut ctx, &self.liveness);
         // A leader that was not welcomed yet, or cannot be, judges and plans all the same: `apply` checks.
         if ctx.view.is_leader {
-            self.judge.judge(&mut ctx, &self.liveness);
+            self.hand_over.drive(&mut ctx, &self.liveness);
+            self.judge.judge(&mut ctx, &self.liveness, &self.majority);
             self.controller.drive(&mut ctx);
         } else {
             self.judge.rest();

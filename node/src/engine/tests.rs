@@ -8,7 +8,7 @@ use quorate_core::grammar;
 use quorate_core::id::{HardwareId, Incarnation, NodeId, RaftId, ResourceId, SessionId, StoreId};
 use quorate_core::state::{ClusterState, Command, Entry, Founding, Liveness, Member, Outcome};
 use quorate_core::time::{BootTime, Timestamp, millis};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const TICK: Duration = Duration::from_millis(50);
@@ -30,6 +30,10 @@ struct Leader {
     devices: BTreeMap<ResourceId, PowerAnswer>,
     /// So many answers to grants are lost on their way.
     grants_lost: u32,
+    voters: BTreeSet<NodeId>,
+    /// Whom n2 hears of n3, whatever this leader hears.
+    n2_hears_n3: bool,
+    handed_over: Vec<NodeId>,
 }
 
 impl Leader {
@@ -46,6 +50,9 @@ impl Leader {
             power_takes: Duration::ZERO,
             devices: BTreeMap::new(),
             grants_lost: 0,
+            voters: ["n1", "n2", "n3"].into_iter().map(NodeId::from).collect(),
+            n2_hears_n3: false,
+            handed_over: Vec::new(),
         };
         let founding = Founding {
             cluster_id: "c".to_owned(),
@@ -95,7 +102,7 @@ impl Leader {
         let mut events = vec![event];
         while let Some(event) = events.pop() {
             let me = NodeId::from("n1");
-            let view = View { state: &self.state, leader: Some(&me), is_leader: true, term: 1 };
+            let view = View { state: &self.state, leader: Some(&me), is_leader: true, term: 1, voters: &self.voters };
             for effect in self.engine.step(self.now, view, event) {
                 events.extend(self.answer(effect));
             }
@@ -116,14 +123,22 @@ impl Leader {
                 let known = SessionId::new(format!("boot-{node}"));
                 let session = if node.as_str() == "n3" { self.boot.clone() } else { known };
                 // It hears whom this one hears; the others it does not.
-                let presence =
+                let mut presence =
                     Presence { node, session, incarnation: Incarnation(1), ..self.engine.presence(self.now) };
+                if self.n2_hears_n3 {
+                    presence.silence.insert("n3".into(), Duration::ZERO);
+                    presence.boots.insert("n3".into(), self.boot.clone());
+                }
                 Some(Event::Heard { asked: self.now, presence })
             }
             Effect::Power { tag, device, verb, .. } => {
                 self.now = self.now.after(self.power_takes);
                 let usual = PowerAnswer { result: Ok(self.power_is_on), sent: verb == PowerVerb::Off };
                 Some(Event::Power(tag, self.devices.get(&device).cloned().unwrap_or(usual)))
+            }
+            Effect::HandOver { to, .. } => {
+                self.handed_over.push(to);
+                None
             }
             Effect::Read(tag) => Some(Event::Read(tag, true)),
             Effect::TakeInventory(_) => Some(Event::Inventory(BTreeMap::new())),
@@ -246,10 +261,84 @@ fn a_poll_goes_out_at_every_interval() {
     let mut polls = 0;
     for _ in 0..20 {
         leader.now = leader.now.after(TICK);
-        let view = View { state: &leader.state, leader: Some(&me), is_leader: true, term: 1 };
+        let view = View { state: &leader.state, leader: Some(&me), is_leader: true, term: 1, voters: &leader.voters };
         let effects = leader.engine.step(leader.now, view, Event::Tick);
         polls += effects.iter().filter(|effect| matches!(effect, Effect::Poll(node) if node.as_str() == "n2")).count();
     }
     let most = u64::try_from(TICK.as_millis()).expect("50") * 20 / millis(POLL_EVERY);
     assert_eq!(polls as u64, most, "one poll of n2 each {POLL_EVERY:?}");
+}
+
+#[test]
+fn a_leader_that_does_not_hear_whom_others_hear_hands_over_and_fences_nobody() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(3));
+    leader.answers = vec!["n2".into()];
+    leader.n2_hears_n3 = true;
+    leader.run(Duration::from_millis(1500));
+    assert_eq!(leader.handed_over, Vec::<NodeId>::new(), "it may be a moment's noise");
+    leader.run(Duration::from_millis(1500));
+    assert_eq!(leader.handed_over, vec![NodeId::from("n2")]);
+    leader.run(Duration::from_secs(10));
+    assert_eq!(leader.liveness("n3"), Liveness::Suspect, "n2 hears it");
+    assert_eq!(leader.handed_over.len(), 3, "offered again, with pauses");
+}
+
+#[test]
+fn leadership_stays_where_nobody_hears_more() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(3));
+    leader.answers = vec!["n2".into()];
+    leader.run(Duration::from_secs(4));
+    assert_eq!(leader.handed_over, Vec::<NodeId>::new());
+}
+
+#[test]
+fn a_leader_without_a_majority_judges_nobody() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(3));
+    leader.answers.clear();
+    leader.power_is_on = false;
+    leader.run(Duration::from_secs(30));
+    assert_eq!(leader.liveness("n2"), Liveness::Suspect);
+    assert_eq!(leader.liveness("n3"), Liveness::Suspect);
+}
+
+#[test]
+fn after_a_minute_without_a_majority_whoever_is_not_heard_since_gets_the_join_grace() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(3));
+    leader.answers.clear();
+    leader.run(Duration::from_secs(65));
+    leader.answers = vec!["n2".into()];
+    leader.run(Duration::from_secs(60));
+    assert_eq!(leader.liveness("n3"), Liveness::Suspect, "it may still be booting");
+    leader.run(leader.state.properties().join_grace);
+    assert_eq!(leader.liveness("n3"), Liveness::Lost);
+}
+
+#[test]
+fn a_short_absence_of_the_majority_gives_nobody_more_time() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(3));
+    leader.answers.clear();
+    leader.run(Duration::from_secs(40));
+    leader.answers = vec!["n2".into()];
+    leader.run(Duration::from_secs(10));
+    assert_eq!(leader.liveness("n3"), Liveness::Lost);
+}
+
+#[test]
+fn power_that_reads_off_needs_no_join_grace() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into()];
+    leader.run(Duration::from_secs(3));
+    leader.power_is_on = false;
+    leader.run(Duration::from_secs(3));
+    assert_eq!(leader.liveness("n3"), Liveness::Off);
 }

@@ -137,6 +137,17 @@ pub async fn hand_over(cluster: &Cluster) -> Result<NodeId, Fault> {
     Ok(node)
 }
 
+/// Makes this leader ask this voter to lead.
+///
+/// # Errors
+/// There is no such member, or the replica has stopped.
+pub async fn hand_over_to(cluster: &Cluster, to: &NodeId) -> Result<(), Fault> {
+    let id = cluster.state(|state| state.members.get(to).map(|member| member.raft_id.0));
+    let id = id.ok_or_else(|| Fault::new(Reason::NotFound, format!("{to} is no member any more")))?;
+    let asked = cluster.replica.transfer_leader(id).await;
+    asked.map_err(|error| Fault::new(Reason::Failed, format!("leadership cannot be handed to {to}: {error}")))
+}
+
 fn heir(state: &ClusterState, status: &Status) -> Option<(u64, NodeId)> {
     let voters = status.members.iter().filter(|(id, member)| **id != status.id && member.voter);
     let online = voters.filter_map(|(id, member)| {

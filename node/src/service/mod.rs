@@ -23,7 +23,7 @@ mod watch;
 #[cfg(test)]
 mod whole_tests;
 
-pub use fence::{HAND_OVER_CALL, hand_over};
+pub use fence::{HAND_OVER_CALL, hand_over, hand_over_to};
 pub use seat::{Forming, Seat};
 
 use actor::Actor;

@@ -130,6 +130,7 @@ impl FirstHand {
             voters,
             confirmed: self.confirmed,
             silent_ms: self.silence.clone(),
+            waits_ms: leader.map(|live| live.waits_ms.clone()).unwrap_or_default(),
             device_errors: leader.map(|live| live.device_errors.clone()).unwrap_or_default(),
         }
     }

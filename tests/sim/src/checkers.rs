@@ -63,6 +63,7 @@ impl World {
         }
         self.check_proofs();
         self.check_beliefs();
+        self.check_judgement(slot);
     }
 
     fn count(&mut self, command: &Command, outcome: &Outcome) {

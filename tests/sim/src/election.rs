@@ -20,7 +20,7 @@ impl World {
             Some(daemon) if daemon.replica.role == Role::Leader => now + 300,
             Some(daemon) if daemon.replica.deadline > now => daemon.replica.deadline,
             Some(_) => {
-                self.ask_votes(h, Role::PreCandidate);
+                self.ask_votes(h, Role::PreCandidate, false);
                 self.hosts[h].daemon.as_ref().map_or(now + 300, |daemon| daemon.replica.deadline)
             }
             None => return,
@@ -28,7 +28,7 @@ impl World {
         self.queue.push(deadline, scope, What::Election);
     }
 
-    fn ask_votes(&mut self, h: usize, role: Role) {
+    fn ask_votes(&mut self, h: usize, role: Role, transfer: bool) {
         let deadline = self.patience();
         let host = &mut self.hosts[h];
         let Some(daemon) = &mut host.daemon else { return };
@@ -40,7 +40,7 @@ impl World {
         let message = if role == Role::Candidate {
             host.disk.term += 1;
             host.disk.voted = Some(h);
-            Message::Vote { term: host.disk.term, last }
+            Message::Vote { term: host.disk.term, last, transfer }
         } else {
             Message::PreVote { term: host.disk.term + 1, last }
         };
@@ -81,12 +81,12 @@ impl World {
         }
     }
 
-    fn may_vote(&self, h: usize, last: (u64, usize)) -> bool {
+    fn may_vote(&self, h: usize, last: (u64, usize), transfer: bool) -> bool {
         let host = &self.hosts[h];
         host.daemon.as_ref().is_some_and(|daemon| {
             let loyal = daemon.replica.role == Role::Leader
                 || (daemon.replica.leader.is_some() && self.now < daemon.replica.heard + LEASE);
-            !loyal && last >= host.disk.last()
+            (transfer || !loyal) && last >= host.disk.last()
         })
     }
 
@@ -94,23 +94,23 @@ impl World {
         let own = self.hosts[h].disk.term;
         if term < own {
             self.send(h, from, Message::HigherTerm { term: own });
-        } else if self.may_vote(h, last) {
+        } else if self.may_vote(h, last, false) {
             self.send(h, from, Message::PreVoteGiven { term });
         }
     }
 
     pub(crate) fn on_pre_vote_given(&mut self, h: usize, from: usize, term: u64) {
         if self.hosts[h].disk.term + 1 == term && self.has_majority(h, from, Role::PreCandidate) {
-            self.ask_votes(h, Role::Candidate);
+            self.ask_votes(h, Role::Candidate, false);
         }
     }
 
-    pub(crate) fn on_vote(&mut self, h: usize, from: usize, term: u64, last: (u64, usize)) {
+    pub(crate) fn on_vote(&mut self, h: usize, from: usize, term: u64, last: (u64, usize), transfer: bool) {
         let own = self.hosts[h].disk.term;
         if term < own {
             return self.send(h, from, Message::HigherTerm { term: own });
         }
-        let fits = self.may_vote(h, last);
+        let fits = self.may_vote(h, last, transfer);
         if term > own
             && (fits || !self.hosts[h].daemon.as_ref().is_some_and(|daemon| daemon.replica.role == Role::Leader))
         {
@@ -125,6 +125,25 @@ impl World {
                 daemon.replica.deadline = deadline;
             }
             self.send(h, from, Message::VoteGiven { term });
+        }
+    }
+
+    /// The engine wants another voter to lead: the leader asks it, once it has the whole log.
+    pub(crate) fn offer(&mut self, h: usize, to: usize) {
+        let (term, last) = (self.hosts[h].disk.term, self.hosts[h].disk.log.len());
+        let leads = self.hosts[h]
+            .daemon
+            .as_ref()
+            .is_some_and(|daemon| daemon.replica.role == Role::Leader && daemon.replica.matched[to] == last);
+        if leads {
+            self.counts.hand_overs += 1;
+            self.send(h, to, Message::Stand { term });
+        }
+    }
+
+    pub(crate) fn on_stand(&mut self, h: usize, term: u64) {
+        if self.hosts[h].disk.term == term {
+            self.ask_votes(h, Role::Candidate, true);
         }
     }
 

@@ -66,6 +66,8 @@ pub(crate) enum What {
     DaemonStart(u64),
     /// A host that fences itself goes down.
     Reboot,
+    /// Somebody writes down which hosts are well.
+    Pulse,
     /// The next fault.
     Fault,
     /// A host is hit while a proposal of its own is under way.
@@ -85,19 +87,66 @@ pub(crate) enum What {
 /// What members say to each other.
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
-    PreVote { term: u64, last: (u64, usize) },
-    PreVoteGiven { term: u64 },
-    Vote { term: u64, last: (u64, usize) },
-    VoteGiven { term: u64 },
-    HigherTerm { term: u64 },
-    Append { term: u64, prev: (usize, u64), entries: Entries, commit: usize, round: u64 },
-    Appended { term: u64, fits: bool, matched: usize, round: u64 },
-    Forward { ticket: Ticket, entry: Box<Entry> },
-    Forwarded { ticket: Ticket, answer: Result<Outcome, ProposeError> },
-    ReadIndex { ticket: Ticket },
-    ReadIndexed { ticket: Ticket, index: Option<usize> },
-    Poll { process: u64, asked: BootTime, sent: u64 },
-    PollAnswer { process: u64, asked: BootTime, presence: Presence },
+    PreVote {
+        term: u64,
+        last: (u64, usize),
+    },
+    PreVoteGiven {
+        term: u64,
+    },
+    Vote {
+        term: u64,
+        last: (u64, usize),
+        transfer: bool,
+    },
+    /// A leader asks this voter to stand at once.
+    Stand {
+        term: u64,
+    },
+    VoteGiven {
+        term: u64,
+    },
+    HigherTerm {
+        term: u64,
+    },
+    Append {
+        term: u64,
+        prev: (usize, u64),
+        entries: Entries,
+        commit: usize,
+        round: u64,
+    },
+    Appended {
+        term: u64,
+        fits: bool,
+        matched: usize,
+        round: u64,
+    },
+    Forward {
+        ticket: Ticket,
+        entry: Box<Entry>,
+    },
+    Forwarded {
+        ticket: Ticket,
+        answer: Result<Outcome, ProposeError>,
+    },
+    ReadIndex {
+        ticket: Ticket,
+    },
+    ReadIndexed {
+        ticket: Ticket,
+        index: Option<usize>,
+    },
+    Poll {
+        process: u64,
+        asked: BootTime,
+        sent: u64,
+    },
+    PollAnswer {
+        process: u64,
+        asked: BootTime,
+        presence: Presence,
+    },
 }
 
 /// What asks for an answer of the replica, in one daemon.

@@ -4,7 +4,7 @@ use crate::bmc::Bmc;
 use crate::event::{Planned, Request};
 use crate::replica::{Disk, Replica};
 use crate::virt::Virt;
-use quorate_core::id::{HardwareId, SessionId};
+use quorate_core::id::{HardwareId, NodeId, SessionId};
 use quorate_core::state::ClusterState;
 use quorate_core::time::BootTime;
 use quorate_node::engine::Engine;
@@ -32,6 +32,8 @@ pub(crate) struct Host {
     pub(crate) virt: Virt,
     pub(crate) bmc: Bmc,
     pub(crate) daemon: Option<Daemon>,
+    /// When its last daemon ended.
+    pub(crate) daemon_ended: u64,
     /// What waits until it moves again.
     pub(crate) put_off: Vec<Planned>,
     /// Writing to disk takes so much longer.
@@ -51,6 +53,7 @@ pub(crate) struct Daemon {
     pub(crate) state: ClusterState,
     pub(crate) replica: Replica,
     pub(crate) requests: BTreeMap<u64, Request>,
+    pub(crate) voters: BTreeSet<NodeId>,
 }
 
 impl Host {
@@ -69,6 +72,7 @@ impl Host {
             virt: Virt::default(),
             bmc: Bmc::default(),
             daemon: None,
+            daemon_ended: 0,
             put_off: Vec::new(),
             slow_disk: 0,
             isolated_from_devices: false,

@@ -10,6 +10,7 @@ mod dice;
 mod election;
 mod event;
 mod faults;
+mod healthy;
 mod host;
 mod lifecycle;
 mod network;
@@ -84,6 +85,7 @@ impl World {
             let wait = self.dice.of(0..=300);
             self.queue.push(self.now + wait, Scope::Boot(h, boot), What::DaemonStart(boot));
         }
+        self.queue.push(self.now, Scope::World, What::Pulse);
         let first_fault = self.dice.of(2500..=6000);
         self.queue.push(self.now + first_fault, Scope::World, What::Fault);
         let first_wish = self.dice.of(2500..=9000);

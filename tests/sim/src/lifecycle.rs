@@ -78,6 +78,7 @@ impl World {
     /// `kill -9`, or anything else that ends the process: the VMs and the actions stay.
     pub(crate) fn kill_daemon(&mut self, h: usize) {
         if self.hosts[h].daemon.take().is_some() {
+            self.hosts[h].daemon_ended = self.now;
             self.people_lost(h);
         }
     }
@@ -100,6 +101,7 @@ impl World {
             state: ClusterState::default(),
             replica: Replica::new(hosts, now + first),
             requests: std::collections::BTreeMap::new(),
+            voters: self.names.iter().cloned().collect(),
         });
         host.disk.synced = host.disk.log.len();
         let committed = host.disk.committed;

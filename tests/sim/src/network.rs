@@ -23,6 +23,11 @@ impl Network {
         *count = if cut { *count + 1 } else { count.saturating_sub(1) };
     }
 
+    /// Whether these two reach each other.
+    pub(crate) fn is_whole(&self, a: usize, b: usize) -> bool {
+        self.cut[a][b] == 0 && self.cut[b][a] == 0
+    }
+
     /// Everything is whole again.
     pub(crate) fn heal(&mut self) {
         *self = Self::new(self.cut.len());

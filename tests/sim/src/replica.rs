@@ -21,6 +21,8 @@ const BATCH: usize = 64;
 pub(crate) struct Slot {
     pub(crate) term: u64,
     pub(crate) entry: Option<Entry>,
+    /// Simulated time when a leader took it into its log.
+    pub(crate) born: u64,
 }
 
 pub(crate) type Entries = Vec<Rc<Slot>>;
@@ -129,12 +131,12 @@ impl Replica {
 impl World {
     /// A leader takes an entry into its log.
     pub(crate) fn append(&mut self, h: usize, entry: Option<Entry>, ticket: Option<Ticket>) {
-        let stamp = self.wall_clock(h);
+        let (stamp, born) = (self.wall_clock(h), self.now);
         let host = &mut self.hosts[h];
         let Some(daemon) = &mut host.daemon else { return };
         let entry = entry.map(|entry| Entry { at: stamp, ..entry });
         let term = host.disk.term;
-        host.disk.log.push(Rc::new(Slot { term, entry }));
+        host.disk.log.push(Rc::new(Slot { term, entry, born }));
         let index = host.disk.log.len();
         if let Some(ticket) = ticket {
             daemon.replica.waiting.insert(index, ticket);

@@ -67,6 +67,8 @@ counts! {
     daemon_starts = "daemon starts",
     /// Leaders elected.
     leaders = "leaders elected",
+    /// Times a leader offered to hand over.
+    hand_overs = "hand-overs",
     /// VMs that crashed.
     crashes = "VM crashes",
     /// VMs that began to run.

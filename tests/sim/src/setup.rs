@@ -95,7 +95,7 @@ impl World {
         });
         for (index, command) in (1..).zip(commands) {
             let entry = Entry { at: self.wall_clock(0), request: None, command };
-            let slot = Rc::new(Slot { term: 1, entry: Some(entry) });
+            let slot = Rc::new(Slot { term: 1, entry: Some(entry), born: self.now });
             for host in &mut self.hosts {
                 host.disk.log.push(slot.clone());
                 (host.disk.synced, host.disk.committed) = (index, index);

@@ -5,6 +5,7 @@ use crate::checkers::Oracle;
 use crate::dice::Dice;
 use crate::event::{Message, Planned, Queue, Scope, What};
 use crate::faults::Faults;
+use crate::healthy::Health;
 use crate::host::Host;
 use crate::network::Network;
 use crate::people::People;
@@ -27,6 +28,7 @@ pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) powers: BTreeMap<u64, PowerCall>,
     pub(crate) oracle: Oracle,
+    pub(crate) health: Health,
     pub(crate) people: People,
     pub(crate) faults: Faults,
     pub(crate) counts: Counts,
@@ -49,6 +51,7 @@ impl World {
             network: Network::new(hosts),
             powers: BTreeMap::new(),
             oracle: Oracle::default(),
+            health: Health::new(hosts),
             people: People::default(),
             faults,
             counts: Counts::default(),
@@ -132,6 +135,7 @@ impl World {
             What::PowerDrop { host, boot } => self.power_drop(host, boot),
             What::PowerOn(h) => self.power_on(h),
             What::KernelUp(h, boot) => self.kernel_up(h, boot),
+            What::Pulse => self.pulse(),
             What::Fault => self.next_fault(),
             What::Undo(undo) => self.undo(undo),
             What::Person => self.next_wish(),
@@ -190,7 +194,8 @@ impl World {
         match message {
             Message::PreVote { term, last } => self.on_pre_vote(h, from, term, last),
             Message::PreVoteGiven { term } => self.on_pre_vote_given(h, from, term),
-            Message::Vote { term, last } => self.on_vote(h, from, term, last),
+            Message::Vote { term, last, transfer } => self.on_vote(h, from, term, last, transfer),
+            Message::Stand { term } => self.on_stand(h, term),
             Message::VoteGiven { term } => self.on_vote_given(h, from, term),
             Message::HigherTerm { term } => self.on_higher_term(h, term),
             append @ Message::Append { .. } => self.on_append(h, from, append),
@@ -244,6 +249,7 @@ impl World {
             leader: daemon.replica.leader.map(|leader| &names[leader]),
             is_leader: daemon.replica.is_ready(),
             term: host.disk.term,
+            voters: &daemon.voters,
         };
         for effect in daemon.engine.step(now, view, event) {
             self.begin(h, effect);
@@ -265,6 +271,12 @@ impl World {
             Effect::Resume(tag) => self.resume(h, tag),
             Effect::Discard(tag, why) => self.discard(h, tag, why),
             Effect::Look(job) => self.execute(h, *job, true),
+            Effect::HandOver { to, why } => {
+                self.trace(|world| format!("{} offers leadership to {to}: {why}", world.names[h]));
+                if let Some(to) = self.names.iter().position(|name| *name == to) {
+                    self.offer(h, to);
+                }
+            }
             Effect::SelfFence(why) => {
                 self.trace(|world| format!("{} fences itself: {why}", world.names[h]));
                 let wait = self.dice.of(20..=300);

@@ -32,6 +32,8 @@ pub struct NodeView {
     pub session_ended: bool,
     /// For how many milliseconds it has not been heard, where that is known.
     pub silent_ms: Option<u64>,
+    /// Why it is not fenced yet, though it is silent.
+    pub waits: Option<String>,
     /// How many resources run there, or may.
     pub resources: usize,
     /// What was said of it, for as long as its session lasts.
@@ -55,11 +57,20 @@ pub(super) fn nodes(state: &ClusterState, live: &Live) -> Vec<NodeView> {
             session: node.session.as_ref().map(|session| session.id.clone()),
             session_ended: node.session.as_ref().is_some_and(|it| matches!(it.state, SessionState::Ended(_))),
             silent_ms: live.silent_ms.get(id).copied(),
+            waits: live.waits_ms.get(id).map(|ms| waits(id, *ms)),
             resources: held(state, id),
             attributes: state.attributes.get(id).cloned().unwrap_or_default(),
             fence_levels: state.fence_levels(id),
         })
         .collect()
+}
+
+/// power restore, in words.
+fn waits(node: &NodeId, ms: u64) -> String {
+    format!(
+        "not heard since a majority is there: it may be booting, and is not fenced for {} s yet (join-grace) unless its power reads off; `qrm fence {node}` does not wait",
+        ms.div_ceil(1000)
+    )
 }
 
 fn word(liveness: Liveness) -> &'static str {

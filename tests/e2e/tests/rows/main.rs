@@ -7,7 +7,9 @@
 #![allow(clippy::print_stdout)]
 
 mod daemon;
+mod frozen;
 mod isolation;
+mod majority;
 mod power;
 mod stage;
 mod vm;
@@ -88,6 +90,20 @@ const ROWS: &[Row] = &[
     )
     .patient(),
     row("network-cut", "a host is cut off with its VMs: it is off before they start elsewhere", isolation::follower),
+    row("frozen-fenced", "a host stands still for too long: it is off before its VMs run elsewhere", frozen::fenced)
+        .patient(),
+    row(
+        "frozen-called-off",
+        "its BMC hangs and it goes on: it is taken back, and nothing was started",
+        frozen::called_off,
+    )
+    .patient(),
+    row("frozen-condemned", "an off had no effect and it goes on: it kills its VMs and reboots", frozen::condemned)
+        .patient(),
+    row("majority-lost", "nobody reaches anybody, then all do: nothing starts meanwhile", majority::lost_and_back)
+        .patient(),
+    row("all-power-lost", "all hosts lose power, one boots slowly: it is waited for", majority::all_power).patient(),
+    row("leader-with-a-bad-link", "others hear whom the leader does not: leadership moves", majority::bad_link),
     row("daemon-back-at-once", "a daemon is killed and back after a second: nobody notices", daemon::after_a_second),
     row("daemon-back-in-time", "a daemon is back after 0.9 of its grace: nobody is fenced", daemon::within_grace),
     row("daemon-back-too-late", "a daemon stays away for 1.5 of its grace: its node is fenced, once", daemon::too_late)

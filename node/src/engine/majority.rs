@@ -1,0 +1,60 @@
+//! Whether a majority of the voters is heard, since when, and who was not heard since.
+//!
+//! Rules power restore and beats to all voters of SAFETY.md. After a power failure of all, hosts come back one by one
+//! and slowly: whoever has not been heard since the majority returned is not fenced for its absence at once.
+
+use super::event::View;
+use super::liveness::Liveness;
+use quorate_core::id::NodeId;
+use quorate_core::time::BootTime;
+use std::time::Duration;
+
+/// After so long without a majority everybody gets the time to come back.
+const LONG: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct Majority {
+    /// When a majority and a leader were last seen.
+    seen: BootTime,
+    is_there: bool,
+    /// The start of this daemon, or the return of a majority that was away for long. A stall of this host looks the
+    /// same: what it heard before that says nothing either.
+    restored: BootTime,
+}
+
+impl Majority {
+    pub(super) fn new(now: BootTime) -> Self {
+        Self { seen: now, is_there: false, restored: now }
+    }
+
+    pub(super) fn tick(&mut self, now: BootTime, view: &View<'_>, me: &NodeId, liveness: &Liveness) {
+        self.is_there = view.leader.is_some() && hears_majority(view, me, liveness, now);
+        if !self.is_there {
+            return;
+        }
+        if now.since(self.seen) >= LONG {
+            self.restored = now;
+        }
+        self.seen = now;
+    }
+
+    /// Whether there is one: without it nothing that is judged could be committed, and what was appended meanwhile must
+    /// not be believed later.
+    pub(super) fn is_there(&self) -> bool {
+        self.is_there
+    }
+
+    /// Since when everybody had the chance to be heard.
+    pub(super) fn restored(&self) -> BootTime {
+        self.restored
+    }
+}
+
+fn hears_majority(view: &View<'_>, me: &NodeId, liveness: &Liveness, now: BootTime) -> bool {
+    let heard = |node: &NodeId| node == me || liveness.is_fresh(node, now);
+    if view.voters.is_empty() {
+        let members = view.state.members.keys();
+        return members.clone().filter(|node| heard(node)).count() * 2 > members.count();
+    }
+    view.voters.iter().filter(|node| heard(node)).count() * 2 > view.voters.len()
+}

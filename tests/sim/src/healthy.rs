@@ -1,0 +1,91 @@
+//! Which hosts are well by the ground truth, and that none of those is judged lost.
+//!
+//! A host is well when it moves, its daemon lives or may yet come back within its grace, and a majority of the voters
+//! and it reach each other. It may be fenced by request, or for a stop that failed; never for its silence.
+
+use crate::event::{Scope, What};
+use crate::replica::Slot;
+use crate::world::World;
+use quorate_core::id::NodeId;
+use quorate_core::state::{Command, Verdict};
+use quorate_core::time::millis;
+
+/// Time between two looks: what is shorter makes nobody silent.
+const EVERY: u64 = 100;
+/// A daemon that was gone for all of its grace but this may be heard too late.
+const GRACE_MARGIN: u64 = 1500;
+/// A host that was well for all of the timeout but this was heard within it.
+const SILENCE_MARGIN: u64 = 300;
+/// With more loss than this, per thousand, nobody is reached.
+const LOSSY: u64 = 100;
+
+/// Since when each host is well; earlier stretches, for what was judged meanwhile.
+pub(crate) struct Health {
+    since: Vec<Option<u64>>,
+    past: Vec<Vec<(u64, u64)>>,
+}
+
+impl Health {
+    pub(crate) fn new(hosts: usize) -> Self {
+        Self { since: vec![None; hosts], past: vec![Vec::new(); hosts] }
+    }
+
+    /// Whether a host was well all the time from one moment to another.
+    fn was_well(&self, h: usize, from: u64, to: u64) -> bool {
+        let now = self.since[h].is_some_and(|since| since <= from);
+        now || self.past[h].iter().any(|(since, until)| *since <= from && to <= *until)
+    }
+}
+
+impl World {
+    /// Writes down who is well.
+    pub(crate) fn pulse(&mut self) {
+        for h in 0..self.hosts.len() {
+            let (well, now) = (self.is_well(h), self.now);
+            match self.health.since[h] {
+                None if well => self.health.since[h] = Some(now),
+                Some(since) if !well => {
+                    // The last look may have been just before it fell ill.
+                    self.health.past[h].push((since, now.saturating_sub(EVERY)));
+                    self.health.since[h] = None;
+                }
+                _ => {}
+            }
+        }
+        self.queue.push(self.now + EVERY, Scope::World, What::Pulse);
+    }
+
+    fn is_well(&self, h: usize) -> bool {
+        let host = &self.hosts[h];
+        let grace = millis(self.oracle.state.properties().daemon_grace).saturating_sub(GRACE_MARGIN);
+        let daemon_lives = host.daemon.is_some() || self.now < host.daemon_ended + grace;
+        let reached = (0..self.hosts.len()).filter(|other| *other != h && self.speaks(*other));
+        let reached = reached.filter(|other| self.network.is_whole(h, *other)).count();
+        self.moves(h) && daemon_lives && self.network.loss <= LOSSY && reached + 1 >= host.disk.majority()
+    }
+
+    fn moves(&self, h: usize) -> bool {
+        self.hosts[h].up && !self.hosts[h].frozen
+    }
+
+    fn speaks(&self, h: usize) -> bool {
+        self.moves(h) && self.hosts[h].daemon.is_some()
+    }
+
+    /// beats to all voters: nobody is judged lost who was well for as long as silence takes.
+    pub(crate) fn check_judgement(&mut self, slot: &Slot) {
+        let Some(Command::Judge { node, session, verdict: Verdict::Lost { evidence, .. } }) =
+            slot.entry.as_ref().map(|entry| &entry.command)
+        else {
+            return;
+        };
+        let Some(h) = self.names.iter().position(|name: &NodeId| name == node) else { return };
+        let was_accepted = self.oracle.state.nodes.get(node).is_some_and(|at| !at.is_open(session));
+        let timeout = millis(self.oracle.state.properties().lost_after).saturating_sub(SILENCE_MARGIN);
+        let from = slot.born.saturating_sub(timeout);
+        let is_this_boot = self.hosts[h].session == *session;
+        if was_accepted && is_this_boot && self.health.was_well(h, from, slot.born) {
+            self.fail("healthy", format!("{node} is judged lost, and it was well for {timeout} ms: {evidence}"));
+        }
+    }
+}
