@@ -29,6 +29,8 @@ pub(super) struct Liveness {
     last_tick: BootTime,
     /// Silence is counted from here at the earliest: the start of this daemon, or the end of a stall.
     floor: BootTime,
+    /// When a majority was last heard again: the network that parted all of them heals link by link.
+    regained: BootTime,
     /// Since when this member leads, and whom it followed before.
     led_since: Option<BootTime>,
     deposed: Option<NodeId>,
@@ -54,6 +56,7 @@ impl Liveness {
             next_poll: now,
             last_tick: now,
             floor: now,
+            regained: now,
             led_since: None,
             deposed: None,
             hellos: BTreeMap::new(),
@@ -67,6 +70,10 @@ impl Liveness {
         if now.since(self.last_tick) > STALL {
             self.floor = now;
         }
+    }
+
+    pub(super) fn regain(&mut self, now: BootTime) {
+        self.regained = now;
     }
 
     pub(super) fn tick(&mut self, ctx: &mut Ctx<'_>) {
@@ -148,7 +155,8 @@ impl Liveness {
         };
         let hello =
             self.hellos.get(node).filter(|(known, _, _)| known == session).map_or(BootTime(0), |(_, _, seen)| *seen);
-        now.since(heard.max(self.floor).max(grace).max(hello))
+        let regained = self.regained.after(RECONNECT_GRACE);
+        now.since(heard.max(self.floor).max(grace).max(hello).max(regained))
     }
 
     /// Whether this node gave a sign of life since then, in whatever boot.

@@ -17,6 +17,7 @@ pub(super) struct Majority {
     /// When a majority and a leader were last seen.
     seen: BootTime,
     is_there: bool,
+    is_heard: bool,
     /// The start of this daemon, or the return of a majority that was away for long. A stall of this host looks the
     /// same: what it heard before that says nothing either.
     restored: BootTime,
@@ -24,11 +25,16 @@ pub(super) struct Majority {
 
 impl Majority {
     pub(super) fn new(now: BootTime) -> Self {
-        Self { seen: now, is_there: false, restored: now }
+        Self { seen: now, is_there: false, is_heard: false, restored: now }
     }
 
-    pub(super) fn tick(&mut self, now: BootTime, view: &View<'_>, me: &NodeId, liveness: &Liveness) {
-        self.is_there = view.leader.is_some() && hears_majority(view, me, liveness, now);
+    pub(super) fn tick(&mut self, now: BootTime, view: &View<'_>, me: &NodeId, liveness: &mut Liveness) {
+        let is_heard = hears_majority(view, me, liveness, now);
+        if is_heard && !self.is_heard {
+            liveness.regain(now);
+        }
+        self.is_heard = is_heard;
+        self.is_there = view.leader.is_some() && is_heard;
         if !self.is_there {
             return;
         }

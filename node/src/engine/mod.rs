@@ -172,7 +172,7 @@ impl Engine {
         match event {
             Event::Tick => {
                 self.liveness.tick(&mut ctx);
-                self.majority.tick(now, &ctx.view, &ctx.me.node, &self.liveness);
+                self.majority.tick(now, &ctx.view, &ctx.me.node, &mut self.liveness);
                 self.worker.tick(&mut ctx);
                 self.fencing.repeat(&mut ctx);
             }

@@ -342,3 +342,18 @@ fn power_that_reads_off_needs_no_join_grace() {
     leader.run(Duration::from_secs(3));
     assert_eq!(leader.liveness("n3"), Liveness::Off);
 }
+
+#[test]
+fn silence_is_counted_from_the_return_of_a_majority() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(3));
+    leader.answers.clear();
+    leader.run(Duration::from_secs(30));
+    leader.answers = vec!["n2".into()];
+    leader.run(Duration::from_secs(4));
+    assert_eq!(leader.liveness("n3"), Liveness::Suspect, "its connection takes longer to come back than that of n2");
+    leader.answers.push("n3".into());
+    leader.run(Duration::from_secs(1));
+    assert_eq!(leader.liveness("n3"), Liveness::Online);
+}

@@ -16,6 +16,8 @@ const EVERY: u64 = 100;
 const GRACE_MARGIN: u64 = 1500;
 /// A host that was well for all of the timeout but this was heard within it.
 const SILENCE_MARGIN: u64 = 300;
+/// What parts all voters for so long is noticed.
+const PARTED: u64 = 1500;
 /// With more loss than this, per thousand, nobody is reached.
 const LOSSY: u64 = 100;
 
@@ -23,11 +25,14 @@ const LOSSY: u64 = 100;
 pub(crate) struct Health {
     since: Vec<Option<u64>>,
     past: Vec<Vec<(u64, u64)>>,
+    /// Since when no majority reaches each other, and when that was last so for long.
+    parted: Option<u64>,
+    parted_until: u64,
 }
 
 impl Health {
     pub(crate) fn new(hosts: usize) -> Self {
-        Self { since: vec![None; hosts], past: vec![Vec::new(); hosts] }
+        Self { since: vec![None; hosts], past: vec![Vec::new(); hosts], parted: None, parted_until: 0 }
     }
 
     /// Whether a host was well all the time from one moment to another.
@@ -52,16 +57,27 @@ impl World {
                 _ => {}
             }
         }
+        let is_parted = !(0..self.hosts.len()).any(|h| self.speaks(h) && self.reaches_majority(h));
+        let since = *self.health.parted.get_or_insert(self.now);
+        if !is_parted {
+            self.health.parted = None;
+        } else if self.now - since >= PARTED {
+            self.health.parted_until = self.now;
+        }
         self.queue.push(self.now + EVERY, Scope::World, What::Pulse);
+    }
+
+    fn reaches_majority(&self, h: usize) -> bool {
+        let reached = (0..self.hosts.len()).filter(|other| *other != h && self.speaks(*other));
+        let reached = reached.filter(|other| self.network.is_whole(h, *other)).count();
+        reached + 1 >= self.hosts[h].disk.majority()
     }
 
     fn is_well(&self, h: usize) -> bool {
         let host = &self.hosts[h];
         let grace = millis(self.oracle.state.properties().daemon_grace).saturating_sub(GRACE_MARGIN);
         let daemon_lives = host.daemon.is_some() || self.now < host.daemon_ended + grace;
-        let reached = (0..self.hosts.len()).filter(|other| *other != h && self.speaks(*other));
-        let reached = reached.filter(|other| self.network.is_whole(h, *other)).count();
-        self.moves(h) && daemon_lives && self.network.loss <= LOSSY && reached + 1 >= host.disk.majority()
+        self.moves(h) && daemon_lives && self.network.loss <= LOSSY && self.reaches_majority(h)
     }
 
     fn moves(&self, h: usize) -> bool {
@@ -86,6 +102,12 @@ impl World {
         let is_this_boot = self.hosts[h].session == *session;
         if was_accepted && is_this_boot && self.health.was_well(h, from, slot.born) {
             self.fail("healthy", format!("{node} is judged lost, and it was well for {timeout} ms: {evidence}"));
+        }
+        // Who was not heard while nobody reached anybody has the time that silence takes, from the majority's return on.
+        let after = slot.born.saturating_sub(self.health.parted_until);
+        if was_accepted && is_this_boot && after < timeout && evidence.starts_with("silent") {
+            let what = format!("{node} is judged lost {after} ms after a majority came back: {evidence}");
+            self.fail("power restore", what);
         }
     }
 }

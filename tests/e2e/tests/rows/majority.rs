@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, ensure};
 use quorate_bed::wait_for;
 
+use crate::frozen::processes;
 use crate::stage::Stage;
 
 const VMS: &[&str] = &["vm1", "vm2"];
@@ -14,7 +15,7 @@ pub(crate) fn lost_and_back(stage: &mut Stage) -> Result<()> {
     let hosts = stage.bed().hosts();
     stage.cluster.run_vms(&stage.auditor, VMS, &hosts[0])?;
     stage.cluster.define(&["vm3"], "primitive vm3 vm:libvirt params xml=@vm3.xml meta target-role=Stopped\n")?;
-    let before = stage.cluster.processes()?;
+    let before = processes(stage)?;
     for (a, b) in [(0, 1), (0, 2), (1, 2)] {
         stage.bed().cut_between(&hosts[a], &hosts[b])?;
     }
@@ -29,7 +30,7 @@ pub(crate) fn lost_and_back(stage: &mut Stage) -> Result<()> {
     ensure!(!refused.success(), "a host without a majority took a change: {}", refused.stdout);
     let watched = Instant::now();
     while watched.elapsed() < Duration::from_secs(8) {
-        ensure!(stage.cluster.processes()? == before, "something was started or stopped without a majority");
+        ensure!(processes(stage)? == before, "something was started or stopped without a majority");
         std::thread::sleep(Duration::from_millis(200));
     }
     for host in &hosts {
@@ -39,7 +40,7 @@ pub(crate) fn lost_and_back(stage: &mut Stage) -> Result<()> {
     let contact = stage.cluster.contact()?;
     stage.cluster.qrm(&contact, &["resource", "start", "vm3"])?;
     stage.cluster.wait_running(&["vm1", "vm2", "vm3"], Duration::from_secs(60), |_| true)?;
-    let after = stage.cluster.processes()?;
+    let after = processes(stage)?;
     ensure!(VMS.iter().all(|vm| after[*vm] == before[*vm]), "VMs were restarted: {before:?}, then {after:?}");
     stage.ensure_no_fence()
 }
@@ -86,7 +87,7 @@ pub(crate) fn bad_link(stage: &mut Stage) -> Result<()> {
     let leader = stage.cluster.leader()?;
     let victim = stage.cluster.follower()?;
     stage.cluster.run_vms(&stage.auditor, VMS, &victim)?;
-    let before = stage.cluster.processes()?;
+    let before = processes(stage)?;
     let third = stage.bed().hosts().into_iter().find(|host| *host != leader && *host != victim);
     let third = third.context("there are three")?;
     let begin = Instant::now();
@@ -100,7 +101,7 @@ pub(crate) fn bad_link(stage: &mut Stage) -> Result<()> {
     })?;
     std::thread::sleep(Duration::from_secs(8));
     ensure!(stage.cluster.leader()? == third, "leadership came back to a worse place");
-    ensure!(stage.cluster.processes()? == before, "VMs were touched");
+    ensure!(processes(stage)? == before, "VMs were touched");
     stage.bed().heal(&victim)?;
     stage.cluster.wait_complete()?;
     stage.ensure_no_fence()
