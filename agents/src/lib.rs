@@ -1,9 +1,10 @@
-//! What touches the world: contained processes, fence devices, virtual machines, and the last resort.
+//! What touches the world: contained processes, fence devices, OCF resource agents, virtual machines, and the last resort.
 //!
 //! Everything here reports what it saw, with "unknown" as a value of its own; nothing here decides. The daemon
 //! turns these plain types into claims, results and proofs.
 
 pub mod fence;
 pub mod last_resort;
+pub mod ocf;
 pub mod process;
 pub mod vm;

@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Cluster(commands::cluster::Cluster),
     Configure(commands::configure::Configure),
     #[command(subcommand)]
+    Ra(commands::ra::Ra),
+    #[command(subcommand)]
     Resource(commands::resource::Resource),
     #[command(subcommand)]
     Node(commands::node::Node),

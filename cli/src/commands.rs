@@ -5,6 +5,7 @@ pub(crate) mod configure;
 pub(crate) mod events;
 pub(crate) mod fence;
 pub(crate) mod node;
+pub(crate) mod ra;
 pub(crate) mod resource;
 pub(crate) mod status;
 
@@ -29,6 +30,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         Command::Status(command) => status::run(context, &command).await,
         Command::Cluster(command) => cluster::run(context, command).await,
         Command::Configure(command) => configure::run(context, command).await,
+        Command::Ra(command) => ra::run(context, command).await,
         Command::Resource(command) => resource::run(context, command).await,
         Command::Node(command) => node::run(context, command).await,
         Command::Fence(command) => fence::run(context, command).await,

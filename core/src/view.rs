@@ -4,6 +4,7 @@
 //! A document is JSON with a versioned schema; fields are added, and a change of meaning is a new version. How it
 //! looks in a terminal is qrm's to say. Nothing here judges safety.
 
+mod agents;
 mod config;
 mod events;
 mod fence;
@@ -12,6 +13,7 @@ mod plan;
 mod status;
 mod support;
 
+pub use agents::{ActionView, AgentCheck, AgentClasses, AgentInfo, AgentList, AgentQuestion, ClassView, ParameterView};
 pub use config::{ConfigView, History, UnknownObject, config, history};
 pub use events::{Events, event, events};
 pub use fence::{FenceView, Fences, Fencing, Tried, Try, fences};

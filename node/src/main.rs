@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use clap::Parser;
+use quorate_agents::ocf::Agents;
 use quorate_agents::process::{CgroupBase, Processes, own_cgroup2};
 use quorate_agents::vm::VmBackend;
 use quorate_node::daemon::Ended;
@@ -47,9 +48,11 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let found = hardware(&data, options.hardware_id_file.as_deref())?;
     let (ended, mut end) = mpsc::channel(1);
     let seat = Arc::new(Seat::empty());
+    let processes = Processes::new(containment(&options)?);
     let host = Host {
         backend: backend(&options).await?,
-        processes: Arc::new(Processes::new(containment(&options)?)),
+        agents: Arc::new(Agents::new(&options.ocf_root, processes.clone())),
+        processes: Arc::new(processes),
         reboot_command: options
             .reboot_command
             .as_ref()

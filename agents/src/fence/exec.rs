@@ -12,6 +12,16 @@ use crate::process::{Cleared, Exit, Outcome, Processes, Spec};
 /// Where distributions install them.
 const DIRECTORIES: &[&str] = &["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
 
+/// Agents that are installed here.
+pub(super) fn installed() -> Vec<String> {
+    let all = DIRECTORIES.iter().filter_map(|directory| std::fs::read_dir(directory).ok()).flatten().flatten();
+    let names = all.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with("fence_") && !name.contains('.')).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 /// One configured agent program.
 #[derive(Clone)]
 pub struct Exec {

@@ -231,6 +231,11 @@ enum Kind {
     Fake(fake::Fake),
 }
 
+/// Every fence agent of this host, as `stonith:` names it.
+pub fn installed() -> Vec<String> {
+    std::iter::once("ipmi".to_owned()).chain(exec::installed()).collect()
+}
+
 impl FenceDevice {
     /// A device from its agent's name (`ipmi`, `fake`, `fence_ipmilan` …) and parameters. `processes` runs agents
     /// that are programs.

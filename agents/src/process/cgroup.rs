@@ -19,6 +19,12 @@ pub(super) const EMPTYING: Duration = Duration::from_secs(5);
 /// Processes one action may have, where the host lets us limit them.
 const PIDS_MAX: &str = "4096";
 
+/// Below the base: where what a successful start left running goes on, in a cgroup for each service.
+const SERVICES: &str = "services";
+
+/// So often what keeps forking is followed; then it is left to be killed.
+const MOVES_MOST: u32 = 50;
+
 /// The directory under which each action gets its cgroup.
 #[derive(Debug, Clone)]
 pub struct CgroupBase {
@@ -59,7 +65,7 @@ impl CgroupBase {
     pub(super) fn create(&self, action: &str) -> Result<Cgroup, ProcessError> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
         let bad = action.is_empty() || action.len() > 120 || action.starts_with('.');
-        if bad || !action.chars().all(fits) || action.starts_with("cgroup.") {
+        if bad || !action.chars().all(fits) || action.starts_with("cgroup.") || action == SERVICES {
             return Err(ProcessError::BadActionId { action: action.to_owned() });
         }
         let path = self.path.join(action);
@@ -79,6 +85,57 @@ impl CgroupBase {
         }
     }
 
+    /// Lets everything in an action's cgroup go on in that of a service. Whether all of it could be moved; what could
+    /// not is still in the action's.
+    pub(super) async fn adopt(&self, action: &Cgroup, service: &str) -> bool {
+        let home = self.service(service);
+        for _ in 0..MOVES_MOST {
+            if action.is_empty() {
+                return true;
+            }
+            if let Err(error) = std::fs::create_dir_all(&home.path) {
+                tracing::warn!(cgroup = %home.path.display(), %error, "no cgroup for what goes on running");
+                return false;
+            }
+            let processes = std::fs::read_to_string(action.path.join("cgroup.procs")).unwrap_or_default();
+            for process in processes.lines() {
+                // One that ended meanwhile cannot be moved, and need not.
+                let _ = std::fs::write(home.path.join("cgroup.procs"), process);
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        action.is_empty()
+    }
+
+    /// Kills what is left of a service; whether nothing is.
+    pub(super) async fn end_service(&self, service: &str) -> bool {
+        let home = self.service(service);
+        if !home.path.exists() {
+            return true;
+        }
+        if !home.is_empty() {
+            tracing::warn!(service, "it was stopped and left processes behind: they are killed");
+            home.kill();
+        }
+        let is_gone = home.wait_empty(Instant::now() + EMPTYING).await;
+        if is_gone {
+            home.remove();
+        }
+        is_gone
+    }
+
+    /// Kills every service at once, for a session that has ended.
+    pub(super) fn kill_services(&self) {
+        let all = Cgroup { path: self.path.join(SERVICES) };
+        if all.path.exists() {
+            all.kill();
+        }
+    }
+
+    fn service(&self, service: &str) -> Cgroup {
+        Cgroup { path: self.path.join(SERVICES).join(service) }
+    }
+
     /// Kills whatever earlier actions left and sees it gone, before the first action of a daemon's life.
     ///
     /// # Errors
@@ -89,8 +146,8 @@ impl CgroupBase {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(&self.path).map_err(refuse)? {
             let entry = entry.map_err(refuse)?;
-            if entry.file_type().is_ok_and(|t| t.is_dir()) {
-                let name = entry.file_name().to_string_lossy().into_owned();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name != SERVICES && entry.file_type().is_ok_and(|t| t.is_dir()) {
                 found.push((name, Cgroup { path: entry.path() }));
             }
         }

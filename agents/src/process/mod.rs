@@ -36,6 +36,11 @@ use output::Tail;
 /// What is kept of each output stream unless asked otherwise.
 pub const OUTPUT_CAP: usize = 64 * 1024;
 
+/// So long an output is waited for whose writers should be dead.
+const HELD: Duration = Duration::from_millis(500);
+/// So long, where a service may hold it open for good.
+const HELD_BY_A_SERVICE: Duration = Duration::from_millis(50);
+
 /// Printed by the wrapper when it could not enter the cgroup, with exit code 125.
 const NOT_CONTAINED: &str = "quorate: cannot enter the cgroup of this action";
 
@@ -92,6 +97,8 @@ pub struct Spec {
     pub deadline: Instant,
     /// Bytes kept of each output stream.
     pub output_cap: usize,
+    /// When it ends with success, what it leaves running goes on as this service; else that is killed.
+    pub keep: Option<String>,
 }
 
 impl Spec {
@@ -106,6 +113,7 @@ impl Spec {
             stdin: Vec::new(),
             deadline: Instant::now() + time,
             output_cap: OUTPUT_CAP,
+            keep: None,
         }
     }
 
@@ -197,12 +205,16 @@ impl Processes {
         cage.group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         let streams = Streams::attach(&mut child, &spec);
         let ended = timeout_at(spec.deadline, child.wait()).await;
+        let is_success = matches!(&ended, Ok(Ok(status)) if status.success());
+        if let Some(service) = spec.keep.as_ref().filter(|_| is_success) {
+            self.let_go(&mut cage, service).await;
+        }
         let stragglers = cage.cgroup.as_ref().is_some_and(|c| ended.is_ok() && !c.is_empty());
         cage.kill();
         // Reaps it when the deadline ended it; a child stuck in the kernel must not hold us.
         let reaped = timeout(EMPTYING, child.wait()).await;
         let cleared = cage.clear(reaped.is_ok()).await;
-        let (stdout, stderr) = streams.finish().await;
+        let (stdout, stderr) = streams.finish(if spec.keep.is_some() { HELD_BY_A_SERVICE } else { HELD }).await;
         let exit = match ended {
             Ok(Ok(status)) => exit_of(status),
             Ok(Err(_)) | Err(_) => Exit::Deadline,
@@ -212,6 +224,33 @@ impl Processes {
             return Err(ProcessError::NoCgroup { path, why: stderr.last_line() });
         }
         Ok(Outcome { exit, stdout, stderr, took: started.elapsed(), cleared, stragglers })
+    }
+}
+
+impl Processes {
+    /// What a successful action leaves running is the service it was asked for: it goes on in a cgroup of its own.
+    async fn let_go(&self, cage: &mut Cage, service: &str) {
+        cage.group = None;
+        if let (Some(base), Some(cgroup)) = (&self.base, &cage.cgroup)
+            && !base.adopt(cgroup, service).await
+        {
+            tracing::warn!(service, "it forks faster than it can be followed: the rest of it is killed");
+        }
+    }
+
+    /// Kills what a service still has running; whether nothing of it is left, as far as a cgroup can tell.
+    pub async fn end_service(&self, service: &str) -> bool {
+        match &self.base {
+            Some(base) => base.end_service(service).await,
+            None => true,
+        }
+    }
+
+    /// Kills every service at once, without a runtime; for a session that has ended.
+    pub fn kill_services(&self) {
+        if let Some(base) = &self.base {
+            base.kill_services();
+        }
     }
 }
 
@@ -353,9 +392,9 @@ impl Streams {
     }
 
     /// Whoever could write is dead by now, save a child that fled our process group: it must not hold us.
-    async fn finish(mut self) -> (Captured, Captured) {
+    async fn finish(mut self, patience: Duration) -> (Captured, Captured) {
         for reader in &mut self.readers {
-            if timeout(Duration::from_millis(500), &mut *reader).await.is_err() {
+            if timeout(patience, &mut *reader).await.is_err() {
                 reader.abort();
             }
         }

@@ -4,6 +4,7 @@
 
 use super::clock::{boot_time, wall_clock};
 use crate::engine::{Engine, Me};
+use quorate_agents::ocf::Agents;
 use quorate_core::id::{NodeId, RequestId, ResourceId, SessionId};
 use quorate_core::planner::Report;
 use quorate_core::state::{ClusterState, Command, Entry, Outcome};
@@ -45,6 +46,8 @@ pub struct Cluster {
     pub engine: Arc<Mutex<Engine>>,
     /// Who this is.
     pub me: Me,
+    /// The OCF resource agents of this host, for what they say of themselves.
+    pub agents: Arc<Agents>,
 }
 
 /// What only the leader knows, beside the replicated state; sent as JSON to members that are asked for a view.

@@ -1,9 +1,11 @@
 //! The worker's hands: what the engine wants done to VMs, through the backend, as the engine's own words.
 
+use super::ocf::Ocf;
 use crate::engine::{Event, Executed, Job, Tag};
+use futures::StreamExt;
 use quorate_agents::process::Processes;
 use quorate_agents::vm::{Seen as VmSeen, VmBackend, VmEvent};
-use quorate_core::config::Primitive;
+use quorate_core::config::{AgentClass, Attributes, Primitive};
 use quorate_core::id::ResourceId;
 use quorate_core::state::{ActionKind, Seen};
 use quorate_core::text::limited;
@@ -17,6 +19,8 @@ use tokio::time::Instant;
 /// A hypervisor that has just booted may need so long until it can say what is there.
 const INVENTORY_PATIENCE: Duration = Duration::from_secs(10);
 const INVENTORY_PAUSE: Duration = Duration::from_millis(300);
+/// So many OCF resources are looked for at once.
+const LOOKS_AT_ONCE: usize = 4;
 /// A guest that is asked to shut down gets all of the stop's timeout but this; then the plug is pulled.
 const STOP_RESERVE: Duration = Duration::from_secs(15);
 /// Killed processes may need so long to be gone.
@@ -28,21 +32,35 @@ pub struct Executor {
     backend: VmBackend,
     processes: Arc<Processes>,
     reboot_command: Option<Vec<String>>,
+    ocf: Arc<Ocf>,
     shared: Arc<Mutex<Shared>>,
 }
 
 #[derive(Default)]
 struct Shared {
-    /// Starts that wait to be resumed or discarded: the VM's UUID and until when.
-    prepared: BTreeMap<Tag, (String, Instant)>,
+    /// Starts that wait to be let go or discarded.
+    prepared: BTreeMap<Tag, Prepared>,
     /// Which resource a VM is, of all that were ever spoken of.
     resources: BTreeMap<String, ResourceId>,
 }
 
+/// A start that waits for the engine's word.
+enum Prepared {
+    /// A VM that stands there with its CPUs stopped: its UUID, and until when it may take.
+    Vm(String, Instant),
+    /// An OCF resource, of which nothing is begun yet.
+    Ocf(Box<Job>),
+}
+
 impl Executor {
     /// Hands over this backend; agents that are programs run below `processes`.
-    pub fn new(backend: VmBackend, processes: Arc<Processes>, reboot_command: Option<Vec<String>>) -> Self {
-        Self { backend, processes, reboot_command, shared: Arc::default() }
+    pub fn new(
+        backend: VmBackend,
+        processes: Arc<Processes>,
+        reboot_command: Option<Vec<String>>,
+        ocf: Arc<Ocf>,
+    ) -> Self {
+        Self { backend, processes, reboot_command, ocf, shared: Arc::default() }
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -59,7 +77,7 @@ impl Executor {
 
     /// Remembers which VMs these are, for whatever becomes of them.
     pub(super) fn know<'a>(&self, definitions: impl Iterator<Item = (&'a ResourceId, &'a Primitive)>) {
-        for (resource, definition) in definitions {
+        for (resource, definition) in definitions.filter(|(_, definition)| definition.agent.class == AgentClass::Vm) {
             if let Err(why) = self.uuid(resource, definition) {
                 tracing::warn!(%resource, why, "its VM is not known");
             }
@@ -75,8 +93,17 @@ impl Executor {
             return known.into_keys().map(unknown).collect();
         }
         let end = Instant::now() + INVENTORY_PATIENCE;
-        let mut found = BTreeMap::new();
-        for (resource, definition) in known {
+        let (ocf, vms): (Vec<_>, Vec<_>) =
+            known.into_iter().partition(|(_, definition)| definition.agent.class == AgentClass::Ocf);
+        let hands = &self.ocf;
+        let looks = ocf.into_iter().map(|(resource, definition)| async move {
+            let timeout = definition.operation("monitor", &Attributes::new()).timeout.min(INVENTORY_PATIENCE);
+            let seen = hands.found(&resource, &definition, timeout).await;
+            (resource, seen)
+        });
+        let looks = futures::stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE).collect::<BTreeMap<_, _>>();
+        let mut found = looks.await;
+        for (resource, definition) in vms {
             let seen = match self.uuid(&resource, &definition) {
                 Ok(uuid) => self.settled(&uuid, end).await,
                 Err(why) => Seen::Unknown(why),
@@ -98,6 +125,20 @@ impl Executor {
     }
 
     pub(super) async fn execute(&self, job: Job) -> Event {
+        match (job.definition.agent.class, job.kind) {
+            (AgentClass::Ocf, ActionKind::Start) => {
+                let tag = job.tag;
+                self.shared().prepared.insert(tag, Prepared::Ocf(Box::new(job)));
+                Event::Prepared(tag)
+            }
+            (AgentClass::Ocf, ActionKind::Stop | ActionKind::Probe) => {
+                Event::Executed(job.tag, self.ocf.operate(&job).await)
+            }
+            (AgentClass::Vm | AgentClass::Stonith, _) => self.execute_vm(job).await,
+        }
+    }
+
+    async fn execute_vm(&self, job: Job) -> Event {
         let uuid = match self.uuid(&job.resource, &job.definition) {
             Ok(uuid) => uuid,
             Err(why) => {
@@ -130,7 +171,7 @@ impl Executor {
         match self.backend.start_paused(xml, deadline).await {
             Ok(started) => {
                 tracing::info!(resource = %job.resource, process = %started.process, "created, with its CPUs standing still");
-                self.shared().prepared.insert(job.tag, (uuid, deadline));
+                self.shared().prepared.insert(job.tag, Prepared::Vm(uuid, deadline));
                 Event::Prepared(job.tag)
             }
             Err(error) => {
@@ -140,14 +181,18 @@ impl Executor {
         }
     }
 
-    fn take_prepared(&self, tag: Tag) -> Option<(String, Instant)> {
+    fn take_prepared(&self, tag: Tag) -> Option<Prepared> {
         self.shared().prepared.remove(&tag)
     }
 
     pub(super) async fn resume(&self, tag: Tag) -> Executed {
-        let Some((uuid, deadline)) = self.take_prepared(tag) else {
-            let why = "nothing was prepared under this number".to_owned();
-            return Executed { seen: Seen::Unknown(why.clone()), error: Some(why.into()) };
+        let (uuid, deadline) = match self.take_prepared(tag) {
+            Some(Prepared::Vm(uuid, deadline)) => (uuid, deadline),
+            Some(Prepared::Ocf(job)) => return self.ocf.operate(&job).await,
+            None => {
+                let why = "nothing was prepared under this number".to_owned();
+                return Executed { seen: Seen::Unknown(why.clone()), error: Some(why.into()) };
+            }
         };
         match self.backend.resume(&uuid, deadline).await {
             Ok(()) => Executed { seen: Seen::Running, error: None },
@@ -159,8 +204,13 @@ impl Executor {
     }
 
     pub(super) async fn discard(&self, tag: Tag, why: String) -> Executed {
-        let Some((uuid, _)) = self.take_prepared(tag) else {
-            return Executed { seen: Seen::Unknown(why.clone()), error: Some(why.into()) };
+        let uuid = match self.take_prepared(tag) {
+            Some(Prepared::Vm(uuid, _)) => uuid,
+            Some(Prepared::Ocf(job)) => {
+                let error = Some(format!("it was not started: {why}").into());
+                return Executed { seen: self.ocf.found(&job.resource, &job.definition, job.timeout).await, error };
+            }
+            None => return Executed { seen: Seen::Unknown(why.clone()), error: Some(why.into()) },
         };
         let deadline = Instant::now() + KILL_PATIENCE;
         let seen = words(&self.backend.destroy_starting(&uuid, deadline).await);
@@ -168,6 +218,9 @@ impl Executor {
     }
 
     pub(super) async fn look(&self, job: &Job) -> Executed {
+        if job.definition.agent.class == AgentClass::Ocf {
+            return self.ocf.watch(job).await;
+        }
         match self.uuid(&job.resource, &job.definition) {
             Ok(uuid) => {
                 Executed { seen: words(&self.backend.probe(&uuid, Instant::now() + job.timeout).await), error: None }
@@ -180,6 +233,7 @@ impl Executor {
     pub(super) async fn self_fence(&self, why: &str) {
         tracing::error!(why, "killing every VM of this cluster on this host, then rebooting it");
         let uuids: Vec<String> = self.shared().resources.keys().cloned().collect();
+        self.processes.kill_services();
         let backend = self.backend.clone();
         let killed = tokio::task::spawn_blocking(move || backend.kill_all(&uuids, KILL_PATIENCE)).await;
         match killed {

@@ -6,10 +6,12 @@ use super::clock::boot_time;
 use super::cluster::Cluster;
 use super::driver::{Driver, Ended};
 use super::executor::Executor;
+use super::ocf::Ocf;
 use super::power::Power;
 use crate::engine::{Engine, Event, Me};
 use crate::security::{Credentials, Identity, enrol, tls};
 use crate::service::{Seat, Service};
+use quorate_agents::ocf::Agents;
 use quorate_agents::process::Processes;
 use quorate_agents::vm::VmBackend;
 use quorate_api::proto::quorate_server::QuorateServer;
@@ -31,6 +33,8 @@ pub struct Host {
     pub backend: VmBackend,
     /// Where its programs run.
     pub processes: Arc<Processes>,
+    /// Its OCF resource agents.
+    pub agents: Arc<Agents>,
     /// What reboots it.
     pub reboot_command: Option<Vec<String>>,
     /// Where log and snapshots go.
@@ -60,7 +64,8 @@ impl Host {
         })?;
         let cluster = self.open(identity, credentials).await?;
         self.listen(listener, credentials, &cluster)?;
-        let executor = Executor::new(self.backend.clone(), self.processes.clone(), self.reboot_command.clone());
+        let ocf = Arc::new(Ocf::new(self.agents.clone(), identity.node.clone()));
+        let executor = Executor::new(self.backend.clone(), self.processes.clone(), self.reboot_command.clone(), ocf);
         let power = Power::new(self.processes.clone());
         let (driver, events) = Driver::new(cluster.clone(), executor.clone(), power);
         tokio::spawn(executor.follow_events(events.clone()));
@@ -95,7 +100,7 @@ impl Host {
         })?;
         let me = Me { node: identity.node.clone(), hardware: identity.hardware.clone(), session: self.session.clone() };
         let engine = Arc::new(Mutex::new(Engine::new(me.clone(), boot_time())));
-        Ok(Cluster { replica, engine, me })
+        Ok(Cluster { replica, engine, me, agents: self.agents.clone() })
     }
 
     fn listen(&self, listener: TcpListener, credentials: &Credentials, cluster: &Cluster) -> Result<(), Fault> {

@@ -1,7 +1,7 @@
 //! The daemon around the engine: everything that touches the world.
 //!
-//! `driver` steps the engine and carries its effects out; `cluster` is the member as the rest sees it; `executor` and
-//! `power` are the hands; `calls` answers peers; `autopilot` keeps the voters; `forming` founds and joins; `member` puts a member together,
+//! `driver` steps the engine and carries its effects out; `cluster` is the member as the rest sees it; `executor`,
+//! `ocf` and `power` are the hands; `calls` answers peers; `autopilot` keeps the voters; `forming` founds and joins; `member` puts a member together,
 //! `local` is the socket.
 
 mod autopilot;
@@ -14,6 +14,7 @@ pub mod forming;
 mod guid;
 pub mod local;
 pub mod member;
+mod ocf;
 pub mod options;
 mod polls;
 mod power;

@@ -24,6 +24,9 @@ pub struct Options {
     /// The hypervisor.
     #[arg(long, default_value = "qemu:///system")]
     pub libvirt_uri: String,
+    /// Where OCF resource agents are: in `resource.d/PROVIDER/TYPE` below it.
+    #[arg(long, default_value = quorate_agents::ocf::ROOT)]
+    pub ocf_root: PathBuf,
     /// Where `vm:fake` keeps its machines: shared by all daemons of one demonstration.
     #[arg(long)]
     pub fake_vms: Option<PathBuf>,

@@ -4,6 +4,7 @@
 use super::asker::Asker;
 use super::edit::{Base, Edit};
 use super::fault;
+use super::ocf;
 use quorate_api::proto::{ConfigureMode, ConfigureReply, ConfigureRequest};
 use quorate_api::{Fault, Reason};
 use quorate_core::config::validate::validate;
@@ -33,10 +34,11 @@ pub(super) async fn configure(asker: &Asker, request: &ConfigureRequest) -> Resu
     if request.dry_run {
         let base = asker.cluster.state(Base::of);
         check_base(&base, request.base_revision)?;
-        let edit = make(&base)?;
+        let mut edit = make(&base)?;
+        ask_agents(asker, &mut edit, request.force).await?;
         return Ok(ConfigureReply { revision: edit.revision, diff: edit.diff, warnings: edit.warnings });
     }
-    let changed = change(asker, request.base_revision, make).await?;
+    let changed = change(asker, request.base_revision, request.force, make).await?;
     Ok(ConfigureReply { revision: changed.revision, diff: changed.diff, warnings: changed.warnings })
 }
 
@@ -44,6 +46,7 @@ pub(super) async fn configure(asker: &Asker, request: &ConfigureRequest) -> Resu
 pub(super) async fn change(
     asker: &Asker,
     wanted: Option<u64>,
+    force: bool,
     make: impl Fn(&Base) -> Result<Edit, Fault>,
 ) -> Result<Changed, Fault> {
     for attempt in 0..ATTEMPTS {
@@ -58,7 +61,8 @@ pub(super) async fn change(
         }
         let base = asker.cluster.state(Base::of);
         check_base(&base, wanted)?;
-        let edit = make(&base)?;
+        let mut edit = make(&base)?;
+        ask_agents(&asker, &mut edit, force).await?;
         if edit.patch.is_empty() {
             return Ok(Changed {
                 index: edit.index,
@@ -89,6 +93,13 @@ pub(super) async fn change(
     }
     Err(Fault::new(Reason::Stale, "others change the configuration faster than this change can be made")
         .hint("try again in a moment"))
+}
+
+/// What the agents of OCF resources say of it.
+async fn ask_agents(asker: &Asker, edit: &mut Edit, force: bool) -> Result<(), Fault> {
+    let said = ocf::check(&asker.cluster.agents, &edit.ocf, &edit.op_defaults, force).await?;
+    edit.warnings.extend(said);
+    Ok(())
 }
 
 /// What this request did, when it is asked again.

@@ -5,7 +5,7 @@ use super::fault;
 use super::one_disk;
 use quorate_api::{Fault, Reason};
 use quorate_core::config::validate::{unknown_nodes, validate};
-use quorate_core::config::{Config, ConfigPatch, Primitive};
+use quorate_core::config::{AgentClass, Attributes, Config, ConfigPatch, Primitive};
 use quorate_core::grammar::{self, Mode, ReadError, Statement, Verb};
 use quorate_core::id::{NodeId, ResourceId};
 use quorate_core::state::{ClusterState, Standing};
@@ -36,6 +36,18 @@ pub(super) struct Edit {
     /// In the grammar's words; empty: nothing changes.
     pub(super) diff: String,
     pub(super) warnings: Vec<String>,
+    /// The OCF resources there would be, where one is new or changed: their agents have a word in it.
+    pub(super) ocf: Vec<OcfResource>,
+    pub(super) op_defaults: Attributes,
+}
+
+/// An OCF resource as it would be.
+#[derive(Clone, Debug)]
+pub(super) struct OcfResource {
+    pub(super) id: ResourceId,
+    pub(super) primitive: Primitive,
+    /// It is not what it was, as far as its agent is concerned.
+    pub(super) is_changed: bool,
 }
 
 impl Base {
@@ -105,7 +117,22 @@ impl Base {
             patch: ConfigPatch::between(&self.config, new),
             diff: grammar::diff(&self.config, new),
             warnings,
+            ocf: self.ocf(new),
+            op_defaults: new.op_defaults.clone(),
         }
+    }
+
+    fn ocf(&self, new: &Config) -> Vec<OcfResource> {
+        let all = new.primitives.iter().filter(|(_, primitive)| primitive.agent.class == AgentClass::Ocf);
+        let all = all.map(|(id, primitive)| {
+            let as_before = |old: &Primitive| {
+                old.agent == primitive.agent && old.params == primitive.params && old.operations == primitive.operations
+            };
+            let is_changed = !self.config.primitives.get(id).is_some_and(as_before);
+            OcfResource { id: id.clone(), primitive: primitive.clone(), is_changed }
+        });
+        let all: Vec<OcfResource> = all.collect();
+        if all.iter().any(|resource| resource.is_changed) { all } else { Vec::new() }
     }
 
     /// What goes is stopped: that of a VM that runs is only meant when it is said.

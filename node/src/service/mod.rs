@@ -4,6 +4,7 @@
 //! refused here beforehand is refused so that a person is told why.
 
 mod actor;
+mod agents;
 mod asker;
 mod attribute;
 mod configure;
@@ -11,6 +12,7 @@ mod edit;
 mod fault;
 mod fence;
 mod node;
+mod ocf;
 mod one_disk;
 mod resource;
 mod restart;

@@ -30,7 +30,7 @@ pub(super) async fn resource(asker: &Asker, request: &ResourceRequest) -> Result
 }
 
 async fn aim(asker: &Asker, name: &str, role: &str) -> Result<Changed, Fault> {
-    change(asker, None, |base: &Base| Ok(base.target_role(&vm(&base.config, name)?, Some(role)))).await
+    change(asker, None, false, |base: &Base| Ok(base.target_role(&vm(&base.config, name)?, Some(role)))).await
 }
 
 fn reply(name: &str, wish: &str, changed: Changed) -> ChangeReply {

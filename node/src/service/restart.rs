@@ -138,7 +138,7 @@ async fn persist(asker: &Asker, id: &ResourceId, role: &Option<String>) -> Resul
 async fn try_once(asker: &Asker, id: &ResourceId, role: &Option<String>) -> Result<Changed, Fault> {
     asker.settle().await?;
     let starts = role.as_deref() != Some("Stopped");
-    change(asker, None, |base: &Base| {
+    change(asker, None, false, |base: &Base| {
         let id = vm(&base.config, id.as_str())?;
         let now = base.config.primitives.get(&id).and_then(|primitive| primitive.meta.get(TARGET_ROLE));
         let is_ours = now.is_some_and(|now| now == "Stopped");

@@ -58,6 +58,7 @@ pub(super) async fn view(cluster: &Cluster, request: &ViewRequest) -> Result<Doc
             let state = cluster.state(ClusterState::clone);
             Ok(document(&view::plan(&state, &plan(&state))))
         }
+        ViewKind::Agents => super::agents::view(cluster, argument).await,
         ViewKind::Unspecified => Err(fault::invalid("the request does not say what to show", "name a kind of view")),
     }
 }

@@ -8,6 +8,8 @@ use crate::daemon::clock::boot_time;
 use crate::daemon::cluster::{Cluster, Store};
 use crate::engine::{Engine, Me};
 use crate::security::Ca;
+use quorate_agents::ocf::Agents;
+use quorate_agents::process::Processes;
 use quorate_api::proto::ViewKind;
 use quorate_api::{Change, Client, ClientOptions};
 use quorate_core::id::{HardwareId, Incarnation, NodeId, RaftId, ResourceId, SessionId, StoreId};
@@ -67,7 +69,8 @@ async fn open(dir: &TempDir) -> Cluster {
     let dial: quorate_raft::Dial = Arc::new(|_: &Node| Err("this test has one member".to_owned()));
     let replica: Replica<Store> = Replica::open(options, dial, Arc::new(|_: &_| {})).await.unwrap();
     let engine = Arc::new(Mutex::new(Engine::new(me(), boot_time())));
-    Cluster { replica, engine, me: me() }
+    let agents = Arc::new(Agents::new(dir.path().join("ocf"), Processes::new(None)));
+    Cluster { replica, engine, me: me(), agents }
 }
 
 /// A cluster of one that was founded and said hello; nobody plans or works in it.

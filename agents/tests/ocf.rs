@@ -1,0 +1,260 @@
+//! OCF agents that behave badly, as small programs: whatever they do, an answer comes in time and nothing is left.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use quorate_agents::ocf::{Agents, Call, End, Found, Name, OcfExit, Purpose, Report, Verb, verdict};
+use quorate_agents::process::{CgroupBase, Cleared, Processes, own_cgroup2};
+use tempfile::TempDir;
+
+const PROBE: Verb = Verb::Monitor { interval: Duration::ZERO };
+
+/// Agents in a directory of the test's own, run below a cgroup of its own.
+struct Bench {
+    dir: TempDir,
+    base: PathBuf,
+    agents: Agents,
+}
+
+impl Bench {
+    /// `None` only outside CI, on a machine without a writable cgroup v2.
+    fn new(name: &str, script: &str) -> Option<Self> {
+        let path = own_cgroup2().map(|p| p.join(format!("quorate-ocf-{name}-{}", std::process::id())));
+        let base = match path.map(CgroupBase::at) {
+            Some(Ok(base)) => base,
+            other => {
+                assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no cgroup v2 here: {other:?}");
+                eprintln!("skipped: no writable cgroup v2 here ({other:?})");
+                return None;
+            }
+        };
+        let dir = TempDir::new().expect("a directory");
+        let place = dir.path().join("resource.d/test");
+        std::fs::create_dir_all(&place).expect("made");
+        write_program(&place.join("Bad"), script);
+        let path = base.path().to_owned();
+        Some(Self { agents: Agents::new(dir.path(), Processes::new(Some(base))), base: path, dir })
+    }
+
+    async fn run(&self, verb: Verb, timeout: Duration) -> Report {
+        self.agents.run(&self.call(verb, timeout)).await.expect("it runs")
+    }
+
+    fn call(&self, verb: Verb, timeout: Duration) -> Call {
+        Call {
+            action: self.agents.action_id("r1", verb.word()),
+            name: Name::new("test", "Bad").expect("a name"),
+            instance: "r1".to_owned(),
+            verb,
+            params: BTreeMap::from([("dir".to_owned(), self.dir.path().display().to_string())]),
+            operation: BTreeMap::from([
+                ("OCF_CHECK_LEVEL".to_owned(), "10".to_owned()),
+                ("on-fail".to_owned(), "restart".to_owned()),
+            ]),
+            node: "n1".to_owned(),
+            timeout,
+        }
+    }
+
+    fn read(&self, file: &str) -> String {
+        std::fs::read_to_string(self.dir.path().join(file)).unwrap_or_default()
+    }
+
+    /// The processes that live on as a service.
+    fn service(&self) -> usize {
+        let procs = std::fs::read_to_string(self.base.join("services/r1/cgroup.procs")).unwrap_or_default();
+        procs.lines().count()
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = std::fs::write(self.base.join("cgroup.kill"), "1");
+        let end = Instant::now() + Duration::from_secs(5);
+        while std::fs::read_to_string(self.base.join("cgroup.events")).is_ok_and(|text| text.contains("populated 1"))
+            && Instant::now() < end
+        {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        for inner in ["services/r1", "services", ""] {
+            let _ = std::fs::remove_dir(self.base.join(inner));
+        }
+    }
+}
+
+fn write_program(path: &Path, script: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, format!("#!/bin/sh\n{script}\n")).expect("written");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("executable");
+}
+
+const LONG: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn every_exit_code_comes_back_with_its_reason() {
+    let script =
+        r#"echo "ocf-exit-reason:code $(cat "$OCF_RESKEY_dir/code")" >&2; exit "$(cat "$OCF_RESKEY_dir/code")""#;
+    let Some(bench) = Bench::new("codes", script) else { return };
+    for code in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 190, 191, 42, 255] {
+        std::fs::write(bench.dir.path().join("code"), code.to_string()).expect("written");
+        let report = bench.run(PROBE, LONG).await;
+        assert_eq!(report.end, End::Exit(OcfExit::from(code)));
+        assert_eq!(report.reason.as_deref(), Some(format!("code {code}").as_str()));
+        assert_eq!(report.cleared, Cleared::Empty);
+    }
+}
+
+#[tokio::test]
+async fn an_agent_is_told_everything_and_nothing_of_ours() {
+    let Some(bench) = Bench::new("env", r#"env | sort >"$OCF_RESKEY_dir/env"; echo "$1" >>"$OCF_RESKEY_dir/env""#)
+    else {
+        return;
+    };
+    bench.run(PROBE, LONG).await;
+    let env = bench.read("env");
+    let root = format!("OCF_ROOT={}", bench.dir.path().display());
+    for wanted in [
+        root.as_str(),
+        "OCF_RESOURCE_INSTANCE=r1",
+        "OCF_RESOURCE_PROVIDER=test",
+        "OCF_RESOURCE_TYPE=Bad",
+        "OCF_RA_VERSION_MAJOR=1",
+        "OCF_RA_VERSION_MINOR=1",
+        "OCF_CHECK_LEVEL=10",
+        "OCF_RESKEY_CRM_meta_timeout=20000",
+        "OCF_RESKEY_CRM_meta_interval=0",
+        "OCF_RESKEY_CRM_meta_name=monitor",
+        "OCF_RESKEY_CRM_meta_on_fail=restart",
+        "OCF_RESKEY_CRM_meta_on_node=n1",
+        "OCF_RESKEY_CRM_meta_op_target_rc=7",
+        "HA_RSCTMP=/run/resource-agents",
+        "monitor",
+    ] {
+        assert!(env.lines().any(|line| line == wanted), "{wanted} is missing in\n{env}");
+    }
+    assert!(!env.contains("CARGO"), "{env}");
+    bench.run(Verb::Monitor { interval: Duration::from_secs(10) }, LONG).await;
+    assert!(bench.read("env").contains("OCF_RESKEY_CRM_meta_interval=10000"));
+    let mut call = bench.call(PROBE, LONG);
+    call.params.insert("x".to_owned(), "a\0b".to_owned());
+    let error = bench.agents.run(&call).await.expect_err("no environment holds it").to_string();
+    assert!(error.contains("OCF_RESKEY_x cannot be handed"), "{error}");
+}
+
+#[tokio::test]
+async fn what_ignores_signals_or_prints_without_end_is_killed_at_its_deadline() {
+    for (name, script) in [
+        ("deaf", r#"trap "" TERM HUP INT; while :; do sleep 1; done"#),
+        ("flood", "trap '' TERM; yes ocf-exit-reason:flood >&2"),
+        ("binary", "cat /dev/urandom"),
+    ] {
+        let Some(bench) = Bench::new(name, script) else { return };
+        let begun = Instant::now();
+        let report = bench.run(PROBE, Duration::from_millis(400)).await;
+        assert_eq!((report.end, report.cleared), (End::Deadline, Cleared::Empty), "{name}");
+        assert!(begun.elapsed() < Duration::from_secs(4), "{name} took {:?}", begun.elapsed());
+        assert!(report.reason.unwrap_or_default().len() < 2000, "{name}");
+        assert!(matches!(
+            verdict(Purpose::Probe, &bench.run(PROBE, Duration::from_millis(200)).await).found,
+            Found::Unknown(_)
+        ));
+    }
+}
+
+#[tokio::test]
+async fn what_a_start_leaves_running_lives_on_until_the_stop() {
+    let script = r#"case $1 in
+        start) setsid sh -c "trap '' TERM; while :; do sleep 1; done" & sleep 0.1; exit 0;;
+        monitor) setsid sleep 50 & exit 0;;
+        stop) exit 0;;
+    esac"#;
+    let Some(bench) = Bench::new("service", script) else { return };
+    let begun = Instant::now();
+    let started = bench.run(Verb::Start, LONG).await;
+    assert_eq!((started.end, started.cleared), (End::Exit(OcfExit::Success), Cleared::Empty));
+    assert!(begun.elapsed() < Duration::from_secs(5), "an open pipe held the start");
+    assert!(bench.service() >= 1, "what it started is gone");
+    let before = bench.service();
+    // A daemon that starts anew clears what actions left, and no service.
+    let base = CgroupBase::at(&bench.base).expect("it is there");
+    let left = Processes::new(Some(base)).kill_leftovers().await.expect("readable");
+    assert_eq!((left.killed.len(), left.stuck.len()), (0, 0), "{left:?}");
+    // What a monitor leaves is killed.
+    bench.run(PROBE, LONG).await;
+    assert_eq!(bench.service(), before);
+    let stopped = bench.run(Verb::Stop, LONG).await;
+    assert_eq!((stopped.end, stopped.cleared), (End::Exit(OcfExit::Success), Cleared::Empty));
+    assert_eq!(bench.service(), 0, "it survived its stop");
+}
+
+#[tokio::test]
+async fn what_a_failed_start_leaves_running_is_killed() {
+    let Some(bench) = Bench::new("failed", "setsid sleep 100 & sleep 0.1; exit 1") else { return };
+    let report = bench.run(Verb::Start, LONG).await;
+    assert_eq!((report.end, report.cleared), (End::Exit(OcfExit::Generic), Cleared::Empty));
+    assert_eq!(bench.service(), 0);
+}
+
+#[tokio::test]
+async fn a_start_that_forks_without_end_is_bounded() {
+    // Each generation forks the next and ends: there is always one that was just born.
+    let script = r#"case $1 in
+        start) setsid sh -c 'f() { n=$1; [ "$n" -gt 2000 ] && exit; ( f $((n + 1)) ) & }; f 0' & exit 0;;
+        *) exit 0;;
+    esac"#;
+    let Some(bench) = Bench::new("forks", script) else { return };
+    let begun = Instant::now();
+    let report = bench.run(Verb::Start, LONG).await;
+    assert!(begun.elapsed() < Duration::from_secs(10), "{report}");
+    let stopped = bench.run(Verb::Stop, LONG).await;
+    assert_eq!(stopped.cleared, Cleared::Empty, "{stopped}");
+    assert_eq!(bench.service(), 0);
+}
+
+#[tokio::test]
+async fn an_agent_that_is_not_there_is_not_installed() {
+    let Some(bench) = Bench::new("missing", "exit 0") else { return };
+    let mut call = bench.call(PROBE, LONG);
+    call.name = Name::new("test", "Nothing").expect("a name");
+    let report = bench.agents.run(&call).await.expect("an answer");
+    assert_eq!(report.end, End::Exit(OcfExit::NotInstalled));
+    assert!(report.reason.is_some_and(|reason| reason.contains("ocf:test:Nothing")));
+    assert_eq!(bench.agents.providers(), ["test"]);
+    assert_eq!(bench.agents.kinds("test"), ["Bad"]);
+    assert!(bench.agents.kinds("../test").is_empty());
+}
+
+#[tokio::test]
+async fn bad_meta_data_is_an_error_in_words() {
+    for (name, script, wanted) in [
+        ("none", "exit 3", "ended with action not known to the agent (3)"),
+        ("noise", "echo usage", "cannot be read"),
+        ("endless", "yes '<resource-agent>' | head -c 3000000", "more than 1048576 bytes"),
+    ] {
+        let Some(bench) = Bench::new(name, script) else { return };
+        let error = bench.agents.metadata(&Name::new("test", "Bad").expect("a name")).await;
+        let error = error.expect_err("no meta-data").to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
+}
+
+/// Debian's own, where they are installed: the setup of the bed brings them.
+#[tokio::test]
+async fn every_installed_agent_describes_itself() {
+    let agents = Agents::new(quorate_agents::ocf::ROOT, Processes::new(None));
+    let mut count = 0;
+    for provider in agents.providers() {
+        for kind in agents.kinds(&provider) {
+            let name = Name::new(&provider, &kind).expect("a name");
+            let metadata = agents.metadata(&name).await.unwrap_or_else(|error| panic!("{error}"));
+            assert!(metadata.actions.iter().any(|action| action.name == "start"), "{name} cannot start");
+            count += 1;
+        }
+    }
+    if count == 0 {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no resource-agents are installed");
+        eprintln!("skipped: no resource-agents are installed");
+    }
+    println!("{count} agents");
+}

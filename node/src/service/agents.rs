@@ -1,0 +1,136 @@
+//! What agents this host has, and what they say of themselves: for `qrm ra`.
+
+use super::fault;
+use super::view::document;
+use crate::daemon::cluster::Cluster;
+use quorate_agents::fence;
+use quorate_agents::ocf::{Agents, Call, End, MetaData, Name, OcfExit, Verb, check_params};
+use quorate_api::proto::Document;
+use quorate_api::{Fault, Reason};
+use quorate_core::view::{
+    ActionView, AgentCheck, AgentClasses, AgentInfo, AgentList, AgentQuestion, ClassView, ParameterView,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// An agent may take so long to look at its parameters.
+const VALIDATE_TIME: Duration = Duration::from_secs(20);
+const BUILT_IN: &str = "vm:libvirt and stonith:ipmi are built in: the manual describes them";
+
+/// Answers `View` of the agents.
+pub(super) async fn view(cluster: &Cluster, argument: &str) -> Result<Document, Fault> {
+    let question: AgentQuestion = serde_json::from_str(argument).map_err(|error| {
+        fault::invalid(format!("the question about agents is not understood: {error}"), "use qrm ra")
+    })?;
+    let agents = &cluster.agents;
+    match question {
+        AgentQuestion::Classes => Ok(document(&classes(agents))),
+        AgentQuestion::List { class, provider } => Ok(document(&list(agents, &class, provider.as_deref())?)),
+        AgentQuestion::Info { agent } => {
+            let name = named(&agent)?;
+            let metadata = agents.metadata(&name).await.map_err(|error| unknown(&error.to_string()))?;
+            Ok(document(&info(&name, &metadata)))
+        }
+        AgentQuestion::Validate { agent, params } => {
+            let name = named(&agent)?;
+            Ok(document(&validate(cluster, name, params).await?))
+        }
+    }
+}
+
+fn classes(agents: &Agents) -> AgentClasses {
+    let class = |class: &str, providers| ClassView { class: class.to_owned(), providers };
+    let classes = vec![class("ocf", agents.providers()), class("stonith", Vec::new()), class("vm", Vec::new())];
+    AgentClasses { classes }
+}
+
+fn list(agents: &Agents, class: &str, provider: Option<&str>) -> Result<AgentList, Fault> {
+    let agents = match class {
+        "ocf" => {
+            let providers = agents.providers();
+            let wanted = providers.iter().filter(|it| provider.is_none_or(|provider| provider == it.as_str()));
+            let of = |provider: &String| {
+                agents.kinds(provider).into_iter().map(move |kind| format!("ocf:{provider}:{kind}")).collect::<Vec<_>>()
+            };
+            wanted.flat_map(of).collect()
+        }
+        "stonith" => fence::installed().into_iter().map(|name| format!("stonith:{name}")).collect(),
+        "vm" => vec!["vm:libvirt".to_owned()],
+        other => {
+            let message = format!("there is no class of agents '{}'", other.escape_debug());
+            return Err(fault::invalid(message, "there are ocf, stonith and vm"));
+        }
+    };
+    Ok(AgentList { agents })
+}
+
+/// `[ocf:][PROVIDER:]TYPE`
+fn named(text: &str) -> Result<Name, Fault> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let name = match parts.as_slice() {
+        ["vm" | "stonith", ..] => {
+            return Err(Fault::new(Reason::Invalid, format!("{text} is no OCF agent")).hint(BUILT_IN));
+        }
+        ["ocf", provider, kind] | [provider, kind] => Name::new(provider, kind),
+        [kind] => Name::new("heartbeat", kind),
+        _ => None,
+    };
+    name.ok_or_else(|| fault::invalid(format!("'{}' is no agent", text.escape_debug()), "write ocf:PROVIDER:TYPE"))
+}
+
+fn info(name: &Name, metadata: &MetaData) -> AgentInfo {
+    let parameter = |it: &quorate_agents::ocf::Parameter| ParameterView {
+        name: it.name.clone(),
+        kind: it.kind.clone(),
+        options: it.options.clone(),
+        default: it.default.clone(),
+        required: it.required,
+        unique: it.unique,
+        deprecated: it.deprecated,
+        short: it.short.clone(),
+        long: it.long.clone(),
+    };
+    let action = |it: &quorate_agents::ocf::ActionAdvice| ActionView {
+        name: it.name.clone(),
+        timeout: it.timeout.clone(),
+        interval: it.interval.clone(),
+        depth: it.depth.clone(),
+        role: it.role.clone(),
+    };
+    AgentInfo {
+        agent: name.to_string(),
+        version: metadata.version.clone(),
+        short: metadata.short.clone(),
+        long: metadata.long.clone(),
+        parameters: metadata.parameters.iter().map(parameter).collect(),
+        actions: metadata.actions.iter().map(action).collect(),
+    }
+}
+
+/// By the meta-data, and where that has nothing against it by the agent itself.
+async fn validate(cluster: &Cluster, name: Name, params: BTreeMap<String, String>) -> Result<AgentCheck, Fault> {
+    let (agents, node) = (&cluster.agents, cluster.me.node.to_string());
+    let metadata = agents.metadata(&name).await.map_err(|error| unknown(&error.to_string()))?;
+    let said = check_params(&name.to_string(), &metadata, &params);
+    let complaints = said.iter().map(|it| format!("{}: {}", it.what, it.mend)).collect();
+    if said.iter().any(|it| it.is_error) {
+        return Ok(AgentCheck { ok: false, complaints, validate_all: None, node });
+    }
+    let call = Call {
+        action: agents.action_id("validate", name.kind()),
+        instance: "validate".to_owned(),
+        name,
+        verb: Verb::ValidateAll,
+        params,
+        operation: BTreeMap::new(),
+        node: node.clone(),
+        timeout: VALIDATE_TIME,
+    };
+    let report = agents.run(&call).await.map_err(|error| Fault::new(Reason::Failed, error.to_string()))?;
+    let ok = report.end == End::Exit(OcfExit::Success);
+    Ok(AgentCheck { ok, complaints, validate_all: Some(report.to_string()), node })
+}
+
+fn unknown(error: &str) -> Fault {
+    Fault::new(Reason::NotFound, error).hint("`qrm ra list ocf` lists what is here")
+}

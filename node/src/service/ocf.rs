@@ -1,0 +1,121 @@
+//! OCF resources of a configuration before it is entered: are their parameters what their agents take? The agents of
+//! the host that is asked say so, by their meta-data.
+
+use super::edit::OcfResource;
+use quorate_agents::ocf::{Agents, MetaData, Name, OcfError, check_params};
+use quorate_api::{Fault, Reason};
+use quorate_core::config::Attributes;
+use quorate_core::config::validate::{Problem, nearest};
+use quorate_core::grammar::{duration, print_duration};
+use std::sync::Arc;
+
+/// Warnings about resources that are new or changed.
+///
+/// # Errors
+/// Everything that is wrong, in one message; that an agent is not here, unless that is forced.
+pub(super) async fn check(
+    agents: &Agents,
+    resources: &[OcfResource],
+    op_defaults: &Attributes,
+    force: bool,
+) -> Result<Vec<String>, Fault> {
+    let (mut errors, mut missing, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    for resource in resources.iter().filter(|resource| resource.is_changed) {
+        match describe(agents, resource).await {
+            Ok(metadata) => {
+                let agent = resource.primitive.agent.text();
+                for complaint in check_params(&agent, &metadata, &resource.primitive.params) {
+                    let to = if complaint.is_error { &mut errors } else { &mut warnings };
+                    to.push(problem(resource, complaint.what, complaint.mend));
+                }
+                warnings.extend(twins(&metadata, resource, resources));
+                warnings.extend(hasty(&metadata, resource, op_defaults));
+            }
+            Err(problem) if force => warnings.push(problem),
+            Err(problem) => missing.push(problem),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Fault::new(Reason::Invalid, lines(&errors)));
+    }
+    if !missing.is_empty() {
+        return Err(Fault::new(Reason::Refused, lines(&missing))
+            .hint("ask a node that has the agent, or say with --force that it is entered unchecked"));
+    }
+    Ok(warnings.iter().map(ToString::to_string).collect())
+}
+
+async fn describe(agents: &Agents, resource: &OcfResource) -> Result<Arc<MetaData>, Problem> {
+    let agent = &resource.primitive.agent;
+    let provider = agent.provider.as_deref().unwrap_or_default();
+    let Some(name) = Name::new(provider, &agent.kind) else {
+        return Err(problem(
+            resource,
+            format!("{} cannot be the name of an agent", agent.text()),
+            "write ocf:PROVIDER:TYPE",
+        ));
+    };
+    agents.metadata(&name).await.map_err(|error| {
+        let mend = match &error {
+            OcfError::Missing { .. } => suggestion(agents, provider, &agent.kind),
+            _ => format!("run it by hand: {} meta-data", agents.path_of(&name).display()),
+        };
+        problem(resource, error.to_string(), mend)
+    })
+}
+
+/// The agent that was meant, where one is near.
+fn suggestion(agents: &Agents, provider: &str, kind: &str) -> String {
+    let elsewhere = agents.providers().into_iter().find(|other| agents.kinds(other).iter().any(|name| name == kind));
+    if let Some(other) = elsewhere {
+        return format!("did you mean ocf:{other}:{kind}?");
+    }
+    let kinds = agents.kinds(provider);
+    let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
+    match nearest(kind, &kinds) {
+        Some(near) => format!("did you mean ocf:{provider}:{near}?"),
+        None => format!("`qrm ra list ocf {provider}` lists what is here"),
+    }
+}
+
+/// Another resource of the same agent with a value that has to be its own.
+fn twins(metadata: &MetaData, resource: &OcfResource, all: &[OcfResource]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for parameter in metadata.parameters.iter().filter(|parameter| parameter.unique) {
+        let Some(value) = resource.primitive.params.get(&parameter.name) else { continue };
+        let has_it = |other: &&OcfResource| {
+            other.id != resource.id
+                && other.primitive.agent == resource.primitive.agent
+                && other.primitive.params.get(&parameter.name) == Some(value)
+        };
+        if let Some(other) = all.iter().find(has_it) {
+            let what = format!("its {} is that of '{}' too", parameter.name, other.id);
+            problems.push(problem(resource, what, "give each its own"));
+        }
+    }
+    problems
+}
+
+/// Operations that get less time than the agent's author advises.
+fn hasty(metadata: &MetaData, resource: &OcfResource, op_defaults: &Attributes) -> Vec<Problem> {
+    let too_short = |operation: &&str| {
+        let advice = metadata.actions.iter().find(|action| action.name == **operation)?.timeout.as_deref()?;
+        let advised = duration(advice)?;
+        let has = resource.primitive.operation(operation, op_defaults).timeout;
+        let what = format!(
+            "op {operation} has {}, and the agent's author advises {}",
+            print_duration(has),
+            print_duration(advised)
+        );
+        (has < advised).then(|| problem(resource, what, format!("add `op {operation} timeout={advice}`")))
+    };
+    ["start", "stop", "monitor"].iter().filter_map(too_short).collect()
+}
+
+fn problem(resource: &OcfResource, what: impl Into<String>, mend: impl Into<String>) -> Problem {
+    Problem { object: resource.id.to_string(), what: what.into(), mend: mend.into() }
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
