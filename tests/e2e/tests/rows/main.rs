@@ -10,6 +10,7 @@ mod daemon;
 mod frozen;
 mod isolation;
 mod majority;
+mod ocf;
 mod power;
 mod stage;
 mod vm;
@@ -110,6 +111,8 @@ const ROWS: &[Row] = &[
         .patient(),
     row("vm-killed", "a VM's QEMU is killed: it is restarted in place within about a second", vm::killed),
     row("stop-fails", "a VM cannot be stopped: its node is fenced", vm::stop_fails),
+    row("ocf-power-cut", "an address and a dummy go with their VM when its host loses power", ocf::power_cut),
+    row("ocf-stop-fails", "an OCF agent breaks: what it cannot stop is fenced, and runs elsewhere", ocf::stop_fails),
     row("all-daemons-killed", "all daemons are killed 50 times amid writes: none is lost", writes::survive),
 ];
 

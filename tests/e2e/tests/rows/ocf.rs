@@ -1,0 +1,136 @@
+//! Rows with OCF resources, by Debian's agents as they are: an address and a dummy that go where a VM goes.
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, ensure};
+use quorate_bed::wait_for;
+use quorate_core::view::{Role, Status};
+
+use crate::stage::Stage;
+
+const STATE: &str = "/run/resource-agents/Dummy-mark.state";
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// An address that no host has, in the network of the hosts.
+fn free_address(stage: &Stage) -> Result<String> {
+    let address = stage.bed().layout().address("n1")?;
+    let (network, _) = address.rsplit_once('.').context("the hosts have IPv4 addresses")?;
+    Ok(format!("{network}.200"))
+}
+
+/// The hosts that have the address, by their own kernels' word.
+fn hosts_with(stage: &Stage, address: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for host in stage.bed().hosts() {
+        if stage.bed().is_on(&host)? {
+            let shown = stage.bed().exec(&host, &["ip", "-o", "-4", "addr", "show"])?.stdout;
+            if shown.contains(&format!(" {address}/")) {
+                found.push(host);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The hosts where the dummy's state file is.
+fn hosts_with_mark(stage: &Stage) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for host in stage.bed().hosts() {
+        if stage.bed().is_on(&host)? && stage.bed().exec(&host, &["test", "-e", STATE])?.success() {
+            found.push(host);
+        }
+    }
+    Ok(found)
+}
+
+/// A VM on the victim, with an address and a dummy that follow it.
+fn set(stage: &mut Stage, victim: &str) -> Result<String> {
+    let address = free_address(stage)?;
+    stage.cluster.run_vms(&stage.auditor, &["vm1"], victim)?;
+    let contact = stage.cluster.contact()?;
+    let typo = ["configure", "primitive", "ip", "ocf:heartbeat:IPaddr2", &format!("iip={address}"), "nic=eth0"];
+    let refused = stage.bed().qrm(&contact, &typo)?;
+    ensure!(!refused.success(), "an address without its parameter was taken");
+    for words in ["needs the parameter 'ip'", "did you mean 'ip'?"] {
+        ensure!(refused.stderr.contains(words), "the refusal does not say `{words}`: {}", refused.stderr);
+    }
+    for statement in [
+        format!("primitive ip ocf:heartbeat:IPaddr2 params ip={address} cidr_netmask=24 op monitor interval=1s"),
+        "colocation ip-with-vm1 inf: ip vm1".to_owned(),
+        "order ip-after-vm1 vm1 ip".to_owned(),
+        "primitive mark Dummy op monitor interval=1s".to_owned(),
+        "colocation mark-with-ip inf: mark ip".to_owned(),
+        "order mark-after-ip ip mark".to_owned(),
+    ] {
+        stage.cluster.configure(&statement)?;
+    }
+    wait_at(stage, &address, |hosts| hosts == [victim])?;
+    Ok(address)
+}
+
+/// Waits until address and mark are where they should be, never twice, and the cluster knows it.
+fn wait_at(stage: &Stage, address: &str, fits: impl Fn(&[String]) -> bool) -> Result<()> {
+    wait_for("address and mark to be where they should", LIMIT, || {
+        let (addresses, marks) = (hosts_with(stage, address)?, hosts_with_mark(stage)?);
+        ensure!(addresses.len() <= 1, "more than one host has the address: {addresses:?}");
+        ensure!(marks.len() <= 1, "more than one host has the mark: {marks:?}");
+        Ok(addresses == marks && fits(&addresses))
+    })?;
+    let started = |status: &Status| {
+        let is = |name: &str| status.resources.iter().any(|it| it.id.as_str() == name && it.role == Role::Started);
+        ["vm1", "ip", "mark"].into_iter().all(is)
+    };
+    stage.cluster.wait_status("all three to be known as running", LIMIT, started).map(drop)
+}
+
+pub(crate) fn power_cut(stage: &mut Stage) -> Result<()> {
+    let victim = stage.cluster.follower()?;
+    let address = set(stage, &victim)?;
+
+    // Taken away behind its back, it is there again, in its place.
+    let begin = SystemTime::now();
+    let device = stage.bed().exec(&victim, &["ip", "-o", "-4", "addr", "show", "to", &address])?.stdout;
+    let device = device.split_whitespace().nth(1).context("the address is on no device")?.to_owned();
+    stage.bed().exec(&victim, &["ip", "addr", "del", &format!("{address}/24"), "dev", &device])?.ok()?;
+    wait_at(stage, &address, |hosts| hosts == [victim.clone()])?;
+    let told = stage.cluster.events()?;
+    ensure!(
+        told.iter().any(|event| event.text.contains("ip") && event.text.contains("not running (7)")),
+        "no event tells that the address was gone"
+    );
+    stage.note(format!("the address was back after {:.1} s", begin.elapsed().unwrap_or_default().as_secs_f64()));
+    stage.ensure_no_fence()?;
+
+    // A daemon that comes back finds them and touches nothing.
+    let index = stage.cluster.contact()?;
+    let begin = SystemTime::now();
+    stage.bed().power_off(&victim)?;
+    wait_at(stage, &address, |hosts| !hosts.is_empty() && hosts != [victim.clone()])?;
+    stage.note(format!("all three ran elsewhere after {:.1} s", begin.elapsed().unwrap_or_default().as_secs_f64()));
+    let host = hosts_with(stage, &address)?.remove(0);
+    stage.cluster.wait_running(&["vm1"], LIMIT, |process| process.host == host)?;
+    stage.fences_of(&victim, 1)?;
+    // It answers to others: from a host that does not have it, where there is one, else from the one that formed.
+    let other = stage.bed().hosts().into_iter().find(|other| *other != host && *other != victim).unwrap_or(index);
+    let heard = stage.bed().exec(&other, &["sh", "-c", &format!("ip neigh flush to {address}; timeout 3 bash -c 'echo >/dev/tcp/{address}/9' 2>&1; ip neigh show {address}")])?;
+    ensure!(heard.stdout.contains("lladdr"), "nobody answers for {address}: {}", heard.stdout);
+    Ok(())
+}
+
+/// The agent breaks: its monitor fails, and so does the stop that follows. Then only a fence helps.
+pub(crate) fn stop_fails(stage: &mut Stage) -> Result<()> {
+    let victim = stage.cluster.follower()?;
+    let address = set(stage, &victim)?;
+    let agent = "/usr/lib/ocf/resource.d/heartbeat/Dummy";
+    let broken = format!(
+        "printf '#!/bin/sh\\necho ocf-exit-reason:the storage is gone >&2\\nexit 1\\n' >/run/broken && chmod 755 /run/broken && mount --bind /run/broken {agent}"
+    );
+    stage.bed().exec(&victim, &["sh", "-c", &broken])?.ok()?;
+    wait_for("the node to be fenced", LIMIT, || Ok(!stage.bed().is_on(&victim)?))?;
+    wait_at(stage, &address, |hosts| !hosts.is_empty() && hosts != [victim.clone()])?;
+    let fence = stage.fences_of(&victim, 1)?.remove(0);
+    for words in ["mark could not be stopped", "the storage is gone"] {
+        ensure!(fence.cause.contains(words), "the cause is {:?}", fence.cause);
+    }
+    Ok(())
+}
