@@ -191,8 +191,34 @@ impl Client {
             verb: verb.into(),
             resource: resource.to_owned(),
             node: node.map(str::to_owned),
+            lasts_seconds: None,
         };
         self.repeat(request, |mut stub, request| async move { stub.resource(request).await }).await
+    }
+
+    /// Moves a resource or bans it from a node, for a while or until that is cleared.
+    pub async fn place(
+        &self,
+        verb: ResourceVerb,
+        resource: &str,
+        node: Option<&str>,
+        lasts: Option<Duration>,
+    ) -> Result<ChangeReply, Fault> {
+        let request = ResourceRequest {
+            request_id: self.next_request(),
+            verb: verb.into(),
+            resource: resource.to_owned(),
+            node: node.map(str::to_owned),
+            lasts_seconds: lasts.map(|lasts| lasts.as_secs().max(1)),
+        };
+        self.repeat(request, |mut stub, request| async move { stub.resource(request).await }).await
+    }
+
+    /// The same client, which asks for another time before it gives up.
+    #[must_use]
+    pub fn patient(mut self, patience: Duration) -> Self {
+        self.options.patience = patience;
+        self
     }
 
     /// Changes what is wanted of a node; `session` is for `confirm-off` only.

@@ -36,11 +36,20 @@ fn statements_are_taken_word_by_word() {
 
 #[test]
 fn words_may_be_shortened_while_they_are_unique() {
-    for line in ["st", "stat --json", "conf sh vm1", "res sto vm1 --wait", "n stand n2", "cl st", "ev -f", "res cl vm1"]
-    {
+    for line in [
+        "st",
+        "stat --json",
+        "conf sh vm1",
+        "res sto vm1 --wait",
+        "n stand n2",
+        "cl st",
+        "ev -f",
+        "res clean vm1",
+        "res mo vm1",
+    ] {
         parse(line).expect(line);
     }
-    for line in ["c st", "res st vm1", "frobnicate"] {
+    for line in ["c st", "res st vm1", "res cl vm1", "frobnicate"] {
         parse(line).expect_err(line);
     }
     assert_eq!(statement("conf prim vm1 vm:fake"), "primitive vm1 vm:fake");

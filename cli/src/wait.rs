@@ -9,10 +9,19 @@ use quorate_core::view::{ResourceView, Role, Status};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
+/// Beyond what its operations may take: for elections, predecessors, and answers on their way.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// How long a stop and a start of it may take by its operations.
+pub(crate) fn whole_time(resource: Option<&ResourceView>) -> Duration {
+    let millis = resource.map_or(0, |resource| resource.start_timeout_ms.saturating_add(resource.stop_timeout_ms));
+    Duration::from_millis(millis).saturating_add(MARGIN)
+}
+
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// What is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Goal {
     /// It runs on one node and nothing is being done to it.
     Running,
@@ -22,26 +31,35 @@ pub(crate) enum Goal {
     Stopped,
     /// It is known where it runs, or that it does not.
     Known,
+    /// It runs on this node, and nowhere else.
+    On(String),
+    /// It runs on one node, which is not this one.
+    NotOn(String),
 }
 
 impl Goal {
-    fn is_reached(self, resource: &ResourceView) -> bool {
+    fn is_reached(&self, resource: &ResourceView) -> bool {
         let rests = resource.doing.is_empty();
         let since = || resource.places.iter().map(|place| place.since).max();
+        let is_at = |node: &str| resource.places.iter().all(|place| place.node.as_str() == node);
         match self {
             Self::Running => rests && resource.role == Role::Started && resource.places.len() == 1,
-            Self::RunningAfresh(before) => Self::Running.is_reached(resource) && since() > Some(before),
+            Self::RunningAfresh(before) => Self::Running.is_reached(resource) && since() > Some(*before),
+            Self::On(node) => Self::Running.is_reached(resource) && is_at(node),
+            Self::NotOn(node) => Self::Running.is_reached(resource) && !is_at(node),
             Self::Stopped => rests && resource.role == Role::Stopped,
             Self::Known => rests && resource.role != Role::Unknown,
         }
     }
 
-    fn words(self) -> &'static str {
+    fn words(&self) -> String {
         match self {
-            Self::Running => "running",
-            Self::RunningAfresh(_) => "running again",
-            Self::Stopped => "stopped",
-            Self::Known => "looked at",
+            Self::Running => "running".to_owned(),
+            Self::RunningAfresh(_) => "running again".to_owned(),
+            Self::Stopped => "stopped".to_owned(),
+            Self::Known => "looked at".to_owned(),
+            Self::On(node) => format!("running on {node}"),
+            Self::NotOn(node) => format!("running elsewhere than on {node}"),
         }
     }
 }
@@ -50,7 +68,7 @@ impl Goal {
 pub(crate) async fn until(
     client: &Client,
     name: &str,
-    goal: Goal,
+    goal: &Goal,
     timeout: Duration,
 ) -> Result<Option<ResourceView>, CliError> {
     let end = Instant::now() + timeout;
@@ -58,7 +76,7 @@ pub(crate) async fn until(
         let status = view::<Status>(client, ViewKind::Status, "").await?.read;
         let found = status.resources.iter().find(|resource| resource.id.as_str() == name);
         // What is not known yet, a follower that lags may not know; what is gone is stopped.
-        let is_reached = found.map_or(goal == Goal::Stopped, |resource| goal.is_reached(resource));
+        let is_reached = found.map_or(*goal == Goal::Stopped, |resource| goal.is_reached(resource));
         if is_reached && status.quorum.confirmed {
             return Ok(found.cloned());
         }

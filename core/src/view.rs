@@ -21,7 +21,7 @@ pub use live::Live;
 pub use plan::{NextAction, PlanView, plan};
 pub use status::{
     ClusterView, DeviceView, Doing, FailureView, Health, Level, NodeView, Place, PlaceState, Question, Quorum,
-    ResourceView, Role, Status, status,
+    ResourceView, Role, Status, WishView, status,
 };
 pub use support::{StateView, state};
 

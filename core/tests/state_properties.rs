@@ -41,7 +41,7 @@ fn verb() -> impl Strategy<Value = Step> {
     ]);
     let fence =
         select(vec!["wanted", "granted", "verified", "failed", "failed unsent", "expired", "called-off", "condemned"]);
-    let intent = select(vec!["standby", "online", "maintenance"]);
+    let intent = select(vec!["standby", "online", "maintenance", "drain"]);
     prop_oneof![
         5 => Just("plan".to_owned()),
         1 => Just("settle".to_owned()),
@@ -57,6 +57,11 @@ fn verb() -> impl Strategy<Value = Step> {
         3 => (node(), fence, node()).prop_map(|(node, what, by)| format!("fence {node} {what} by {by}")),
         1 => node().prop_map(|node| format!("confirm-off {node}")),
         2 => (intent, node()).prop_map(|(intent, node)| format!("{intent} {node}")),
+        1 => (vm(), node()).prop_map(|(vm, node)| format!("move {vm} {node}")),
+        1 => (vm(), node()).prop_map(|(vm, node)| format!("move {vm} away {node}")),
+        1 => (vm(), node()).prop_map(|(vm, node)| format!("ban {vm} {node} 1m")),
+        1 => vm().prop_map(|vm| format!("clear {vm}")),
+        1 => Just("wake".to_owned()),
         1 => vm().prop_map(|vm| format!("cleanup {vm}")),
         1 => (0..3_u64, vm()).prop_map(|(serial, vm)| format!("request qrm {serial} cleanup {vm}")),
     ]

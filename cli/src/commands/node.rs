@@ -3,6 +3,7 @@
 mod attribute;
 mod change;
 mod confirm_off;
+mod drain;
 mod show;
 
 use super::{Context, fence};
@@ -21,9 +22,11 @@ pub(crate) enum Node {
     ///
     /// Example: qrm node standby n2
     Standby(change::Named),
-    /// Let a node in standby take part again
+    Drain(drain::Drain),
+    /// Let a node in standby, or one that was drained, take part again
     ///
     /// Example: qrm node online n2
+    #[command(alias = "undrain")]
     Online(change::Named),
     /// Keep the cluster's hands off all that a node has
     ///
@@ -55,6 +58,7 @@ pub(crate) async fn run(context: &Context, command: Node) -> Result<(), CliError
     match command {
         Node::Show(command) => show::run(context, &command).await,
         Node::Standby(named) => change::run(context, NodeVerb::Standby, &named).await,
+        Node::Drain(command) => drain::run(context, &command).await,
         Node::Online(named) => change::run(context, NodeVerb::Online, &named).await,
         Node::Maintenance(named) => change::run(context, NodeVerb::Maintenance, &named).await,
         Node::Ready(named) => change::run(context, NodeVerb::Ready, &named).await,

@@ -3,6 +3,7 @@
 mod change;
 mod cleanup;
 mod locate;
+mod place;
 mod status;
 
 use super::Context;
@@ -29,6 +30,11 @@ pub(crate) enum Resource {
     /// Example: qrm resource restart vm1
     Restart(change::Change),
     Cleanup(cleanup::Cleanup),
+    #[command(alias = "migrate")]
+    Move(place::Move),
+    Ban(place::Ban),
+    #[command(aliases = ["unmove", "unmigrate", "unban"])]
+    Clear(place::Clear),
 }
 
 pub(crate) async fn run(context: &Context, command: Resource) -> Result<(), CliError> {
@@ -39,5 +45,8 @@ pub(crate) async fn run(context: &Context, command: Resource) -> Result<(), CliE
         Resource::Stop(command) => change::run(context, ResourceVerb::Stop, &command).await,
         Resource::Restart(command) => change::run(context, ResourceVerb::Restart, &command).await,
         Resource::Cleanup(command) => cleanup::run(context, &command).await,
+        Resource::Move(command) => place::run_move(context, &command).await,
+        Resource::Ban(command) => place::run_ban(context, &command).await,
+        Resource::Clear(command) => place::run_clear(context, &command).await,
     }
 }

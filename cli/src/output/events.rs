@@ -26,6 +26,7 @@ pub(crate) fn event_line(event: &Event, style: Style, clock: &Clock) -> String {
         | EventKind::Claimed
         | EventKind::Stopped
         | EventKind::Configured
+        | EventKind::Preference
         | EventKind::Intent => event.text.clone(),
     };
     format!("{:>5}  {}  {text}", event.number, clock.exactly(event.at))

@@ -2,7 +2,7 @@
 
 use super::style::{Style, Tone};
 use super::time::Clock;
-use quorate_core::view::{Doing, FailureView, PlaceState, ResourceView, Role};
+use quorate_core::view::{Doing, FailureView, PlaceState, ResourceView, Role, WishView};
 
 pub(crate) fn resources(resources: &[ResourceView], style: Style, clock: &Clock) -> String {
     let mut table = style.table();
@@ -53,11 +53,21 @@ fn notes(resource: &ResourceView, clock: &Clock) -> Vec<String> {
     if !resource.is_managed {
         notes.push("unmanaged".to_owned());
     }
+    if resource.definition_changed {
+        notes.push("definition changed: takes effect at its next start".to_owned());
+    }
+    notes.extend(resource.wishes.iter().map(|wish| wished(wish, clock)));
     let unclear = resource.places.iter().filter(|place| place.state != PlaceState::Running);
     notes.extend(unclear.filter_map(|place| place.why.clone()));
     notes.extend(resource.doing.iter().map(doing));
     notes.extend(resource.failures.iter().map(|failure| failed(failure, clock)));
     notes
+}
+
+/// `move to n2 by root@n1 at 12:00`
+fn wished(wish: &WishView, clock: &Clock) -> String {
+    let end = wish.until.map_or_else(String::new, |until| format!(", until {}", clock.at(until)));
+    format!("{} by {} at {}{end}", wish.text, wish.by, clock.at(wish.at))
 }
 
 fn doing(doing: &Doing) -> String {

@@ -9,6 +9,7 @@ use crate::planted::{Mistake, planted};
 use crate::state::{
     Action, ActionKind, Activity, ClusterState, FenceCause, Intent, Liveness, NewAction, Seen, SessionState, Standing,
 };
+use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -73,7 +74,7 @@ pub(super) fn changes(state: &ClusterState, wanted: &BTreeMap<ResourceId, Wanted
         true => Wanted::HandsOff,
         false => Wanted::Stopped("it is not configured any more".to_owned()),
     };
-    let mut draft = Draft { state, actions: Vec::new(), kept: BTreeSet::new(), left_out: BTreeSet::new() };
+    let mut draft = Draft { state, actions: Vec::new(), kept: BTreeSet::new(), left_out: BTreeSet::new(), wake: None };
     let configured = wanted.keys();
     let orphans = state.resources.keys().filter(|id| !wanted.contains_key(id));
     let mut all: Vec<&ResourceId> = configured.chain(orphans).collect();
@@ -95,6 +96,8 @@ pub(super) struct Draft<'a> {
     kept: BTreeSet<ActionId>,
     /// Drafted actions that have to wait for what no plan can bring yet.
     pub(super) left_out: BTreeSet<u32>,
+    /// When something that waits for time alone has waited long enough.
+    wake: Option<Timestamp>,
 }
 
 impl Draft<'_> {
@@ -209,6 +212,14 @@ impl Draft<'_> {
             Wanted::Stopped(reason) => (None, reason),
             Wanted::HandsOff => return None,
         };
+        let unwatched =
+            |node: &&&NodeId| self.state.nodes.get(**node).is_some_and(|at| at.intent == Intent::Maintenance);
+        if let (Some(node), 2..) = (active.iter().find(unwatched), active.len()) {
+            let why =
+                format!("it runs elsewhere too than on {node}, which is in maintenance: nothing is stopped blindly");
+            let mend = Some(format!("when it is at rest: qrm node ready {node}"));
+            return Some(Blocked { resource: id.clone(), why, mend });
+        }
         if waits.is_some() && active.len() == 1 && target.is_some_and(|target| !active.contains(&target)) {
             // It could be stopped and not be started: it runs on until it can move.
             return waits;
@@ -235,8 +246,25 @@ impl Draft<'_> {
         if planted(Mistake::SkipOneCopy) {
             stops.clear();
         }
+        if let Some(rest) = self.rest(id, target) {
+            return Some(rest);
+        }
         self.add(ActionKind::Start, id, target, format!("it should run, and runs nowhere: {reason}"), stops);
         None
+    }
+
+    /// A guest that crashes as soon as it runs is not restarted in a hot loop.
+    fn rest(&mut self, id: &ResourceId, target: &NodeId) -> Option<Blocked> {
+        let activity = self.state.activity(id, target)?;
+        let until = activity.rests_until().filter(|until| *until > self.state.now)?;
+        self.wake = Some(self.wake.map_or(until, |wake| wake.min(until)));
+        let crashes = activity.crashes;
+        let last = activity.last_failure.as_ref().map_or(until, |failure| failure.at);
+        let why = format!(
+            "it crashed {crashes} times in a row on {target}: it is started again {} s after the last crash",
+            until.since(last).as_secs()
+        );
+        Some(Blocked { resource: id.clone(), why, mend: Some(format!("at once: qrm resource cleanup {id}")) })
     }
 
     /// It is where it should be, on a node that is only looked after.
@@ -280,7 +308,8 @@ impl Draft<'_> {
 
     /// Keeps what is planned already, cancels what is not wanted any more, adds the rest.
     fn settle(self, plan: &mut Plan) {
-        let Self { state, actions, mut kept, left_out } = self;
+        let Self { state, actions, mut kept, left_out, wake } = self;
+        plan.wake = plan.wake.into_iter().chain(wake).min();
         let existing: BTreeMap<(ActionKind, &ResourceId, &NodeId), &Action> =
             state.actions.values().map(|action| ((action.kind, &action.resource, &action.node), action)).collect();
         let mut place_of: BTreeMap<u32, Result<u32, ActionId>> = BTreeMap::new();

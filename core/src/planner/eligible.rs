@@ -3,7 +3,7 @@
 use crate::config::{Primitive, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
-use crate::state::{ActionKind, ClusterState, Failure, Intent, Liveness, Severity};
+use crate::state::{ActionKind, ClusterState, Failure, Intent, Liveness, Severity, Wish};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -18,6 +18,8 @@ pub enum Rejection {
     Unarmed,
     /// A location constraint forbids it.
     Location(String),
+    /// Somebody banned it from there.
+    Banned(String),
     /// It failed there too often.
     TooManyFailures(u32),
     /// It could not be started there.
@@ -35,6 +37,7 @@ impl fmt::Display for Rejection {
             Self::NotActive(intent) => write!(f, "the node is in {}", intent.word()),
             Self::Unarmed => f.write_str("the node has no fence device"),
             Self::Location(id) => write!(f, "location {id} forbids it"),
+            Self::Banned(by) => write!(f, "{by} banned it from there"),
             Self::TooManyFailures(count) => write!(f, "it failed there {count} times"),
             Self::StartFailed(error) => write!(f, "its start failed there: {error}"),
             Self::CannotWork(error) => write!(f, "it cannot work there: {error}"),
@@ -63,7 +66,9 @@ pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive,
     if !at.is_online() {
         return Some(Rejection::NotOnline(at.liveness));
     }
-    if at.intent != Intent::Active {
+    // What has no other place stays on a node that is drained: a drain stops nothing.
+    let stays = at.intent == Intent::Drain && super::placement::runs_on(state, resource, node);
+    if at.intent != Intent::Active && !stays {
         return Some(Rejection::NotActive(at.intent));
     }
     if state.properties().stonith_enabled && state.fence_levels(node).is_empty() && !state.is_proof_waived(resource) {
@@ -79,6 +84,9 @@ pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive,
     }
     if let Some(failure) = never_again(state, resource, node) {
         return Some(Rejection::CannotWork(failure.error.clone()));
+    }
+    if let Some(ban) = super::preference::of(state, resource, node).filter(|wish| wish.wish == Wish::Ban) {
+        return Some(Rejection::Banned(ban.by.clone()));
     }
     let (meta, _) = ResourceMeta::read(resource, primitive, &state.config.rsc_defaults);
     let activity = state.activity(resource, node)?;

@@ -8,9 +8,11 @@ mod eligible;
 mod load;
 mod order;
 mod placement;
+mod preference;
 
 use crate::id::{ActionId, NodeId, ResourceId, SessionId};
-use crate::state::{ClusterState, FenceCause, NewAction};
+use crate::state::{ClusterState, Ended, FenceCause, NewAction};
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -25,6 +27,10 @@ pub struct Plan {
     pub add: Vec<NewAction>,
     /// Sessions that have to be proven dead, beyond those that are being.
     pub fence: Vec<WantedFence>,
+    /// Moves that have done what they were for.
+    pub ended: Vec<Ended>,
+    /// When to plan again though nothing happens: something lapses then, or a pause is over. In the past: now.
+    pub wake: Option<Timestamp>,
     /// What waits, and for what.
     pub report: Report,
 }
@@ -63,15 +69,15 @@ pub struct Blocked {
 impl Plan {
     /// Whether there is nothing to do.
     pub fn is_idle(&self) -> bool {
-        self.cancel.is_empty() && self.add.is_empty() && self.fence.is_empty()
+        self.cancel.is_empty() && self.add.is_empty() && self.fence.is_empty() && self.ended.is_empty()
     }
 }
 
 /// Plans from the whole state.
 pub fn plan(state: &ClusterState) -> Plan {
-    let mut plan = Plan::default();
+    let mut plan = Plan { wake: state.next_lapse(), ..Plan::default() };
     actions::fences(state, &mut plan);
-    let wanted = placement::place(state, &mut plan.report);
+    let wanted = placement::place(state, &mut plan);
     actions::changes(state, &wanted, &mut plan);
     plan
 }

@@ -9,7 +9,7 @@ use super::placement::{Wanted, runs_on};
 use crate::config::{Order, OrderKind};
 use crate::id::ResourceId;
 use crate::state::ActionKind;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Draft<'_> {
     /// Starts go in the order's direction, stops against it.
@@ -26,7 +26,47 @@ impl Draft<'_> {
                 }
             }
         }
+        for order in state.config.orders.values().filter(|order| order.kind == OrderKind::Serialize) {
+            self.one_by_one(order);
+        }
         blocked
+    }
+
+    /// Serialize: what is done to the one and what is done to the other never goes on at once, whichever comes first.
+    fn one_by_one(&mut self, order: &Order) {
+        const KINDS: [ActionKind; 2] = [ActionKind::Stop, ActionKind::Start];
+        let drafted = |draft: &Self, id| KINDS.iter().flat_map(|kind| draft.find(*kind, id)).collect::<Vec<u32>>();
+        let (firsts, thens) = (drafted(self, &order.first), drafted(self, &order.then));
+        for (mine, other) in [(&firsts, &order.then), (&thens, &order.first)] {
+            let pending = self.pending(other, &KINDS);
+            for action in mine {
+                self.actions[*action as usize].after.extend(pending.iter().copied());
+            }
+        }
+        for then in &thens {
+            for first in &firsts {
+                let (before, after) = if self.waits_for(*first, *then) { (then, first) } else { (first, then) };
+                let waits = &mut self.actions[*after as usize].after_new;
+                if !waits.contains(before) {
+                    waits.push(*before);
+                }
+            }
+        }
+    }
+
+    /// Whether a drafted action comes after another, directly or not.
+    fn waits_for(&self, action: u32, other: u32) -> bool {
+        let mut open = vec![action];
+        let mut seen = BTreeSet::new();
+        while let Some(next) = open.pop() {
+            if next == other {
+                return true;
+            }
+            if seen.insert(next) {
+                open.extend(&self.actions[next as usize].after_new);
+            }
+        }
+        false
     }
 
     fn start_after(&mut self, order: &Order, then: u32, wanted: &BTreeMap<ResourceId, Wanted>) -> Option<Blocked> {

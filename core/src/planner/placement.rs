@@ -5,11 +5,12 @@
 
 use super::eligible::{Rejection, location_score, unfit};
 use super::load::Load;
-use super::{Blocked, Report};
+use super::preference::{ended, is_drained, leaves, moves_to, moving};
+use super::{Blocked, Plan};
 use crate::config::{OnFail, OrderKind, Primitive, ResourceMeta, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
-use crate::state::{Activity, ClusterState, Failure, Intent, Liveness, Seen, Standing};
+use crate::state::{Activity, ClusterState, Failure, Intent, Liveness, Seen, Standing, Wish};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -25,7 +26,7 @@ pub(super) enum Wanted {
 }
 
 /// Decides for every configured resource.
-pub(super) fn place(state: &ClusterState, report: &mut Report) -> BTreeMap<ResourceId, Wanted> {
+pub(super) fn place(state: &ClusterState, plan: &mut Plan) -> BTreeMap<ResourceId, Wanted> {
     let mut order: Vec<(&ResourceId, &Primitive, ResourceMeta)> = state
         .config
         .primitives
@@ -38,18 +39,22 @@ pub(super) fn place(state: &ClusterState, report: &mut Report) -> BTreeMap<Resou
     let mut wanted = BTreeMap::new();
     for (id, primitive, meta) in order {
         load.take(id);
-        let decision = decide(state, id, primitive, &meta, &wanted, &load);
-        let decision = decision.unwrap_or_else(|blocked| {
+        let asked = Asked { state, id, primitive, meta: &meta, wanted: &wanted, load: &load };
+        let decision = asked.decide(Wishes::Count).unwrap_or_else(|blocked| {
             let why = blocked.why.clone();
-            report.blocked.push(blocked);
+            plan.report.blocked.push(blocked);
             Wanted::Stopped(why)
         });
+        match ended(state, id, primitive, || asked.place_without_wishes()) {
+            Some(ended) => plan.ended.push(ended),
+            None => plan.report.blocked.extend(asked.stuck(&decision)),
+        }
         match &decision {
             Wanted::On(node, _) => {
                 if let Some((node, _)) = state.nodes.get_key_value(node) {
                     load.put(node, id);
                 }
-                report.placement.insert(id.clone(), node.clone());
+                plan.report.placement.insert(id.clone(), node.clone());
             }
             Wanted::HandsOff => load.put_where_it_runs(state, id),
             Wanted::Stopped(_) => {}
@@ -59,56 +64,155 @@ pub(super) fn place(state: &ClusterState, report: &mut Report) -> BTreeMap<Resou
     wanted
 }
 
-fn decide(
-    state: &ClusterState,
-    id: &ResourceId,
-    primitive: &Primitive,
-    meta: &ResourceMeta,
-    wanted: &BTreeMap<ResourceId, Wanted>,
-    load: &Load<'_>,
-) -> Result<Wanted, Blocked> {
-    if state.config.is_hands_off(id) {
-        return Ok(Wanted::HandsOff);
+/// Whether moves that people asked for count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wishes {
+    Count,
+    AsIfNone,
+}
+
+/// One resource that is to be placed, and what is decided already.
+struct Asked<'a> {
+    state: &'a ClusterState,
+    id: &'a ResourceId,
+    primitive: &'a Primitive,
+    meta: &'a ResourceMeta,
+    wanted: &'a BTreeMap<ResourceId, Wanted>,
+    load: &'a Load<'a>,
+}
+
+impl Asked<'_> {
+    fn decide(&self, wishes: Wishes) -> Result<Wanted, Blocked> {
+        let Self { state, id, meta, wanted, .. } = *self;
+        if state.config.is_hands_off(id) {
+            return Ok(Wanted::HandsOff);
+        }
+        if meta.target_role == TargetRole::Stopped {
+            return Ok(Wanted::Stopped("its target-role is Stopped".to_owned()));
+        }
+        if let Some(why) = stopped_by_failure(state, id, self.primitive, meta) {
+            let mend = Some(format!("when the cause is mended: qrm resource cleanup {id}"));
+            return Err(Blocked { resource: id.clone(), why, mend });
+        }
+        if let Some(node) = held(state, id) {
+            return Ok(Wanted::On(node, "it stays while its node is looked after".to_owned()));
+        }
+        if let Some(missing) = missing_first(state, id, wanted) {
+            let why = format!("{missing} has to run before it, and does not");
+            return Err(Blocked { resource: id.clone(), why, mend: None });
+        }
+        self.choose(wishes)
     }
-    if meta.target_role == TargetRole::Stopped {
-        return Ok(Wanted::Stopped("its target-role is Stopped".to_owned()));
-    }
-    if let Some(why) = stopped_by_failure(state, id, primitive, meta) {
-        let mend = Some(format!("when the cause is mended: qrm resource cleanup {id}"));
-        return Err(Blocked { resource: id.clone(), why, mend });
-    }
-    if let Some(node) = held(state, id) {
-        return Ok(Wanted::On(node, "it stays while its node is looked after".to_owned()));
-    }
-    if let Some(missing) = missing_first(state, id, wanted) {
-        let why = format!("{missing} has to run before it, and does not");
-        return Err(Blocked { resource: id.clone(), why, mend: None });
-    }
-    let mut rejections = Vec::new();
-    let mut candidates = Vec::new();
-    for node in state.nodes.keys() {
-        match unfit(state, id, primitive, node) {
-            Some(rejection) => rejections.push((node, rejection)),
-            None => {
-                let score = score(state, id, meta, wanted, node);
-                if score.forbids() {
-                    rejections.push((node, Rejection::Colocation));
-                    continue;
-                }
-                let belongs = belongs_on(state, id, node);
-                candidates.push((score, Reverse(load.of(node)), belongs, company(state, id, node), Reverse(node)));
+
+    fn choose(&self, wishes: Wishes) -> Result<Wanted, Blocked> {
+        let Self { state, id, .. } = *self;
+        let mut rejections = Vec::new();
+        let mut candidates = Vec::new();
+        let elder = elder(state, id);
+        for node in state.nodes.keys() {
+            if let Some(rejection) = unfit(state, id, self.primitive, node) {
+                rejections.push((node, rejection));
+                continue;
             }
+            let score = self.score(node, wishes);
+            if score.forbids() {
+                rejections.push((node, Rejection::Colocation));
+                continue;
+            }
+            let is_last_resort = is_drained(state, node) || (wishes == Wishes::Count && leaves(state, id, node));
+            let belongs = belongs_on(state, id, node);
+            let company = company(state, id, node);
+            let load = Reverse(self.load.of(node));
+            let rank = (elder == Some(node), !is_last_resort);
+            candidates.push((rank, score, load, belongs, company, Reverse(node)));
+        }
+        let Some(best) = candidates.iter().max() else {
+            return Err(nowhere(id, &rejections));
+        };
+        let (node, score) = (best.5.0, best.1);
+        let why = if wishes == Wishes::Count && moves_to(state, id, node) {
+            let by = moving(state, id).map_or("somebody", |(_, wish)| wish.by.as_str());
+            format!("{by} asked for it to move there")
+        } else if candidates.iter().filter(|other| (other.0, other.1) == (best.0, best.1)).count() > 1 {
+            format!("{node} by fewest VMs, then name, among equals at {score}")
+        } else {
+            format!("{node} scores {score}")
+        };
+        Ok(Wanted::On(node.clone(), why))
+    }
+
+    /// Where it would be if nobody had asked for it to move.
+    fn place_without_wishes(&self) -> Option<NodeId> {
+        match self.decide(Wishes::AsIfNone) {
+            Ok(Wanted::On(node, _)) => Some(node),
+            Ok(Wanted::Stopped(_) | Wanted::HandsOff) | Err(_) => None,
         }
     }
-    let Some(best) = candidates.iter().max() else {
-        return Err(nowhere(id, &rejections));
-    };
-    let why = if candidates.iter().filter(|other| other.0 == best.0).count() > 1 {
-        format!("{} by fewest VMs, then name, among equals at {}", best.4.0, best.0)
-    } else {
-        format!("{} scores {}", best.4.0, best.0)
-    };
-    Ok(Wanted::On(best.4.0.clone(), why))
+
+    /// It runs where it should not be for long, and has no other place.
+    fn stuck(&self, decision: &Wanted) -> Option<Blocked> {
+        let Self { state, id, .. } = *self;
+        let place = match decision {
+            Wanted::On(node, _) => node,
+            // Nobody touches it, so a drain waits for whoever does.
+            Wanted::HandsOff => {
+                let node = state.nodes.keys().find(|node| is_drained(state, node) && runs_on(state, id, node))?;
+                let why = format!("it stays on {node}, which is drained: it is not managed");
+                let mend = Some(format!("move it by hand, or have it managed again before {node} is drained"));
+                return Some(Blocked { resource: (*id).clone(), why, mend });
+            }
+            Wanted::Stopped(_) => return None,
+        };
+        let aim = match (is_drained(state, place), leaves(state, id, place)) {
+            (true, _) => format!("it stays on {place}, which is drained"),
+            (_, true) => format!("it stays on {place}, which it should leave"),
+            (false, false) => return self.not_moved(place),
+        };
+        let others = state.nodes.keys().filter(|node| *node != place);
+        let rejections: Vec<(&NodeId, Rejection)> = others
+            .map(|node| (node, unfit(state, id, self.primitive, node).unwrap_or(Rejection::Colocation)))
+            .collect();
+        let Blocked { resource, why, mend } = nowhere(id, &rejections);
+        Some(Blocked { resource, why: format!("{aim}: elsewhere {why}"), mend })
+    }
+
+    /// A move that a hard rule, or a silent node, holds up.
+    fn not_moved(&self, place: &NodeId) -> Option<Blocked> {
+        let Self { state, id, .. } = *self;
+        let (node, wish) = moving(state, id).filter(|(node, wish)| wish.wish == Wish::Move && *node != place)?;
+        let rule = unfit(state, id, self.primitive, node).unwrap_or(Rejection::Colocation);
+        let why = format!("{} asked for it to move to {node}, which cannot be: {rule}", wish.by);
+        Some(Blocked {
+            resource: (*id).clone(),
+            why,
+            mend: Some(format!("if it is not meant any more: qrm resource clear {id}")),
+        })
+    }
+
+    fn score(&self, node: &NodeId, wishes: Wishes) -> Score {
+        let Self { state, id, meta, wanted, .. } = *self;
+        let mut score = location_score(state, id, node);
+        if wishes == Wishes::Count && moves_to(state, id, node) {
+            score = score + Score::INFINITY;
+        }
+        if belongs_on(state, id, node) {
+            score = score + meta.stickiness;
+        }
+        for colocation in state.config.colocations.values().filter(|colocation| colocation.resource == *id) {
+            let together = match wanted.get(&colocation.with) {
+                Some(Wanted::On(with, _)) => with == node,
+                // Nobody moves it: where it runs is where it will be.
+                Some(Wanted::HandsOff) => runs_on(state, &colocation.with, node),
+                Some(Wanted::Stopped(_)) | None => false,
+            };
+            if together {
+                score = score + colocation.score;
+            } else if colocation.score == Score::INFINITY && wanted.contains_key(&colocation.with) {
+                score = Score::NEG_INFINITY;
+            }
+        }
+        score
+    }
 }
 
 /// A failure after which it stays stopped until a person cleans up (`on-fail=stop`).
@@ -145,33 +249,6 @@ fn held(state: &ClusterState, id: &ResourceId) -> Option<NodeId> {
     may_have_it().filter(is_held_by).find(|node| !runs || runs_on(state, id, node)).cloned()
 }
 
-fn score(
-    state: &ClusterState,
-    id: &ResourceId,
-    meta: &ResourceMeta,
-    wanted: &BTreeMap<ResourceId, Wanted>,
-    node: &NodeId,
-) -> Score {
-    let mut score = location_score(state, id, node);
-    if belongs_on(state, id, node) {
-        score = score + meta.stickiness;
-    }
-    for colocation in state.config.colocations.values().filter(|colocation| colocation.resource == *id) {
-        let together = match wanted.get(&colocation.with) {
-            Some(Wanted::On(with, _)) => with == node,
-            // Nobody moves it: where it runs is where it will be.
-            Some(Wanted::HandsOff) => runs_on(state, &colocation.with, node),
-            Some(Wanted::Stopped(_)) | None => false,
-        };
-        if together {
-            score = score + colocation.score;
-        } else if colocation.score == Score::INFINITY && wanted.contains_key(&colocation.with) {
-            score = Score::NEG_INFINITY;
-        }
-    }
-    score
-}
-
 /// How many there want to be with it, less those that want to be apart: they need not move then.
 fn company(state: &ClusterState, id: &ResourceId, node: &NodeId) -> i64 {
     let after_it = state.config.colocations.values().filter(|colocation| colocation.with == *id);
@@ -190,6 +267,14 @@ fn belongs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
         here.last_failure.as_ref().is_some_and(|failure| failure.operation == "monitor" && failure.at == here.since);
     let is_latest = |(other, activity): (&NodeId, &Activity)| other == node || activity.since <= here.since;
     died && here.is_stopped() && nodes.iter().all(is_latest) && nodes.keys().all(|other| !runs_on(state, id, other))
+}
+
+/// Of several copies the first: what came after it was not started by the cluster's word.
+fn elder<'s>(state: &'s ClusterState, id: &ResourceId) -> Option<&'s NodeId> {
+    let copies = state.resources.get(id)?.iter().filter(|(node, _)| runs_on(state, id, node));
+    let mut copies: Vec<_> = copies.map(|(node, activity)| (activity.since, node)).collect();
+    copies.sort();
+    copies.first().filter(|_| copies.len() > 1).map(|(_, node)| *node)
 }
 
 pub(super) fn runs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {

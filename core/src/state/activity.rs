@@ -21,6 +21,8 @@ pub struct Activity {
     pub failures: u32,
     /// The last failure.
     pub last_failure: Option<Failure>,
+    /// Crashes here in a row, each soon after the one before.
+    pub crashes: u32,
     /// A stop failed: only a fence, a later stop or a person resolves it.
     pub stop_failed: bool,
     /// When `seen` last changed.
@@ -145,6 +147,7 @@ impl Activity {
             definition: None,
             failures: 0,
             last_failure: None,
+            crashes: 0,
             stop_failed: false,
             since: now,
         }

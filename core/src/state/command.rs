@@ -3,6 +3,7 @@
 use super::activity::{ActionKind, AgentError, Seen};
 use super::fence::FenceCause;
 use super::node::{Intent, Member};
+use super::preference::{Ended, Wish};
 use crate::config::{ConfigPatch, FenceAction};
 use crate::id::{
     ActionId, HardwareId, Incarnation, NodeId, Operation, RaftId, RequestId, ResourceId, SessionId, StoreId,
@@ -218,6 +219,32 @@ pub enum Command {
         /// Where; everywhere when `None`.
         node: Option<NodeId>,
     },
+    /// Where a resource should go, or not.
+    Prefer {
+        /// Who asks.
+        actor: String,
+        /// Of which resource.
+        resource: ResourceId,
+        /// Which node it is about.
+        node: NodeId,
+        /// What.
+        wish: Wish,
+        /// For how long; without a lifetime when `None`.
+        lasts: Option<Duration>,
+    },
+    /// Ends preferences.
+    Clear {
+        /// Who asks.
+        actor: String,
+        /// Of which resource.
+        resource: ResourceId,
+        /// About which node; all when `None`.
+        node: Option<NodeId>,
+    },
+    /// Preferences that have done what they were for, by the planner's word.
+    EndPreferences(Vec<Ended>),
+    /// Time has passed, and something was due.
+    Wake,
     /// A join token: only its hash is kept.
     CreateToken {
         /// SHA-256 of the secret, hexadecimal.

@@ -65,6 +65,8 @@ pub enum EventKind {
     Failed,
     /// The configuration changed.
     Configured,
+    /// Somebody moved or banned a resource, or that has ended; or old failures were forgotten.
+    Preference,
     /// A node's intent changed.
     Intent,
     /// A member's store was lost or is full, or it came back with a new one.

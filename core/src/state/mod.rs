@@ -8,7 +8,9 @@ mod command;
 mod event;
 mod fence;
 pub mod invariant;
+mod lapse;
 mod node;
+mod preference;
 mod query;
 
 pub use activity::{Action, ActionKind, Activity, AgentError, Claim, Failure, Seen, Severity};
@@ -16,6 +18,7 @@ pub use command::{Command, Entry, Founding, Grant, NewAction, Outcome, Refusal, 
 pub use event::{Event, EventKind};
 pub use fence::{Attempt, AttemptEnd, FailedLevel, FenceCause, FenceEnd, FenceIntent, FenceRecord, Proof, TRIES_KEPT};
 pub use node::{Intent, Liveness, Member, NodeState, Session, SessionState};
+pub use preference::{Ended, Preference, Wish};
 pub use query::Standing;
 
 use crate::config::Config;
@@ -60,6 +63,8 @@ pub struct ClusterState {
     pub nodes: BTreeMap<NodeId, NodeState>,
     /// What is observed of each resource on each node.
     pub resources: BTreeMap<ResourceId, BTreeMap<NodeId, Activity>>,
+    /// Where people asked resources to go, or not to.
+    pub preferences: BTreeMap<ResourceId, BTreeMap<NodeId, Preference>>,
     /// The current transition.
     pub actions: BTreeMap<ActionId, Action>,
     /// The number of the next action.

@@ -97,6 +97,8 @@ pub enum Intent {
     Standby,
     /// Nobody touches what it has.
     Maintenance,
+    /// Runs nothing new; what it has moves away, and what has no other place stays.
+    Drain,
 }
 
 impl NodeState {

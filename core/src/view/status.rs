@@ -8,7 +8,7 @@ mod resource;
 pub use health::{Health, Level};
 pub use node::NodeView;
 pub use question::Question;
-pub use resource::{Doing, FailureView, Place, PlaceState, ResourceView, Role};
+pub use resource::{Doing, FailureView, Place, PlaceState, ResourceView, Role, WishView};
 
 use super::{Document, FenceView, Fencing, Live, fence};
 use crate::id::{NodeId, ResourceId};

@@ -31,6 +31,7 @@ fn is_unchanged(before: &ClusterState, after: &ClusterState, command: &Command) 
     let mut expected = before.clone();
     expected.index = after.index;
     expected.now = after.now;
+    expected.moved = after.moved;
     expected.clients.clone_from(&after.clients);
     if matches!(command, Command::Claim { .. }) {
         expected.actions.clone_from(&after.actions);

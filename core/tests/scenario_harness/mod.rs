@@ -12,6 +12,8 @@
 //! fence n1 wanted|granted|verified|failed|expired|called-off|condemned [by n2] [with DEVICE,DEVICE] [unsent]
 //! fence n1 verified-late in n1/1 [by n2]        the first try, heard of when it is over
 //! confirm-off n1 [in n1/1]       standby | online | maintenance n1       cleanup vm1 [n1]
+//! drain n1                       move vm1 n2 [10m]   move vm1 away n1   ban vm1 n1 [10m]   clear vm1 [n1]
+//! wake                           if something is due by now; else says when
 //! token T [10s]    join n4 T     request CLIENT SERIAL VERB …            answer
 //! advance 10s      plan          settle         check
 //! state vm1|n1     explain vm1   definition vm1 n1

@@ -4,7 +4,8 @@ use super::world::{World, number};
 use quorate_core::config::{ConfigPatch, validate::validate};
 use quorate_core::grammar::{self, Mode};
 use quorate_core::id::{NodeId, ResourceId};
-use quorate_core::state::{Command, Intent};
+use quorate_core::state::{Command, Intent, Wish};
+use std::time::Duration;
 
 impl World {
     pub(super) fn configure(&mut self, rest: &[&str], body: &str) -> Result<(), String> {
@@ -34,6 +35,23 @@ impl World {
 
     pub(super) fn intent(&mut self, node: &NodeId, intent: Intent) -> Result<(), String> {
         self.tell(Command::SetIntent { actor: "root".to_owned(), node: node.clone(), intent });
+        Ok(())
+    }
+
+    pub(super) fn prefer(
+        &mut self,
+        resource: &ResourceId,
+        node: &NodeId,
+        wish: Wish,
+        lasts: Option<u64>,
+    ) -> Result<(), String> {
+        let (resource, node, lasts) = (resource.clone(), node.clone(), lasts.map(Duration::from_millis));
+        self.tell(Command::Prefer { actor: "root".to_owned(), resource, node, wish, lasts });
+        Ok(())
+    }
+
+    pub(super) fn clear(&mut self, resource: &ResourceId, node: Option<NodeId>) -> Result<(), String> {
+        self.tell(Command::Clear { actor: "root".to_owned(), resource: resource.clone(), node });
         Ok(())
     }
 

@@ -51,7 +51,22 @@ impl World {
             let all = self.state.actions.iter().map(|(id, action)| (*id, action.clone()));
             self.planned.extend(all);
         }
+        if !plan.ended.is_empty() {
+            self.tell(Command::EndPreferences(plan.ended.clone()));
+        }
         plan
+    }
+
+    /// The leader wakes when something is due, and not before.
+    pub(super) fn wake(&mut self) -> Result<(), String> {
+        match plan(&self.state).wake {
+            Some(at) if at.0 <= self.clock => {
+                self.tell(Command::Wake);
+            }
+            Some(at) => self.say(format!("due in {} s", (at.0 - self.clock).div_ceil(1000))),
+            None => self.say("nothing is due"),
+        }
+        Ok(())
     }
 
     fn say_blocked(&mut self, plan: &Plan) -> usize {

@@ -92,6 +92,7 @@ impl World {
                 Some(Rejection::NotActive(intent)) => intent.word().to_owned(),
                 Some(Rejection::Unarmed) => "unarmed".to_owned(),
                 Some(Rejection::Location(id)) => format!("location:{id}"),
+                Some(Rejection::Banned(_)) => "banned".to_owned(),
                 Some(Rejection::TooManyFailures(count)) => format!("failures:{count}"),
                 Some(Rejection::StartFailed(_)) => "start-failed".to_owned(),
                 Some(Rejection::CannotWork(_)) => "cannot-work".to_owned(),

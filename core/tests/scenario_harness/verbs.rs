@@ -3,7 +3,7 @@
 use super::world::World;
 use quorate_core::grammar;
 use quorate_core::id::{NodeId, RequestId, ResourceId};
-use quorate_core::state::{Intent, invariant};
+use quorate_core::state::{Intent, Wish, invariant};
 use quorate_core::time::millis;
 
 impl World {
@@ -29,6 +29,19 @@ impl World {
             ["confirm-off", node, ref rest @ ..] => self.confirm_off(&node.into(), rest),
             ["standby", node] => self.intent(&node.into(), Intent::Standby),
             ["maintenance", node] => self.intent(&node.into(), Intent::Maintenance),
+            ["drain", node] => self.intent(&node.into(), Intent::Drain),
+            ["move", resource, "away", node] => self.prefer(&resource.into(), &node.into(), Wish::Leave, None),
+            ["move", resource, node] => self.prefer(&resource.into(), &node.into(), Wish::Move, None),
+            ["move", resource, node, lasts] => {
+                self.prefer(&resource.into(), &node.into(), Wish::Move, Some(time(lasts)?))
+            }
+            ["ban", resource, node] => self.prefer(&resource.into(), &node.into(), Wish::Ban, None),
+            ["ban", resource, node, lasts] => {
+                self.prefer(&resource.into(), &node.into(), Wish::Ban, Some(time(lasts)?))
+            }
+            ["clear", resource] => self.clear(&resource.into(), None),
+            ["clear", resource, node] => self.clear(&resource.into(), Some(node.into())),
+            ["wake"] => self.wake(),
             ["online", node] => self.intent(&node.into(), Intent::Active),
             ["cleanup", resource] => self.cleanup(&resource.into(), None),
             ["cleanup", resource, node] => self.cleanup(&resource.into(), Some(node.into())),

@@ -31,9 +31,18 @@ use std::time::Duration;
 enum Purpose {
     Hello,
     Plan,
+    /// Preferences that have ended.
+    Ends,
+    Wake,
     Judge(NodeId),
     Fence(NodeId),
-    Grant { target: NodeId, session: SessionId, asked: BootTime, lasts: Duration, devices: Vec<ResourceId> },
+    Grant {
+        target: NodeId,
+        session: SessionId,
+        asked: BootTime,
+        lasts: Duration,
+        devices: Vec<ResourceId>,
+    },
     FenceResult(NodeId),
     FenceSettle(NodeId),
     Claim(ActionId),
@@ -191,7 +200,7 @@ impl Engine {
                         (Purpose::Grant { .. }, Ok(Outcome::FenceGranted(attempt))) => {
                             self.fencing.granted(&mut ctx, &purpose, *attempt);
                         }
-                        (Purpose::Plan | Purpose::Fence(_), _) => self.controller.answered(),
+                        (Purpose::Plan | Purpose::Fence(_) | Purpose::Ends, _) => self.controller.answered(),
                         (Purpose::FenceResult(target), answer) => self.fencing.reported(target, answer),
                         (Purpose::Judge(node) | Purpose::Grant { target: node, .. }, Ok(Outcome::Refused(_))) => {
                             self.judge.refused(now, node);
@@ -222,11 +231,10 @@ impl Engine {
         if ctx.view.is_leader {
             self.hand_over.drive(&mut ctx, &self.liveness);
             self.judge.judge(&mut ctx, &self.liveness, &self.majority);
-            self.controller.drive(&mut ctx);
         } else {
             self.judge.rest();
-            self.controller.rest();
         }
+        self.controller.act(&mut ctx);
         out
     }
 }

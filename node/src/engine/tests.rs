@@ -6,7 +6,7 @@ use super::{Effect, Engine, Event, Me, POLL_EVERY, PowerAnswer, PowerVerb, Prese
 use quorate_core::config::ConfigPatch;
 use quorate_core::grammar;
 use quorate_core::id::{HardwareId, Incarnation, NodeId, RaftId, ResourceId, SessionId, StoreId};
-use quorate_core::state::{ClusterState, Command, Entry, Founding, Liveness, Member, Outcome};
+use quorate_core::state::{ClusterState, Command, Entry, Founding, Liveness, Member, Outcome, Wish};
 use quorate_core::time::{BootTime, Timestamp, millis};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -267,6 +267,30 @@ fn a_poll_goes_out_at_every_interval() {
     }
     let most = u64::try_from(TICK.as_millis()).expect("50") * 20 / millis(POLL_EVERY);
     assert_eq!(polls as u64, most, "one poll of n2 each {POLL_EVERY:?}");
+}
+
+#[test]
+fn what_is_due_wakes_the_leader_though_nothing_happens() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    let text = "primitive vm1 vm:fake\nprimitive f3 stonith:fake params state=/x target=n3\n";
+    let config = grammar::read(text, &mut |_| Err(String::new())).expect("the text is valid");
+    let patch = Box::new(ConfigPatch::between(&leader.state.config, &config));
+    leader.apply(Command::Configure { actor: String::new(), base: 1, patch, diff: String::new() });
+    leader.run(Duration::from_secs(10));
+    let lasts = Some(Duration::from_secs(60));
+    let (actor, resource, node) = ("root".to_owned(), "vm1".into(), NodeId::from("n2"));
+    leader.apply(Command::Prefer { actor, resource, node, wish: Wish::Ban, lasts });
+    leader.run(Duration::from_secs(20));
+    let quiet = leader.state.index;
+    leader.run(Duration::from_secs(35));
+    assert_eq!(leader.state.index, quiet, "nothing is due yet");
+    assert_eq!(leader.state.preferences.len(), 1);
+    leader.run(Duration::from_secs(10));
+    assert!(leader.state.preferences.is_empty(), "its lifetime is over");
+    let woken = leader.state.index;
+    leader.run(Duration::from_secs(120));
+    assert_eq!(leader.state.index, woken, "nothing more is due");
 }
 
 #[test]

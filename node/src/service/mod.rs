@@ -14,6 +14,9 @@ mod fence;
 mod node;
 mod ocf;
 mod one_disk;
+mod place;
+#[cfg(test)]
+mod place_tests;
 mod resource;
 mod restart;
 mod seat;

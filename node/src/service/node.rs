@@ -18,6 +18,7 @@ pub(super) async fn node(asker: &Asker, request: &NodeRequest) -> Result<ChangeR
         NodeVerb::Maintenance => {
             intend(asker, &node, Intent::Maintenance, "is in maintenance: nobody touches what it has").await
         }
+        NodeVerb::Drain => intend(asker, &node, Intent::Drain, "is left by all that has another place").await,
         NodeVerb::ConfirmOff => confirm_off(asker, &node, request.session.as_deref()).await,
         NodeVerb::Unspecified => {
             Err(fault::invalid("the request does not say what to do with the node", "name a verb"))

@@ -1,9 +1,9 @@
-//! What people want of a resource: that it runs or not, and that its failures are forgotten.
+//! What people want of a resource: that it runs or not, where, and that its failures are forgotten.
 
 use super::asker::Asker;
 use super::configure::{Changed, change};
 use super::edit::{Base, vm};
-use super::fault;
+use super::{fault, place};
 use quorate_api::Fault;
 use quorate_api::proto::{ChangeReply, ResourceRequest, ResourceVerb};
 use quorate_core::id::{NodeId, ResourceId};
@@ -23,6 +23,7 @@ pub(super) async fn resource(asker: &Asker, request: &ResourceRequest) -> Result
             Ok(reply(name, "is to be stopped", changed))
         }
         ResourceVerb::Cleanup => cleanup(asker, name, request.node.as_deref()).await,
+        ResourceVerb::Move | ResourceVerb::Ban | ResourceVerb::Clear => place::place(asker, request).await,
         ResourceVerb::Restart | ResourceVerb::Unspecified => {
             Err(fault::invalid("the request does not say what to do with the resource", "name a verb"))
         }

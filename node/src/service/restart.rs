@@ -16,8 +16,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-/// It has to be stopped within this; it is started again in any case.
-const STOP_DEADLINE: Duration = Duration::from_secs(120);
+/// It has to be stopped within its stop's timeout and this; it is started again in any case.
+const STOP_MARGIN: Duration = Duration::from_secs(30);
 /// A change is tried for so long, through elections and lost majorities.
 const PERSISTENCE: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_millis(500);
@@ -165,13 +165,18 @@ async fn wait_until_stopped(asker: &Asker, id: &ResourceId, since: u64) -> Resul
             }
         }
     };
-    timeout(STOP_DEADLINE, waiting).await.unwrap_or_else(|_| {
+    let deadline = asker.cluster.state(|state| stop_timeout(state, id)) + STOP_MARGIN;
+    timeout(deadline, waiting).await.unwrap_or_else(|_| {
         let there = asker.cluster.state(places);
-        let message = format!(
-            "{id} was not stopped on {} within {} s; it is to run again",
-            names(&there),
-            STOP_DEADLINE.as_secs()
-        );
+        let message =
+            format!("{id} was not stopped on {} within {} s; it is to run again", names(&there), deadline.as_secs());
         Err(Fault::new(Reason::Failed, message).hint("look at `qrm status` for what went wrong"))
     })
+}
+
+/// How long its stop may take, where it is.
+fn stop_timeout(state: &ClusterState, id: &ResourceId) -> Duration {
+    let definitions = state.nodes.keys().filter_map(|node| state.definition(id, node));
+    let times = definitions.map(|primitive| primitive.operation("stop", &state.config.op_defaults).timeout);
+    times.max().unwrap_or_default()
 }

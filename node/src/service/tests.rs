@@ -11,7 +11,7 @@ use story::Story;
 
 // The stories of the core's own tests.
 #[path = "../../../core/tests/story/mod.rs"]
-mod story;
+pub(super) mod story;
 
 fn edit(story: &Story, text: &str, mode: Mode) -> Result<Edit, Fault> {
     Base::of(&story.state).edit(text, mode, false)

@@ -129,6 +129,7 @@ fn tone(kind: EventKind) -> Option<Tone> {
         | EventKind::FenceIntent
         | EventKind::Planned
         | EventKind::Configured
+        | EventKind::Preference
         | EventKind::Intent => return None,
     })
 }

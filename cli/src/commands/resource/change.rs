@@ -27,33 +27,45 @@ pub(crate) struct Waiting {
     #[arg(short, long)]
     pub(crate) wait: bool,
     /// Wait no longer than this
-    #[arg(long, default_value = "120s", value_parser = time, requires = "wait")]
-    pub(crate) timeout: Duration,
+    ///
+    /// Where it is not said: as long as its operations may take, and a minute.
+    #[arg(long, value_parser = time, requires = "wait")]
+    pub(crate) timeout: Option<Duration>,
 }
 
 pub(crate) async fn run(context: &Context, verb: ResourceVerb, command: &Change) -> Result<(), CliError> {
-    let client = context.client().await?;
+    let mut client = context.client().await?;
     let name = command.resource.as_str();
+    let before = look(&client, name).await?;
     let goal = match verb {
         ResourceVerb::Stop => Goal::Stopped,
-        ResourceVerb::Restart if command.waiting.wait => Goal::RunningAfresh(last_change(&client, name).await?),
+        ResourceVerb::Restart if command.waiting.wait => Goal::RunningAfresh(last_change(before.as_ref())),
         _ => Goal::Running,
     };
+    let time = wait::whole_time(before.as_ref());
+    if verb == ResourceVerb::Restart {
+        // It is answered when it is done, which is not sooner than its operations are.
+        client = client.patient(time.max(context.connection.patience));
+    }
     let reply = client.resource(verb, name, None).await?;
     if !command.waiting.wait {
         return context.changed(&reply);
     }
-    let resource = wait::until(&client, name, goal, command.waiting.timeout).await?;
+    let resource = wait::until(&client, name, &goal, command.waiting.timeout.unwrap_or(time)).await?;
     let document = json!({ "index": reply.index, "message": reply.message, "resource": resource });
     context.output.answer(&document, || outcome(name, resource.as_ref()))
 }
 
-/// When what is seen of it changed last: what is newer was done for us.
-async fn last_change(client: &Client, name: &str) -> Result<Timestamp, CliError> {
+/// The resource as it is now, if it is there.
+pub(super) async fn look(client: &Client, name: &str) -> Result<Option<ResourceView>, CliError> {
     let status = view::<Status>(client, ViewKind::Status, "").await?.read;
-    let found = status.resources.iter().find(|resource| resource.id.as_str() == name);
-    let since = found.and_then(|resource| resource.places.iter().map(|place| place.since).max());
-    Ok(since.unwrap_or_default())
+    Ok(status.resources.into_iter().find(|resource| resource.id.as_str() == name))
+}
+
+/// When what is seen of it changed last: what is newer was done for us.
+fn last_change(resource: Option<&ResourceView>) -> Timestamp {
+    let since = resource.and_then(|resource| resource.places.iter().map(|place| place.since).max());
+    since.unwrap_or_default()
 }
 
 /// Where it ended up.
@@ -69,6 +81,6 @@ pub(super) fn outcome(name: &str, resource: Option<&ResourceView>) -> String {
     }
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     grammar::duration(text).ok_or_else(|| "a time such as 30s or 10m".to_owned())
 }

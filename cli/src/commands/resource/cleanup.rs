@@ -1,6 +1,6 @@
 //! `qrm resource cleanup`
 
-use super::change::{Waiting, outcome};
+use super::change::{Waiting, look, outcome};
 use crate::commands::Context;
 use crate::error::CliError;
 use crate::wait::{self, Goal};
@@ -29,7 +29,11 @@ pub(crate) async fn run(context: &Context, command: &Cleanup) -> Result<(), CliE
     if !command.waiting.wait {
         return Ok(());
     }
-    let resource = wait::until(&client, name, Goal::Known, command.waiting.timeout).await?;
+    let time = match command.waiting.timeout {
+        Some(time) => time,
+        None => wait::whole_time(look(&client, name).await?.as_ref()),
+    };
+    let resource = wait::until(&client, name, &Goal::Known, time).await?;
     if !context.output.json {
         context.output.text(&outcome(name, resource.as_ref()))?;
     }

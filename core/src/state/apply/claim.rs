@@ -133,6 +133,9 @@ impl ClusterState {
         self.finish_action(claim.action, error.is_some());
         self.tell_result(&speaker.node, resource, claim.kind, seen, error);
         self.record_took(took);
+        if claim.kind == ActionKind::Probe {
+            self.tell_copies(&speaker.node, resource);
+        }
         self.forget_if_gone(resource);
         Ok(Outcome::Done)
     }
@@ -181,18 +184,47 @@ impl ClusterState {
         if !trust && (activity.claim.is_some() || activity.operation != operation) {
             return stale(format!("{resource} on {} has moved since this look began", speaker.node));
         }
-        let was = activity.seen.clone();
+        let (was, since) = (activity.seen.clone(), activity.since);
         activity.operation = activity.operation.next();
         activity.see(seen.clone(), now);
         if let Some(error) = error {
             fail(activity, "monitor", error, now);
+            if was == Seen::Running && *seen == Seen::Stopped {
+                activity.count_crash(since, now);
+            }
         }
         self.cancel_planned(|action| action.resource == *resource && !action.claimed);
         if was != *seen {
             self.tell_result(&speaker.node, resource, ActionKind::Probe, seen, error);
         }
+        if was != Seen::Running {
+            self.tell_copies(&speaker.node, resource);
+        }
         self.forget_if_gone(resource);
         Ok(Outcome::Done)
+    }
+
+    /// A second copy is a broken promise, whoever started it.
+    pub(super) fn tell_copies(&mut self, here: &NodeId, resource: &ResourceId) {
+        let runs = |node: &NodeId| self.standing(resource, node) == Standing::Active;
+        let is_watched = |node: &NodeId| self.nodes.get(node).is_some_and(|at| at.intent != Intent::Maintenance);
+        if !runs(here) {
+            return;
+        }
+        let others: Vec<&str> = self
+            .nodes
+            .keys()
+            .filter(|node| *node != here && runs(node) && is_watched(node))
+            .map(NodeId::as_str)
+            .collect();
+        if others.is_empty() {
+            return;
+        }
+        let text = format!(
+            "{resource} runs on {here}, and on {} too: somebody started it beside the cluster",
+            others.join(", ")
+        );
+        self.record(EventKind::PromiseBroken, Some(here), Some(resource), text);
     }
 
     /// Every resource that is no longer configured, once nobody may have it active.

@@ -38,6 +38,8 @@ impl ClusterState {
         }
         self.first_look(&old);
         self.forget_gone();
+        let configured = &self.config.primitives;
+        self.preferences.retain(|resource, _| configured.contains_key(resource));
         self.cancel_planned(|action| !action.claimed);
         self.record(
             EventKind::Configured,
@@ -150,8 +152,7 @@ impl ClusterState {
             if is_gone && activity.is_stopped() {
                 continue;
             }
-            activity.failures = 0;
-            activity.last_failure = None;
+            activity.forget_failures();
             activity.stop_failed = false;
             if activity.claim.is_none() && activity.seen != Seen::Running {
                 activity.operation = activity.operation.next();
@@ -188,6 +189,7 @@ impl Intent {
             Self::Active => "online",
             Self::Standby => "standby",
             Self::Maintenance => "maintenance",
+            Self::Drain => "drain",
         }
     }
 }

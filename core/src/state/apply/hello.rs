@@ -106,6 +106,7 @@ impl ClusterState {
             activity.operation = activity.operation.next();
             activity.claim = None;
             activity.see(seen, now);
+            self.tell_copies(node, &resource);
         }
         self.forget_gone();
         self.record(EventKind::Hello, Some(node), None, format!("{node} is here (incarnation {incarnation})"));

@@ -10,6 +10,7 @@ mod fencing;
 mod hello;
 mod judge;
 mod member;
+mod preference;
 mod store;
 mod transition;
 
@@ -82,6 +83,10 @@ impl ClusterState {
             Command::Configure { actor, base, patch, diff } => self.configure(actor, *base, patch, diff),
             Command::SetIntent { actor, node, intent } => self.set_intent(actor, node, *intent),
             Command::SetAttribute { node, name, value } => self.set_attribute(node, name, value.as_deref()),
+            Command::Prefer { actor, resource, node, wish, lasts } => self.prefer(actor, resource, node, *wish, *lasts),
+            Command::Clear { actor, resource, node } => self.clear(actor, resource, node.as_ref()),
+            Command::EndPreferences(ended) => self.end_preferences(ended),
+            Command::Wake => self.wake(),
             Command::Cleanup { actor, resource, node } => self.cleanup(actor, resource, node.as_ref()),
         };
         done.unwrap_or_else(Outcome::Refused)

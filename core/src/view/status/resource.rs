@@ -3,8 +3,8 @@
 use crate::config::{Primitive, ResourceMeta, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::planner::Report;
-use crate::state::{Action, ActionKind, Activity, ClusterState, Seen, SessionState};
-use crate::time::Timestamp;
+use crate::state::{Action, ActionKind, Activity, ClusterState, Intent, Seen, SessionState, Wish};
+use crate::time::{Timestamp, millis};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -31,6 +31,35 @@ pub struct ResourceView {
     pub failures: Vec<FailureView>,
     /// What is planned or under way.
     pub doing: Vec<Doing>,
+    /// Moves and bans that people asked for and that have not ended.
+    #[serde(default)]
+    pub wishes: Vec<WishView>,
+    /// It runs with another definition than is configured by now, which takes effect at its next start.
+    #[serde(default)]
+    pub definition_changed: bool,
+    /// So long a start and a stop may take, in milliseconds.
+    #[serde(default)]
+    pub start_timeout_ms: u64,
+    /// See there.
+    #[serde(default)]
+    pub stop_timeout_ms: u64,
+}
+
+/// A move or a ban.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WishView {
+    /// About which node.
+    pub node: NodeId,
+    /// move, leave or ban.
+    pub wish: Wish,
+    /// Who asked.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// When it ends by itself at the latest, if it was given a lifetime.
+    pub until: Option<Timestamp>,
+    /// In words.
+    pub text: String,
 }
 
 /// What a resource is, all nodes together.
@@ -129,7 +158,8 @@ pub(super) fn resources(state: &ClusterState, report: &Report) -> Vec<ResourceVi
 fn resource(state: &ClusterState, report: &Report, id: &ResourceId, primitive: Option<&Primitive>) -> ResourceView {
     let none = BTreeMap::new();
     let nodes = state.resources.get(id).unwrap_or(&none);
-    let places: Vec<Place> = nodes.iter().filter_map(|(node, activity)| place(state, node, activity)).collect();
+    let mut places: Vec<Place> = nodes.iter().filter_map(|(node, activity)| place(state, node, activity)).collect();
+    doubt_unwatched(state, &mut places);
     let meta = primitive.map(|primitive| ResourceMeta::read(id, primitive, &state.config.rsc_defaults).0);
     let wants_stopped = meta.as_ref().is_none_or(|meta| meta.target_role == TargetRole::Stopped);
     let known = primitive.or_else(|| nodes.values().find_map(|activity| activity.definition.as_ref()));
@@ -144,8 +174,36 @@ fn resource(state: &ClusterState, report: &Report, id: &ResourceId, primitive: O
         wanted_on: report.placement.get(id).cloned(),
         failures: nodes.iter().filter_map(|(node, activity)| failure(node, activity)).collect(),
         doing: doing(state, id, nodes),
+        wishes: wishes(state, id),
+        definition_changed: primitive.is_some_and(|primitive| has_other_definition(nodes, primitive)),
+        start_timeout_ms: timeout(state, known, "start"),
+        stop_timeout_ms: timeout(state, known, "stop"),
         places,
     }
+}
+
+fn timeout(state: &ClusterState, primitive: Option<&Primitive>, operation: &str) -> u64 {
+    primitive.map_or(0, |primitive| millis(primitive.operation(operation, &state.config.op_defaults).timeout))
+}
+
+fn wishes(state: &ClusterState, id: &ResourceId) -> Vec<WishView> {
+    let wishes = state.preferences.get(id).into_iter().flatten();
+    let view = wishes.map(|(node, wish)| WishView {
+        node: node.clone(),
+        wish: wish.wish,
+        by: wish.by.clone(),
+        at: wish.at,
+        until: wish.until,
+        text: wish.words(node),
+    });
+    view.collect()
+}
+
+/// What counts is what the agent is given: a changed meta attribute holds at once.
+fn has_other_definition(nodes: &BTreeMap<NodeId, Activity>, configured: &Primitive) -> bool {
+    let started = nodes.values().filter(|activity| matches!(activity.seen, Seen::Running | Seen::Paused(_)));
+    let mut with = started.filter_map(|activity| activity.definition.as_ref());
+    with.any(|definition| definition.params != configured.params || definition.agent != configured.agent)
 }
 
 /// Where it is or may be; `None` where it is known not to be.
@@ -168,6 +226,19 @@ fn place(state: &ClusterState, node: &NodeId, activity: &Activity) -> Option<Pla
         (_, Seen::Failed(why)) => at(PlaceState::Failed, Some(why.clone())),
         (_, Seen::Unknown(why)) => at(PlaceState::Unknown, Some(why.clone())),
         (_, Seen::Stopped) => None,
+    }
+}
+
+/// A node in maintenance is not watched: what runs elsewhere by now may have been moved from there by hand.
+fn doubt_unwatched(state: &ClusterState, places: &mut [Place]) {
+    let is_unwatched = |node: &NodeId| state.nodes.get(node).is_some_and(|at| at.intent == Intent::Maintenance);
+    let runs = |place: &Place| place.state == PlaceState::Running;
+    if !places.iter().any(|place| runs(place) && !is_unwatched(&place.node)) {
+        return;
+    }
+    for place in places.iter_mut().filter(|place| runs(place) && is_unwatched(&place.node)) {
+        place.state = PlaceState::Unknown;
+        place.why = Some(format!("{} is in maintenance and not watched: it ran there before", place.node));
     }
 }
 
