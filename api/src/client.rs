@@ -142,9 +142,19 @@ impl Client {
     }
 
     /// Makes the daemon join a cluster.
-    pub async fn join(&self, token: &str, node_name: &str, address: &str) -> Result<JoinReply, Fault> {
-        let request =
-            JoinRequest { token: token.to_owned(), node_name: node_name.to_owned(), address: address.to_owned() };
+    pub async fn join(
+        &self,
+        token: &str,
+        node_name: &str,
+        address: &str,
+        witness: bool,
+    ) -> Result<JoinReply, Fault> {
+        let request = JoinRequest {
+            token: token.to_owned(),
+            node_name: node_name.to_owned(),
+            address: address.to_owned(),
+            witness,
+        };
         self.once(|mut stub| async move { stub.join(request).await }).await
     }
 

@@ -7,11 +7,13 @@ use quorate_agents::process::{CgroupBase, Processes, own_cgroup2};
 use quorate_agents::vm::VmBackend;
 use quorate_node::daemon::Ended;
 use quorate_node::daemon::forming::Founder;
+use quorate_node::daemon::leaving;
 use quorate_node::daemon::local;
 use quorate_node::daemon::member::Host;
 use quorate_node::daemon::options::Options;
 use quorate_node::engine::Event;
 use quorate_node::security::{DataDir, FilesError, boot_id, hardware};
+use quorate_core::state::Release;
 use quorate_node::service::Seat;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -59,6 +61,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
             .map(|command| command.split_whitespace().map(str::to_owned).collect()),
         raft_dir: options.data_dir.join("raft"),
         session: boot_id()?,
+        release: options.feature_level.map_or_else(Release::this, Release::held_at),
         seat: seat.clone(),
         ended,
         events: Arc::new(OnceLock::new()),
@@ -74,7 +77,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         tracing::info!("in no cluster yet: qrm cluster init, or qrm cluster join");
     }
     local::serve(&options.socket, seat)?;
-    wait(&host, &mut end).await
+    wait(&options, &host, &mut end).await
 }
 
 /// Takes the data directory. A daemon that was just killed holds it until the kernel has cleared it away.
@@ -88,7 +91,7 @@ async fn own(path: &Path) -> Result<DataDir, FilesError> {
     }
 }
 
-async fn wait(host: &Host, end: &mut mpsc::Receiver<Ended>) -> anyhow::Result<()> {
+async fn wait(options: &Options, host: &Host, end: &mut mpsc::Receiver<Ended>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     tokio::select! {
@@ -97,7 +100,13 @@ async fn wait(host: &Host, end: &mut mpsc::Receiver<Ended>) -> anyhow::Result<()
         _ = interrupt.recv() => {}
     }
     let Some(events) = host.events.get() else { return Ok(()) };
-    tracing::info!("stopping; VMs stay as they are");
+    if let Some(cluster) = host.seat.cluster().filter(|cluster| cluster.removed().is_none()) {
+        if leaving::host_stops(&options.stopping_check).await {
+            leaving::clear_host(&cluster, Duration::from_secs(options.stopping_patience)).await;
+        }
+        leaving::pass_on(&cluster).await;
+    }
+    tracing::info!("stopping; what runs here stays as it is");
     // The member may have ended by itself just now.
     let _ = events.send(Event::Stopping).await;
     match tokio::time::timeout(STOP_PATIENCE, end.recv()).await {

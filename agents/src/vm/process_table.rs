@@ -49,6 +49,13 @@ pub struct KillReport {
     pub unread: Option<String>,
 }
 
+impl KillReport {
+    /// Whether all that were to die are certainly gone.
+    pub fn is_complete(&self) -> bool {
+        self.survivors.is_empty() && self.unread.is_none()
+    }
+}
+
 /// All QEMU processes that carry a UUID, by UUID.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 mod init;
 mod join;
+mod remove;
 mod status;
 mod token;
 
@@ -16,6 +17,7 @@ pub(crate) enum Cluster {
     Init(init::Init),
     Token(token::Token),
     Join(join::Join),
+    Remove(remove::Remove),
     Status(status::Status),
 }
 
@@ -24,6 +26,7 @@ pub(crate) async fn run(context: &Context, command: Cluster) -> Result<(), CliEr
         Cluster::Init(command) => init::run(context, &command).await,
         Cluster::Token(command) => token::run(context, &command).await,
         Cluster::Join(command) => join::run(context, &command).await,
+        Cluster::Remove(command) => remove::run(context, &command).await,
         Cluster::Status(command) => status::run(context, &command).await,
     }
 }

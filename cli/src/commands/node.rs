@@ -5,6 +5,7 @@ mod change;
 mod confirm_off;
 mod drain;
 mod show;
+mod shutdown;
 
 use super::{Context, fence};
 use crate::error::CliError;
@@ -38,6 +39,7 @@ pub(crate) enum Node {
     Ready(change::Named),
     #[command(name = "status-attr")]
     Attribute(attribute::Attribute),
+    Shutdown(shutdown::Shutdown),
     ConfirmOff(confirm_off::ConfirmOff),
     /// Have a node proven off, as `qrm fence` does
     ///
@@ -63,13 +65,14 @@ pub(crate) async fn run(context: &Context, command: Node) -> Result<(), CliError
         Node::Maintenance(named) => change::run(context, NodeVerb::Maintenance, &named).await,
         Node::Ready(named) => change::run(context, NodeVerb::Ready, &named).await,
         Node::Attribute(command) => attribute::run(context, &command).await,
+        Node::Shutdown(command) => shutdown::run(context, &command).await,
         Node::ConfirmOff(command) => confirm_off::run(context, &command).await,
         Node::Fence(command) => fence::fence(context, &command.node, command.yes).await,
     }
 }
 
 /// What a person types after the question.
-pub(super) fn typed(question: &str) -> Result<String, CliError> {
+pub(crate) fn typed(question: &str) -> Result<String, CliError> {
     let mut terminal = std::io::stderr();
     write!(terminal, "{question}").and_then(|()| terminal.flush()).map_err(CliError::Write)?;
     let mut line = String::new();

@@ -38,7 +38,7 @@ fn state(node: &NodeView) -> String {
 
 fn tone(node: &NodeView) -> Tone {
     match node.liveness.as_str() {
-        "online" if node.is_active => Tone::Good,
+        "online" if node.is_active || node.witness => Tone::Good,
         "lost" | "suspect" => Tone::Bad,
         _ => Tone::Warn,
     }
@@ -52,7 +52,16 @@ fn notes(node: &NodeView) -> String {
     if let Some(silence) = node.silent_ms.filter(|ms| *ms >= SILENCE_SHOWN_MS && node.liveness != "off") {
         notes.push(format!("silent for {}", rough(Duration::from_millis(silence))));
     }
-    if node.fence_levels.is_empty() {
+    if node.witness {
+        notes.push("witness".to_owned());
+    }
+    if node.leaving && !node.session_ended {
+        notes.push("shuts down".to_owned());
+    }
+    if node.is_behind {
+        notes.push(format!("behind: quorated {}, feature level {}", node.version, node.feature_level));
+    }
+    if node.fence_levels.is_empty() && !node.witness {
         notes.push("no fence device".to_owned());
     }
     notes.extend(node.waits.clone());

@@ -14,6 +14,10 @@ pub enum Rejection {
     NotOnline(Liveness),
     /// People want nothing to run there.
     NotActive(Intent),
+    /// It votes and runs nothing.
+    Witness,
+    /// Its host shuts down.
+    Leaving,
     /// Nothing could prove it dead.
     Unarmed,
     /// A location constraint forbids it.
@@ -35,6 +39,8 @@ impl fmt::Display for Rejection {
         match self {
             Self::NotOnline(liveness) => write!(f, "the node is {liveness}"),
             Self::NotActive(intent) => write!(f, "the node is in {}", intent.word()),
+            Self::Witness => f.write_str("it is a witness and runs nothing"),
+            Self::Leaving => f.write_str("its host shuts down"),
             Self::Unarmed => f.write_str("the node has no fence device"),
             Self::Location(id) => write!(f, "location {id} forbids it"),
             Self::Banned(by) => write!(f, "{by} banned it from there"),
@@ -62,6 +68,9 @@ impl fmt::Display for Liveness {
 
 /// The first rule that keeps `resource` from `node`, or `None` where it may run.
 pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive, node: &NodeId) -> Option<Rejection> {
+    if state.is_witness(node) {
+        return Some(Rejection::Witness);
+    }
     let at = state.nodes.get(node)?;
     if !at.is_online() {
         return Some(Rejection::NotOnline(at.liveness));
@@ -70,6 +79,9 @@ pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive,
     let stays = at.intent == Intent::Drain && super::placement::runs_on(state, resource, node);
     if at.intent != Intent::Active && !stays {
         return Some(Rejection::NotActive(at.intent));
+    }
+    if at.leaving {
+        return Some(Rejection::Leaving);
     }
     if state.properties().stonith_enabled && state.fence_levels(node).is_empty() && !state.is_proof_waived(resource) {
         return Some(Rejection::Unarmed);

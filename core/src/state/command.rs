@@ -4,6 +4,7 @@ use super::activity::{ActionKind, AgentError, Seen};
 use super::fence::FenceCause;
 use super::node::{Intent, Member};
 use super::preference::{Ended, Wish};
+use super::release::Release;
 use crate::config::{ConfigPatch, FenceAction};
 use crate::id::{
     ActionId, HardwareId, Incarnation, NodeId, Operation, RaftId, RequestId, ResourceId, SessionId, StoreId,
@@ -52,6 +53,8 @@ pub enum Command {
         follows: Incarnation,
         /// What it looked for, and what it saw.
         inventory: BTreeMap<ResourceId, Seen>,
+        /// The program that it runs.
+        release: Release,
     },
     /// The leader's judgement of a node.
     Judge {
@@ -283,6 +286,24 @@ pub enum Command {
         /// Who; its raft id is given by `apply`.
         member: Box<Member>,
     },
+    /// A member goes for good: nothing may be active on it. Its certificate is revoked with it.
+    Remove {
+        /// Who asks.
+        actor: String,
+        /// Which.
+        node: NodeId,
+    },
+    /// The host of a node shuts down: what it has is to move away or stop.
+    Leave {
+        /// Who asks.
+        actor: String,
+        /// Which node.
+        node: NodeId,
+        /// In which boot.
+        session: SessionId,
+    },
+    /// The speaker's host shuts down, and nothing is active on it any more: that ends its session.
+    Goodbye(Speaker),
 }
 
 /// What can be wrong with a member's store.

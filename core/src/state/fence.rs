@@ -128,6 +128,11 @@ pub enum Proof {
         /// When it was applied.
         at: Timestamp,
     },
+    /// Everything in it was seen stopped, and it said goodbye before its host went down.
+    Goodbye {
+        /// When it was applied.
+        at: Timestamp,
+    },
     /// A person said so.
     Confirmed {
         /// Who.
@@ -255,6 +260,7 @@ impl Proof {
                 format!("power reads off by {}, read by {executor}", names.join(", "))
             }
             Self::Reborn { session, .. } => format!("the same hardware booted again (boot id {session})"),
+            Self::Goodbye { .. } => "its host was shut down in order, with nothing left on it".to_owned(),
             Self::Confirmed { by, .. } => format!("confirmed off by {by}"),
         }
     }

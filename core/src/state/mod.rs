@@ -12,14 +12,16 @@ mod lapse;
 mod node;
 mod preference;
 mod query;
+mod release;
 
 pub use activity::{Action, ActionKind, Activity, AgentError, Claim, Failure, Seen, Severity};
 pub use command::{Command, Entry, Founding, Grant, NewAction, Outcome, Refusal, Speaker, Spent, Trouble, Verdict};
 pub use event::{Event, EventKind};
 pub use fence::{Attempt, AttemptEnd, FailedLevel, FenceCause, FenceEnd, FenceIntent, FenceRecord, Proof, TRIES_KEPT};
-pub use node::{Intent, Liveness, Member, NodeState, Session, SessionState};
+pub use node::{Intent, Liveness, Member, NodeState, Removed, Session, SessionState};
 pub use preference::{Ended, Preference, Wish};
 pub use query::Standing;
+pub use release::{FEATURE_LEVEL, Release};
 
 use crate::config::Config;
 use crate::id::{ActionId, NodeId, RaftId, ResourceId};
@@ -36,6 +38,9 @@ pub const REVISIONS_KEPT: usize = 100;
 /// So many clients' last answers are kept.
 pub const CLIENTS_KEPT: usize = 256;
 
+/// So many removed members are remembered by more than their raft id.
+pub const REMOVED_KEPT: usize = 200;
+
 /// Everything the cluster agrees on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterState {
@@ -49,6 +54,10 @@ pub struct ClusterState {
     pub identity: Option<Identity>,
     /// Members by name, with what was pinned when they joined.
     pub members: BTreeMap<NodeId, Member>,
+    /// Members that were removed, by the raft id that they had.
+    pub removed: BTreeMap<RaftId, Removed>,
+    /// What every member understands: entries of a higher feature level are refused.
+    pub level: u16,
     /// The raft id the next member gets; ids are never used again.
     pub next_raft_id: RaftId,
     /// Join tokens by hash.

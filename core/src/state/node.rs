@@ -7,6 +7,7 @@
 //! ```
 
 use super::fence::Proof;
+use super::release::Release;
 use crate::id::{HardwareId, Incarnation, NodeId, RaftId, SessionId, StoreId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,23 @@ pub struct Member {
     pub fingerprint: String,
     /// When it joined.
     pub joined: Timestamp,
+    /// It votes and runs nothing: no claim is ever granted to it, so its sessions need no proof.
+    pub witness: bool,
+}
+
+/// A member that was removed: its certificate is revoked, and its store never comes back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// Its name then; another member may have it by now.
+    pub name: NodeId,
+    /// SHA-256 of its certificate's public key, hexadecimal.
+    pub fingerprint: String,
+    /// Its data directory.
+    pub store: StoreId,
+    /// Who removed it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// What is observed of a node and wanted of it: two fields that are never mixed.
@@ -45,6 +63,10 @@ pub struct NodeState {
     pub since: Timestamp,
     /// Wanted.
     pub intent: Intent,
+    /// Its host is being shut down in this session: what it has moves away or stops, then it says goodbye.
+    pub leaving: bool,
+    /// The program of the current daemon.
+    pub release: Release,
 }
 
 /// One boot of one host, as the log knows it.
@@ -110,6 +132,8 @@ impl NodeState {
             liveness: Liveness::Joining,
             since: now,
             intent: Intent::Active,
+            leaving: false,
+            release: Release::default(),
         }
     }
 

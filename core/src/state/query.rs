@@ -25,7 +25,7 @@ impl ClusterState {
         let Some(state) = self.nodes.get(node) else {
             return Standing::NotActive;
         };
-        if state.living_session().is_none() {
+        if state.living_session().is_none() || self.is_witness(node) {
             return Standing::NotActive;
         }
         match self.activity(resource, node) {
@@ -56,6 +56,11 @@ impl ClusterState {
             let (meta, _) = ResourceMeta::read(resource, primitive, &self.config.rsc_defaults);
             primitive.agent.class == AgentClass::Ocf && meta.requires != Requires::Fencing
         })
+    }
+
+    /// Whether a node votes and runs nothing.
+    pub fn is_witness(&self, node: &NodeId) -> bool {
+        self.members.get(node).is_some_and(|member| member.witness)
     }
 
     /// What is known of a resource on a node.

@@ -159,6 +159,7 @@ fn outcome(proof: &Proof) -> &'static str {
     match proof {
         Proof::PowerOff { .. } => "power-off",
         Proof::Reborn { .. } => "reborn",
+        Proof::Goodbye { .. } => "goodbye",
         Proof::Confirmed { .. } => "confirmed",
     }
 }

@@ -60,6 +60,9 @@ pub struct ClusterView {
     pub revision: u64,
     /// `maintenance-mode`: hands off everything.
     pub maintenance: bool,
+    /// What every member understands.
+    #[serde(default)]
+    pub feature_level: u16,
     /// `stonith-enabled`: if not, the VMs of a lost node wait for a person.
     pub fencing_enabled: bool,
 }
@@ -129,6 +132,7 @@ fn cluster(state: &ClusterState) -> ClusterView {
         at: state.now,
         revision: state.revision,
         maintenance: properties.maintenance_mode,
+        feature_level: state.level,
         fencing_enabled: properties.stonith_enabled,
     }
 }

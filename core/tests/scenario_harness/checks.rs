@@ -58,6 +58,7 @@ fn was_alone(before: &ClusterState, command: &Command) -> bool {
     action.kind != ActionKind::Start
         || before.nodes.iter().all(|(name, node)| match &node.session {
             None => true,
+            Some(_) if before.is_witness(name) => true,
             Some(session) if matches!(session.state, SessionState::Ended(_)) => true,
             Some(session) if waived && session.state == SessionState::Lost => true,
             Some(_) => before

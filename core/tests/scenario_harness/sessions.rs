@@ -3,7 +3,7 @@
 use super::look::seen;
 use super::world::{World, number, option};
 use quorate_core::id::{HardwareId, Incarnation, NodeId, RaftId, ResourceId, SessionId, StoreId};
-use quorate_core::state::{Command, Founding, Liveness, Member, Outcome, Seen, Spent, Verdict};
+use quorate_core::state::{Command, Founding, Liveness, Member, Outcome, Release, Seen, Spent, Verdict};
 use quorate_core::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -44,6 +44,40 @@ impl World {
         Ok(())
     }
 
+    pub(super) fn witness(&mut self, node: &NodeId) -> Result<(), String> {
+        let token = format!("token of {node}");
+        self.token(&token, 1000)?;
+        let member = Member { witness: true, ..described(node, self.state.next_raft_id.0, false) };
+        self.tell(Command::Join { token, member: Box::new(member) });
+        Ok(())
+    }
+
+    /// With a new data directory, as after an administrator emptied it.
+    pub(super) fn join_emptied(&mut self, node: &NodeId, token: &str) -> Result<(), String> {
+        let fresh = |what: &str| format!("second {what} of {node}");
+        let member = described(node, self.state.next_raft_id.0, true);
+        let member = Member { store: StoreId::new(fresh("store")), fingerprint: fresh("key"), ..member };
+        self.tell(Command::Join { token: token.to_owned(), member: Box::new(member) });
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, node: &NodeId) -> Result<(), String> {
+        self.tell(Command::Remove { actor: "root".to_owned(), node: node.clone() });
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self, node: &NodeId) -> Result<(), String> {
+        let session = self.session(node)?;
+        self.tell(Command::Leave { actor: "root".to_owned(), node: node.clone(), session });
+        Ok(())
+    }
+
+    pub(super) fn goodbye(&mut self, node: &NodeId) -> Result<(), String> {
+        let speaker = self.speaker(node)?;
+        self.tell(Command::Goodbye(speaker));
+        Ok(())
+    }
+
     pub(super) fn hello(&mut self, node: &NodeId, how: &str, rest: &[&str]) -> Result<(), String> {
         let boot = self.boots.get(node).copied().unwrap_or(0);
         let boot = match how {
@@ -58,7 +92,9 @@ impl World {
         let hardware = option(rest, "hardware").map_or_else(|| hardware_of(node), HardwareId::from);
         let session = SessionId::new(format!("{node}/{boot}"));
         let inventory = self.inventory(node, how == "restart", rest)?;
-        self.tell(Command::Hello { node: node.clone(), hardware, session, follows, inventory });
+        let level = number(rest, "level")?.and_then(|level| u16::try_from(level).ok());
+        let release = level.map_or_else(Release::this, Release::held_at);
+        self.tell(Command::Hello { node: node.clone(), hardware, session, follows, inventory, release });
         Ok(())
     }
 
@@ -138,5 +174,6 @@ fn described(node: &NodeId, raft_id: u64, hardware_is_dmi: bool) -> Member {
         store: StoreId::new(format!("store of {node}")),
         fingerprint: format!("key of {node}"),
         joined: Timestamp::default(),
+        witness: false,
     }
 }

@@ -61,7 +61,8 @@ impl World {
             }
         };
         let intent = if state.intent == Intent::Active { String::new() } else { format!("  {}", state.intent.word()) };
-        format!("{node}  {}  {session}  incarnation {}{intent}", state.liveness, state.incarnation)
+        let leaving = if state.leaving { "  leaving" } else { "" };
+        format!("{node}  {}  {session}  incarnation {}{intent}{leaving}", state.liveness, state.incarnation)
     }
 
     /// `vm1  n1=running n2=stopped`
@@ -90,6 +91,8 @@ impl World {
                 None => "may".to_owned(),
                 Some(Rejection::NotOnline(_)) => "not-online".to_owned(),
                 Some(Rejection::NotActive(intent)) => intent.word().to_owned(),
+                Some(Rejection::Witness) => "witness".to_owned(),
+                Some(Rejection::Leaving) => "leaving".to_owned(),
                 Some(Rejection::Unarmed) => "unarmed".to_owned(),
                 Some(Rejection::Location(id)) => format!("location:{id}"),
                 Some(Rejection::Banned(_)) => "banned".to_owned(),

@@ -10,10 +10,15 @@ impl World {
     pub(super) fn verb(&mut self, words: &[&str], body: &str) -> Result<(), String> {
         match *words {
             ["configure", ref rest @ ..] => self.configure(rest, body),
+            ["member", node, "witness"] => self.witness(&node.into()),
             ["member", node, ref rest @ ..] => self.member(&node.into(), rest.contains(&"generated")),
+            ["remove", node] => self.remove(&node.into()),
+            ["leave", node] => self.leave(&node.into()),
+            ["goodbye", node] => self.goodbye(&node.into()),
             ["token", name] => self.token(name, 3_600_000),
             ["token", name, lasts] => self.token(name, time(lasts)?),
             ["join", node, token] => self.join(&node.into(), token, true),
+            ["join", node, token, "emptied"] => self.join_emptied(&node.into(), token),
             ["rejoin", node, store, ref rest @ ..] => self.rejoin(&node.into(), store, rest),
             ["hello", node, how, ref rest @ ..] => self.hello(&node.into(), how, rest),
             ["observe", node, verdict] => self.judge(&node.into(), verdict),

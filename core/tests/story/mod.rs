@@ -80,6 +80,7 @@ impl Story {
             store: StoreId::new(format!("store-of-{name}")),
             fingerprint: format!("key-of-{name}"),
             joined: self.now(),
+            witness: false,
         };
         if self.state.identity.is_none() {
             let secret = "a private key".to_owned();
@@ -105,6 +106,7 @@ impl Story {
             follows,
             inventory: vms.map(|(id, _)| (id.clone(), Seen::Stopped)).collect(),
             node,
+            release: quorate_core::state::Release::this(),
         });
     }
 

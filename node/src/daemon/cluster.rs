@@ -5,7 +5,7 @@
 use super::clock::{boot_time, wall_clock};
 use crate::engine::{Engine, Me};
 use quorate_agents::ocf::Agents;
-use quorate_core::id::{NodeId, RequestId, ResourceId, SessionId};
+use quorate_core::id::{NodeId, RaftId, RequestId, ResourceId, SessionId};
 use quorate_core::planner::Report;
 use quorate_core::state::{ClusterState, Command, Entry, Outcome};
 use quorate_core::time::millis;
@@ -155,6 +155,15 @@ impl Cluster {
                 .since_quorum()
                 .map(|since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
         }
+    }
+
+    /// removal: that this member was removed from its cluster, by a peer's word or by its own state.
+    pub fn removed(&self) -> Option<String> {
+        let by_state = self.state(|state| {
+            let old = state.removed.get(&RaftId(self.replica.id()))?;
+            Some(format!("{} was removed from this cluster, by {}", old.name, old.by))
+        });
+        by_state.or_else(|| self.engine().cast_out().map(str::to_owned))
     }
 
     /// The engine, for a short look or a step.

@@ -156,6 +156,11 @@ impl Driver {
                 self.cluster.state(|state| executor.know(definitions(state)));
                 tokio::spawn(async move { executor.self_fence(&why).await });
             }
+            Effect::Abandon(why) => {
+                let executor = self.executor.clone();
+                self.cluster.state(|state| executor.know(definitions(state)));
+                tokio::spawn(async move { executor.abandon(&why).await });
+            }
             // The loop sees it before it comes here.
             Effect::Stopped => {}
         }

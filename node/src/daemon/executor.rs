@@ -246,6 +246,17 @@ impl Executor {
         tracing::error!(?failed, "this host did not reboot: only its VMs are dead");
     }
 
+    /// removal: what this host still has of a cluster that removed it is killed. It reboots only where that fails.
+    pub(super) async fn abandon(&self, why: &str) {
+        let uuids: Vec<String> = self.shared().resources.keys().cloned().collect();
+        tracing::warn!(why, "this host runs nothing for the cluster any more");
+        let backend = self.backend.clone();
+        match tokio::task::spawn_blocking(move || backend.kill_all(&uuids, KILL_PATIENCE)).await {
+            Ok(report) if report.is_complete() => tracing::info!(?report, "nothing of the cluster's is left here"),
+            failed => self.self_fence(&format!("what a removed member has could not be killed: {failed:?}")).await,
+        }
+    }
+
     /// Tells the engine which resource the hypervisor speaks of, as long as the daemon runs.
     pub async fn follow_events(self, events: mpsc::Sender<Event>) {
         let mut news = self.backend.events();

@@ -5,7 +5,7 @@ use crate::security::token::Token;
 use crate::security::{Ca, CaError, DataDir, FilesError, Hardware, Identity, ca, enrol, names};
 use crate::service::Forming;
 use futures::future::BoxFuture;
-use quorate_api::proto::{InitReply, JoinReply};
+use quorate_api::proto::{InitReply, JoinReply, JoinRequest};
 use quorate_api::{Fault, Reason};
 use quorate_core::id::{NodeId, RaftId};
 use quorate_core::state::{Command, Founding, Member, Outcome};
@@ -40,8 +40,8 @@ impl Forming for Founder {
         Box::pin(self.found(cluster_name, node_name, address))
     }
 
-    fn join(&self, token: String, node_name: String, address: String) -> BoxFuture<'_, Result<JoinReply, Fault>> {
-        Box::pin(self.enter(token, node_name, address))
+    fn join(&self, wish: JoinRequest) -> BoxFuture<'_, Result<JoinReply, Fault>> {
+        Box::pin(self.enter(wish))
     }
 }
 
@@ -90,7 +90,8 @@ impl Founder {
         Ok(InitReply { cluster_id: identity.cluster_id })
     }
 
-    async fn enter(&self, token: String, node_name: String, address: String) -> Result<JoinReply, Fault> {
+    async fn enter(&self, wish: JoinRequest) -> Result<JoinReply, Fault> {
+        let JoinRequest { token, node_name, address, witness } = wish;
         let _one = self.begin(&node_name, &address)?;
         let key = self.data.key().map_err(files)?;
         let store = self.data.store_id().map_err(files)?;
@@ -100,6 +101,7 @@ impl Founder {
             address,
             hardware: self.hardware.clone(),
             store,
+            witness,
             key_pem: key,
         };
         let enrolled = enrol::enrol(&token, &applicant).await?;
@@ -147,6 +149,7 @@ fn member_of(identity: &Identity, fingerprint: String) -> Member {
         store: identity.store.clone(),
         fingerprint,
         joined: Timestamp(0),
+        witness: false,
     }
 }
 

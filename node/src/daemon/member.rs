@@ -17,6 +17,7 @@ use quorate_agents::vm::VmBackend;
 use quorate_api::proto::quorate_server::QuorateServer;
 use quorate_api::{Fault, MESSAGE_LIMIT, Reason};
 use quorate_core::id::SessionId;
+use quorate_core::state::Release;
 use quorate_raft::{Options as RaftOptions, Replica};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,6 +42,8 @@ pub struct Host {
     pub raft_dir: PathBuf,
     /// This boot.
     pub session: SessionId,
+    /// This program.
+    pub release: Release,
     /// What the local socket shows; the member takes its seat in it.
     pub seat: Arc<Seat>,
     /// Who is told when the member ends.
@@ -98,7 +101,7 @@ impl Host {
         let replica = Replica::open(options, tls::dial(credentials), on_failed).await.map_err(|error| {
             Fault::new(Reason::Failed, format!("the store in {} cannot be used: {error}", self.raft_dir.display()))
         })?;
-        let me = Me { node: identity.node.clone(), hardware: identity.hardware.clone(), session: self.session.clone() };
+        let me = Me { node: identity.node.clone(), hardware: identity.hardware.clone(), session: self.session.clone(), release: self.release.clone() };
         let engine = Arc::new(Mutex::new(Engine::new(me.clone(), boot_time())));
         Ok(Cluster { replica, engine, me, agents: self.agents.clone() })
     }

@@ -1,7 +1,8 @@
 //! The daemon around the engine: everything that touches the world.
 //!
 //! `driver` steps the engine and carries its effects out; `cluster` is the member as the rest sees it; `executor`,
-//! `ocf` and `power` are the hands; `calls` answers peers; `autopilot` keeps the voters; `forming` founds and joins; `member` puts a member together,
+//! `ocf` and `power` are the hands; `calls` answers peers; `autopilot` keeps the voters; `forming` founds and joins;
+//! `leaving` ends in order; `member` puts a member together,
 //! `local` is the socket.
 
 mod autopilot;
@@ -12,6 +13,7 @@ mod driver;
 mod executor;
 pub mod forming;
 mod guid;
+pub mod leaving;
 pub mod local;
 pub mod member;
 mod ocf;

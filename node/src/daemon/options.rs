@@ -30,6 +30,17 @@ pub struct Options {
     /// Where `vm:fake` keeps its machines: shared by all daemons of one demonstration.
     #[arg(long)]
     pub fake_vms: Option<PathBuf>,
+    /// Takes part in no higher feature level of the cluster than this, so that an older quorated can take this one's
+    /// place again. The level of a cluster never falls.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=i64::from(quorate_core::state::FEATURE_LEVEL)))]
+    pub feature_level: Option<u16>,
+    /// What says whether this host goes down when the daemon is stopped: it prints `stopping` if so. Then what runs here
+    /// moves or stops first, and no fence is needed.
+    #[arg(long, default_value = "systemctl is-system-running")]
+    pub stopping_check: String,
+    /// For so many seconds a host that goes down is waited for; the service manager has to wait longer.
+    #[arg(long, default_value_t = 120)]
+    pub stopping_patience: u64,
     /// What reboots this host, when it has to kill itself: a program and its arguments, with blanks between. The
     /// system call when not given.
     #[arg(long)]

@@ -3,7 +3,9 @@
 use super::clock::boot_time;
 use super::cluster::Cluster;
 use crate::engine::{Event, Presence};
+use crate::security::tls::REMOVED;
 use quorate_core::id::NodeId;
+use quorate_raft::CallError;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -50,6 +52,11 @@ async fn ask(cluster: &Cluster, node: NodeId) -> Event {
         return Event::NotHeard { node, asked, refused: false };
     };
     let answer = cluster.replica.call(raft_id, "poll", Vec::new(), POLL_DEADLINE).await;
+    if let Err(CallError::Refused { why, .. }) = &answer
+        && why.contains(REMOVED)
+    {
+        return Event::CastOut(why.clone());
+    }
     let presence = answer.ok().and_then(|bytes| serde_json::from_slice::<Presence>(&bytes).ok());
     match presence {
         Some(presence) if presence.node == node => Event::Heard { asked, presence },

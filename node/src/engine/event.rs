@@ -2,7 +2,7 @@
 
 use quorate_core::config::Primitive;
 use quorate_core::id::{HardwareId, Incarnation, NodeId, Operation, ResourceId, SessionId};
-use quorate_core::state::{ActionKind, AgentError, ClusterState, Command, Outcome, Seen};
+use quorate_core::state::{ActionKind, AgentError, ClusterState, Command, Outcome, Release, Seen};
 use quorate_core::time::BootTime;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +21,8 @@ pub struct Me {
     pub hardware: HardwareId,
     /// The boot it runs in.
     pub session: SessionId,
+    /// The program it runs.
+    pub release: Release,
 }
 
 /// What the replica knows now.
@@ -77,6 +79,8 @@ pub enum Event {
     Looked(Tag, Executed),
     /// The hypervisor says that something happened to this resource.
     Changed(ResourceId),
+    /// A peer says that this member was removed from the cluster, in these words.
+    CastOut(String),
     /// The daemon is asked to stop.
     Stopping,
 }
@@ -178,6 +182,8 @@ pub enum Effect {
     },
     /// Kill every VM of ours by force and reboot this host.
     SelfFence(String),
+    /// This host is no member any more: kill what it still has of the cluster's VMs; reboot it only if that fails.
+    Abandon(String),
     /// The daemon may exit.
     Stopped,
 }

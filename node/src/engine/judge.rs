@@ -149,6 +149,7 @@ impl Judge {
             State::Away if *node == ctx.me.node || liveness.is_reborn(node, session, ctx.now) => {
                 say(ctx, node, session, Verdict::Suspect)
             }
+            State::Lost if is_heard && ctx.view.state.is_witness(node) => say(ctx, node, session, Verdict::Online),
             State::Away | State::Joining | State::Lost | State::Off => {}
         }
     }

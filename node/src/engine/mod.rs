@@ -49,6 +49,7 @@ enum Purpose {
     Result(ResourceId),
     Observe(ResourceId),
     GoAway,
+    Goodbye,
 }
 
 /// One member.
@@ -132,6 +133,11 @@ impl Engine {
         self.incarnation
     }
 
+    /// That this member was removed, in the words of whoever told it.
+    pub fn cast_out(&self) -> Option<&str> {
+        self.worker.is_cast_out()
+    }
+
     /// The answer to a poll.
     pub fn presence(&self, now: BootTime) -> Presence {
         Presence {
@@ -185,7 +191,6 @@ impl Engine {
                 self.worker.tick(&mut ctx);
                 self.fencing.repeat(&mut ctx);
             }
-            Event::Applied => {}
             Event::Heard { asked, presence } => self.liveness.heard(now, asked, presence),
             Event::NotHeard { node, asked, refused } => self.liveness.not_heard(&node, asked, refused),
             Event::Proposed(tag, answer) => {
@@ -202,8 +207,8 @@ impl Engine {
                         }
                         (Purpose::Plan | Purpose::Fence(_) | Purpose::Ends, _) => self.controller.answered(),
                         (Purpose::FenceResult(target), answer) => self.fencing.reported(target, answer),
-                        (Purpose::Judge(node) | Purpose::Grant { target: node, .. }, Ok(Outcome::Refused(_))) => {
-                            self.judge.refused(now, node);
+                        (Purpose::Judge(of) | Purpose::Grant { target: of, .. }, Ok(Outcome::Refused(_))) => {
+                            self.judge.refused(now, of);
                         }
                         _ => self.worker.answered(&mut ctx, &purpose, &answer),
                     }
@@ -222,6 +227,8 @@ impl Engine {
             Event::Executed(tag, executed) => self.worker.executed(&mut ctx, tag, executed),
             Event::Looked(tag, executed) => self.worker.looked(&mut ctx, tag, executed),
             Event::Changed(resource) => self.worker.changed(&mut ctx, &resource),
+            Event::Applied => {}
+            Event::CastOut(why) => self.worker.cast_out(&mut ctx, why),
             Event::Stopping => self.worker.stop(&mut ctx),
         }
         self.liveness.lead(now, &ctx.view, &ctx.me.node);

@@ -6,7 +6,7 @@ use super::{Effect, Engine, Event, Me, POLL_EVERY, PowerAnswer, PowerVerb, Prese
 use quorate_core::config::ConfigPatch;
 use quorate_core::grammar;
 use quorate_core::id::{HardwareId, Incarnation, NodeId, RaftId, ResourceId, SessionId, StoreId};
-use quorate_core::state::{ClusterState, Command, Entry, Founding, Liveness, Member, Outcome, Wish};
+use quorate_core::state::{ClusterState, Command, Entry, Founding, Liveness, Member, Outcome, Release, Wish};
 use quorate_core::time::{BootTime, Timestamp, millis};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -38,7 +38,7 @@ struct Leader {
 
 impl Leader {
     fn new() -> Self {
-        let me = Me { node: "n1".into(), hardware: "hw-n1".into(), session: "boot-n1".into() };
+        let me = Me { node: "n1".into(), hardware: "hw-n1".into(), session: "boot-n1".into(), release: Release::this() };
         let engine = Engine::new(me, BootTime(0));
         let mut leader = Self {
             state: ClusterState::default(),
@@ -78,6 +78,7 @@ impl Leader {
                 session: SessionId::new(format!("boot-{name}")),
                 follows: Incarnation(0),
                 inventory: BTreeMap::new(),
+                release: Release::this(),
             });
         }
         leader.configure("primitive f3 stonith:fake params state=/x target=n3\n");
@@ -168,6 +169,7 @@ fn member(name: &str, number: u64) -> Member {
         store: StoreId::new(format!("store-{name}")),
         fingerprint: format!("key-{name}"),
         joined: Timestamp(0),
+        witness: false,
     }
 }
 
@@ -246,6 +248,7 @@ fn a_hello_is_a_sign_of_life_before_any_poll_is_answered() {
         session: "boot-2".into(),
         follows: Incarnation(1),
         inventory: BTreeMap::new(),
+        release: Release::this(),
     });
     leader.step(Event::Applied);
     assert_eq!(leader.liveness("n3"), Liveness::Online, "the silence of its earlier boot is not its own");

@@ -9,7 +9,7 @@ use super::operations::Operations;
 use super::{Ctx, Purpose};
 use quorate_core::config::Primitive;
 use quorate_core::id::ResourceId;
-use quorate_core::state::{Command, Liveness, NodeState, Outcome, Refusal, Seen, SessionState};
+use quorate_core::state::{Command, Liveness, NodeState, Outcome, Proof, Refusal, Seen, SessionState};
 use quorate_core::time::BootTime;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,14 +31,18 @@ enum Phase {
     Working,
     /// It stops in order.
     Leaving,
+    /// Its host shuts down: everything was stopped, and it has said goodbye.
+    Gone,
     /// Its session was proven dead, or it must behave as if.
     Dead,
+    /// It was removed from the cluster, as somebody told it.
+    Out(String),
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Worker {
     phase: Phase,
-    /// A refused hello is not repeated before this.
+    /// A refused hello or goodbye is not repeated before this.
     hello_from: BootTime,
     operations: Operations,
     monitors: Monitors,
@@ -53,8 +57,15 @@ impl Worker {
 
     /// Whatever happened: what is there to do now?
     pub(super) fn act(&mut self, ctx: &mut Ctx<'_>) {
-        let Some(node) = ctx.view.state.nodes.get(&ctx.me.node) else { return };
-        if !matches!(self.phase, Phase::Dead)
+        let Some(node) = ctx.view.state.nodes.get(&ctx.me.node) else {
+            // removal: it is not a member any more, and so it does nothing.
+            if !matches!(self.phase, Phase::New | Phase::Dead | Phase::Leaving | Phase::Out(_)) {
+                self.phase = Phase::New;
+                ctx.out.push(Effect::Abandon("it is no member any more".to_owned()));
+            }
+            return;
+        };
+        if !matches!(self.phase, Phase::Dead | Phase::Out(_))
             && let Some(why) = must_die(ctx, node)
         {
             self.phase = Phase::Dead;
@@ -71,9 +82,22 @@ impl Worker {
                 self.hello(ctx, found);
             }
             Phase::Working if superseded(ctx, node) => self.phase = Phase::New,
+            Phase::Working if has_left(ctx, node) => self.phase = Phase::Gone,
+            Phase::Working if node.leaving && ctx.view.state.held_by(&ctx.me.node).is_empty() => self.part(ctx),
             Phase::Working => self.operations.act(ctx),
+            // The shutdown was called off, or never came: it takes part again.
+            Phase::Gone if !node.leaving => self.phase = Phase::New,
             Phase::Leaving => leave(ctx),
-            Phase::Looking | Phase::Ready(..) | Phase::Dead => {}
+            Phase::Looking | Phase::Ready(..) | Phase::Gone | Phase::Dead | Phase::Out(_) => {}
+        }
+    }
+
+    /// proofs (1): nothing is left here, and so the session may end.
+    fn part(&mut self, ctx: &mut Ctx<'_>) {
+        if ctx.now >= self.hello_from && !ctx.is_pending(|purpose| *purpose == Purpose::Goodbye) {
+            self.hello_from = ctx.now.after(HELLO_PAUSE);
+            let speaker = ctx.speaker();
+            ctx.propose(Purpose::Goodbye, Command::Goodbye(speaker));
         }
     }
 
@@ -88,6 +112,7 @@ impl Worker {
             session: ctx.me.session.clone(),
             follows: node.incarnation,
             inventory: inventory.clone(),
+            release: ctx.me.release.clone(),
         };
         ctx.propose(Purpose::Hello, command);
         self.phase = Phase::Ready(inventory, ctx.now.after(HELLO_PAUSE));
@@ -149,6 +174,22 @@ impl Worker {
         }
     }
 
+    /// removal: whoever was removed has no business with the cluster's VMs. It had none when it went, unless what
+    /// proved it dead was wrong.
+    pub(super) fn cast_out(&mut self, ctx: &mut Ctx<'_>, why: String) {
+        if !matches!(self.phase, Phase::Dead | Phase::Leaving | Phase::Out(_)) {
+            ctx.out.push(Effect::Abandon(why.clone()));
+            self.phase = Phase::Out(why);
+        }
+    }
+
+    pub(super) fn is_cast_out(&self) -> Option<&str> {
+        match &self.phase {
+            Phase::Out(why) => Some(why),
+            _ => None,
+        }
+    }
+
     pub(super) fn stop(&mut self, ctx: &mut Ctx<'_>) {
         if matches!(self.phase, Phase::Working) {
             self.phase = Phase::Leaving;
@@ -172,11 +213,17 @@ fn leave(ctx: &mut Ctx<'_>) {
 /// breathing, called off: a session that was proven dead, or condemned, takes its VMs down with it.
 fn must_die(ctx: &Ctx<'_>, node: &NodeState) -> Option<String> {
     let session = node.session.as_ref().filter(|session| session.id == ctx.me.session)?;
-    if matches!(session.state, SessionState::Ended(_)) {
+    if matches!(&session.state, SessionState::Ended(proof) if !matches!(proof, Proof::Goodbye { .. })) {
         return Some("this session was proven dead".to_owned());
     }
     let intent = ctx.view.state.intents.get(&ctx.me.node).filter(|intent| intent.session == ctx.me.session)?;
     intent.condemned.then(|| "an off was sent to this host and had no effect".to_owned())
+}
+
+/// Its own goodbye stands.
+fn has_left(ctx: &Ctx<'_>, node: &NodeState) -> bool {
+    let mine = node.session.as_ref().filter(|session| session.id == ctx.me.session);
+    mine.is_some_and(|session| matches!(session.state, SessionState::Ended(Proof::Goodbye { .. })))
 }
 
 /// The session was taken back, or another hello of this boot stands: this daemon has to look and say hello again.
@@ -190,6 +237,10 @@ fn superseded(ctx: &Ctx<'_>, node: &NodeState) -> bool {
 /// Everything that is configured or may be active, with what it would be stopped by here.
 fn known(ctx: &Ctx<'_>) -> BTreeMap<ResourceId, Primitive> {
     let state = ctx.view.state;
+    // It needs no hypervisor to say that nothing is there.
+    if state.is_witness(&ctx.me.node) {
+        return BTreeMap::new();
+    }
     let configured =
         state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()).map(|(id, _)| id);
     configured

@@ -17,6 +17,9 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, ServerT
 /// Who is at the other end, as its certificate says and TLS has checked.
 pub type PeerIdentity = ca::Holder;
 
+/// What a removed member is told, in these words: it takes them for the truth, since only a member can show a
+/// certificate of the cluster, and no member that knows less than it does would say so.
+pub const REMOVED: &str = "was removed from this cluster";
 /// A handshake takes no longer; what hangs must not hold the listener's memory.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Reaching a peer takes no longer.
@@ -84,7 +87,12 @@ fn admit_peer(from: RaftId, peer: Option<&PeerIdentity>, state: &ClusterState) -
         ));
     }
     if from < state.next_raft_id {
-        return Err(format!("member {from} was removed from this cluster; join again to come back"));
+        let is_here = |member: &&quorate_core::state::Member| member.fingerprint == peer.fingerprint;
+        if let Some(member) = state.members.values().find(is_here).filter(|_| !state.removed.contains_key(&from)) {
+            return Err(format!("{} lost the store of member {from}, and is member {} since", member.name, member.raft_id));
+        }
+        let name = state.removed.get(&from).map_or_else(|| format!("member {from}"), |old| old.name.to_string());
+        return Err(format!("{name} {REMOVED}; join again to come back"));
     }
     // It joined after what this member knows: a joiner knows nobody, and one that was away long does not know a
     // leader who joined meanwhile and alone can tell it. The CA has bound the id, never used again, to this key.
@@ -119,6 +127,7 @@ mod tests {
                 store: "s".into(),
                 fingerprint: format!("k{id}"),
                 joined: Timestamp(0),
+                witness: false,
             };
             state.members.insert(name, member);
         }

@@ -44,6 +44,14 @@ pub(super) async fn admit(extensions: &Extensions, seat: &Seat) -> Result<Actor,
     if peer.is_admin || is_member() {
         return Ok(Actor { name: peer.name, is_local: false });
     }
+    let revoked = |cluster: crate::daemon::cluster::Cluster| {
+        cluster.state(|state| state.removed.values().any(|old| old.fingerprint == peer.fingerprint))
+    };
+    if seat.cluster().is_some_and(revoked) {
+        let message = format!("the certificate of '{}' was revoked: it {} ", peer.name, tls::REMOVED);
+        return Err(Fault::new(Reason::Denied, message.trim_end())
+            .hint("it has to join again, with an emptied data directory and a fresh token"));
+    }
     Err(Fault::new(
         Reason::Denied,
         format!("the certificate of '{}' is neither an administrator's nor a member's", peer.name),

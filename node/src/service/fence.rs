@@ -87,7 +87,7 @@ pub(super) fn check(state: &ClusterState, node: &NodeId) -> Result<Target, Fault
 }
 
 /// A leader does not fence itself: where the target leads, another one has to first.
-async fn move_leadership(asker: &Asker, target: &NodeId) -> Result<(), Fault> {
+pub(super) async fn move_leadership(asker: &Asker, target: &NodeId) -> Result<(), Fault> {
     let cluster = &asker.cluster;
     let id = cluster.state(|state| state.members.get(target).map(|member| member.raft_id.0));
     let Some(leader) = cluster.replica.leader().filter(|leader| Some(*leader) == id) else {

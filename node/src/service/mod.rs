@@ -11,6 +11,7 @@ mod configure;
 mod edit;
 mod fault;
 mod fence;
+mod membership;
 mod node;
 mod ocf;
 mod one_disk;
@@ -109,7 +110,7 @@ impl Quorate for Service {
         only_local(&actor)?;
         tracing::info!(actor = actor.name, node = asked.node_name, "to join a cluster");
         let forming = self.seat.forming()?;
-        let joining = async move { forming.join(asked.token, asked.node_name, asked.address).await };
+        let joining = async move { forming.join(asked).await };
         Ok(Response::new(detached(joining).await?))
     }
 

@@ -1,7 +1,7 @@
 //! What people want of a node, and what they know of it.
 
 use super::asker::Asker;
-use super::fault;
+use super::{fault, membership};
 use crate::daemon::cluster::LeaderLive;
 use quorate_api::proto::{ChangeReply, NodeRequest, NodeVerb};
 use quorate_api::{Fault, Reason};
@@ -20,6 +20,8 @@ pub(super) async fn node(asker: &Asker, request: &NodeRequest) -> Result<ChangeR
         }
         NodeVerb::Drain => intend(asker, &node, Intent::Drain, "is left by all that has another place").await,
         NodeVerb::ConfirmOff => confirm_off(asker, &node, request.session.as_deref()).await,
+        NodeVerb::Shutdown => membership::shutdown(asker, &node).await,
+        NodeVerb::Remove => membership::remove(asker, &node).await,
         NodeVerb::Unspecified => {
             Err(fault::invalid("the request does not say what to do with the node", "name a verb"))
         }

@@ -2,10 +2,13 @@
 
 use crate::daemon::cluster::Cluster;
 use futures::future::BoxFuture;
-use quorate_api::proto::{InitReply, JoinReply};
+use quorate_api::proto::{InitReply, JoinReply, JoinRequest};
 use quorate_api::{Fault, Reason};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use tokio::sync::watch;
+
+/// How a removed member comes back.
+const COME_BACK: &str = "to come back: stop quorated, empty its data directory, start it, and `qrm cluster join` with a fresh token";
 
 /// A daemon's place in a cluster; empty until it founded or joined one.
 #[derive(Default)]
@@ -66,10 +69,14 @@ impl Seat {
 
     /// The member, or what to say where there is none.
     pub(super) fn member(&self) -> Result<Cluster, Fault> {
-        self.cluster().ok_or_else(|| {
+        let cluster = self.cluster().ok_or_else(|| {
             Fault::new(Reason::NoCluster, "this daemon is in no cluster: qrm cluster init or join")
                 .hint("found one with `qrm cluster init`, or join one with the token that `qrm cluster token` gives")
-        })
+        })?;
+        match cluster.removed() {
+            Some(why) => Err(Fault::new(Reason::NoCluster, why).hint(COME_BACK)),
+            None => Ok(cluster),
+        }
     }
 }
 
@@ -80,5 +87,5 @@ pub trait Forming: Send + Sync + 'static {
     -> BoxFuture<'_, Result<InitReply, Fault>>;
 
     /// Joins the cluster that the token is of.
-    fn join(&self, token: String, node_name: String, address: String) -> BoxFuture<'_, Result<JoinReply, Fault>>;
+    fn join(&self, wish: JoinRequest) -> BoxFuture<'_, Result<JoinReply, Fault>>;
 }

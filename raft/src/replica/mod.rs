@@ -236,6 +236,11 @@ impl<M: Machine> Replica<M> {
         changed(deadline, self.raft().add_learner(id, node, true)).await
     }
 
+    /// The same, without waiting: [`Status::members`] shows how far it is.
+    pub async fn enlist(&self, id: MemberId, node: Node, deadline: Duration) -> Result<u64, ReplicaError> {
+        changed(deadline, self.raft().add_learner(id, node, false)).await
+    }
+
     /// Makes exactly these members the voters; who was one and is not listed stays as learner.
     pub async fn change_voters(&self, voters: BTreeSet<MemberId>, deadline: Duration) -> Result<u64, ReplicaError> {
         let change = ChangeMembers::ReplaceAllVoters(voters);

@@ -4,7 +4,7 @@ use crate::replica::Slot;
 use crate::world::{World, mix};
 use quorate_core::id::{ActionId, NodeId, Operation, ResourceId};
 use quorate_core::state::{
-    ActionKind, ClusterState, Command, FenceEnd, Outcome, Proof, SessionState, Standing, Verdict, invariant,
+    ActionKind, ClusterState, Command, FenceEnd, Outcome, SessionState, Standing, Verdict, invariant,
 };
 use quorate_node::engine::{Job, ProposeError, Tag};
 use std::collections::{BTreeMap, BTreeSet};
@@ -275,9 +275,7 @@ impl World {
     /// Fences that ended, and how; for the summary of a trace.
     pub(crate) fn fence_words(&self) -> Vec<String> {
         let by = |end: &FenceEnd| match end {
-            FenceEnd::Proven(proof @ (Proof::PowerOff { .. } | Proof::Reborn { .. } | Proof::Confirmed { .. })) => {
-                proof.words()
-            }
+            FenceEnd::Proven(proof) => proof.words(),
             FenceEnd::CalledOff => "called off".to_owned(),
         };
         self.oracle

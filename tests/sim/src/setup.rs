@@ -63,6 +63,7 @@ impl World {
             store: StoreId::new(format!("store-{h}")),
             fingerprint: String::new(),
             joined: Timestamp(0),
+            witness: false,
         }
     }
 

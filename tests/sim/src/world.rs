@@ -283,6 +283,8 @@ impl World {
                 let boot = self.hosts[h].boot;
                 self.queue.push(self.now + wait, Scope::Boot(h, boot), What::Reboot);
             }
+            // Nobody is removed here; a member that thinks so would be a mistake of the engine.
+            Effect::Abandon(why) => panic!("{} was never removed: {why}", self.names[h]),
             Effect::Stopped => {
                 let (boot, wait) = (self.hosts[h].boot, self.dice.of(500..=12_000));
                 self.trace(|world| format!("the daemon of {} has stopped", world.names[h]));

@@ -20,6 +20,9 @@ pub(crate) struct Join {
     /// This node's name; without it the host's
     #[arg(short, long, value_name = "NAME")]
     node: Option<String>,
+    /// Vote only: it runs nothing, and needs neither a hypervisor nor a fence device
+    #[arg(short, long)]
+    witness: bool,
 }
 
 pub(crate) async fn run(context: &Context, command: &Join) -> Result<(), CliError> {
@@ -30,7 +33,10 @@ pub(crate) async fn run(context: &Context, command: &Join) -> Result<(), CliErro
         token => token.to_owned(),
     };
     let client = context.client().await?;
-    let reply = client.join(token.trim(), &node, &with_port(&command.address)).await?;
-    let document = json!({ "cluster_id": reply.cluster_id, "cluster_name": reply.cluster_name, "node": node });
-    context.output.answer(&document, || format!("{node} is a node of {} ({})", reply.cluster_name, reply.cluster_id))
+    let reply = client.join(token.trim(), &node, &with_port(&command.address), command.witness).await?;
+    let document = json!({ "cluster_id": reply.cluster_id, "cluster_name": reply.cluster_name, "node": node, "witness": command.witness });
+    context.output.answer(&document, || {
+        let what = if command.witness { "a witness" } else { "a node" };
+        format!("{node} is {what} of {} ({})", reply.cluster_name, reply.cluster_id)
+    })
 }

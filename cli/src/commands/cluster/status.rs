@@ -25,12 +25,20 @@ pub(crate) async fn run(context: &Context, _: &Status) -> Result<(), CliError> {
         let (style, clock) = (context.output.style, Clock::of_process());
         let headline = output::headline(read, style, &clock);
         let members: Vec<String> =
-            read.nodes.iter().map(|node| format!("  {} {} {}", node.id, node.address, voice(node))).collect();
+            read.nodes.iter().map(|node| member(node)).collect();
         let nodes = output::nodes(&read.nodes, style, &clock);
-        format!("{headline}\ncluster id {}\n\nMembers\n{}\n\nNodes\n{nodes}", read.cluster.id, members.join("\n"))
+        let level = read.cluster.feature_level;
+        format!("{headline}\ncluster id {}, feature level {level}\n\nMembers\n{}\n\nNodes\n{nodes}", read.cluster.id, members.join("\n"))
     })
 }
 
-fn voice(node: &view::NodeView) -> &'static str {
-    if node.is_voter { "voter" } else { "learner" }
+/// `  n1 10.0.0.1:5407 voter 0.1.0`
+fn member(node: &view::NodeView) -> String {
+    let voice = if node.is_voter { "voter" } else { "learner" };
+    let witness = if node.witness { ", witness" } else { "" };
+    let behind = match node.is_behind {
+        true => format!(", behind (it takes part up to feature level {})", node.feature_level),
+        false => String::new(),
+    };
+    format!("  {} {} {voice}{witness} {}{behind}", node.id, node.address, node.version)
 }

@@ -20,6 +20,9 @@ impl ClusterState {
             return stale(format!("action {id} is claimed already"));
         }
         self.check_speaker(speaker)?;
+        if self.is_witness(&speaker.node) {
+            return Err(Refusal::Unsafe(format!("{} is a witness: it runs nothing", speaker.node)));
+        }
         if let Some(waits_for) = action.after.iter().find(|before| self.actions.contains_key(before)) {
             return stale(format!("action {id} waits for action {waits_for}"));
         }

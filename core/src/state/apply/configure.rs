@@ -90,7 +90,7 @@ impl ClusterState {
         let living: Vec<NodeId> = self
             .nodes
             .iter()
-            .filter(|(_, state)| state.living_session().is_some())
+            .filter(|(node, state)| state.living_session().is_some() && !self.is_witness(node))
             .map(|(node, _)| node.clone())
             .collect();
         let vms = self.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()).map(|(id, _)| id);
@@ -121,6 +121,8 @@ impl ClusterState {
             return Err(Refusal::Invalid(format!("there is no node {node}")));
         };
         let was = std::mem::replace(&mut state.intent, intent);
+        // Whoever wants it back calls a shutdown off, where one was asked for.
+        state.leaving &= intent != Intent::Active;
         let living = state.living_session().is_some();
         if was == Intent::Maintenance && intent != Intent::Maintenance && living {
             // first-look: nobody watched while it was in maintenance.

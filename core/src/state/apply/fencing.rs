@@ -28,6 +28,9 @@ impl ClusterState {
         let Some(living) = state.living_session().filter(|living| living.id == *session) else {
             return stale(format!("{target} is not in session {session} any more"));
         };
+        if self.is_witness(target) {
+            return Err(Refusal::Invalid(format!("{target} is a witness: it runs nothing, so nothing has to be proven")));
+        }
         if living.state == SessionState::Open {
             self.set_liveness(target, Liveness::Lost);
         }
@@ -327,7 +330,16 @@ impl ClusterState {
         self.cancel_actions_of(node);
         self.attributes.remove(node);
         self.forget_gone();
-        self.record(EventKind::Fenced, Some(node), None, format!("{node} is proven dead: {}", proof.words()));
+        match proof {
+            Proof::Goodbye { .. } => {
+                let text = format!("{node} said goodbye: {}", proof.words());
+                self.record(EventKind::Away, Some(node), None, text);
+            }
+            _ => {
+                let text = format!("{node} is proven dead: {}", proof.words());
+                self.record(EventKind::Fenced, Some(node), None, text);
+            }
+        }
         if let Some(intent) = self.intents.remove(node) {
             if intent.open_attempt().is_some() && !planted(Mistake::AdmitUnderGrant) {
                 // A person was faster; the executor may still send its off until the deadline, and a returning node

@@ -5,7 +5,9 @@
 use super::stale;
 use crate::id::{HardwareId, Incarnation, NodeId, Operation, ResourceId, SessionId};
 use crate::planted::{Mistake, planted};
-use crate::state::{Activity, ClusterState, EventKind, Liveness, Outcome, Proof, Refusal, Seen, Session, SessionState};
+use crate::state::{
+    Activity, ClusterState, EventKind, Liveness, Outcome, Proof, Refusal, Release, Seen, Session, SessionState,
+};
 use std::collections::BTreeMap;
 
 impl ClusterState {
@@ -15,7 +17,7 @@ impl ClusterState {
         hardware: &HardwareId,
         session: &SessionId,
         follows: Incarnation,
-        inventory: &BTreeMap<ResourceId, Seen>,
+        (inventory, release): (&BTreeMap<ResourceId, Seen>, &Release),
     ) -> Result<Outcome, Refusal> {
         let Some(member) = self.members.get(node) else {
             return Err(Refusal::Foreign(format!("{node} is no member of this cluster")));
@@ -26,7 +28,9 @@ impl ClusterState {
                 member.hardware
             )));
         }
-        let is_dmi = member.hardware_is_dmi;
+        // Nothing is ever granted to a witness: there is nothing to prove.
+        let (is_dmi, is_witness) = (member.hardware_is_dmi, member.witness);
+        self.check_release(node, release)?;
         let Some(state) = self.nodes.get(node) else {
             return stale(format!("{node} has no state"));
         };
@@ -48,9 +52,12 @@ impl ClusterState {
             Some(known) if known.id == *session => match known.state {
                 SessionState::Open => {}
                 SessionState::Lost => return Err(Refusal::SessionLost(session.clone())),
+                // Everything was seen stopped, and nothing was granted since: it may come back in this boot.
+                SessionState::Ended(Proof::Goodbye { .. }) if !is_blind => self.open_session(node, session),
+                SessionState::Ended(Proof::Goodbye { .. }) => return blind(node),
                 SessionState::Ended(_) => return Err(Refusal::SessionEnded(session.clone())),
             },
-            Some(known) if !matches!(known.state, SessionState::Ended(_)) => {
+            Some(known) if !matches!(known.state, SessionState::Ended(_)) && !is_witness => {
                 if !is_dmi {
                     return Err(Refusal::Unsafe(format!(
                         "{node} booted again, but its hardware id was generated, so that proves nothing of boot {}: it must be fenced or confirmed off first",
@@ -67,6 +74,9 @@ impl ClusterState {
             _ if is_blind => return blind(node),
             _ => self.open_session(node, session),
         }
+        if let Some(state) = self.nodes.get_mut(node) {
+            state.release = release.clone();
+        }
         Ok(self.welcome(node, follows.next(), inventory))
     }
 
@@ -74,12 +84,14 @@ impl ClusterState {
         let opened = self.now;
         if let Some(state) = self.nodes.get_mut(node) {
             state.session = Some(Session { id: id.clone(), state: SessionState::Open, opened });
+            state.leaving = false;
         }
     }
 
     /// The new incarnation stands: what its predecessor left open is closed, and what was looked for is known.
     fn welcome(&mut self, node: &NodeId, incarnation: Incarnation, inventory: &BTreeMap<ResourceId, Seen>) -> Outcome {
         let now = self.now;
+        let is_witness = self.is_witness(node);
         if let Some(state) = self.nodes.get_mut(node) {
             // A hello never goes back: after a planted hello the counter would.
             state.incarnation = Incarnation(state.incarnation.0.max(incarnation.0));
@@ -94,7 +106,7 @@ impl ClusterState {
         let present =
             inventory.iter().filter(|(_, seen)| **seen != Seen::Stopped).map(|(resource, _)| resource.clone());
         let known: std::collections::BTreeSet<ResourceId> = self.known_resources().chain(present).collect();
-        for resource in known {
+        for resource in known.into_iter().filter(|_| !is_witness) {
             let is_gone = !self.config.primitives.contains_key(&resource);
             let seen = match inventory.get(&resource) {
                 Some(seen) => seen.clone(),

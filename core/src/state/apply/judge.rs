@@ -30,9 +30,15 @@ impl ClusterState {
             (Verdict::Lost { evidence, .. }, Liveness::Suspect | Liveness::DaemonGone | Liveness::Away) => {
                 (Liveness::Lost, EventKind::Lost, format!("{node} is lost: {evidence}"))
             }
+            // A witness runs nothing: it needs no proof to come back.
+            (Verdict::Online, Liveness::Lost) if self.is_witness(node) => {
+                (Liveness::Online, EventKind::Online, format!("{node} is heard again"))
+            }
             _ => return stale(format!("{node} is {from:?} already")),
         };
-        if let Verdict::Lost { evidence, spent, grant } = verdict {
+        if let Verdict::Lost { evidence, spent, grant } = verdict
+            && !self.is_witness(node)
+        {
             if state.intent == Intent::Maintenance {
                 // two fields: somebody works on it; it is asked about, and fenced only by request.
                 return stale(format!("{node} is in maintenance, and so it is not judged lost"));
@@ -70,10 +76,12 @@ impl ClusterState {
 
     pub(super) fn set_liveness(&mut self, node: &NodeId, liveness: Liveness) {
         let now = self.now;
+        let is_witness = self.is_witness(node);
         if let Some(state) = self.nodes.get_mut(node) {
             state.liveness = liveness;
             state.since = now;
             if liveness == Liveness::Lost
+                && !is_witness
                 && let Some(session) = &mut state.session
             {
                 session.state = SessionState::Lost;

@@ -1,8 +1,10 @@
 //! Founding, tokens and joining.
 
 use super::stale;
-use crate::id::{NodeId, RaftId};
-use crate::state::{ClusterState, EventKind, Founding, Identity, Member, NodeState, Outcome, Refusal, Token};
+use crate::id::{Incarnation, NodeId, RaftId};
+use crate::state::{
+    ClusterState, EventKind, Founding, Identity, Member, NodeState, Outcome, Refusal, Removed, Token,
+};
 use crate::time::Timestamp;
 
 /// Unused tokens that are kept; more are refused.
@@ -19,6 +21,7 @@ impl ClusterState {
             ca_certificate: founding.ca_certificate.clone(),
             ca_key: founding.ca_key.clone(),
         });
+        self.level = 1;
         self.admit(&founding.member, founding.member.raft_id);
         Ok(Outcome::Joined(founding.member.raft_id))
     }
@@ -71,6 +74,13 @@ impl ClusterState {
                 )));
             }
         }
+        let was_removed = |old: &&Removed| old.store == new.store || old.fingerprint == new.fingerprint;
+        if let Some(old) = self.removed.values().find(was_removed) {
+            return Err(Refusal::Foreign(format!(
+                "this data directory is that of {}, which {} removed from the cluster: empty it, then join again",
+                old.name, old.by
+            )));
+        }
         if self.identity.is_none() {
             return stale("this cluster is not founded yet");
         }
@@ -82,7 +92,12 @@ impl ClusterState {
         self.next_raft_id = RaftId(self.next_raft_id.0.max(raft_id.0)).next();
         let pinned = Member { raft_id, joined: self.now, ..member.clone() };
         self.members.insert(name.clone(), pinned);
-        self.nodes.insert(name.clone(), NodeState::joining(self.now));
-        self.record(EventKind::Member, Some(&name), None, format!("{name} joined from {}", member.address));
+        let mut state = NodeState::joining(self.now);
+        // What was said under this name before counts for nobody who comes after.
+        if self.removed.values().any(|old| old.name == name) {
+            state.incarnation = Incarnation(self.index);
+        }
+        self.nodes.insert(name.clone(), state);
+        self.record(EventKind::Member, Some(&name), None, format!("{name} joined{} from {}", if member.witness { " as a witness" } else { "" }, member.address));
     }
 }

@@ -9,6 +9,7 @@ mod configure;
 mod fencing;
 mod hello;
 mod judge;
+mod leave;
 mod member;
 mod preference;
 mod store;
@@ -50,14 +51,19 @@ impl ClusterState {
     }
 
     fn command(&mut self, command: &Command) -> Outcome {
+        if self.identity.is_some() && command.level() > self.level {
+            return Outcome::Refused(self.too_new(command.level()));
+        }
         let done = match command {
             Command::Found(founding) => self.found(founding),
             Command::CreateToken { hash, expires, .. } => self.create_token(hash, *expires),
             Command::Join { token, member } => self.join(token, member),
             Command::Rejoin { node, hardware, old, store, why } => self.rejoin((node, hardware), *old, store, why),
             Command::Report { node, trouble, text } => self.report(node, *trouble, text),
-            Command::Hello { node, hardware, session, follows, inventory } => {
-                self.hello(node, hardware, session, *follows, inventory)
+            Command::Hello { node, hardware, session, follows, inventory, release } => {
+                let hello = self.hello(node, hardware, session, *follows, (inventory, release));
+                self.raise_level();
+                hello
             }
             Command::Judge { node, session, verdict } => self.judge(node, session, verdict),
             Command::GoAway(speaker) => self.go_away(speaker),
@@ -87,6 +93,9 @@ impl ClusterState {
             Command::Clear { actor, resource, node } => self.clear(actor, resource, node.as_ref()),
             Command::EndPreferences(ended) => self.end_preferences(ended),
             Command::Wake => self.wake(),
+            Command::Remove { actor, node } => self.remove(actor, node),
+            Command::Leave { actor, node, session } => self.leave(actor, node, session),
+            Command::Goodbye(speaker) => self.goodbye(speaker),
             Command::Cleanup { actor, resource, node } => self.cleanup(actor, resource, node.as_ref()),
         };
         done.unwrap_or_else(Outcome::Refused)

@@ -80,7 +80,7 @@ fn question(status: &Status) -> Option<Health> {
 fn recovering(status: &Status) -> Option<Health> {
     let fenced = status.fencing.iter().filter(|fence| !fence.settling).map(|fence| &fence.target);
     let silent = |liveness: &str| matches!(liveness, "suspect" | "lost");
-    let suspects = status.nodes.iter().filter(|node| silent(&node.liveness)).map(|node| &node.id);
+    let suspects = status.nodes.iter().filter(|node| silent(&node.liveness) && !node.witness).map(|node| &node.id);
     let mut nodes: Vec<String> = fenced.chain(suspects).map(ToString::to_string).collect();
     nodes.sort();
     nodes.dedup();
@@ -106,7 +106,7 @@ fn degraded(status: &Status) -> Option<Health> {
     let count_of = |found: usize, one: &str, many: &str| (found > 0).then(|| number(found, one, many));
     let failed = status.resources.iter().filter(|resource| !resource.failures.is_empty()).count();
     let dead_devices = status.devices.iter().filter(|device| device.error.is_some()).count();
-    let unarmed = status.nodes.iter().filter(|node| node.fence_levels.is_empty()).count();
+    let unarmed = status.nodes.iter().filter(|node| node.fence_levels.is_empty() && !node.witness).count();
     why.extend(count_of(status.blocked.len(), "resource is blocked", "resources are blocked"));
     why.extend(count_of(failed, "resource failed", "resources failed"));
     why.extend(count_of(dead_devices, "fence device does not answer", "fence devices do not answer"));

@@ -20,6 +20,21 @@ pub struct NodeView {
     pub since: Timestamp,
     /// Wanted: online, standby or maintenance.
     pub intent: String,
+    /// Its host shuts down: what it has moves or stops.
+    #[serde(default)]
+    pub leaving: bool,
+    /// It votes and runs nothing.
+    #[serde(default)]
+    pub witness: bool,
+    /// The version of its daemon, once it said hello.
+    #[serde(default)]
+    pub version: String,
+    /// The highest feature level its daemon takes part in.
+    #[serde(default)]
+    pub feature_level: u16,
+    /// Others take part in a higher level, and it keeps the cluster from it.
+    #[serde(default)]
+    pub is_behind: bool,
     /// Whether it takes part and runs resources.
     pub is_active: bool,
     /// Whether it leads.
@@ -44,6 +59,7 @@ pub struct NodeView {
 
 pub(super) fn nodes(state: &ClusterState, live: &Live) -> Vec<NodeView> {
     let known = state.nodes.iter();
+    let highest = state.nodes.values().map(|node| node.release.level).max().unwrap_or_default();
     known
         .map(|(id, node)| NodeView {
             id: id.clone(),
@@ -51,7 +67,12 @@ pub(super) fn nodes(state: &ClusterState, live: &Live) -> Vec<NodeView> {
             liveness: word(node.liveness).to_owned(),
             since: node.since,
             intent: node.intent.word().to_owned(),
-            is_active: node.is_online() && node.intent == Intent::Active,
+            leaving: node.leaving,
+            witness: state.is_witness(id),
+            version: node.release.version.clone(),
+            feature_level: node.release.level,
+            is_behind: (1..highest).contains(&node.release.level),
+            is_active: node.is_online() && node.intent == Intent::Active && !node.leaving && !state.is_witness(id),
             is_leader: live.leader.as_ref() == Some(id),
             is_voter: live.voters.contains(id),
             session: node.session.as_ref().map(|session| session.id.clone()),

@@ -37,6 +37,8 @@ pub struct Applicant {
     pub hardware: Hardware,
     /// Its data directory.
     pub store: StoreId,
+    /// It votes and runs nothing.
+    pub witness: bool,
     /// Its private key, PEM, from [`crate::security::DataDir::key`]: a second try must use the same.
     pub key_pem: String,
 }
@@ -122,6 +124,7 @@ fn request(token: &Token, who: &Applicant) -> Result<EnrolRequest, Fault> {
         hardware_id: who.hardware.id.to_string(),
         hardware_is_dmi: who.hardware.is_dmi,
         store_id: who.store.to_string(),
+        is_witness: who.witness,
     })
 }
 

@@ -136,6 +136,7 @@ fn applicant(request: &EnrolRequest) -> Result<(Member, Csr), Fault> {
         store: StoreId::new(&request.store_id),
         fingerprint: csr.fingerprint(),
         joined: Timestamp::default(),
+        witness: request.is_witness,
     };
     Ok((member, csr))
 }

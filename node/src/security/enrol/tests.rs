@@ -158,6 +158,7 @@ fn member(name: &str, number: u16, key_pem: &str) -> Member {
         store: StoreId::new(format!("5eed0000-0000-4000-8000-{number:012}")),
         fingerprint: key_fingerprint(key_pem).unwrap(),
         joined: Timestamp(0),
+        witness: false,
     }
 }
 
@@ -165,7 +166,7 @@ fn applicant(name: &str, number: u16) -> Applicant {
     let key_pem = new_key().unwrap();
     let member = member(name, number, &key_pem);
     let hardware = Hardware { id: member.hardware, is_dmi: true };
-    Applicant { node: member.name, address: member.address, hardware, store: member.store, key_pem }
+    Applicant { node: member.name, address: member.address, hardware, store: member.store, witness: false, key_pem }
 }
 
 async fn join(token: &Token, who: &Applicant) -> Result<Enrolled, Fault> {

@@ -4,7 +4,7 @@ use super::{Daemon, N1, change, member, open, shown};
 use crate::service::{Forming, Seat};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use quorate_api::proto::{Document, InitReply, JoinReply, ResourceVerb, ViewKind};
+use quorate_api::proto::{Document, InitReply, JoinReply, JoinRequest, ResourceVerb, ViewKind};
 use quorate_api::{Client, ClientOptions, Fault, Reason};
 use quorate_core::id::NodeId;
 use quorate_core::state::{Event, EventKind};
@@ -20,7 +20,7 @@ impl Forming for Refusing {
         async move { Ok(InitReply { cluster_id: format!("{cluster} of {node}") }) }.boxed()
     }
 
-    fn join(&self, _token: String, _node: String, _address: String) -> BoxFuture<'_, Result<JoinReply, Fault>> {
+    fn join(&self, _wish: JoinRequest) -> BoxFuture<'_, Result<JoinReply, Fault>> {
         async { Err(Fault::new(Reason::Refused, "not today").hint("tomorrow")) }.boxed()
     }
 }
@@ -45,7 +45,7 @@ async fn a_daemon_in_no_cluster_only_founds_and_joins() {
 
     daemon.seat.set_forming(Arc::new(Refusing));
     assert_eq!(client.init("house", N1, "127.0.0.1:7001").await.unwrap().cluster_id, "house of n1");
-    let fault = client.join("token", N1, "127.0.0.1:7001").await.unwrap_err();
+    let fault = client.join("token", N1, "127.0.0.1:7001", false).await.unwrap_err();
     assert_eq!((fault.reason, fault.hint.as_deref()), (Reason::Refused, Some("tomorrow")));
 }
 

@@ -13,7 +13,7 @@ use quorate_agents::process::Processes;
 use quorate_api::proto::ViewKind;
 use quorate_api::{Change, Client, ClientOptions};
 use quorate_core::id::{HardwareId, Incarnation, NodeId, RaftId, ResourceId, SessionId, StoreId};
-use quorate_core::state::{Command, Founding, Member, Outcome, Seen, Speaker};
+use quorate_core::state::{Command, Founding, Member, Outcome, Release, Seen, Speaker};
 use quorate_core::time::Timestamp;
 use quorate_raft::{Node, Options, Replica};
 use std::collections::BTreeMap;
@@ -61,7 +61,7 @@ impl Daemon {
 }
 
 fn me() -> Me {
-    Me { node: NodeId::from(N1), hardware: HardwareId::from("hardware-1"), session: SessionId::from("boot-1") }
+    Me { node: NodeId::from(N1), hardware: HardwareId::from("hardware-1"), session: SessionId::from("boot-1"), release: Release::this() }
 }
 
 async fn open(dir: &TempDir) -> Cluster {
@@ -88,6 +88,7 @@ async fn member(dir: &TempDir) -> Cluster {
         store: StoreId::from("store-1"),
         fingerprint: "key-1".to_owned(),
         joined: Timestamp(0),
+        witness: false,
     };
     let founding = Founding {
         cluster_id: "c0ffee".to_owned(),
@@ -98,8 +99,8 @@ async fn member(dir: &TempDir) -> Cluster {
     };
     tell(&cluster, Command::Found(founding)).await;
     let (node, hardware, session) = (NodeId::from(N1), me().hardware, me().session);
-    tell(&cluster, Command::Hello { node, hardware, session, follows: Incarnation(0), inventory: BTreeMap::new() })
-        .await;
+    let (follows, inventory, release) = (Incarnation(0), BTreeMap::new(), Release::this());
+    tell(&cluster, Command::Hello { node, hardware, session, follows, inventory, release }).await;
     cluster
 }
 
