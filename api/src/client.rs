@@ -142,13 +142,7 @@ impl Client {
     }
 
     /// Makes the daemon join a cluster.
-    pub async fn join(
-        &self,
-        token: &str,
-        node_name: &str,
-        address: &str,
-        witness: bool,
-    ) -> Result<JoinReply, Fault> {
+    pub async fn join(&self, token: &str, node_name: &str, address: &str, witness: bool) -> Result<JoinReply, Fault> {
         let request = JoinRequest {
             token: token.to_owned(),
             node_name: node_name.to_owned(),

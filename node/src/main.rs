@@ -5,6 +5,7 @@ use clap::Parser;
 use quorate_agents::ocf::Agents;
 use quorate_agents::process::{CgroupBase, Processes, own_cgroup2};
 use quorate_agents::vm::VmBackend;
+use quorate_core::state::Release;
 use quorate_node::daemon::Ended;
 use quorate_node::daemon::forming::Founder;
 use quorate_node::daemon::leaving;
@@ -13,7 +14,6 @@ use quorate_node::daemon::member::Host;
 use quorate_node::daemon::options::Options;
 use quorate_node::engine::Event;
 use quorate_node::security::{DataDir, FilesError, boot_id, hardware};
-use quorate_core::state::Release;
 use quorate_node::service::Seat;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -101,7 +101,7 @@ async fn wait(options: &Options, host: &Host, end: &mut mpsc::Receiver<Ended>) -
     }
     let Some(events) = host.events.get() else { return Ok(()) };
     if let Some(cluster) = host.seat.cluster().filter(|cluster| cluster.removed().is_none()) {
-        if leaving::host_stops(&options.stopping_check).await {
+        if leaving::host_stops(&host.processes, &options.stopping_check).await {
             leaving::clear_host(&cluster, Duration::from_secs(options.stopping_patience)).await;
         }
         leaving::pass_on(&cluster).await;

@@ -246,14 +246,16 @@ impl Executor {
         tracing::error!(?failed, "this host did not reboot: only its VMs are dead");
     }
 
-    /// removal: what this host still has of a cluster that removed it is killed. It reboots only where that fails.
+    /// removal: nothing was active here when this host was removed, or what proved it dead was wrong. Then it is as with
+    /// any session that was proven dead.
     pub(super) async fn abandon(&self, why: &str) {
         let uuids: Vec<String> = self.shared().resources.keys().cloned().collect();
         tracing::warn!(why, "this host runs nothing for the cluster any more");
+        self.processes.kill_services();
         let backend = self.backend.clone();
         match tokio::task::spawn_blocking(move || backend.kill_all(&uuids, KILL_PATIENCE)).await {
-            Ok(report) if report.is_complete() => tracing::info!(?report, "nothing of the cluster's is left here"),
-            failed => self.self_fence(&format!("what a removed member has could not be killed: {failed:?}")).await,
+            Ok(report) if report.is_complete() && report.killed.is_empty() => {}
+            found => self.self_fence(&format!("a removed member still had VMs: {found:?}")).await,
         }
     }
 

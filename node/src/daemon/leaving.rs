@@ -4,11 +4,11 @@
 
 use super::cluster::Cluster;
 use crate::service;
+use quorate_agents::process::{Processes, Spec};
 use quorate_core::state::{Command, Outcome, SessionState};
 use quorate_raft::Role;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::process::Command as Program;
 use tokio::time::{Instant, timeout};
 
 /// Another member leads within this, or this one just ends.
@@ -63,17 +63,15 @@ async fn give_vote(cluster: &Cluster) -> bool {
 }
 
 /// Whether the host goes down, as this program says; it prints `stopping` if so. `systemctl is-system-running` does.
-pub async fn host_stops(check: &str) -> bool {
+pub async fn host_stops(processes: &Processes, check: &str) -> bool {
     let mut words = check.split_whitespace();
     let Some(program) = words.next() else { return false };
-    let asked = Program::new(program).args(words).stdin(std::process::Stdio::null()).kill_on_drop(true).output();
-    match timeout(CHECK, asked).await {
-        Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).trim() == STOPPING,
-        Ok(Err(error)) => {
+    match processes.run(Spec::new("stopping-check", program, CHECK).args(words)).await {
+        Ok(outcome) => outcome.stdout.text().trim() == STOPPING,
+        Err(error) => {
             tracing::info!(check, %error, "nobody says whether this host goes down: it is taken not to");
             false
         }
-        Err(_) => false,
     }
 }
 

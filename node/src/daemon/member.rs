@@ -101,7 +101,12 @@ impl Host {
         let replica = Replica::open(options, tls::dial(credentials), on_failed).await.map_err(|error| {
             Fault::new(Reason::Failed, format!("the store in {} cannot be used: {error}", self.raft_dir.display()))
         })?;
-        let me = Me { node: identity.node.clone(), hardware: identity.hardware.clone(), session: self.session.clone(), release: self.release.clone() };
+        let me = Me {
+            node: identity.node.clone(),
+            hardware: identity.hardware.clone(),
+            session: self.session.clone(),
+            release: self.release.clone(),
+        };
         let engine = Arc::new(Mutex::new(Engine::new(me.clone(), boot_time())));
         Ok(Cluster { replica, engine, me, agents: self.agents.clone() })
     }

@@ -182,7 +182,7 @@ pub enum Effect {
     },
     /// Kill every VM of ours by force and reboot this host.
     SelfFence(String),
-    /// This host is no member any more: kill what it still has of the cluster's VMs; reboot it only if that fails.
+    /// This host is no member any more: if it still has VMs of the cluster, it kills them and reboots.
     Abandon(String),
     /// The daemon may exit.
     Stopped,

@@ -228,8 +228,7 @@ impl Engine {
             Event::Looked(tag, executed) => self.worker.looked(&mut ctx, tag, executed),
             Event::Changed(resource) => self.worker.changed(&mut ctx, &resource),
             Event::Applied => {}
-            Event::CastOut(why) => self.worker.cast_out(&mut ctx, why),
-            Event::Stopping => self.worker.stop(&mut ctx),
+            end @ (Event::CastOut(_) | Event::Stopping) => self.worker.end(&mut ctx, end),
         }
         self.liveness.lead(now, &ctx.view, &ctx.me.node);
         self.worker.act(&mut ctx);

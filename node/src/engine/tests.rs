@@ -38,7 +38,8 @@ struct Leader {
 
 impl Leader {
     fn new() -> Self {
-        let me = Me { node: "n1".into(), hardware: "hw-n1".into(), session: "boot-n1".into(), release: Release::this() };
+        let me =
+            Me { node: "n1".into(), hardware: "hw-n1".into(), session: "boot-n1".into(), release: Release::this() };
         let engine = Engine::new(me, BootTime(0));
         let mut leader = Self {
             state: ClusterState::default(),

@@ -3,7 +3,7 @@
 //! Rules incarnation, answer-only, contained, inventory and breathing of SAFETY.md. Before its hello stands it does
 //! nothing but look.
 
-use super::event::{Effect, Executed, ProposeError, Tag};
+use super::event::{Effect, Event, Executed, ProposeError, Tag};
 use super::monitor::Monitors;
 use super::operations::Operations;
 use super::{Ctx, Purpose};
@@ -176,7 +176,7 @@ impl Worker {
 
     /// removal: whoever was removed has no business with the cluster's VMs. It had none when it went, unless what
     /// proved it dead was wrong.
-    pub(super) fn cast_out(&mut self, ctx: &mut Ctx<'_>, why: String) {
+    fn cast_out(&mut self, ctx: &mut Ctx<'_>, why: String) {
         if !matches!(self.phase, Phase::Dead | Phase::Leaving | Phase::Out(_)) {
             ctx.out.push(Effect::Abandon(why.clone()));
             self.phase = Phase::Out(why);
@@ -190,7 +190,15 @@ impl Worker {
         }
     }
 
-    pub(super) fn stop(&mut self, ctx: &mut Ctx<'_>) {
+    /// This member goes: it was removed, or its daemon is to stop.
+    pub(super) fn end(&mut self, ctx: &mut Ctx<'_>, how: Event) {
+        match how {
+            Event::CastOut(why) => self.cast_out(ctx, why),
+            _ => self.stop(ctx),
+        }
+    }
+
+    fn stop(&mut self, ctx: &mut Ctx<'_>) {
         if matches!(self.phase, Phase::Working) {
             self.phase = Phase::Leaving;
             leave(ctx);

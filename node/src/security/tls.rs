@@ -89,7 +89,10 @@ fn admit_peer(from: RaftId, peer: Option<&PeerIdentity>, state: &ClusterState) -
     if from < state.next_raft_id {
         let is_here = |member: &&quorate_core::state::Member| member.fingerprint == peer.fingerprint;
         if let Some(member) = state.members.values().find(is_here).filter(|_| !state.removed.contains_key(&from)) {
-            return Err(format!("{} lost the store of member {from}, and is member {} since", member.name, member.raft_id));
+            return Err(format!(
+                "{} lost the store of member {from}, and is member {} since",
+                member.name, member.raft_id
+            ));
         }
         let name = state.removed.get(&from).map_or_else(|| format!("member {from}"), |old| old.name.to_string());
         return Err(format!("{name} {REMOVED}; join again to come back"));

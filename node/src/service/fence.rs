@@ -152,7 +152,10 @@ fn heir(state: &ClusterState, status: &Status) -> Option<(u64, NodeId)> {
     let voters = status.members.iter().filter(|(id, member)| **id != status.id && member.voter);
     let online = voters.filter_map(|(id, member)| {
         let name = state.members.values().find(|known| known.raft_id.0 == *id).map(|known| known.name.clone())?;
-        state.nodes.get(&name)?.is_online().then_some((member.matched, std::cmp::Reverse(*id), name))
+        let at = state.nodes.get(&name).filter(|at| at.is_online())?;
+        // Rather a host than a witness, and rather one that stays.
+        let stays = (!at.leaving, !state.is_witness(&name));
+        Some(((stays, member.matched, std::cmp::Reverse(*id)), *id, name))
     });
-    online.max_by_key(|(matched, id, _)| (*matched, *id)).map(|(_, id, name)| (id.0, name))
+    online.max_by_key(|(rank, _, _)| *rank).map(|(_, id, name)| (id, name))
 }

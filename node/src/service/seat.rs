@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use tokio::sync::watch;
 
 /// How a removed member comes back.
-const COME_BACK: &str = "to come back: stop quorated, empty its data directory, start it, and `qrm cluster join` with a fresh token";
+const COME_BACK: &str =
+    "to come back: stop quorated, empty its data directory, start it, and `qrm cluster join` with a fresh token";
 
 /// A daemon's place in a cluster; empty until it founded or joined one.
 #[derive(Default)]

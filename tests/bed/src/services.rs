@@ -57,6 +57,14 @@ impl Bed {
     /// # Errors
     /// When it runs already, the host is off, or the bed was brought up without a daemon.
     pub fn daemon_start(&self, host: &str) -> Result<()> {
+        self.daemon_start_with(host, &[])
+    }
+
+    /// The same, with more words on its command line.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn daemon_start_with(&self, host: &str, more: &[&str]) -> Result<()> {
         let script = self.layout.home(host).join("daemon.sh");
         if !script.exists() {
             bail!("this bed was brought up without a daemon");
@@ -65,7 +73,8 @@ impl Bed {
             bail!("the daemon of {host} runs already (pid {pid})");
         }
         let script = script.to_string_lossy();
-        self.exec(host, &["setsid", "-f", script.as_ref()])?.ok()?;
+        let argv: Vec<&str> = ["setsid", "-f", script.as_ref()].into_iter().chain(more.iter().copied()).collect();
+        self.exec(host, &argv)?.ok()?;
         wait_for("the daemon's process", Duration::from_secs(5), || Ok(self.daemon_pid(host)?.is_some()))
     }
 
@@ -91,6 +100,21 @@ impl Bed {
             wait_for("the daemon to end", Duration::from_secs(60), || Ok(!entry.exists()))?;
         }
         Ok(())
+    }
+
+    /// Shuts a host down in order: its daemon is stopped, which may take a while, then its power goes. Returns how long
+    /// the daemon took.
+    ///
+    /// # Errors
+    /// When no daemon runs, or it does not end.
+    pub fn shut_down(&self, host: &str) -> Result<Duration> {
+        let state = self.layout.home(host).join("run/quorate-bed/state");
+        fs::write(&state, "stopping\n").with_context(|| format!("write {}", state.display()))?;
+        let begin = std::time::Instant::now();
+        self.daemon(host, DaemonFault::Stop)?;
+        let took = begin.elapsed();
+        self.power_off(host)?;
+        Ok(took)
     }
 
     /// Does something to a host's libvirtd.

@@ -49,6 +49,14 @@ impl<S: Site> Cluster<S> {
     /// # Errors
     /// When a command fails, or not all hosts become voters.
     pub fn form(&self, shown: &mut dyn FnMut(&str, &str)) -> Result<()> {
+        self.form_with(None, shown)
+    }
+
+    /// The same, where one host is only a witness: it gets no fence device.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn form_with(&self, witness: Option<&str>, shown: &mut dyn FnMut(&str, &str)) -> Result<()> {
         let hosts = self.site.hosts();
         let (first, others) = hosts.split_first().context("no hosts")?;
         for host in &hosts {
@@ -62,11 +70,13 @@ impl<S: Site> Cluster<S> {
             shown(first, "cluster token");
             let token = self.qrm(first, &["cluster", "token"])?;
             let address = self.site.address(host)?;
-            shown(host, &format!("cluster join TOKEN --node {host} --address {address}"));
-            self.qrm(host, &["cluster", "join", token.trim(), "--node", host, "--address", &address])?;
+            let role: &[&str] = if witness == Some(host.as_str()) { &["--witness"] } else { &[] };
+            shown(host, &format!("cluster join TOKEN --node {host} --address {address} {}", role.concat()));
+            let join = ["cluster", "join", token.trim(), "--node", host, "--address", &address];
+            self.qrm(host, &[&join, role].concat())?;
         }
         self.wait_complete()?;
-        for host in &hosts {
+        for host in hosts.iter().filter(|host| witness != Some(host.as_str())) {
             let words = format!("primitive fence-{host} {}", self.site.fence_device(host)?);
             shown(first, &format!("configure {words}"));
             self.configure(&words)?;
@@ -74,19 +84,19 @@ impl<S: Site> Cluster<S> {
         Ok(())
     }
 
-    /// Waits until every host is online and votes.
+    /// Waits until every host is online, and as many vote as should: an odd number, seven at most.
     ///
     /// # Errors
     /// When that does not come about.
     pub fn wait_complete(&self) -> Result<()> {
         let hosts = self.site.hosts();
         let complete = |status: &Status| {
-            let fit = |host: &String| {
-                status.nodes.iter().any(|n| n.id.as_str() == host && n.liveness == "online" && n.is_voter)
-            };
-            hosts.iter().all(fit)
+            let online = |host: &String| status.nodes.iter().any(|n| n.id.as_str() == host && n.liveness == "online");
+            let voters = status.nodes.iter().filter(|node| node.is_voter).count();
+            let wanted = (hosts.len() - usize::from(hosts.len().is_multiple_of(2))).min(7);
+            hosts.iter().all(online) && voters == wanted && status.quorum.voters.len() == wanted
         };
-        self.wait_status("all hosts online and voting", Duration::from_secs(40), complete).map(drop)
+        self.wait_status("all hosts online and enough voting", Duration::from_secs(40), complete).map(drop)
     }
 
     /// Runs `qrm` on a host; what it printed.

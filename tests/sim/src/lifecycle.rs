@@ -93,7 +93,12 @@ impl World {
         let host = &mut self.hosts[h];
         host.processes += 1;
         let process = host.processes;
-        let me = Me { node: name, hardware: host.hardware.clone(), session: host.session.clone(), release: quorate_core::state::Release::this() };
+        let me = Me {
+            node: name,
+            hardware: host.hardware.clone(),
+            session: host.session.clone(),
+            release: quorate_core::state::Release::this(),
+        };
         let engine = Engine::new(me, host.clock(now));
         host.daemon = Some(Daemon {
             process,

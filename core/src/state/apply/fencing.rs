@@ -29,7 +29,9 @@ impl ClusterState {
             return stale(format!("{target} is not in session {session} any more"));
         };
         if self.is_witness(target) {
-            return Err(Refusal::Invalid(format!("{target} is a witness: it runs nothing, so nothing has to be proven")));
+            return Err(Refusal::Invalid(format!(
+                "{target} is a witness: it runs nothing, so nothing has to be proven"
+            )));
         }
         if living.state == SessionState::Open {
             self.set_liveness(target, Liveness::Lost);

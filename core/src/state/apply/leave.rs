@@ -64,6 +64,7 @@ impl ClusterState {
         }
         let word = |(id, standing): (ResourceId, Standing)| match standing {
             Standing::Active => format!("{id} runs there"),
+            Standing::Failed(why) => format!("{id} is there and failed ({why})"),
             Standing::Busy => format!("{id} is being worked on there"),
             Standing::Unknown(why) => format!("{id} may run there ({why})"),
             Standing::NotActive => id.to_string(),

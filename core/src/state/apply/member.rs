@@ -2,9 +2,7 @@
 
 use super::stale;
 use crate::id::{Incarnation, NodeId, RaftId};
-use crate::state::{
-    ClusterState, EventKind, Founding, Identity, Member, NodeState, Outcome, Refusal, Removed, Token,
-};
+use crate::state::{ClusterState, EventKind, Founding, Identity, Member, NodeState, Outcome, Refusal, Removed, Token};
 use crate::time::Timestamp;
 
 /// Unused tokens that are kept; more are refused.
@@ -98,6 +96,11 @@ impl ClusterState {
             state.incarnation = Incarnation(self.index);
         }
         self.nodes.insert(name.clone(), state);
-        self.record(EventKind::Member, Some(&name), None, format!("{name} joined{} from {}", if member.witness { " as a witness" } else { "" }, member.address));
+        self.record(
+            EventKind::Member,
+            Some(&name),
+            None,
+            format!("{name} joined{} from {}", if member.witness { " as a witness" } else { "" }, member.address),
+        );
     }
 }

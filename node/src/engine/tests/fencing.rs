@@ -102,6 +102,7 @@ fn who_is_heard_in_another_boot_is_not_sent_an_off() {
         session: "boot-2".into(),
         follows: Incarnation(1),
         inventory: BTreeMap::new(),
+        release: Release::this(),
     });
     leader.step(Event::Applied);
     assert_eq!(leader.liveness("n3"), Liveness::Online);

@@ -61,7 +61,12 @@ impl Daemon {
 }
 
 fn me() -> Me {
-    Me { node: NodeId::from(N1), hardware: HardwareId::from("hardware-1"), session: SessionId::from("boot-1"), release: Release::this() }
+    Me {
+        node: NodeId::from(N1),
+        hardware: HardwareId::from("hardware-1"),
+        session: SessionId::from("boot-1"),
+        release: Release::this(),
+    }
 }
 
 async fn open(dir: &TempDir) -> Cluster {

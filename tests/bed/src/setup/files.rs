@@ -123,7 +123,7 @@ fn daemon_script(layout: &Layout, host: &str, daemon: &DaemonCommand) -> Result<
     for word in &daemon.argv {
         argv.push(quote(&fill(layout, host, word)?));
     }
-    script.push_str(&format!("exec {}\n", argv.join(" ")));
+    script.push_str(&format!("exec {} \"$@\"\n", argv.join(" ")));
     let home = layout.home(host);
     write(&home.join("daemon.sh"), &script, 0o755)?;
     if daemon.autostart {

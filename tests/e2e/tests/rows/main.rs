@@ -10,7 +10,9 @@ mod daemon;
 mod frozen;
 mod isolation;
 mod majority;
+mod membership;
 mod ocf;
+mod orderly;
 mod power;
 mod stage;
 mod vm;
@@ -62,18 +64,23 @@ struct Row {
     run: fn(&mut Stage) -> Result<()>,
     /// How many hosts its bed has.
     hosts: u32,
+    /// The last of them is a witness.
+    has_witness: bool,
     /// It mostly waits and measures nothing: it is played beside others of its kind.
     is_patient: bool,
 }
 
 const fn row(name: &'static str, what: &'static str, run: fn(&mut Stage) -> Result<()>) -> Row {
-    Row { name, what, run, hosts: 3, is_patient: false }
+    Row { name, what, run, hosts: 3, has_witness: false, is_patient: false }
 }
 
 impl Row {
-    #[allow(dead_code)]
     const fn hosts(self, hosts: u32) -> Row {
         Row { hosts, ..self }
+    }
+
+    const fn with_witness(self) -> Row {
+        Row { has_witness: true, ..self }
     }
 
     const fn patient(self) -> Row {
@@ -113,6 +120,35 @@ const ROWS: &[Row] = &[
     row("stop-fails", "a VM cannot be stopped: its node is fenced", vm::stop_fails),
     row("ocf-power-cut", "an address and a dummy go with their VM when its host loses power", ocf::power_cut),
     row("ocf-stop-fails", "an OCF agent breaks: what it cannot stop is fenced, and runs elsewhere", ocf::stop_fails),
+    row(
+        "two-hosts-and-witness",
+        "two hosts and a witness: any one of them lost, or the link between the hosts",
+        membership::two_hosts_and_witness,
+    )
+    .with_witness(),
+    row(
+        "removed-stays-out",
+        "a lost node is removed and comes back: it is refused until it joins anew",
+        membership::removed,
+    )
+    .patient(),
+    row(
+        "voters-replaced",
+        "four hosts, three vote: a dead voter's place goes to the learner",
+        membership::voters_replaced,
+    )
+    .hosts(4)
+    .patient(),
+    row(
+        "rolling-restart",
+        "every daemon is stopped and started in turn: VMs and peace are kept",
+        orderly::rolling_restart,
+    ),
+    row(
+        "host-shutdown",
+        "the leader's host is shut down in order: its VMs move, and no fence is needed",
+        orderly::host,
+    ),
     row("all-daemons-killed", "all daemons are killed 50 times amid writes: none is lost", writes::survive),
 ];
 
@@ -175,7 +211,7 @@ fn play_all(rows: &[&Row], binaries: &Path, jobs: usize) -> Vec<&'static str> {
 
 fn play(row: &Row, binaries: &Path) -> bool {
     let begin = Instant::now();
-    let (result, notes) = match Stage::set(binaries, row.hosts) {
+    let (result, notes) = match Stage::set(binaries, row.hosts, row.has_witness) {
         Ok(mut stage) => {
             let played = catch_unwind(AssertUnwindSafe(|| (row.run)(&mut stage)));
             let played = played.unwrap_or_else(|panic| Err(anyhow!("panicked: {}", words(panic.as_ref()))));

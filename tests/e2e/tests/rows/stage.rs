@@ -1,11 +1,12 @@
 //! A fresh cluster on a fresh bed with the auditor watching, and what every row ends with: the verdict.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
-use quorate_bed::{Auditor, Bed, Options, VmProcess};
+use quorate_bed::{Auditor, Bed, LibvirtFault, Options, VmProcess};
 use quorate_core::state::{Event, EventKind};
 use quorate_core::view::FenceView;
 use quorate_e2e::{Cluster, timeline};
@@ -17,11 +18,16 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn set(binaries: &Path, hosts: u32) -> Result<Stage> {
+    pub(crate) fn set(binaries: &Path, hosts: u32, has_witness: bool) -> Result<Stage> {
         let bed = Bed::up(Options::for_test(hosts).with_quorate(binaries))?;
         let auditor = bed.auditor();
         let cluster = Cluster { site: bed };
-        if let Err(error) = cluster.form(&mut |_, _| {}) {
+        let witness = cluster.site.hosts().pop().filter(|_| has_witness);
+        if let Some(witness) = &witness {
+            // It needs no hypervisor.
+            cluster.site.libvirtd(witness, LibvirtFault::Kill)?;
+        }
+        if let Err(error) = cluster.form_with(witness.as_deref(), &mut |_, _| {}) {
             report(&cluster);
             let dir = cluster.site.down_keeping_files()?;
             return Err(error.context(format!("the cluster is not formed; the logs are in {}", dir.display())));
@@ -73,6 +79,11 @@ impl Stage {
         ensure!(targets == vec![victim; count], "fenced were {targets:?}, not {count} times {victim}");
         ensure!(fences.open.is_empty(), "fences are still under way: {:?}", fences.open);
         Ok(fences.ended)
+    }
+
+    /// The process of every VM.
+    pub(crate) fn pids(&self) -> Result<BTreeMap<String, i32>> {
+        Ok(self.cluster.processes()?.into_iter().map(|(vm, process)| (vm, process.pid)).collect())
     }
 
     /// Nothing was fenced, and nobody thought of it.
