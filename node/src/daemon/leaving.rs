@@ -62,7 +62,7 @@ async fn give_vote(cluster: &Cluster) -> bool {
     }
 }
 
-/// Whether the host goes down, as this program says; it prints `stopping` if so. `systemctl is-system-running` does.
+/// Whether the host goes down, as this program says; it prints `stopping` if so. `systemctl is-system-running` does so.
 pub async fn host_stops(processes: &Processes, check: &str) -> bool {
     let mut words = check.split_whitespace();
     let Some(program) = words.next() else { return false };

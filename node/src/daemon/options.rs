@@ -36,7 +36,7 @@ pub struct Options {
     pub feature_level: Option<u16>,
     /// What says whether this host goes down when the daemon is stopped: it prints `stopping` if so. Then what runs here
     /// moves or stops first, and no fence is needed.
-    #[arg(long, default_value = "systemctl is-system-running")]
+    #[arg(long, default_value = "/usr/bin/systemctl is-system-running")]
     pub stopping_check: String,
     /// For so many seconds a host that goes down is waited for; the service manager has to wait longer.
     #[arg(long, default_value_t = 120)]

@@ -34,7 +34,7 @@ impl DaemonCommand {
             ("--hardware-id-file", "{hardware_id_file}"),
             ("--cgroup", "{cgroup}"),
             // There is no service manager here to ask.
-            ("--stopping-check", "cat /run/quorate-bed/state"),
+            ("--stopping-check", "/bin/cat /run/quorate-bed/state"),
         ];
         let mut argv = vec![binaries.join("quorated").to_string_lossy().into_owned()];
         argv.extend(flags.iter().flat_map(|(flag, value)| [(*flag).to_owned(), (*value).to_owned()]));

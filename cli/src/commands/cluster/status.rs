@@ -24,7 +24,7 @@ pub(crate) async fn run(context: &Context, _: &Status) -> Result<(), CliError> {
     context.output.answer(&document, || {
         let (style, clock) = (context.output.style, Clock::of_process());
         let headline = output::headline(read, style, &clock);
-        let members: Vec<String> = read.nodes.iter().map(|node| member(node)).collect();
+        let members: Vec<String> = read.nodes.iter().map(member).collect();
         let nodes = output::nodes(&read.nodes, style, &clock);
         let level = read.cluster.feature_level;
         format!(
