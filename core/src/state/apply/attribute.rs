@@ -62,6 +62,7 @@ mod tests {
             store: StoreId::from("store"),
             fingerprint: "key".to_owned(),
             joined: Timestamp(0),
+            witness: false,
         };
         let mut state = ClusterState::default();
         let (cluster_id, name, ca_certificate, ca_key) = Default::default();
@@ -77,7 +78,8 @@ mod tests {
     fn hello(state: &mut ClusterState) {
         let (session, hardware) = (SessionId::from("boot-1"), HardwareId::from("hw"));
         let inventory = Default::default();
-        apply(state, Command::Hello { node: "n1".into(), hardware, session, follows: Incarnation(0), inventory });
+        let (follows, release) = (Incarnation(0), crate::state::Release::this());
+        apply(state, Command::Hello { node: "n1".into(), hardware, session, follows, inventory, release });
     }
 
     fn set(state: &mut ClusterState, name: &str, value: Option<&str>) -> Outcome {
