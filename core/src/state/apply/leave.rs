@@ -89,6 +89,10 @@ impl ClusterState {
         for places in self.resources.values_mut() {
             places.remove(node);
         }
+        for wishes in self.preferences.values_mut() {
+            wishes.remove(node);
+        }
+        self.preferences.retain(|_, wishes| !wishes.is_empty());
         self.forget_gone();
         let removed = Removed {
             name: member.name,
