@@ -147,6 +147,8 @@ fn cannot(id: &ResourceId, node: &NodeId, rule: &Rejection) -> Fault {
         Rejection::TooManyFailures(_) | Rejection::StartFailed(_) | Rejection::CannotWork(_) => {
             format!("when the cause is mended: `qrm resource cleanup {id}`")
         }
+        Rejection::Witness => "`qrm cluster status` shows the witnesses".to_owned(),
+        Rejection::Leaving => format!("`qrm node online {node}` calls the shutdown off"),
         Rejection::Colocation => "`qrm configure show` shows the colocation".to_owned(),
     };
     Fault::new(Reason::Refused, format!("{id} cannot run on {node}: {rule}")).hint(hint)
