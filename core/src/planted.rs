@@ -47,6 +47,10 @@ mistakes! {
     LeaveChildren = "leave-children",
     /// A VM is resumed without a second look at its claim.
     ResumeUnchecked = "resume-unchecked",
+    /// The hypervisor itself lets the target of a migration run.
+    UnpausedMigration = "unpaused-migration",
+    /// A copy that came in is let run without the migration's word that its source is gone.
+    HandoverWithoutGone = "handover-without-gone",
 }
 
 impl fmt::Display for Mistake {

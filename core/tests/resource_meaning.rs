@@ -67,7 +67,7 @@ fn meta_attributes_go_over_the_defaults() {
     let (read, errors) = meta(
         "rsc_defaults is-managed=0 priority=3 resource-stickiness=inf\n\
          primitive r vm:fake meta target-role=stopped priority=-inf maintenance=YES migration-threshold=INFINITY \
-         failure-timeout=PT1H requires=nothing",
+         failure-timeout=PT1H requires=nothing allow-migrate=on",
     );
     assert_eq!(errors, Vec::new());
     let wanted = ResourceMeta {
@@ -75,6 +75,7 @@ fn meta_attributes_go_over_the_defaults() {
         is_managed: false,
         maintenance: true,
         stickiness: Score::INFINITY,
+        allow_migrate: true,
         priority: -1_000_000,
         migration_threshold: 0,
         failure_timeout: std::time::Duration::from_secs(3600),
@@ -83,14 +84,14 @@ fn meta_attributes_go_over_the_defaults() {
     assert_eq!(read, wanted);
 
     let (read, errors) =
-        meta("primitive r vm:fake meta target-role=Promoted migration-threshold=-1 allow-migrate=1 priorty=1");
+        meta("primitive r vm:fake meta target-role=Promoted migration-threshold=-1 critical=1 priorty=1");
     let told: Vec<(String, bool)> = errors.iter().map(|error| (error.to_string(), error.is_warning())).collect();
     let told: Vec<(&str, bool)> = told.iter().map(|(text, warning)| (text.as_str(), *warning)).collect();
     assert_eq!(read, ResourceMeta::default());
     assert_eq!(
         told,
         [
-            ("allow-migrate=1 has no effect in this version", true),
+            ("critical=1 has no effect in this version", true),
             ("migration-threshold=-1 is not understood: a whole number or inf", false),
             ("there is no meta attribute 'priorty': did you mean 'priority'?", false),
             ("target-role=Promoted is not understood: Started or Stopped", false),

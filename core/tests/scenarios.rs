@@ -73,6 +73,7 @@ fn every_planted_mistake_of_the_state_fails_a_scenario() {
         Mistake::LostIsDead,
         Mistake::HelloWithoutCompare,
         Mistake::AdmitUnderGrant,
+        Mistake::HandoverWithoutGone,
     ];
     let texts: Vec<String> = scenarios().iter().map(|path| fs::read_to_string(path).expect("it can be read")).collect();
     let missed: Vec<&Mistake> = planted

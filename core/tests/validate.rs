@@ -148,15 +148,15 @@ fn names_and_values_mean_something() {
 fn what_is_accepted_and_may_surprise_is_a_warning() {
     warnings(
         "node n1\nprimitive f1 stonith:fake params target=n2 pcmk_delay_max=5\n\
-         primitive vm1 vm:fake meta allow-migrate=true op monitor interval=0 op migrate_to timeout=60\n\
+         primitive vm1 vm:fake meta critical=true op monitor interval=0 op reload timeout=60\n\
          location l1 f1 -inf: n2\nproperty cluster-name=x no-quorum-policy=ignore",
         &[
             "property: property cluster-name=x has no effect in this version",
             "property: a minority never starts anything here, whatever no-quorum-policy says\n  \
              hint: set no-quorum-policy=freeze, or leave it out",
-            "vm1: allow-migrate=true has no effect in this version",
+            "vm1: critical=true has no effect in this version",
             "vm1: op monitor interval=0 has no effect in this version",
-            "vm1: op migrate_to has no effect in this version",
+            "vm1: op reload has no effect in this version",
             "l1: this location names the fence device 'f1', which is used and never started\n  hint: it has no effect: `delete l1`",
             "f1: pcmk_delay_max has no effect in this version",
             "n1: no fence device is for this node, so it gets no resources\n  \

@@ -48,6 +48,20 @@ pub fn mark(xml: &str) -> Result<Marked, VmError> {
     Ok(Marked { name: name.to_owned(), uuid, xml })
 }
 
+/// The definition of a copy that is sent to another host: with the note again, for its CPUs were never let go there.
+///
+/// # Errors
+/// As [`mark`].
+pub fn arriving(xml: &str) -> Result<String, VmError> {
+    let refuse = |why: String| VmError::Definition { why };
+    let document = Document::parse(xml).map_err(|e| refuse(format!("the domain XML cannot be read: {e}")))?;
+    let old = document.descendants().find(|node| node.has_tag_name((NAMESPACE, "start")));
+    match old.map(|node| node.range()) {
+        Some(range) => Ok([&xml[..range.start], &note(), &xml[range.end..]].concat()),
+        None => mark(xml).map(|marked| marked.xml),
+    }
+}
+
 /// What the note becomes before the CPUs run, as `virDomainSetMetadata` wants it: it adds the namespace itself.
 pub const RESUMED: &str = "<start phase=\"resumed\"/>";
 
@@ -123,6 +137,18 @@ mod tests {
     fn only_the_note_of_an_unfinished_start_says_so() {
         for (text, want) in [(&*note(), true), (RESUMED, false), ("", false)] {
             assert_eq!(says_starting(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_copy_bears_the_note_whatever_its_source_bore() {
+        let resumed = format!("<metadata><quorate:start xmlns:quorate=\"{NAMESPACE}\" phase=\"resumed\"/></metadata>");
+        for rest in ["", "<metadata/>", &resumed, &format!("<metadata>{}</metadata>", note())] {
+            let xml = arriving(&domain(rest)).expect(rest);
+            let document = Document::parse(&xml).expect(&xml);
+            let notes: Vec<_> = document.descendants().filter(|n| n.has_tag_name((NAMESPACE, "start"))).collect();
+            let phases: Vec<_> = notes.iter().map(|note| note.attribute("phase")).collect();
+            assert_eq!(phases, [Some("starting")], "{xml}");
         }
     }
 

@@ -4,9 +4,12 @@
 //! hosts share, so a second one of the same VM cannot start unnoticed: the attempt is written to `UUID.double`.
 //! Standing still is SIGSTOP; one that was never let go is still the shell that became `sleep` later.
 
+mod migrate;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -15,7 +18,7 @@ use tokio::time::Instant;
 
 use super::definition::mark;
 use super::process_table::{self, KillReport, ProcessId, VmProcess};
-use super::{Entry, EventKind, Inventory, Seen, Started, Stop, StopWay, VmError, VmEvent};
+use super::{Entry, EventKind, Inventory, Seen, Started, Stop, StopWay, Transfer, VmError, VmEvent, Way};
 use crate::process::spawn_detached;
 
 const LOOK: Duration = Duration::from_millis(20);
@@ -40,6 +43,8 @@ pub struct FakeVms {
     host: String,
     shared: PathBuf,
     events: broadcast::Sender<VmEvent>,
+    /// Migrations that were asked to end.
+    called_off: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl FakeVms {
@@ -51,9 +56,13 @@ impl FakeVms {
         let shared = shared.into();
         let refuse = |e: std::io::Error| VmError::Failed { what: "making the shared directory", why: e.to_string() };
         std::fs::create_dir_all(&shared).map_err(refuse)?;
-        let it = Self { host: host.to_owned(), shared, events: broadcast::channel(1024).0 };
+        let it = Self { host: host.to_owned(), shared, events: broadcast::channel(1024).0, called_off: Arc::default() };
         tokio::spawn(watch(it.host.clone(), it.events.downgrade()));
         Ok(it)
+    }
+
+    fn called_off(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.called_off.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// See [`super::VmBackend::probe`].

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::definition::mark;
 use super::libvirt::{DomainState, Libvirt, PausedReason};
 use super::process_table::{self, KillReport, ProcessId, VmProcess, qemu_processes};
-use super::{Entry, Inventory, Seen, Started, Stop, StopWay, VmError, VmEvent};
+use super::{Entry, Inventory, MIGRATING, Seen, Started, Stop, StopWay, VmError, VmEvent};
 
 /// How long one question to libvirtd may take before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -127,7 +127,7 @@ impl VmHost {
     }
 
     /// An earlier call that is still under way could hit what is begun now: a late destroy a fresh VM.
-    fn nothing_open(&self, what: &'static str, uuid: &str) -> Result<(), VmError> {
+    pub(super) fn nothing_open(&self, what: &'static str, uuid: &str) -> Result<(), VmError> {
         match self.libvirt.slots.changing(uuid) {
             None => Ok(()),
             Some(call) => Err(VmError::Failed { what, why: format!("it was not tried: {call}") }),
@@ -172,7 +172,7 @@ impl VmHost {
     }
 
     /// Looks until it is stopped or `until`; at least once.
-    async fn wait_stopped(&self, uuid: &str, until: Instant) -> Seen {
+    pub(super) async fn wait_stopped(&self, uuid: &str, until: Instant) -> Seen {
         loop {
             let seen = self.probe(uuid, until).await;
             if seen == Seen::Stopped || Instant::now() >= until {
@@ -259,10 +259,12 @@ fn judge(
         (DomainState::NotFound | DomainState::ShutOff | DomainState::Crashed, None) => Seen::Stopped,
         (DomainState::Running, Some(process)) => Seen::Running { process },
         (DomainState::Paused(PausedReason::StartingUp), Some(process)) => Seen::StartingPaused { process },
+        (DomainState::Paused(PausedReason::Incoming), Some(process)) => Seen::Incoming { process },
         (DomainState::Paused(reason), Some(process)) => {
             let reason = match reason {
                 PausedReason::StartingUp => "starting up",
-                PausedReason::Migrating => "migrating",
+                PausedReason::Incoming => "coming in",
+                PausedReason::Migrating => MIGRATING,
                 PausedReason::User => "by a user",
                 PausedReason::Other(reason) => reason,
             };
@@ -335,6 +337,7 @@ mod tests {
             (None, Ok(DomainState::Running), &[7], "running as pid 7"),
             (None, paused(PausedReason::StartingUp), &[7], "starting (paused) as pid 7"),
             (None, paused(PausedReason::Migrating), &[7], "paused (migrating) as pid 7"),
+            (None, paused(PausedReason::Incoming), &[7], "coming in as pid 7"),
             (None, paused(PausedReason::StartingUp), &[], "unknown: libvirt says it is paused, but no process"),
         ];
         for (open, word, pids, want) in rows {

@@ -17,9 +17,12 @@ pub mod fake;
 pub mod host;
 #[cfg(feature = "libvirt")]
 pub mod libvirt;
+#[cfg(feature = "libvirt")]
+mod migrate;
 pub mod process_table;
 #[cfg(feature = "libvirt")]
 mod slots;
+mod way;
 
 use std::fmt;
 use std::time::Duration;
@@ -30,6 +33,10 @@ use tokio::time::Instant;
 pub use process_table::{KillReport, ProcessId};
 #[cfg(feature = "libvirt")]
 pub use slots::OpenCall;
+pub use way::{Transfer, Way};
+
+/// The reason of a VM that stands still because it is being sent to another host.
+pub(crate) const MIGRATING: &str = "migrating";
 
 /// What is known of one VM on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +50,11 @@ pub enum Seen {
     },
     /// Created by us and never let go: may be destroyed without loss.
     StartingPaused {
+        /// Its process.
+        process: ProcessId,
+    },
+    /// A copy that is coming in from another host and not complete. Never let go: may be destroyed without loss.
+    Incoming {
         /// Its process.
         process: ProcessId,
     },
@@ -66,6 +78,7 @@ impl fmt::Display for Seen {
             Self::Stopped => f.write_str("stopped"),
             Self::Running { process } => write!(f, "running as {process}"),
             Self::StartingPaused { process } => write!(f, "starting (paused) as {process}"),
+            Self::Incoming { process } => write!(f, "coming in as {process}"),
             Self::Paused { process, reason } => write!(f, "paused ({reason}) as {process}"),
             Self::Unknown { why } => write!(f, "unknown: {why}"),
         }
@@ -295,10 +308,41 @@ impl VmBackend {
         each!(self, vms => vms.stop(uuid, grace, deadline).await)
     }
 
+    /// Sends a running VM to another host, where its copy stands still until [`Self::resume`], and comes back when nothing
+    /// of it is here. At the deadline it is given up. `told` hears how far it is.
+    ///
+    /// # Errors
+    /// After any error the copy, if there is one, must not run; what is here has to be looked at.
+    pub async fn migrate(
+        &self,
+        uuid: &str,
+        way: Way,
+        deadline: Instant,
+        told: impl Fn(Transfer),
+    ) -> Result<Transfer, VmError> {
+        each!(self, vms => vms.migrate(uuid, way, deadline, told).await)
+    }
+
+    /// Asks a migration that goes out from here to end, if there is one.
+    pub async fn call_off(&self, uuid: &str, deadline: Instant) {
+        each!(self, vms => vms.call_off(uuid, deadline).await);
+    }
+
+    /// Lets a VM run on that a failed migration left standing here; a call for who knows that its copy never will. What
+    /// is seen after it.
+    pub async fn left_behind(&self, uuid: &str, deadline: Instant) -> Seen {
+        match self.probe(uuid, deadline).await {
+            Seen::Paused { reason, .. } if reason == MIGRATING => {
+                each!(self, vms => vms.left_behind(uuid, deadline).await)
+            }
+            other => other,
+        }
+    }
+
     /// Destroys a VM that was created and never let go; leaves any other alone. What is seen after it.
     pub async fn destroy_starting(&self, uuid: &str, deadline: Instant) -> Seen {
         match self.probe(uuid, deadline).await {
-            Seen::StartingPaused { .. } => self.stop(uuid, Duration::ZERO, deadline).await.seen,
+            Seen::StartingPaused { .. } | Seen::Incoming { .. } => self.stop(uuid, Duration::ZERO, deadline).await.seen,
             other => other,
         }
     }

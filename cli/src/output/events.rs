@@ -25,6 +25,7 @@ pub(crate) fn event_line(event: &Event, style: Style, clock: &Clock) -> String {
         | EventKind::Planned
         | EventKind::Claimed
         | EventKind::Stopped
+        | EventKind::Migrated
         | EventKind::Configured
         | EventKind::Preference
         | EventKind::Intent => event.text.clone(),

@@ -27,6 +27,7 @@ pub(crate) fn role(resource: &ResourceView) -> &'static str {
         Role::Stopped => "stopped",
         Role::Starting => "starting",
         Role::Stopping => "stopping",
+        Role::Migrating => "migrating",
         Role::Unknown => "unknown",
         Role::Multiple => "RUNS TWICE",
         Role::Failed => "failed",
@@ -36,7 +37,7 @@ pub(crate) fn role(resource: &ResourceView) -> &'static str {
 fn tone(resource: &ResourceView) -> Tone {
     match resource.role {
         Role::Multiple | Role::Unknown | Role::Failed => Tone::Bad,
-        Role::Starting | Role::Stopping => Tone::Warn,
+        Role::Starting | Role::Stopping | Role::Migrating => Tone::Warn,
         Role::Started if resource.target_role == "started" => Tone::Good,
         Role::Stopped if resource.target_role == "stopped" => Tone::Plain,
         Role::Started | Role::Stopped => Tone::Warn,
@@ -59,7 +60,8 @@ fn notes(resource: &ResourceView, clock: &Clock) -> Vec<String> {
     notes.extend(resource.wishes.iter().map(|wish| wished(wish, clock)));
     let unclear = resource.places.iter().filter(|place| place.state != PlaceState::Running);
     notes.extend(unclear.filter_map(|place| place.why.clone()));
-    notes.extend(resource.doing.iter().map(doing));
+    notes.extend(resource.migration.map(|progress| progress.words()));
+    notes.extend(resource.doing.iter().filter(|doing| doing.kind != "incoming").map(doing));
     notes.extend(resource.failures.iter().map(|failure| failed(failure, clock)));
     notes
 }

@@ -19,6 +19,8 @@ pub struct ResourceMeta {
     pub maintenance: bool,
     /// `resource-stickiness`, default 1: a healthy VM stays where it is.
     pub stickiness: Score,
+    /// `allow-migrate`, default false: a move is a live migration, where both ends are well.
+    pub allow_migrate: bool,
     /// `priority`, default 0: higher is placed first.
     pub priority: i64,
     /// `migration-threshold`, default 0: so many failures on a node forbid it; 0 (or inf) is never.
@@ -100,6 +102,7 @@ impl Default for ResourceMeta {
             is_managed: true,
             maintenance: false,
             stickiness: Score::new(1),
+            allow_migrate: false,
             priority: 0,
             migration_threshold: 0,
             failure_timeout: Duration::ZERO,
@@ -138,6 +141,7 @@ impl ResourceMeta {
             "target-role" => self.target_role = role(value).ok_or_else(|| bad("Started or Stopped"))?,
             "is-managed" => self.is_managed = yes()?,
             "maintenance" => self.maintenance = yes()?,
+            "allow-migrate" => self.allow_migrate = yes()?,
             "resource-stickiness" => self.stickiness = score()?,
             "priority" => self.priority = score()?.value(),
             "migration-threshold" => {
@@ -193,6 +197,7 @@ fn threshold(value: &str) -> Option<u32> {
 
 /// Every meta attribute with an effect.
 pub const META_NAMES: &[&str] = &[
+    "allow-migrate",
     "failure-timeout",
     "is-managed",
     "maintenance",
@@ -205,7 +210,6 @@ pub const META_NAMES: &[&str] = &[
 
 /// Meta attributes that configurations made for Pacemaker bring along: accepted, without effect so far.
 const NOT_HONOURED: &[&str] = &[
-    "allow-migrate",
     "allow-unhealthy-nodes",
     "container-attribute-target",
     "critical",

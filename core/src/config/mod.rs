@@ -3,6 +3,7 @@
 //! Plain data. The text form is `grammar`'s, consistency is `validate`'s, and what was observed is in `state`.
 
 mod meta;
+mod migration;
 mod operation;
 mod patch;
 mod property;
@@ -10,6 +11,7 @@ mod resource;
 pub mod validate;
 
 pub use meta::{META_NAMES, MetaError, Requires, ResourceMeta};
+pub use migration::{MIGRATION_PARAMETERS, MigrationOptions};
 pub use operation::OperationSpec;
 pub use patch::ConfigPatch;
 pub use property::{FenceAction, NoQuorumPolicy, PROPERTY_NAMES, Properties, PropertyError};

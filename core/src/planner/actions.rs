@@ -74,7 +74,14 @@ pub(super) fn changes(state: &ClusterState, wanted: &BTreeMap<ResourceId, Wanted
         true => Wanted::HandsOff,
         false => Wanted::Stopped("it is not configured any more".to_owned()),
     };
-    let mut draft = Draft { state, actions: Vec::new(), kept: BTreeSet::new(), left_out: BTreeSet::new(), wake: None };
+    let mut draft = Draft {
+        state,
+        actions: Vec::new(),
+        kept: BTreeSet::new(),
+        left_out: BTreeSet::new(),
+        called_off: BTreeSet::new(),
+        wake: None,
+    };
     let configured = wanted.keys();
     let orphans = state.resources.keys().filter(|id| !wanted.contains_key(id));
     let mut all: Vec<&ResourceId> = configured.chain(orphans).collect();
@@ -98,12 +105,14 @@ pub(super) struct Draft<'a> {
     pub(super) left_out: BTreeSet<u32>,
     /// When something that waits for time alone has waited long enough.
     wake: Option<Timestamp>,
+    /// Migrations under way that are not wanted any more.
+    pub(super) called_off: BTreeSet<ActionId>,
 }
 
 impl Draft<'_> {
     /// What is to be done for one resource; what it waits for, if it does.
     fn resource(&mut self, id: &ResourceId, want: &Wanted) -> Option<Blocked> {
-        if *want == Wanted::HandsOff {
+        if self.migration(id, want) || *want == Wanted::HandsOff {
             return None;
         }
         let (mut active, mut failed) = (Vec::new(), Vec::new());
@@ -193,7 +202,7 @@ impl Draft<'_> {
             ActionKind::Stop => {
                 active.contains(&&action.node) && (target != Some(&action.node) || failed.contains(&&action.node))
             }
-            ActionKind::Probe => false,
+            ActionKind::Probe | ActionKind::Migrate | ActionKind::Incoming | ActionKind::Handover => false,
         };
         let planned = self.state.actions.values().filter(|action| action.resource == *id && !action.claimed);
         self.kept.extend(planned.filter(still_fits).map(|action| action.id));
@@ -223,6 +232,14 @@ impl Draft<'_> {
         if waits.is_some() && active.len() == 1 && target.is_some_and(|target| !active.contains(&target)) {
             // It could be stopped and not be started: it runs on until it can move.
             return waits;
+        }
+        if let (&[source], Some(target)) = (active, target)
+            && source != target
+            && !failed.contains(&source)
+            && self.may_migrate(id, source, target)
+        {
+            self.add_migration(id, source, target, reason);
+            return None;
         }
         let mut stops = Vec::new();
         for node in active.iter().filter(|node| Some(**node) != target || failed.contains(node)) {
@@ -273,16 +290,24 @@ impl Draft<'_> {
             && self.state.standing(id, node) != Standing::NotActive
     }
 
-    fn stop_failed(&self, id: &ResourceId, node: &NodeId) -> bool {
+    pub(super) fn stop_failed(&self, id: &ResourceId, node: &NodeId) -> bool {
         self.state.activity(id, node).is_some_and(|activity| activity.stop_failed)
     }
 
-    fn add(&mut self, kind: ActionKind, id: &ResourceId, node: &NodeId, reason: String, after_new: Vec<u32>) -> u32 {
+    pub(super) fn add(
+        &mut self,
+        kind: ActionKind,
+        id: &ResourceId,
+        node: &NodeId,
+        reason: String,
+        after_new: Vec<u32>,
+    ) -> u32 {
         let basis = self.state.activity(id, node).map_or(Operation(0), |activity| activity.operation);
         self.actions.push(NewAction {
             kind,
             resource: id.clone(),
             node: node.clone(),
+            peer: None,
             basis,
             after_new,
             after: Vec::new(),
@@ -308,7 +333,7 @@ impl Draft<'_> {
 
     /// Keeps what is planned already, cancels what is not wanted any more, adds the rest.
     fn settle(self, plan: &mut Plan) {
-        let Self { state, actions, mut kept, left_out, wake } = self;
+        let Self { state, actions, mut kept, left_out, called_off, wake } = self;
         plan.wake = plan.wake.into_iter().chain(wake).min();
         let existing: BTreeMap<(ActionKind, &ResourceId, &NodeId), &Action> =
             state.actions.values().map(|action| ((action.kind, &action.resource, &action.node), action)).collect();
@@ -329,6 +354,7 @@ impl Draft<'_> {
                 action.after_new = new.into_iter().filter_map(Result::ok).collect();
                 action.after.extend(old.into_iter().filter_map(Result::err));
                 let planned = existing.get(&(action.kind, &action.resource, &action.node));
+                let planned = planned.filter(|planned| planned.peer == action.peer);
                 if let Some(planned) = planned.filter(|planned| waits_enough(planned, &action)) {
                     kept.insert(planned.id);
                     place_of.insert(place, Err(planned.id));
@@ -346,6 +372,7 @@ impl Draft<'_> {
             .values()
             .filter(|action| !action.claimed && !kept.contains(&action.id))
             .map(|action| action.id)
+            .chain(called_off)
             .collect();
     }
 }

@@ -6,6 +6,7 @@
 mod actions;
 mod eligible;
 mod load;
+mod migrate;
 mod order;
 mod placement;
 mod preference;

@@ -11,17 +11,28 @@ use crate::id::ResourceId;
 use crate::state::ActionKind;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What ends with the resource running where it should. A migration goes on as its handover under the same number.
+const ARRIVALS: [ActionKind; 3] = [ActionKind::Start, ActionKind::Migrate, ActionKind::Handover];
+
 impl Draft<'_> {
     /// Starts go in the order's direction, stops against it.
     pub(super) fn constraint_edges(&mut self, wanted: &BTreeMap<ResourceId, Wanted>) -> Vec<Blocked> {
+        self.stop_what_cannot_migrate();
         let state = self.state;
         let mut blocked = Vec::new();
         for order in state.config.orders.values().filter(|order| order.kind != OrderKind::Serialize) {
             for then in self.find(ActionKind::Start, &order.then) {
                 blocked.extend(self.start_after(order, then, wanted));
             }
+            for then in self.find(ActionKind::Migrate, &order.then) {
+                // What moves live follows what it runs after, once that runs where it goes.
+                let firsts = self.find_any(&ARRIVALS, &order.first);
+                self.actions[then as usize].after_new.extend(firsts);
+                let pending = self.pending(&order.first, &ARRIVALS);
+                self.actions[then as usize].after.extend(pending);
+            }
             if order.symmetrical {
-                for first in self.find(ActionKind::Stop, &order.first) {
+                for first in self.find_any(&[ActionKind::Stop, ActionKind::Migrate], &order.first) {
                     self.stop_after(order, first);
                 }
             }
@@ -70,8 +81,8 @@ impl Draft<'_> {
     }
 
     fn start_after(&mut self, order: &Order, then: u32, wanted: &BTreeMap<ResourceId, Wanted>) -> Option<Blocked> {
-        let firsts = self.find(ActionKind::Start, &order.first);
-        let pending = self.pending(&order.first, &[ActionKind::Start]);
+        let firsts = self.find_any(&ARRIVALS, &order.first);
+        let pending = self.pending(&order.first, &ARRIVALS);
         if !firsts.is_empty() || !pending.is_empty() {
             self.actions[then as usize].after_new.extend(firsts);
             self.actions[then as usize].after.extend(pending);
@@ -87,6 +98,10 @@ impl Draft<'_> {
             || self.actions.iter().any(|action| action.resource == order.first);
         let why = format!("{} has to run before it, and does not yet", order.first);
         (!is_worked_on).then(|| Blocked { resource: order.then.clone(), why, mend: None })
+    }
+
+    fn find_any(&self, kinds: &[ActionKind], id: &ResourceId) -> Vec<u32> {
+        kinds.iter().flat_map(|kind| self.find(*kind, id)).collect()
     }
 
     fn stop_after(&mut self, order: &Order, first: u32) {

@@ -235,6 +235,9 @@ fn stopped_by_failure(
 /// A node whose daemon is silent, away or in maintenance keeps what it has; what only may be there calls nothing
 /// away from where it runs.
 fn held(state: &ClusterState, id: &ResourceId) -> Option<NodeId> {
+    if let Some(target) = super::migrate::held_at_target(state, id) {
+        return Some(target);
+    }
     let is_held_by = |node: &&NodeId| {
         state.nodes.get(*node).is_some_and(|at| {
             let silent = at.liveness != Liveness::Lost && !at.is_online();
@@ -258,6 +261,10 @@ fn company(state: &ClusterState, id: &ResourceId, node: &NodeId) -> i64 {
 
 /// It runs there, or it died there just now and has run nowhere since.
 fn belongs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
+    // Under way it belongs where it goes: else what it leaves would call it back.
+    if let Some((_, target)) = super::migrate::under_way(state, id) {
+        return target == *node;
+    }
     if runs_on(state, id, node) {
         return true;
     }

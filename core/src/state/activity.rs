@@ -57,6 +57,32 @@ pub struct Claim {
     pub granted: Timestamp,
     /// How long it may take.
     pub deadline: Duration,
+    /// The other end, where a migration is under way.
+    pub migration: Option<Migration>,
+}
+
+/// One end of a live migration, as the log knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Migration {
+    /// The node at the other end.
+    pub peer: NodeId,
+    /// At the source: the plan wants it ended.
+    pub called_off: bool,
+    /// At the target: the migration's own word that it is complete and that the source is gone.
+    pub gone: Option<Moved>,
+}
+
+/// A migration that is complete: nothing of the VM is at the source, and its copy stands still at the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// How long it took at the source, in milliseconds.
+    pub took_ms: u64,
+    /// For how long the guest stood still when the source told of it, in milliseconds.
+    pub paused_ms: u64,
+    /// How much was sent, in bytes.
+    pub bytes: u64,
+    /// When the log heard of it.
+    pub at: Timestamp,
 }
 
 /// What can be done to a resource on a node.
@@ -68,6 +94,12 @@ pub enum ActionKind {
     Start,
     /// Stop it.
     Stop,
+    /// Send it to another node while it runs.
+    Migrate,
+    /// A copy comes in from another node. Nobody plans or carries it out: it is the claim that stands at the target.
+    Incoming,
+    /// Let the copy that came in run.
+    Handover,
 }
 
 /// Why something failed, and when.
@@ -127,6 +159,8 @@ pub struct Action {
     pub resource: ResourceId,
     /// Where.
     pub node: NodeId,
+    /// Where to, for a migration; where from, for its handover.
+    pub peer: Option<NodeId>,
     /// The operation number it was planned on; it is refused when that has moved.
     pub basis: Operation,
     /// What must be done before.
@@ -188,6 +222,9 @@ impl ActionKind {
             Self::Probe => "probe",
             Self::Start => "start",
             Self::Stop => "stop",
+            Self::Migrate => "migrate_to",
+            Self::Incoming => "incoming",
+            Self::Handover => "migrate_from",
         }
     }
 }

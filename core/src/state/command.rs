@@ -1,6 +1,6 @@
 //! Every log entry that can exist, and every answer `apply` can give.
 
-use super::activity::{ActionKind, AgentError, Seen};
+use super::activity::{ActionKind, AgentError, Moved, Seen};
 use super::fence::FenceCause;
 use super::node::{Intent, Member};
 use super::preference::{Ended, Wish};
@@ -142,7 +142,7 @@ pub enum Command {
     },
     /// Changes of the transition.
     Plan {
-        /// Planned actions that are no longer wanted; a claimed one stays.
+        /// Planned actions that are no longer wanted; a claimed one stays, and a claimed migration is called off.
         cancel: Vec<ActionId>,
         /// New ones.
         add: Vec<NewAction>,
@@ -170,6 +170,17 @@ pub enum Command {
         error: Option<AgentError>,
         /// How long the agent took, in all.
         took: Duration,
+    },
+    /// A migration ended as it should: the copy at the target is complete, and nothing is left here.
+    Gone {
+        /// Who sent it.
+        speaker: Speaker,
+        /// What.
+        resource: ResourceId,
+        /// Under which number.
+        operation: Operation,
+        /// In figures.
+        moved: Moved,
     },
     /// What a look outside any operation found.
     Observe {
@@ -384,6 +395,8 @@ pub struct NewAction {
     pub resource: ResourceId,
     /// Where.
     pub node: NodeId,
+    /// Where to, for a migration; where from, for its handover.
+    pub peer: Option<NodeId>,
     /// The operation number it was planned on.
     pub basis: Operation,
     /// Actions of this plan, by their place in it, that must be done before.

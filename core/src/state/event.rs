@@ -61,6 +61,8 @@ pub enum EventKind {
     Started,
     /// A resource is stopped.
     Stopped,
+    /// A resource goes from one node to another while it runs, or could not.
+    Migrated,
     /// A resource or operation failed.
     Failed,
     /// The configuration changed.

@@ -14,7 +14,7 @@ mod preference;
 mod query;
 mod release;
 
-pub use activity::{Action, ActionKind, Activity, AgentError, Claim, Failure, Seen, Severity};
+pub use activity::{Action, ActionKind, Activity, AgentError, Claim, Failure, Migration, Moved, Seen, Severity};
 pub use command::{Command, Entry, Founding, Grant, NewAction, Outcome, Refusal, Speaker, Spent, Trouble, Verdict};
 pub use event::{Event, EventKind};
 pub use fence::{Attempt, AttemptEnd, FailedLevel, FenceCause, FenceEnd, FenceIntent, FenceRecord, Proof, TRIES_KEPT};

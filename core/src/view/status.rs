@@ -113,7 +113,7 @@ pub fn status(state: &ClusterState, report: &Report, live: &Live) -> Status {
         questions: question::questions(state, &fencing),
         blocked: report.blocked.clone(),
         nodes: node::nodes(state, live),
-        resources: resource::resources(state, report),
+        resources: resource::resources(state, report, live),
         devices: devices(state, live),
         fencing,
         fences: fence::ended(state).take(FENCES_SHOWN).collect(),

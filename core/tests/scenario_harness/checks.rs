@@ -1,7 +1,7 @@
 //! What must hold after every entry, whatever it was: the state's own invariants, and rules between two states.
 
 use quorate_core::config::AgentClass;
-use quorate_core::state::{ActionKind, ClusterState, Command, Outcome, Seen, SessionState, invariant};
+use quorate_core::state::{Action, ActionKind, ClusterState, Command, Outcome, Seen, SessionState, invariant};
 
 /// The rules that do not hold between the state before an entry and the one after it.
 pub(super) fn broken(before: &ClusterState, after: &ClusterState, command: &Command, outcome: &Outcome) -> Vec<String> {
@@ -55,16 +55,26 @@ fn was_alone(before: &ClusterState, command: &Command) -> bool {
         let requires = primitive.meta.get("requires").map_or("fencing", String::as_str);
         primitive.agent.class != AgentClass::Vm && requires != "fencing"
     });
-    action.kind != ActionKind::Start
-        || before.nodes.iter().all(|(name, node)| match &node.session {
-            None => true,
-            Some(_) if before.is_witness(name) => true,
-            Some(session) if matches!(session.state, SessionState::Ended(_)) => true,
-            Some(session) if waived && session.state == SessionState::Lost => true,
-            Some(_) => before
-                .resources
-                .get(&action.resource)
-                .and_then(|nodes| nodes.get(name))
-                .is_some_and(|activity| activity.claim.is_none() && activity.seen == Seen::Stopped),
+    !matches!(action.kind, ActionKind::Start | ActionKind::Handover)
+        || before.nodes.iter().all(|(name, node)| {
+            name == &action.node && has_arrived(before, action)
+                || match &node.session {
+                    None => true,
+                    Some(_) if before.is_witness(name) => true,
+                    Some(session) if matches!(session.state, SessionState::Ended(_)) => true,
+                    Some(session) if waived && session.state == SessionState::Lost => true,
+                    Some(_) => before
+                        .resources
+                        .get(&action.resource)
+                        .and_then(|nodes| nodes.get(name))
+                        .is_some_and(|activity| activity.claim.is_none() && activity.seen == Seen::Stopped),
+                }
         })
+}
+
+/// handover: what is let run came by a migration that said itself that its source is gone.
+fn has_arrived(before: &ClusterState, action: &Action) -> bool {
+    let claim = before.activity(&action.resource, &action.node).and_then(|here| here.claim.as_ref());
+    action.kind == ActionKind::Handover
+        && claim.and_then(|claim| claim.migration.as_ref()).is_some_and(|migration| migration.gone.is_some())
 }

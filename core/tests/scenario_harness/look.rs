@@ -2,7 +2,8 @@
 
 use super::world::{Granted, World, number};
 use quorate_core::id::{ActionId, Incarnation, NodeId, ResourceId};
-use quorate_core::state::{ActionKind, AgentError, Command, Outcome, Seen, Severity};
+use quorate_core::state::{ActionKind, AgentError, Command, Moved, NewAction, Outcome, Seen, Severity};
+use quorate_core::time::Timestamp;
 use std::time::Duration;
 
 impl World {
@@ -55,13 +56,37 @@ impl World {
         Ok(())
     }
 
+    /// A plan that wants a copy to be let run, whatever the planner thinks of it, and its claim.
+    pub(super) fn hand_over(&mut self, resource: &ResourceId, node: &NodeId) -> Result<(), String> {
+        let basis = self.operation(resource, node);
+        let id = self.state.next_action;
+        let (kind, resource, node) = (ActionKind::Handover, resource.clone(), node.clone());
+        let (after, after_new, reason) = (Vec::new(), Vec::new(), "by hand".to_owned());
+        let action = NewAction { kind, resource, node, peer: None, basis, after_new, after, reason };
+        self.tell(Command::Plan { cancel: Vec::new(), add: vec![action] });
+        self.planned.extend(self.state.actions.get(&id).cloned().map(|action| (id, action)));
+        self.claim(id, &[])
+    }
+
     pub(super) fn result(&mut self, id: ActionId, how: &str, rest: &[&str]) -> Result<(), String> {
-        if !self.granted.contains_key(&id) {
+        // A migration goes on as its handover, under the same number.
+        let goes_on =
+            |granted: &Granted| self.state.actions.get(&id).is_some_and(|now| now.kind != granted.action.kind);
+        if self.granted.get(&id).is_none_or(goes_on) {
+            let now = self.state.actions.get(&id).cloned();
+            self.planned.extend(now.map(|action| (id, action)));
             self.claim(id, &[])?;
         }
         let Some(Granted { action, speaker, operation }) = self.granted.get(&id).cloned() else { return Ok(()) };
+        if action.kind == ActionKind::Migrate && how == "ok" {
+            let moved = Moved { took_ms: 2000, paused_ms: 40, bytes: 96 << 20, at: Timestamp::default() };
+            self.tell(Command::Gone { speaker, resource: action.resource, operation, moved });
+            return Ok(());
+        }
         let (expected, error) = match how {
-            "ok" => (if action.kind == ActionKind::Start { "running" } else { "stopped" }, None),
+            "ok" if matches!(action.kind, ActionKind::Start | ActionKind::Handover) => ("running", None),
+            "ok" => ("stopped", None),
+            "failed" if action.kind == ActionKind::Migrate => ("running", Some(AgentError::from("the link broke"))),
             "failed" => ("unknown", Some(AgentError::from("it did not work"))),
             other => return Err(format!("'{other}' is no result")),
         };

@@ -3,7 +3,7 @@
 use super::world::World;
 use quorate_core::id::{NodeId, ResourceId};
 use quorate_core::planner::{Rejection, plan, unfit};
-use quorate_core::state::{Action, ClusterState, Intent, Outcome, Refusal, Seen, SessionState};
+use quorate_core::state::{Action, ActionKind, ClusterState, Intent, Outcome, Refusal, Seen, SessionState};
 
 pub(super) fn kind(refusal: &Refusal) -> &'static str {
     match refusal {
@@ -20,6 +20,10 @@ pub(super) fn kind(refusal: &Refusal) -> &'static str {
 /// `2  start vm1 n2  after 1  claimed`
 pub(super) fn action_line(state: &ClusterState, action: &Action) -> String {
     let mut line = format!("{}  {} {} {}", action.id.0 + 1, action.kind.word(), action.resource, action.node);
+    if let Some(peer) = &action.peer {
+        let way = if action.kind == ActionKind::Migrate { "to" } else { "from" };
+        line.push_str(&format!(" {way} {peer}"));
+    }
     let pending = action.after.iter().filter(|id| state.actions.contains_key(id));
     let after: Vec<String> = pending.map(|id| (id.0 + 1).to_string()).collect();
     if !after.is_empty() {
@@ -27,6 +31,10 @@ pub(super) fn action_line(state: &ClusterState, action: &Action) -> String {
     }
     if action.claimed {
         line.push_str("  claimed");
+    }
+    let claim = state.activity(&action.resource, &action.node).and_then(|activity| activity.claim.as_ref());
+    if claim.and_then(|claim| claim.migration.as_ref()).is_some_and(|migration| migration.called_off) {
+        line.push_str("  called-off");
     }
     line
 }
@@ -70,7 +78,10 @@ impl World {
         let Some(places) = self.state.resources.get(resource) else { return format!("{resource}  nothing is known") };
         let each = places.iter().map(|(node, activity)| {
             let seen = match (&activity.claim, &activity.seen) {
-                (Some(claim), _) => format!("{}-claimed", claim.kind.word()),
+                (Some(claim), _) => {
+                    let gone = claim.migration.as_ref().is_some_and(|migration| migration.gone.is_some());
+                    format!("{}-claimed{}", claim.kind.word(), if gone { "(gone)" } else { "" })
+                }
                 (None, Seen::Running) => "running".to_owned(),
                 (None, Seen::Stopped) => "stopped".to_owned(),
                 (None, Seen::Paused(_)) => "paused".to_owned(),

@@ -29,6 +29,7 @@ impl World {
             ["look", resource, node] => self.look(&resource.into(), &node.into()),
             ["seen", resource, seen, node] => self.seen(&resource.into(), seen, &node.into()),
             ["claim", action, ref rest @ ..] => self.claim(id(action)?, rest),
+            ["hand-over", resource, node] => self.hand_over(&resource.into(), &node.into()),
             ["result", action, how, ref rest @ ..] => self.result(id(action)?, how, rest),
             ["fence", node, what, ref rest @ ..] => self.fence(&node.into(), what, rest),
             ["confirm-off", node, ref rest @ ..] => self.confirm_off(&node.into(), rest),

@@ -222,6 +222,7 @@ impl Story {
             silent_ms: BTreeMap::new(),
             waits_ms: BTreeMap::new(),
             device_errors: BTreeMap::new(),
+            migrations: BTreeMap::new(),
         }
     }
 

@@ -125,8 +125,14 @@ impl Driver {
                 self.answer(async move { Event::Inventory(executor.inventory(known).await) });
             }
             Effect::Execute(job) => {
+                let (executor, sender) = (self.executor.clone(), self.sender.clone());
+                // How far something is may be lost: it is told again.
+                let tell = move |event| _ = sender.try_send(event);
+                self.answer(async move { executor.execute(*job, tell).await });
+            }
+            Effect::CallOff(tag) => {
                 let executor = self.executor.clone();
-                self.answer(async move { executor.execute(*job).await });
+                tokio::spawn(async move { executor.call_off(tag).await });
             }
             Effect::Resume(tag) => {
                 let executor = self.executor.clone();

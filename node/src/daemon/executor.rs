@@ -1,5 +1,7 @@
 //! The worker's hands: what the engine wants done to VMs, through the backend, as the engine's own words.
 
+mod migration;
+
 use super::ocf::Ocf;
 use crate::engine::{Event, Executed, Job, Tag};
 use futures::StreamExt;
@@ -40,6 +42,8 @@ pub struct Executor {
 struct Shared {
     /// Starts that wait to be let go or discarded.
     prepared: BTreeMap<Tag, Prepared>,
+    /// VMs that are just being sent to another host.
+    sending: BTreeMap<Tag, String>,
     /// Which resource a VM is, of all that were ever spoken of.
     resources: BTreeMap<String, ResourceId>,
 }
@@ -115,6 +119,8 @@ impl Executor {
 
     /// Looks until there is an answer, or the time is up.
     async fn settled(&self, uuid: &str, end: Instant) -> Seen {
+        // contained: what an earlier daemon was sending is an action of its own.
+        self.backend.call_off(uuid, end).await;
         loop {
             let seen = words(&self.backend.destroy_starting(uuid, end).await);
             if !matches!(seen, Seen::Unknown(_)) || Instant::now() + INVENTORY_PAUSE >= end {
@@ -124,21 +130,21 @@ impl Executor {
         }
     }
 
-    pub(super) async fn execute(&self, job: Job) -> Event {
+    /// Carries an operation out; `tell` hears what happens on the way.
+    pub(super) async fn execute(&self, job: Job, tell: impl Fn(Event)) -> Event {
         match (job.definition.agent.class, job.kind) {
             (AgentClass::Ocf, ActionKind::Start) => {
                 let tag = job.tag;
                 self.shared().prepared.insert(tag, Prepared::Ocf(Box::new(job)));
                 Event::Prepared(tag)
             }
-            (AgentClass::Ocf, ActionKind::Stop | ActionKind::Probe) => {
-                Event::Executed(job.tag, self.ocf.operate(&job).await)
-            }
-            (AgentClass::Vm | AgentClass::Stonith, _) => self.execute_vm(job).await,
+            // Only a VM is ever sent; a claim of another kind is closed by a look.
+            (AgentClass::Ocf, _) => Event::Executed(job.tag, self.ocf.operate(&job).await),
+            (AgentClass::Vm | AgentClass::Stonith, _) => self.execute_vm(job, tell).await,
         }
     }
 
-    async fn execute_vm(&self, job: Job) -> Event {
+    async fn execute_vm(&self, job: Job, tell: impl Fn(Event)) -> Event {
         let uuid = match self.uuid(&job.resource, &job.definition) {
             Ok(uuid) => uuid,
             Err(why) => {
@@ -158,8 +164,10 @@ impl Executor {
                 let error = (seen != Seen::Stopped).then(|| limited(format!("it did not stop: {}", stop.seen)).into());
                 Event::Executed(job.tag, Executed { seen, error })
             }
-            ActionKind::Probe => {
-                let seen = words(&self.backend.destroy_starting(&uuid, deadline).await);
+            ActionKind::Migrate => self.migrate(&job, uuid, deadline, tell).await,
+            ActionKind::Handover => self.arrived(&job, uuid, deadline).await,
+            ActionKind::Probe | ActionKind::Incoming => {
+                let seen = self.settle(&uuid, deadline).await;
                 Event::Executed(job.tag, Executed { seen, error: None })
             }
         }
@@ -290,6 +298,7 @@ fn words(seen: &VmSeen) -> Seen {
         VmSeen::Stopped => Seen::Stopped,
         VmSeen::Running { .. } => Seen::Running,
         VmSeen::StartingPaused { .. } => Seen::Paused("it was created and never let run".to_owned()),
+        VmSeen::Incoming { .. } => Seen::Paused("it comes in from another host".to_owned()),
         VmSeen::Paused { reason, .. } => Seen::Paused(limited(reason.clone())),
         VmSeen::Unknown { why } => Seen::Unknown(limited(why.clone())),
     }

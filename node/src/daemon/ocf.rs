@@ -56,7 +56,9 @@ impl Ocf {
         let (verb, purpose) = match job.kind {
             ActionKind::Start => (Verb::Start, Purpose::Start),
             ActionKind::Stop => (Verb::Stop, Purpose::Stop),
-            ActionKind::Probe => (PROBE, Purpose::Probe),
+            ActionKind::Probe | ActionKind::Migrate | ActionKind::Incoming | ActionKind::Handover => {
+                (PROBE, Purpose::Probe)
+            }
         };
         let told = self.run(&job.resource, &job.definition, verb, purpose, job.timeout).await;
         match &told.error {

@@ -2,8 +2,9 @@
 
 use quorate_core::config::Primitive;
 use quorate_core::id::{HardwareId, Incarnation, NodeId, Operation, ResourceId, SessionId};
-use quorate_core::state::{ActionKind, AgentError, ClusterState, Command, Outcome, Release, Seen};
+use quorate_core::state::{ActionKind, AgentError, ClusterState, Command, Moved, Outcome, Release, Seen};
 use quorate_core::time::BootTime;
+use quorate_core::view::Progress;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -75,6 +76,10 @@ pub enum Event {
     Prepared(Tag),
     /// An operation ended.
     Executed(Tag, Executed),
+    /// A migration is complete: the copy stands at the target, and nothing is left here.
+    Gone(Tag, Moved),
+    /// How far a migration is.
+    Progress(Tag, Progress),
     /// A look ended.
     Looked(Tag, Executed),
     /// The hypervisor says that something happened to this resource.
@@ -101,6 +106,8 @@ pub struct Presence {
     pub refused: BTreeMap<NodeId, Duration>,
     /// In which boot it last heard each other member: hearing a host that booted again is not hearing its old session.
     pub boots: BTreeMap<NodeId, SessionId>,
+    /// How far the migrations are that it sends.
+    pub migrations: BTreeMap<ResourceId, Progress>,
 }
 
 /// Why a proposal has no outcome.
@@ -165,8 +172,10 @@ pub enum Effect {
     },
     /// Kill what earlier daemons left running, see it gone, then look for these.
     TakeInventory(BTreeMap<ResourceId, Primitive>),
-    /// Carry out an operation. A start ends in `Prepared`.
+    /// Carry out an operation. A start and a handover end in `Prepared`, a migration that succeeds in `Gone`.
     Execute(Box<Job>),
+    /// Give a migration up, if it is not complete yet; it ends as it ends.
+    CallOff(Tag),
     /// Let a prepared VM run; ends in `Executed`.
     Resume(Tag),
     /// Destroy a prepared VM; ends in `Executed`.
@@ -203,4 +212,15 @@ pub struct Job {
     pub definition: Primitive,
     /// How long it may take.
     pub timeout: Duration,
+    /// Where a migration goes.
+    pub target: Option<Target>,
+}
+
+/// The other end of a migration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its name.
+    pub node: NodeId,
+    /// Where its peers reach it, `address:port`.
+    pub address: String,
 }

@@ -5,8 +5,9 @@
 
 use super::Ctx;
 use super::event::{Effect, Presence, View};
-use quorate_core::id::{Incarnation, NodeId, SessionId};
+use quorate_core::id::{Incarnation, NodeId, ResourceId, SessionId};
 use quorate_core::time::BootTime;
+use quorate_core::view::Progress;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -103,6 +104,12 @@ impl Liveness {
             peer.heard = Some((asked, presence));
             peer.refused = None;
         }
+    }
+
+    /// How far the migrations are that others send, by their last answers.
+    pub(super) fn migrations(&self) -> BTreeMap<ResourceId, Progress> {
+        let told = self.peers.values().filter_map(|peer| peer.heard.as_ref());
+        told.flat_map(|(_, presence)| presence.migrations.clone()).collect()
     }
 
     pub(super) fn not_heard(&mut self, node: &NodeId, asked: BootTime, refused: bool) {

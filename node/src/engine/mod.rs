@@ -10,19 +10,21 @@ mod hand_over;
 mod judge;
 mod liveness;
 mod majority;
+mod migration;
 mod monitor;
 mod operations;
 #[cfg(test)]
 mod tests;
 mod worker;
 
-pub use event::{Effect, Event, Executed, Job, Me, PowerAnswer, PowerVerb, Presence, ProposeError, Tag, View};
+pub use event::{Effect, Event, Executed, Job, Me, PowerAnswer, PowerVerb, Presence, ProposeError, Tag, Target, View};
 pub use liveness::POLL_EVERY;
 
 use quorate_core::id::{ActionId, Incarnation, NodeId, ResourceId, SessionId};
 use quorate_core::planner::Report;
 use quorate_core::state::{Command, Outcome, Speaker};
 use quorate_core::time::BootTime;
+use quorate_core::view::Progress;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -147,7 +149,15 @@ impl Engine {
             silence: self.liveness.silences(now),
             refused: self.liveness.refusals(now),
             boots: self.liveness.boots(),
+            migrations: self.worker.migrations(),
         }
+    }
+
+    /// How far every migration is that is known of: those sent from here, and those that others tell of.
+    pub fn migrations(&self) -> BTreeMap<ResourceId, Progress> {
+        let mut all = self.liveness.migrations();
+        all.extend(self.worker.migrations());
+        all
     }
 
     /// Which members hear this session now, by their own word or ours; for what a person confirms.
@@ -224,6 +234,8 @@ impl Engine {
             }
             Event::Inventory(found) => self.worker.inventory(&mut ctx, found),
             Event::Prepared(tag) => self.worker.prepared(&mut ctx, tag),
+            Event::Gone(tag, moved) => self.worker.gone(&mut ctx, tag, moved),
+            Event::Progress(tag, progress) => self.worker.progress(tag, progress),
             Event::Executed(tag, executed) => self.worker.executed(&mut ctx, tag, executed),
             Event::Looked(tag, executed) => self.worker.looked(&mut ctx, tag, executed),
             Event::Changed(resource) => self.worker.changed(&mut ctx, &resource),

@@ -73,6 +73,7 @@ impl Monitors {
             operation,
             definition,
             timeout,
+            target: None,
         })));
     }
 

@@ -4,10 +4,11 @@
 //! never executed; it is closed by a look.
 
 use super::event::{Effect, Executed, Job, ProposeError, Tag};
+use super::migration::{Migrations, target_of};
 use super::{Ctx, Purpose};
 use quorate_core::id::{ActionId, Operation, ResourceId};
 use quorate_core::planted::{Mistake, planted};
-use quorate_core::state::{Action, ActionKind, Activity, Command, Outcome, Seen};
+use quorate_core::state::{Action, ActionKind, Activity, Command, Moved, Outcome, Seen};
 use quorate_core::time::BootTime;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,30 +22,31 @@ const DEADLINE_MARGIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 pub(super) struct Operations {
-    running: BTreeMap<ResourceId, Running>,
+    pub(super) running: BTreeMap<ResourceId, Running>,
     /// Probes that were unsure, and when the next may begin.
     unsure: BTreeMap<ResourceId, BootTime>,
     /// Actions that were claimed here and refused: not asked for again.
     refused: BTreeMap<ActionId, BootTime>,
     /// Actions whose results were answered: a view that lags still shows their claims.
     closed: BTreeMap<ResourceId, ActionId>,
+    pub(super) migrations: Migrations,
 }
 
 #[derive(Debug)]
-struct Running {
-    tag: Tag,
-    action: ActionId,
+pub(super) struct Running {
+    pub(super) tag: Tag,
+    pub(super) action: ActionId,
     operation: Operation,
-    kind: ActionKind,
+    pub(super) kind: ActionKind,
     deadline: BootTime,
     /// Since when the executor is at it, and how long it was before: a start waits for a read in between.
     asked_at: BootTime,
     took: Duration,
-    stage: Stage,
+    pub(super) stage: Stage,
 }
 
 #[derive(Debug)]
-enum Stage {
+pub(super) enum Stage {
     Executing,
     /// A linearizable read before the VM may run.
     Checking(Tag),
@@ -52,6 +54,8 @@ enum Stage {
     Unasked(BootTime),
     /// It ended so; the log has to hear of it.
     Telling(Executed),
+    /// It is complete at the target and gone from here; the log has to hear of it.
+    Leaving(Moved),
 }
 
 impl Operations {
@@ -72,6 +76,7 @@ impl Operations {
                 action.kind != ActionKind::Probe
                     || self.unsure.get(&action.resource).is_none_or(|until| ctx.now >= *until)
             })
+            .filter(|action| self.may_send(ctx, action))
             .cloned()
             .collect();
         for action in ready {
@@ -82,6 +87,7 @@ impl Operations {
             }
         }
         self.close_unanswered(ctx);
+        self.call_off(ctx);
         self.ask_again(ctx);
         self.tell_again(ctx);
     }
@@ -108,6 +114,10 @@ impl Operations {
             .collect();
         for (resource, activity) in open {
             let Some(claim) = activity.claim.filter(|claim| claim.incarnation == ctx.incarnation) else { continue };
+            if claim.kind == ActionKind::Incoming {
+                // Its source ends it, or a handover.
+                continue;
+            }
             let is_closed = self.closed.get(&resource).is_some_and(|closed| claim.action <= *closed);
             if is_closed || ctx.is_pending(|purpose| *purpose == Purpose::Claim(claim.action)) {
                 continue;
@@ -131,6 +141,9 @@ impl Operations {
             (Purpose::Result(resource), Ok(_)) => {
                 let Some(running) = self.running.remove(resource) else { return };
                 self.closed.insert(resource.clone(), running.action);
+                if running.kind == ActionKind::Migrate {
+                    self.migrations.ended(ctx.now, resource, &running);
+                }
                 if running.kind == ActionKind::Probe
                     && matches!(&running.stage, Stage::Telling(executed) if matches!(executed.seen, Seen::Unknown(_) | Seen::Paused(_)))
                 {
@@ -161,7 +174,9 @@ impl Operations {
             took: Duration::ZERO,
             stage: Stage::Executing,
         };
-        let Some(definition) = definition(ctx, resource, kind) else {
+        let target = target_of(ctx, action, kind);
+        let definition = definition(ctx, resource, kind);
+        let Some(definition) = definition.filter(|_| kind != ActionKind::Migrate || target.is_some()) else {
             // The claim is closed all the same, or it would stand for ever.
             let why = "nobody knows any more what it was started with".to_owned();
             running.stage = Stage::Telling(Executed { seen: Seen::Unknown(why.clone()), error: Some(why.into()) });
@@ -176,6 +191,7 @@ impl Operations {
             operation,
             definition,
             timeout,
+            target,
         })));
     }
 
@@ -235,20 +251,32 @@ impl Operations {
         self.tell_again(ctx);
     }
 
+    /// handover: the migration's own word, and nobody else's.
+    pub(super) fn gone(&mut self, ctx: &mut Ctx<'_>, tag: Tag, moved: Moved) {
+        if let Some(running) = self.running.values_mut().find(|running| running.tag == tag) {
+            running.stage = Stage::Leaving(moved);
+        }
+        self.tell_again(ctx);
+    }
+
     /// Proposes every result that has no answer yet.
     fn tell_again(&mut self, ctx: &mut Ctx<'_>) {
         for (resource, running) in &self.running {
-            let Stage::Telling(executed) = &running.stage else { continue };
             if ctx.is_pending(|purpose| matches!(purpose, Purpose::Result(about) if about == resource)) {
                 continue;
             }
-            let command = Command::Result {
-                speaker: ctx.speaker(),
-                resource: resource.clone(),
-                operation: running.operation,
-                seen: executed.seen.clone(),
-                error: executed.error.clone(),
-                took: running.took,
+            let (speaker, resource_id, operation) = (ctx.speaker(), resource.clone(), running.operation);
+            let command = match &running.stage {
+                Stage::Executing | Stage::Checking(_) | Stage::Unasked(_) => continue,
+                Stage::Leaving(moved) => Command::Gone { speaker, resource: resource_id, operation, moved: *moved },
+                Stage::Telling(executed) => Command::Result {
+                    speaker,
+                    resource: resource_id,
+                    operation,
+                    seen: executed.seen.clone(),
+                    error: executed.error.clone(),
+                    took: running.took,
+                },
             };
             ctx.propose(Purpose::Result(resource.clone()), command);
         }
@@ -263,7 +291,9 @@ fn definition(ctx: &Ctx<'_>, resource: &ResourceId, kind: ActionKind) -> Option<
         ActionKind::Start => {
             state.activity(resource, &ctx.me.node).and_then(|activity| activity.definition.as_ref()).or_else(configured)
         }
-        ActionKind::Stop | ActionKind::Probe => state.definition(resource, &ctx.me.node),
+        ActionKind::Stop | ActionKind::Probe | ActionKind::Migrate | ActionKind::Incoming | ActionKind::Handover => {
+            state.definition(resource, &ctx.me.node)
+        }
     };
     definition.cloned()
 }

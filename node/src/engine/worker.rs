@@ -9,8 +9,9 @@ use super::operations::Operations;
 use super::{Ctx, Purpose};
 use quorate_core::config::Primitive;
 use quorate_core::id::ResourceId;
-use quorate_core::state::{Command, Liveness, NodeState, Outcome, Proof, Refusal, Seen, SessionState};
+use quorate_core::state::{Command, Liveness, Moved, NodeState, Outcome, Proof, Refusal, Seen, SessionState};
 use quorate_core::time::BootTime;
+use quorate_core::view::Progress;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -162,6 +163,18 @@ impl Worker {
 
     pub(super) fn executed(&mut self, ctx: &mut Ctx<'_>, tag: Tag, executed: Executed) {
         self.operations.executed(ctx, tag, executed);
+    }
+
+    pub(super) fn gone(&mut self, ctx: &mut Ctx<'_>, tag: Tag, moved: Moved) {
+        self.operations.gone(ctx, tag, moved);
+    }
+
+    pub(super) fn progress(&mut self, tag: Tag, progress: Progress) {
+        self.operations.progress(tag, progress);
+    }
+
+    pub(super) fn migrations(&self) -> BTreeMap<ResourceId, Progress> {
+        self.operations.migrations()
     }
 
     pub(super) fn looked(&mut self, ctx: &mut Ctx<'_>, tag: Tag, executed: Executed) {

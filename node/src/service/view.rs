@@ -8,11 +8,11 @@ use crate::daemon::cluster::{Cluster, LeaderLive};
 use quorate_api::proto::{Document, ViewKind, ViewRequest};
 use quorate_api::{Fault, Reason};
 use quorate_core::config::validate::nearest;
-use quorate_core::id::NodeId;
+use quorate_core::id::{NodeId, ResourceId};
 use quorate_core::planner::{Report, plan};
 use quorate_core::state::ClusterState;
 use quorate_core::time::millis;
-use quorate_core::view::{self, Live};
+use quorate_core::view::{self, Live, Progress};
 use quorate_raft::Status;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -76,6 +76,7 @@ async fn status(cluster: &Cluster) -> Document {
         confirmed: matches!(confirmed, Ok(Ok(()))),
         raft: cluster.replica.status().borrow().clone(),
         silence: silence(cluster),
+        migrations: cluster.engine().migrations(),
     };
     first_hand.raft.leader = first_hand.raft.leader.filter(|_| leader.is_some());
     let status = cluster.state(|state| {
@@ -104,6 +105,7 @@ struct FirstHand {
     confirmed: bool,
     raft: Status,
     silence: BTreeMap<NodeId, u64>,
+    migrations: BTreeMap<ResourceId, Progress>,
 }
 
 impl FirstHand {
@@ -132,6 +134,7 @@ impl FirstHand {
             confirmed: self.confirmed,
             silent_ms: self.silence.clone(),
             waits_ms: leader.map(|live| live.waits_ms.clone()).unwrap_or_default(),
+            migrations: self.migrations.clone(),
             device_errors: leader.map(|live| live.device_errors.clone()).unwrap_or_default(),
         }
     }

@@ -1,6 +1,7 @@
 //! The oracle: it knows what really runs where, and the log as it was committed, and compares.
 
 use crate::replica::Slot;
+use crate::virt::Vm;
 use crate::world::{World, mix};
 use quorate_core::id::{ActionId, NodeId, Operation, ResourceId};
 use quorate_core::state::{
@@ -120,7 +121,8 @@ impl World {
             if host.lied_about.contains(&host.session) {
                 return None;
             }
-            let running = host.virt.domains.iter().filter(|(_, running)| **running);
+            // What stands still after it was sent may be let go on by its hypervisor at any moment.
+            let running = host.virt.domains.iter().filter(|(_, vm)| matches!(vm, Vm::Running | Vm::Leaving));
             let node = state.nodes.get(name)?;
             let is_known = node.living_session().is_some_and(|session| session.id == host.session);
             let unknown =
@@ -135,13 +137,14 @@ impl World {
     /// one-copy, by ground truth: at the moment when a VM's CPUs begin to run.
     pub(crate) fn begins_to_run(&mut self, h: usize, vm: &ResourceId) {
         self.counts.starts += 1;
+        self.outdate_copies(vm, h);
         let boot = self.hosts[h].boot;
         self.trace(|world| format!("{vm} RUNS on {}", world.names[h]));
         let twice = (0..self.hosts.len()).filter(|other| *other != h).find(|other| {
             let host = &self.hosts[*other];
             let excused =
                 host.lied_about.contains(&host.session) || self.hosts[h].lied_about.contains(&self.hosts[h].session);
-            host.power && !excused && host.virt.domains.get(vm) == Some(&true)
+            host.power && !excused && host.virt.domains.get(vm) == Some(&Vm::Running)
         });
         if let Some(other) = twice {
             self.fail("one-copy", format!("{vm} runs on {} and on {}", self.names[other], self.names[h]));
@@ -193,7 +196,8 @@ impl World {
         let is_open = state.nodes.get(name).is_some_and(|node| node.is_open(&self.hosts[h].session));
         let is_claimed = state
             .activity(vm, name)
-            .is_some_and(|activity| activity.claim.as_ref().is_some_and(|claim| claim.kind == ActionKind::Start));
+            .and_then(|activity| activity.claim.as_ref())
+            .is_some_and(|claim| matches!(claim.kind, ActionKind::Start | ActionKind::Handover));
         self.oracle.prepared.insert((h, vm.clone()), is_open && is_claimed);
     }
 

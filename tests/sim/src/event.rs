@@ -48,6 +48,8 @@ pub(crate) enum What {
     CallReturn(u64),
     /// A call has taken too long.
     CallTimeout(u64),
+    /// A migration that is sent from here goes on.
+    Flow { resource: ResourceId, id: u64 },
     /// Leftovers are gone and what is there is looked at.
     Inventory { process: u64, known: BTreeMap<ResourceId, Primitive>, give_up: u64 },
     /// The executor has a session with the device and sends its command.

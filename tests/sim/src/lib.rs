@@ -13,6 +13,7 @@ mod faults;
 mod healthy;
 mod host;
 mod lifecycle;
+mod migration;
 mod network;
 mod people;
 mod replica;

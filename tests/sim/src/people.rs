@@ -202,7 +202,7 @@ fn command(state: &ClusterState, wish: &Wish) -> Option<Command> {
     Some(match wish {
         Wish::Role(vm, role) => {
             let mut new = state.config.clone();
-            let primitive = new.primitives.entry(vm.clone()).or_insert_with(crate::setup::vm);
+            let primitive = new.primitives.entry(vm.clone()).or_insert_with(|| crate::setup::vm(vm));
             let word = if *role == TargetRole::Started { "Started" } else { "Stopped" };
             primitive.meta.insert("target-role".to_owned(), word.to_owned());
             configure(new)

@@ -75,6 +75,10 @@ counts! {
     starts = "VM starts",
     /// Of these, those whose last host had been proven dead.
     recoveries = "recoveries",
+    /// Migrations that began.
+    migrations = "migrations",
+    /// Of these, those whose copy was let run.
+    handovers = "handovers",
     /// Sessions judged lost.
     lost = "nodes lost",
     /// Sessions proven dead.

@@ -26,18 +26,20 @@ fn attributes(pairs: &[(&str, &str)]) -> Attributes {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// A VM as it is configured.
-pub(crate) fn vm() -> Primitive {
+/// A VM as it is configured; all but the last may migrate.
+pub(crate) fn vm(id: &ResourceId) -> Primitive {
+    let may_migrate = ["vm1", "vm2", "vm3"].contains(&id.as_str());
     let operation = |name: &str, pairs| Operation { name: name.to_owned(), attributes: attributes(pairs) };
     Primitive {
         agent: Agent { class: AgentClass::Vm, provider: None, kind: "fake".to_owned() },
         params: Attributes::new(),
-        meta: attributes(&[("target-role", "Started")]),
+        meta: attributes(&[("target-role", "Started"), ("allow-migrate", if may_migrate { "true" } else { "false" })]),
         utilization: Attributes::new(),
         operations: vec![
             operation("monitor", &[("interval", "2s"), ("timeout", "5s")]),
             operation("start", &[("timeout", "12s")]),
             operation("stop", &[("timeout", "7s")]),
+            operation("migrate_to", &[("timeout", "8s")]),
         ],
     }
 }
@@ -108,7 +110,8 @@ impl World {
     fn configuration(&mut self) -> Config {
         let mut config = Config { properties: attributes(PROPERTIES), ..Config::default() };
         for vm_id in vms() {
-            config.primitives.insert(vm_id, vm());
+            let primitive = vm(&vm_id);
+            config.primitives.insert(vm_id, primitive);
         }
         for name in &self.names {
             config.primitives.insert(ResourceId::new(format!("ipmi-{name}")), device(name.as_str()));

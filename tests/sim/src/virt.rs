@@ -4,11 +4,12 @@
 //! that began it, until the next daemon start kills it.
 
 use crate::event::{Scope, What};
+use crate::migration::Flow;
 use crate::world::World;
 use quorate_core::config::Primitive;
 use quorate_core::id::ResourceId;
 use quorate_core::planted::{Mistake, planted};
-use quorate_core::state::{ActionKind, Seen};
+use quorate_core::state::{ActionKind, Moved, Seen};
 use quorate_node::engine::{Event, Executed, Job, Tag};
 use std::collections::BTreeMap;
 
@@ -18,8 +19,10 @@ const SHORT: u64 = 6000;
 /// The hypervisor's own state: the ground truth.
 #[derive(Debug, Default)]
 pub(crate) struct Virt {
-    /// Whether a domain's CPUs run; one that stands still is being started.
-    pub(crate) domains: BTreeMap<ResourceId, bool>,
+    /// What is there.
+    pub(crate) domains: BTreeMap<ResourceId, Vm>,
+    /// What is being sent to other hosts.
+    pub(crate) flows: BTreeMap<ResourceId, Flow>,
     pub(crate) calls: BTreeMap<u64, Call>,
     /// Calls that have not reached their domain, in their order.
     pub(crate) queues: BTreeMap<ResourceId, Vec<u64>>,
@@ -31,6 +34,23 @@ pub(crate) struct Virt {
     /// Per thousand.
     pub(crate) bad_starts: u64,
     pub(crate) bad_stops: u64,
+}
+
+/// How a domain is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vm {
+    /// Created, and never let go.
+    Starting,
+    /// Its CPUs run.
+    Running,
+    /// It was sent and stands still, until its hypervisor ends it or lets it go on.
+    Leaving,
+    /// The half of a copy, of this migration.
+    Arriving(u64),
+    /// A complete copy, as new as the disk.
+    Whole,
+    /// A complete copy, and older than the disk.
+    Outdated,
 }
 
 /// One call.
@@ -55,15 +75,25 @@ enum Kind {
     Stop,
     Probe,
     Look,
+    Migrate(usize),
+    Arrived,
 }
 
 #[derive(Clone, Debug)]
-enum Answer {
+pub(crate) enum Answer {
     Prepared,
+    Gone(Moved),
     Ended(Executed),
 }
 
-fn ended(seen: Seen, error: Option<&str>) -> Answer {
+impl Call {
+    /// What it comes to.
+    pub(crate) fn answer(&mut self, answer: Answer) {
+        self.outcome = Some(answer);
+    }
+}
+
+pub(crate) fn ended(seen: Seen, error: Option<&str>) -> Answer {
     Answer::Ended(Executed { seen, error: error.map(Into::into) })
 }
 
@@ -78,6 +108,12 @@ impl World {
             (ActionKind::Probe, _) => Kind::Probe,
             (ActionKind::Start, _) => Kind::Create,
             (ActionKind::Stop, _) => Kind::Stop,
+            (ActionKind::Migrate, _) => {
+                let target = job.target.as_ref().map(|target| &target.node);
+                let target = self.names.iter().position(|name| Some(name) == target);
+                Kind::Migrate(target.expect("it goes to a member"))
+            }
+            (ActionKind::Handover | ActionKind::Incoming, _) => Kind::Arrived,
         };
         let timeout = quorate_core::time::millis(job.timeout);
         self.trace(|world| format!("{} {kind:?} {} (number {})", world.names[h], job.resource, job.operation));
@@ -145,13 +181,29 @@ impl World {
         if !matches!(kind, Kind::Probe | Kind::Look) && !orphaned {
             self.check_contained(h, process, &resource);
         }
-        let answer = self.carry_out(h, &resource, &kind);
+        let answer = match kind {
+            Kind::Migrate(target) => self.begin_flow(h, id, &resource, target),
+            _ => Some(self.carry_out(h, &resource, &kind)),
+        };
         let slow_look = kind == Kind::Look && self.hosts[h].virt.slow_looks;
         let latency = if slow_look { self.dice.of(10..=6000) } else { self.dice.of(1..=10) };
+        let Some(answer) = answer else { return };
         if let Some(call) = self.hosts[h].virt.calls.get_mut(&id) {
             call.outcome = Some(answer);
         }
         self.queue.push(self.now + latency, scope, What::CallReturn(id));
+    }
+
+    /// A migration is not wanted any more.
+    pub(crate) fn call_off(&mut self, h: usize, tag: Tag) {
+        let Some(process) = self.hosts[h].daemon.as_ref().map(|daemon| daemon.process) else { return };
+        let virt = &mut self.hosts[h].virt;
+        let calls = &virt.calls;
+        let is_its =
+            |flow: &&mut Flow| calls.get(&flow.call).is_some_and(|call| (call.process, call.tag) == (process, tag));
+        if let Some(flow) = virt.flows.values_mut().find(is_its) {
+            flow.called_off = true;
+        }
     }
 
     fn carry_out(&mut self, h: usize, resource: &ResourceId, kind: &Kind) -> Answer {
@@ -162,23 +214,34 @@ impl World {
             _ => false,
         };
         let domains = &mut self.hosts[h].virt.domains;
-        let running = domains.get(resource).copied();
-        match (kind, running) {
-            (Kind::Create, Some(true)) | (Kind::Probe | Kind::Look, Some(true)) => ended(Seen::Running, None),
+        let there = domains.get(resource).copied();
+        let paused = || ended(Seen::Paused("migrating".to_owned()), None);
+        match (kind, there) {
+            (Kind::Create | Kind::Probe | Kind::Look, Some(Vm::Running)) => ended(Seen::Running, None),
+            (Kind::Create | Kind::Probe, Some(Vm::Leaving)) => paused(),
+            (Kind::Create, Some(Vm::Arriving(_) | Vm::Whole | Vm::Outdated)) => {
+                domains.remove(resource);
+                ended(Seen::Stopped, Some("a copy of it was there"))
+            }
             (Kind::Create, _) if fails => ended(Seen::Stopped, Some("the domain could not be created")),
             (Kind::Create, _) => {
-                domains.insert(resource.clone(), false);
+                domains.insert(resource.clone(), Vm::Starting);
                 Answer::Prepared
             }
+            (Kind::Arrived, Some(Vm::Whole | Vm::Outdated)) => Answer::Prepared,
+            (Kind::Arrived, Some(Vm::Running)) => ended(Seen::Running, Some("it runs already")),
+            (Kind::Arrived, Some(_)) => ended(Seen::Paused("coming in".to_owned()), Some("it is not complete")),
+            (Kind::Arrived, None) => ended(Seen::Stopped, Some("there is no copy")),
             (Kind::Resume, None) => ended(Seen::Stopped, Some("the domain is gone")),
             (Kind::Resume, Some(was)) => {
-                domains.insert(resource.clone(), true);
-                if !was {
+                domains.insert(resource.clone(), Vm::Running);
+                if was != Vm::Running {
+                    self.check_copy(h, resource, was);
                     self.begins_to_run(h, resource);
                 }
                 ended(Seen::Running, None)
             }
-            (Kind::Stop, Some(true)) if fails => ended(Seen::Running, Some("the domain does not stop")),
+            (Kind::Stop, Some(Vm::Running)) if fails => ended(Seen::Running, Some("the domain does not stop")),
             (Kind::Stop | Kind::Probe, _) => {
                 domains.remove(resource);
                 ended(Seen::Stopped, None)
@@ -187,8 +250,9 @@ impl World {
                 domains.remove(resource);
                 ended(Seen::Stopped, Some(why))
             }
-            (Kind::Look, Some(false)) => ended(Seen::Paused("starting up".to_owned()), None),
+            (Kind::Look, Some(_)) => ended(Seen::Paused("standing still".to_owned()), None),
             (Kind::Look, None) => ended(Seen::Stopped, None),
+            (Kind::Migrate(_), _) => unreachable!("a migration is no call that is carried out at once"),
         }
     }
 
@@ -203,6 +267,7 @@ impl World {
                 self.note_prepared(h, &call.resource);
                 Event::Prepared(call.tag)
             }
+            (Answer::Gone(moved), _) => Event::Gone(call.tag, moved),
             (Answer::Ended(ended), true) => Event::Looked(call.tag, ended),
             (Answer::Ended(ended), false) => Event::Executed(call.tag, ended),
         };
@@ -211,7 +276,16 @@ impl World {
 
     /// The caller gives up; what the hypervisor has of it may still be carried out.
     pub(crate) fn call_timeout(&mut self, h: usize, id: u64) {
-        let Some(call) = self.hosts[h].virt.calls.get_mut(&id).filter(|call| !call.answered) else { return };
+        if self.hosts[h].virt.calls.get(&id).is_none_or(|call| call.answered) {
+            return;
+        }
+        // A migration that takes too long is given up first, and may still end as it should.
+        if let Some(flow) = self.hosts[h].virt.flows.values_mut().find(|flow| flow.call == id && !flow.called_off) {
+            flow.called_off = true;
+            let scope = Scope::Boot(h, self.hosts[h].boot);
+            return self.queue.push(self.now + 10_000, scope, What::CallTimeout(id));
+        }
+        let Some(call) = self.hosts[h].virt.calls.get_mut(&id) else { return };
         call.answered = true;
         call.orphaned = true;
         let (process, tag, is_look) = (call.process, call.tag, call.kind == Kind::Look);
@@ -244,6 +318,7 @@ impl World {
                 }
             }
         }
+        self.give_up_flows(h);
         let wait = self.dice.of(30..=300);
         let what = What::Inventory { process, known, give_up: self.now + 3000 };
         self.queue.push(self.now + wait, Scope::Process(h, process), what);
@@ -265,8 +340,9 @@ impl World {
             let seen = match host.virt.domains.get(&resource) {
                 _ if hung => Seen::Unknown("the hypervisor does not answer".to_owned()),
                 _ if is_busy(&resource) && !leave => Seen::Unknown("a call has not returned".to_owned()),
-                Some(true) => Seen::Running,
-                Some(false) | None => Seen::Stopped,
+                Some(Vm::Running) => Seen::Running,
+                Some(Vm::Leaving) => Seen::Paused("migrating".to_owned()),
+                Some(Vm::Starting | Vm::Arriving(_) | Vm::Whole | Vm::Outdated) | None => Seen::Stopped,
             };
             if seen == Seen::Stopped {
                 host.virt.domains.remove(&resource);
@@ -282,7 +358,7 @@ impl World {
             .virt
             .domains
             .iter()
-            .filter(|(_, running)| **running)
+            .filter(|(_, vm)| **vm == Vm::Running)
             .map(|(resource, _)| resource.clone())
             .collect();
         if running.is_empty() {

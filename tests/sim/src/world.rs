@@ -159,6 +159,7 @@ impl World {
             }
             What::CallEffect(id) => self.call_effect(h, id),
             What::CallReturn(id) => self.call_return(h, id),
+            What::Flow { resource, id } => self.flow(h, &resource, id),
             What::CallTimeout(id) => self.call_timeout(h, id),
             What::Inventory { process, known, give_up } => self.inventory(h, process, known, give_up),
             What::PowerSend(id) => self.power_send(h, id),
@@ -268,6 +269,7 @@ impl World {
             Effect::Power { tag, device, verb, timeout, .. } => self.power(h, tag, &device, verb, timeout),
             Effect::TakeInventory(known) => self.take_inventory(h, known),
             Effect::Execute(job) => self.execute(h, *job, false),
+            Effect::CallOff(tag) => self.call_off(h, tag),
             Effect::Resume(tag) => self.resume(h, tag),
             Effect::Discard(tag, why) => self.discard(h, tag, why),
             Effect::Look(job) => self.execute(h, *job, true),

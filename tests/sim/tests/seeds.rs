@@ -22,6 +22,7 @@ fn no_promise_is_broken_whatever_goes_wrong() {
         ("daemons killed", counts.daemon_kills),
         ("VM crashes", counts.crashes),
         ("recoveries", counts.recoveries),
+        ("handovers", counts.handovers),
         ("nodes lost", counts.lost),
         ("proofs by power", counts.power_proofs),
         ("hosts switched off", counts.device_offs),

@@ -123,7 +123,9 @@ fn tone(kind: EventKind) -> Option<Tone> {
         EventKind::FenceFailed | EventKind::Failed | EventKind::PromiseBroken => Tone::Bad,
         EventKind::Store | EventKind::Copy | EventKind::Differs => Tone::Bad,
         EventKind::Fenced | EventKind::Started | EventKind::Online => Tone::Good,
-        EventKind::Claimed | EventKind::CalledOff | EventKind::Stopped | EventKind::Hello => Tone::Dim,
+        EventKind::Claimed | EventKind::CalledOff | EventKind::Stopped | EventKind::Migrated | EventKind::Hello => {
+            Tone::Dim
+        }
         EventKind::Member
         | EventKind::Away
         | EventKind::FenceIntent

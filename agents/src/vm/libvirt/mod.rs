@@ -4,6 +4,7 @@
 //! else anything. What libvirt says is one witness of two; `vm::host` hears the other.
 
 mod link;
+mod migrate;
 mod raw;
 
 use std::sync::Arc;
@@ -45,8 +46,10 @@ pub enum DomainState {
 pub enum PausedReason {
     /// Being created, or created by us and never let go.
     StartingUp,
-    /// Coming in or going out by live migration.
+    /// Going out by live migration, or coming in by one that is not ours.
     Migrating,
+    /// Coming in by a live migration of ours, and not complete.
+    Incoming,
     /// By somebody.
     User,
     /// Anything else.
@@ -241,6 +244,9 @@ fn state_of(domain: &Domain) -> Result<DomainState, Error> {
         // Between creation and resume libvirt calls it paused by a user; the note tells whether it was us.
         DomainState::Paused(PausedReason::User) if never_let_go(domain)? => {
             DomainState::Paused(PausedReason::StartingUp)
+        }
+        DomainState::Paused(PausedReason::Migrating) if never_let_go(domain)? => {
+            DomainState::Paused(PausedReason::Incoming)
         }
         other => other,
     })

@@ -1,4 +1,4 @@
-//! The two libvirt calls the `virt` crate does not offer usably: lifecycle events, and the state of a domain with
+//! The libvirt calls the `virt` crate does not offer usably: lifecycle events, and the state of a domain with
 //! its error (`Domain::state` drops it and answers with a made-up state).
 #![allow(unsafe_code, reason = "C calls without a safe wrapper; all of the crate's unsafe code is in this file")]
 
@@ -27,6 +27,15 @@ pub(super) fn state(domain: &Domain) -> Result<(u32, u32), Error> {
     let result = unsafe { sys::virDomainGetState(domain.as_ptr(), &raw mut state, &raw mut reason, 0) };
     match (result, u32::try_from(state), u32::try_from(reason)) {
         (0, Ok(state), Ok(reason)) => Ok((state, reason)),
+        _ => Err(Error::last_error()),
+    }
+}
+
+/// Asks the job of a domain to end.
+pub(super) fn abort_job(domain: &Domain) -> Result<(), Error> {
+    // SAFETY: the pointer is valid while `domain` lives.
+    match unsafe { sys::virDomainAbortJob(domain.as_ptr()) } {
+        0 => Ok(()),
         _ => Err(Error::last_error()),
     }
 }

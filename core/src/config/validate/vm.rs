@@ -1,7 +1,7 @@
 //! VM definitions, and **one-disk**: UUID, name and every writable disk that is not shareable belong to one VM alone.
 
 use super::{Report, nearest};
-use crate::config::{AgentClass, Config, Primitive};
+use crate::config::{AgentClass, Config, MIGRATION_PARAMETERS, MigrationOptions, Primitive};
 use crate::id::ResourceId;
 use crate::vmdef;
 use std::collections::BTreeMap;
@@ -37,8 +37,12 @@ fn agent(report: &mut Report, id: &ResourceId, vm: &Primitive) {
                 let mend = "add `params xml=@FILE` with what `virsh dumpxml` prints";
                 report.error(id, "vm:libvirt needs the parameter 'xml', the domain's definition", mend);
             }
-            for name in vm.params.keys().filter(|name| !LIBVIRT.contains(&name.as_str())) {
-                let mend = match nearest(name, LIBVIRT) {
+            let known: Vec<&str> = LIBVIRT.iter().chain(MIGRATION_PARAMETERS).copied().collect();
+            if let Err((_, why)) = MigrationOptions::read(&vm.params) {
+                report.error(id, why, "");
+            }
+            for name in vm.params.keys().filter(|name| !known.contains(&name.as_str())) {
+                let mend = match nearest(name, &known) {
                     Some(near) => format!("did you mean '{near}'?"),
                     None => "what the domain is like stands in its xml".to_owned(),
                 };

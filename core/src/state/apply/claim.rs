@@ -57,15 +57,26 @@ impl ClusterState {
         if operation != action.basis && !planted(Mistake::IgnoreIncarnation) {
             return stale(format!("{} on {} has moved since this was planned", action.resource, action.node));
         }
-        if here.is_some_and(|activity| activity.claim.is_some()) {
+        if here.is_some_and(|activity| activity.claim.is_some()) && action.kind != ActionKind::Handover {
             return stale(format!("{} on {} is being worked on", action.resource, action.node));
         }
-        if action.kind != ActionKind::Start || planted(Mistake::SkipOneCopy) {
-            return Ok(());
+        match action.kind {
+            ActionKind::Probe | ActionKind::Stop => return Ok(()),
+            ActionKind::Incoming => return stale("a copy comes in by the migration at its source"),
+            ActionKind::Start if planted(Mistake::SkipOneCopy) => return Ok(()),
+            ActionKind::Start if !here.is_some_and(Activity::is_stopped) => {
+                let what = format!("{} is not known to be stopped on {}", action.resource, action.node);
+                return Err(Refusal::Unsafe(what));
+            }
+            ActionKind::Start => {}
+            ActionKind::Migrate => self.check_migration(action)?,
+            ActionKind::Handover => self.check_handover(action)?,
         }
-        if !here.is_some_and(Activity::is_stopped) {
-            return Err(Refusal::Unsafe(format!("{} is not known to be stopped on {}", action.resource, action.node)));
-        }
+        self.check_alone(action)
+    }
+
+    /// claim-check: every other node is not active. A migration's target is looked at by its own rule.
+    fn check_alone(&self, action: &Action) -> Result<(), Refusal> {
         for node in self.nodes.keys().filter(|node| **node != action.node) {
             if planted(Mistake::LostIsDead) && self.nodes.get(node).is_some_and(|state| !state.is_online()) {
                 continue;
@@ -82,17 +93,22 @@ impl ClusterState {
         let configured = self.config.primitives.get(&action.resource).cloned();
         let activity = self.activity_mut(&action.resource, &action.node);
         activity.operation = activity.operation.next();
+        let came = activity.claim.take().and_then(|incoming| incoming.migration);
         activity.claim = Some(Claim {
             kind: action.kind,
             action: action.id,
             incarnation: speaker.incarnation,
             granted: now,
             deadline,
+            migration: None,
         });
-        if action.kind == ActionKind::Start {
-            activity.definition = configured;
+        match action.kind {
+            ActionKind::Start => activity.definition = configured,
+            ActionKind::Migrate => self.open_incoming(speaker, action, deadline),
+            ActionKind::Handover => self.open_handover(action, came),
+            ActionKind::Probe | ActionKind::Stop | ActionKind::Incoming => {}
         }
-        let operation = activity.operation;
+        let operation = self.activity_mut(&action.resource, &action.node).operation;
         if let Some(planned) = self.actions.get_mut(&action.id) {
             planned.claimed = true;
         }
@@ -110,6 +126,38 @@ impl ClusterState {
         error: Option<&AgentError>,
     ) -> Result<Outcome, Refusal> {
         let now = self.now;
+        let claim = self.take_claim(speaker, resource, operation)?;
+        if claim.kind == ActionKind::Migrate {
+            return Ok(self.migration_ended(&speaker.node, resource, &claim, seen, error));
+        }
+        let activity = self.activity_mut(resource, &speaker.node);
+        activity.see(seen.clone(), now);
+        if let Some(error) = error {
+            fail(activity, claim.kind.word(), error, now);
+            activity.stop_failed |= claim.kind == ActionKind::Stop && *seen != Seen::Stopped;
+        }
+        self.finish_action(claim.action, error.is_some());
+        match &claim.migration {
+            Some(migration) if error.is_none() && *seen == Seen::Running => {
+                self.tell_handover(&speaker.node, resource, migration);
+            }
+            _ => self.tell_result(&speaker.node, resource, claim.kind, seen, error),
+        }
+        self.record_took(took);
+        if claim.kind == ActionKind::Probe {
+            self.tell_copies(&speaker.node, resource);
+        }
+        self.forget_if_gone(resource);
+        Ok(Outcome::Done)
+    }
+
+    /// operation-number: the open claim that this result is of, closed; its number rises.
+    pub(super) fn take_claim(
+        &mut self,
+        speaker: &Speaker,
+        resource: &ResourceId,
+        operation: Operation,
+    ) -> Result<Claim, Refusal> {
         let session_fits =
             self.nodes.get(&speaker.node).and_then(|node| node.session.as_ref()).is_some_and(|session| {
                 session.id == speaker.session && !matches!(session.state, SessionState::Ended(_))
@@ -121,29 +169,19 @@ impl ClusterState {
         let open =
             self.resources.get_mut(resource).and_then(|nodes| nodes.get_mut(&speaker.node)).and_then(|activity| {
                 let in_force = activity.operation;
-                let fits = |claim: &mut Claim| claim.incarnation == speaker.incarnation && in_force == operation;
-                activity.claim.take_if(fits).map(|claim| (claim, activity))
+                let fits = |claim: &mut Claim| {
+                    // What comes in is no operation of the target's: only its source and a handover end it.
+                    let is_own = claim.kind != ActionKind::Incoming;
+                    is_own && claim.incarnation == speaker.incarnation && in_force == operation
+                };
+                let claim = activity.claim.take_if(fits)?;
+                activity.operation = in_force.next();
+                Some(claim)
             });
-        let Some((claim, activity)) = open else {
-            return stale(format!("operation {operation} of {resource} on {} is not open", speaker.node));
-        };
-        activity.operation = activity.operation.next();
-        activity.see(seen.clone(), now);
-        if let Some(error) = error {
-            fail(activity, claim.kind.word(), error, now);
-            activity.stop_failed |= claim.kind == ActionKind::Stop && *seen != Seen::Stopped;
-        }
-        self.finish_action(claim.action, error.is_some());
-        self.tell_result(&speaker.node, resource, claim.kind, seen, error);
-        self.record_took(took);
-        if claim.kind == ActionKind::Probe {
-            self.tell_copies(&speaker.node, resource);
-        }
-        self.forget_if_gone(resource);
-        Ok(Outcome::Done)
+        open.map_or_else(|| stale(format!("operation {operation} of {resource} on {} is not open", speaker.node)), Ok)
     }
 
-    fn tell_result(
+    pub(super) fn tell_result(
         &mut self,
         node: &NodeId,
         resource: &ResourceId,

@@ -268,6 +268,7 @@ impl ClusterState {
                 living.state = SessionState::Open;
             }
         }
+        self.void_migrations_from(target);
         for activity in self.resources.values_mut().filter_map(|nodes| nodes.get_mut(target)) {
             activity.operation = activity.operation.next();
             activity.claim = None;
@@ -324,6 +325,7 @@ impl ClusterState {
                 session.state = SessionState::Ended(proof.clone());
             }
         }
+        self.void_migrations_from(node);
         for activity in self.resources.values_mut().filter_map(|nodes| nodes.get_mut(node)) {
             activity.operation = activity.operation.next();
             activity.claim = None;

@@ -98,6 +98,7 @@ impl ClusterState {
             state.liveness = Liveness::Online;
             state.since = now;
         }
+        self.void_migrations_from(node);
         if !planted(Mistake::IgnoreIncarnation) {
             self.cancel_actions_of(node);
             self.settle_tries_of(node, incarnation);

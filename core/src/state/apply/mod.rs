@@ -11,6 +11,7 @@ mod hello;
 mod judge;
 mod leave;
 mod member;
+mod migrate;
 mod preference;
 mod store;
 mod transition;
@@ -83,6 +84,7 @@ impl ClusterState {
             Command::Result { speaker, resource, operation, seen, error, took } => {
                 self.result(speaker, resource, *operation, (seen, *took), error.as_ref())
             }
+            Command::Gone { speaker, resource, operation, moved } => self.gone(speaker, resource, *operation, *moved),
             Command::Observe { speaker, resource, operation, seen, error } => {
                 self.observe(speaker, resource, *operation, seen, error.as_ref())
             }

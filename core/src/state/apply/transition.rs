@@ -7,6 +7,7 @@ impl ClusterState {
     /// Takes the plan's changes; an action whose basis has moved is left out, with all that waits for it.
     pub(super) fn plan_changes(&mut self, cancel: &[ActionId], add: &[NewAction]) -> Result<Outcome, Refusal> {
         self.cancel_planned(|action| !action.claimed && cancel.contains(&action.id));
+        cancel.iter().for_each(|id| self.call_off_migration(*id));
         let mut given: Vec<Option<ActionId>> = Vec::with_capacity(add.len());
         for new in add {
             let accepted = self.accept(new, &given);
@@ -35,6 +36,7 @@ impl ClusterState {
                 kind: new.kind,
                 resource: new.resource.clone(),
                 node: new.node.clone(),
+                peer: new.peer.clone(),
                 basis: new.basis,
                 after,
                 reason: new.reason.clone(),

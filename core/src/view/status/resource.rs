@@ -5,6 +5,7 @@ use crate::id::{NodeId, ResourceId};
 use crate::planner::Report;
 use crate::state::{Action, ActionKind, Activity, ClusterState, Intent, Seen, SessionState, Wish};
 use crate::time::{Timestamp, millis};
+use crate::view::{Live, Progress};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -43,6 +44,8 @@ pub struct ResourceView {
     /// See there.
     #[serde(default)]
     pub stop_timeout_ms: u64,
+    /// How far its live migration is, where one is under way and its source tells.
+    pub migration: Option<Progress>,
 }
 
 /// A move or a ban.
@@ -74,6 +77,8 @@ pub enum Role {
     Starting,
     /// Is being stopped.
     Stopping,
+    /// Goes from one node to another while it runs.
+    Migrating,
     /// May run somewhere; nobody knows for sure.
     Unknown,
     /// Runs on more than one node: a broken promise.
@@ -105,6 +110,8 @@ pub enum PlaceState {
     Starting,
     /// A stop is under way.
     Stopping,
+    /// It comes in from another node, and does not run here yet.
+    Arriving,
     /// It is being looked for.
     Probing,
     /// It may run: it was not looked at, or its node is not heard.
@@ -145,17 +152,22 @@ pub struct Doing {
     pub reason: Option<String>,
 }
 
-pub(super) fn resources(state: &ClusterState, report: &Report) -> Vec<ResourceView> {
+pub(super) fn resources(state: &ClusterState, report: &Report, live: &Live) -> Vec<ResourceView> {
     let configured = state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device());
     let mut all: BTreeMap<&ResourceId, Option<&Primitive>> = configured.map(|(id, one)| (id, Some(one))).collect();
     for id in state.resources.keys() {
         all.entry(id).or_insert(None);
     }
-    let views = all.into_iter().map(|(id, primitive)| resource(state, report, id, primitive));
+    let views = all.into_iter().map(|(id, primitive)| resource(state, report, live, (id, primitive)));
     views.filter(|view| !view.is_orphan || view.role != Role::Stopped || !view.doing.is_empty()).collect()
 }
 
-fn resource(state: &ClusterState, report: &Report, id: &ResourceId, primitive: Option<&Primitive>) -> ResourceView {
+fn resource(
+    state: &ClusterState,
+    report: &Report,
+    live: &Live,
+    (id, primitive): (&ResourceId, Option<&Primitive>),
+) -> ResourceView {
     let none = BTreeMap::new();
     let nodes = state.resources.get(id).unwrap_or(&none);
     let mut places: Vec<Place> = nodes.iter().filter_map(|(node, activity)| place(state, node, activity)).collect();
@@ -178,6 +190,7 @@ fn resource(state: &ClusterState, report: &Report, id: &ResourceId, primitive: O
         definition_changed: primitive.is_some_and(|primitive| has_other_definition(nodes, primitive)),
         start_timeout_ms: timeout(state, known, "start"),
         stop_timeout_ms: timeout(state, known, "stop"),
+        migration: live.migrations.get(id).copied().filter(|_| role(&places) == Role::Migrating),
         places,
     }
 }
@@ -220,6 +233,7 @@ fn place(state: &ClusterState, node: &NodeId, activity: &Activity) -> Option<Pla
     match (activity.claim.as_ref().map(|claim| claim.kind), &activity.seen) {
         (Some(ActionKind::Start), _) => at(PlaceState::Starting, None),
         (Some(ActionKind::Stop), _) => at(PlaceState::Stopping, None),
+        (Some(ActionKind::Incoming | ActionKind::Handover), _) => at(PlaceState::Arriving, None),
         (Some(ActionKind::Probe), Seen::Unknown(why)) => at(PlaceState::Probing, Some(why.clone())),
         (_, Seen::Running) => at(PlaceState::Running, None),
         (_, Seen::Paused(why)) => at(PlaceState::Paused, Some(why.clone())),
@@ -247,6 +261,7 @@ fn role(places: &[Place]) -> Role {
     let unsure = count(PlaceState::Unknown) + count(PlaceState::Paused) + count(PlaceState::Probing);
     match (count(PlaceState::Running), count(PlaceState::Starting), count(PlaceState::Stopping)) {
         (2.., _, _) => Role::Multiple,
+        _ if count(PlaceState::Arriving) > 0 => Role::Migrating,
         (_, 1.., _) => Role::Starting,
         (_, _, 1..) => Role::Stopping,
         // It runs here, and whether it runs elsewhere too is being found out.

@@ -1,0 +1,142 @@
+//! Live migration in the plan: when a move is one, when one under way is called off, and what waits for it.
+//!
+//! A move is a migration where the VM allows it, runs for sure, and both ends take part; else it is a stop and a start.
+
+use super::actions::Draft;
+use super::placement::Wanted;
+use crate::config::{AgentClass, OrderKind, ResourceMeta};
+use crate::id::{NodeId, ResourceId};
+use crate::planted::{Mistake, planted};
+use crate::state::{
+    ActionKind, Activity, Claim, ClusterState, Intent, Liveness, NodeState, Seen, SessionState, Standing,
+};
+
+impl Draft<'_> {
+    /// What is to be done about a migration that is under way; whether there is one, and nothing else may be done.
+    pub(super) fn migration(&mut self, id: &ResourceId, want: &Wanted) -> bool {
+        let Some(nodes) = self.state.resources.get(id) else { return false };
+        for (node, activity) in nodes {
+            let Some(claim) = &activity.claim else { continue };
+            let Some(end) = &claim.migration else { continue };
+            match claim.kind {
+                ActionKind::Migrate => {
+                    let is_over = called_for(self.state, id, claim).is_none();
+                    let is_unwanted = match want {
+                        Wanted::On(target, _) => *target != end.peer,
+                        Wanted::Stopped(_) => true,
+                        Wanted::HandsOff => false,
+                    };
+                    if (is_over || is_unwanted) && !end.called_off && self.is_online(node) {
+                        self.called_off.insert(claim.action);
+                    }
+                    return true;
+                }
+                // What has come is let run, whatever is wanted by now: a guest is not thrown away on its way.
+                ActionKind::Incoming
+                    if self.may_hand_over(id, &end.peer, end.gone.is_some())
+                        && self.is_online(node)
+                        && self.is_nowhere_else(id, node) =>
+                {
+                    let why = format!("it has left {}", end.peer);
+                    let place = self.add(ActionKind::Handover, id, node, why, Vec::new());
+                    self.actions[place as usize].peer = Some(end.peer.clone());
+                    return true;
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+
+    fn may_hand_over(&self, id: &ResourceId, source: &NodeId, is_gone: bool) -> bool {
+        let is_stopped = || self.state.activity(id, source).is_some_and(Activity::is_stopped);
+        is_gone || (planted(Mistake::HandoverWithoutGone) && is_stopped())
+    }
+
+    /// What may be elsewhere is looked for first.
+    fn is_nowhere_else(&self, id: &ResourceId, node: &NodeId) -> bool {
+        let mut others = self.state.nodes.keys().filter(|other| *other != node);
+        others.all(|other| self.state.standing(id, other) == Standing::NotActive)
+    }
+
+    fn is_online(&self, node: &NodeId) -> bool {
+        self.state.nodes.get(node).is_some_and(NodeState::is_online)
+    }
+
+    /// Whether this move may be a live one.
+    pub(super) fn may_migrate(&self, id: &ResourceId, source: &NodeId, target: &NodeId) -> bool {
+        let state = self.state;
+        let Some(primitive) = state.config.primitives.get(id) else { return false };
+        let is_vm = primitive.agent.class == AgentClass::Vm;
+        let allows = is_vm && ResourceMeta::read(id, primitive, &state.config.rsc_defaults).0.allow_migrate;
+        let is_well = |node: &NodeId| {
+            let at = state.nodes.get(node);
+            at.is_some_and(|at| at.is_online() && at.intent != Intent::Maintenance)
+        };
+        let runs = state.activity(id, source).is_some_and(|here| here.seen == Seen::Running && !here.stop_failed);
+        let is_free = state.activity(id, target).is_some_and(Activity::is_stopped);
+        allows && runs && is_free && is_well(source) && is_well(target)
+    }
+
+    pub(super) fn add_migration(&mut self, id: &ResourceId, source: &NodeId, target: &NodeId, reason: &str) {
+        let why = format!("it moves to {target}: {reason}");
+        let place = self.add(ActionKind::Migrate, id, source, why, Vec::new());
+        self.actions[place as usize].peer = Some(target.clone());
+    }
+
+    /// What has to run before it is stopped on the way: then it cannot stay running itself, and moves by stop and start.
+    pub(super) fn stop_what_cannot_migrate(&mut self) {
+        let orders: Vec<_> = self.state.config.orders.values().filter(|o| o.kind == OrderKind::Mandatory).collect();
+        // What is turned into a stop may in its turn be what another has to run after.
+        while let Some(then) = orders.iter().find_map(|order| {
+            let first_stops = !self.find(ActionKind::Stop, &order.first).is_empty()
+                || !self.pending(&order.first, &[ActionKind::Stop]).is_empty();
+            let then = first_stops && order.symmetrical;
+            self.find(ActionKind::Migrate, &order.then).first().copied().filter(|_| then)
+        }) {
+            self.turn_into_stop(then);
+        }
+    }
+
+    fn turn_into_stop(&mut self, place: u32) {
+        let migration = &mut self.actions[place as usize];
+        migration.kind = ActionKind::Stop;
+        let (id, reason) = (migration.resource.clone(), migration.reason.clone());
+        if let Some(target) = migration.peer.take() {
+            self.add(ActionKind::Start, &id, &target, reason, vec![place]);
+        }
+    }
+}
+
+/// From where to where a VM goes, until it runs at the target.
+pub(super) fn under_way(state: &ClusterState, id: &ResourceId) -> Option<(NodeId, NodeId)> {
+    state.resources.get(id)?.iter().find_map(|(node, activity)| {
+        let claim = activity.claim.as_ref()?;
+        let peer = claim.migration.as_ref()?.peer.clone();
+        match claim.kind {
+            ActionKind::Migrate => called_for(state, id, claim).map(|target| (node.clone(), target)),
+            ActionKind::Incoming | ActionKind::Handover => Some((peer, node.clone())),
+            ActionKind::Probe | ActionKind::Start | ActionKind::Stop => None,
+        }
+    })
+}
+
+/// The target of a migration that can still come to its end there.
+fn called_for(state: &ClusterState, id: &ResourceId, claim: &Claim) -> Option<NodeId> {
+    let target = &claim.migration.as_ref()?.peer;
+    let there = state.activity(id, target)?.claim.as_ref()?;
+    let is_open = state.nodes.get(target)?.session.as_ref().is_some_and(|session| session.state == SessionState::Open);
+    (there.kind == ActionKind::Incoming && there.action == claim.action && is_open).then(|| target.clone())
+}
+
+/// Where a VM goes, while one of the ends is silent and not lost: a moment's silence calls nothing off.
+pub(super) fn held_at_target(state: &ClusterState, id: &ResourceId) -> Option<NodeId> {
+    let (source, target) = under_way(state, id)?;
+    let is_silent = |node: &NodeId| {
+        state
+            .nodes
+            .get(node)
+            .is_some_and(|at| !at.is_online() && !matches!(at.liveness, Liveness::Lost | Liveness::Off))
+    };
+    (is_silent(&source) || is_silent(&target)).then_some(target)
+}
