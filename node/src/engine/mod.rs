@@ -234,8 +234,7 @@ impl Engine {
             }
             Event::Inventory(found) => self.worker.inventory(&mut ctx, found),
             Event::Prepared(tag) => self.worker.prepared(&mut ctx, tag),
-            Event::Gone(tag, moved) => self.worker.gone(&mut ctx, tag, moved),
-            Event::Progress(tag, progress) => self.worker.progress(tag, progress),
+            sent @ (Event::Gone(..) | Event::Progress(..)) => self.worker.sent(&mut ctx, &sent),
             Event::Executed(tag, executed) => self.worker.executed(&mut ctx, tag, executed),
             Event::Looked(tag, executed) => self.worker.looked(&mut ctx, tag, executed),
             Event::Changed(resource) => self.worker.changed(&mut ctx, &resource),

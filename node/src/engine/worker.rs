@@ -9,7 +9,7 @@ use super::operations::Operations;
 use super::{Ctx, Purpose};
 use quorate_core::config::Primitive;
 use quorate_core::id::ResourceId;
-use quorate_core::state::{Command, Liveness, Moved, NodeState, Outcome, Proof, Refusal, Seen, SessionState};
+use quorate_core::state::{Command, Liveness, NodeState, Outcome, Proof, Refusal, Seen, SessionState};
 use quorate_core::time::BootTime;
 use quorate_core::view::Progress;
 use std::collections::BTreeMap;
@@ -165,12 +165,13 @@ impl Worker {
         self.operations.executed(ctx, tag, executed);
     }
 
-    pub(super) fn gone(&mut self, ctx: &mut Ctx<'_>, tag: Tag, moved: Moved) {
-        self.operations.gone(ctx, tag, moved);
-    }
-
-    pub(super) fn progress(&mut self, tag: Tag, progress: Progress) {
-        self.operations.progress(tag, progress);
+    /// What becomes of a migration.
+    pub(super) fn sent(&mut self, ctx: &mut Ctx<'_>, event: &Event) {
+        match event {
+            Event::Gone(tag, moved) => self.operations.gone(ctx, *tag, *moved),
+            Event::Progress(tag, progress) => self.operations.progress(*tag, *progress),
+            _ => {}
+        }
     }
 
     pub(super) fn migrations(&self) -> BTreeMap<ResourceId, Progress> {
