@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Node(commands::node::Node),
     Fence(commands::fence::Fence),
     Events(commands::events::Events),
+    Simulate(commands::simulate::Simulate),
 }
 
 #[cfg(test)]

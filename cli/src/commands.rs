@@ -7,6 +7,7 @@ pub(crate) mod fence;
 pub(crate) mod node;
 pub(crate) mod ra;
 pub(crate) mod resource;
+pub(crate) mod simulate;
 pub(crate) mod status;
 
 use crate::args::Command;
@@ -35,6 +36,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         Command::Node(command) => node::run(context, command).await,
         Command::Fence(command) => fence::run(context, command).await,
         Command::Events(command) => events::run(context, &command).await,
+        Command::Simulate(command) => simulate::run(context, &command),
     }
 }
 

@@ -7,6 +7,7 @@ mod resources;
 mod status;
 mod style;
 mod time;
+mod transition;
 
 pub(crate) use events::event_line;
 pub(crate) use fences::{fences, question};
@@ -15,6 +16,7 @@ pub(crate) use resources::{resources, role};
 pub(crate) use status::{headline, status};
 pub(crate) use style::Style;
 pub(crate) use time::Clock;
+pub(crate) use transition::transition;
 
 use crate::error::CliError;
 use serde_json::json;

@@ -4,11 +4,13 @@
 //! Nothing here reads a clock, draws a random number, does IO, or iterates in hash order: every member must
 //! reach the same state from the same log.
 
+pub mod cib;
 pub mod config;
 pub mod grammar;
 pub mod id;
 pub mod planner;
 pub mod planted;
+pub mod scheduler;
 pub mod score;
 pub mod state;
 pub mod text;

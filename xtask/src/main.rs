@@ -7,6 +7,7 @@ mod bed;
 mod binaries;
 mod cargo;
 mod demo;
+mod pacemaker_cases;
 mod programs;
 mod setup;
 mod test;
@@ -34,6 +35,7 @@ enum Command {
     PowerLoss(programs::PowerLoss),
     Bed(bed::Arguments),
     Bench(programs::Bench),
+    PacemakerCases(pacemaker_cases::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::PowerLoss(arguments) => programs::power_loss(&arguments),
         Command::Bed(arguments) => bed::run(&arguments),
         Command::Bench(arguments) => programs::bench(&arguments),
+        Command::PacemakerCases(arguments) => pacemaker_cases::run(&arguments),
     };
     match result {
         Ok(code) => code,

@@ -3,7 +3,7 @@
 mod batch;
 mod commit;
 mod history;
-mod load;
+pub(crate) mod load;
 mod show;
 mod statement;
 mod verify;

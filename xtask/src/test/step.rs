@@ -69,6 +69,8 @@ const RELEASE: &[&str] = &["--release"];
 
 /// Seeds for a few minutes; `cargo xtask sim --seeds` takes any number.
 const SEEDS: &[&str] = &["--seeds", "3000"];
+const CASES: &[&str] = &["run", "--quiet", "--package=xtask"];
+const HOLD: &[&str] = &["pacemaker-cases", "--hold"];
 const MISTAKES: &[&str] = &["--mistakes"];
 const CUTS: &[&str] = &["--rounds", "20"];
 /// What `quorate-power-loss` exits with when something was lost.
@@ -103,6 +105,14 @@ pub(super) fn steps() -> Vec<Step> {
             20,
             nothing,
             cargo(STORE, &[], tests),
+        ),
+        step(
+            "scheduler",
+            "pacemaker cases",
+            "the scheduler beside Pacemaker's own outcomes",
+            15,
+            nothing,
+            cargo(CASES, HOLD, success),
         ),
         step("sim", "sim tests", "the simulation's own", 15, nothing, cargo(SIM_TESTS, &[], tests)),
         step("sim", "sim seeds", "the shipping engine under faults", 15, nothing, cargo(SIM, SEEDS, success)),

@@ -41,7 +41,7 @@ pub(super) async fn run(context: &Context, how: &How, command: &Load) -> Result<
 }
 
 /// The text of a file, or of standard input.
-pub(super) fn read(file: &Path) -> Result<String, CliError> {
+pub(crate) fn read(file: &Path) -> Result<String, CliError> {
     let text =
         if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
     text.map_err(|source| CliError::Read { path: file.to_path_buf(), source })

@@ -1,0 +1,132 @@
+//! Reads a Pacemaker CIB, configuration and status, into the scheduler's `Model`. Pure.
+//!
+//! The format is Pacemaker's own (its `pacemaker-3.*` and `4.*` schemas); option and role names of older releases are
+//! taken as well. What is not understood is refused with its line and column, all mistakes at once.
+
+mod attributes;
+mod constraint;
+mod dom;
+mod failure;
+mod history;
+mod instance;
+mod migration;
+mod node;
+mod operation;
+mod option;
+mod resource;
+mod rule;
+mod set;
+mod status;
+mod ticket;
+mod value;
+
+pub use value::moment;
+
+use crate::scheduler::{Model, NodeIx, RscIx};
+use roxmltree::Document;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Where and what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Counted from 1.
+    pub line: u32,
+    /// Counted from 1.
+    pub column: u32,
+    /// What, and how to mend it.
+    pub text: String,
+}
+
+/// A CIB that cannot be planned with, and all that is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct CibError {
+    /// In the file's order.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for CibError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, problem) in self.problems.iter().enumerate() {
+            let end = if place == 0 { "" } else { "\n" };
+            write!(f, "{end}line {}, column {}: {}", problem.line, problem.column, problem.text)?;
+        }
+        Ok(())
+    }
+}
+
+/// One element of the CIB.
+type Element<'a> = roxmltree::Node<'a, 'a>;
+
+/// What is known while a CIB is read.
+struct Reader<'a> {
+    root: Element<'a>,
+    model: Model,
+    /// Elements that others refer to by `id-ref`.
+    ids: BTreeMap<&'a str, Element<'a>>,
+    nodes: BTreeMap<String, NodeIx>,
+    resources: BTreeMap<String, RscIx>,
+    /// Meta attributes and operations by resource, as they hold for it.
+    meta: BTreeMap<RscIx, BTreeMap<String, String>>,
+    params: BTreeMap<RscIx, BTreeMap<String, String>>,
+    /// Cluster properties, as they are given.
+    options: BTreeMap<String, String>,
+    /// `<tag>`: names for several things.
+    tags: BTreeMap<String, Vec<String>>,
+    problems: Vec<Problem>,
+}
+
+/// Reads a CIB as it was at `at`, seconds since 1970; without it, at the time the file itself names, else at `clock`.
+///
+/// # Errors
+/// What is no CIB, or refers to what is not there.
+pub fn read(text: &str, at: Option<i64>, clock: i64) -> Result<Model, CibError> {
+    let document = Document::parse(text).map_err(|error| {
+        let position = error.pos();
+        let text = format!("this is no XML: {error}");
+        CibError { problems: vec![Problem { line: position.row, column: position.col, text }] }
+    })?;
+    let root = document.root_element();
+    let mut reader = Reader {
+        root,
+        model: Model::default(),
+        ids: document.descendants().filter_map(|e| Some((e.attribute("id")?, e))).collect(),
+        nodes: BTreeMap::new(),
+        resources: BTreeMap::new(),
+        meta: BTreeMap::new(),
+        params: BTreeMap::new(),
+        options: BTreeMap::new(),
+        tags: BTreeMap::new(),
+        problems: Vec::new(),
+    };
+    if root.has_tag_name("cib") {
+        reader.all(at, clock);
+    } else {
+        reader.problem(root, format!("this is <{}>, and a CIB begins with <cib>", root.tag_name().name()));
+    }
+    if reader.problems.is_empty() { Ok(reader.model) } else { Err(CibError { problems: reader.problems }) }
+}
+
+impl<'a> Reader<'a> {
+    fn all(&mut self, at: Option<i64>, clock: i64) {
+        self.read_options(at, clock);
+        self.read_nodes();
+        self.read_node_states();
+        self.read_tags();
+        self.read_resources();
+        self.read_histories();
+        self.read_constraints();
+        self.read_health();
+        self.read_failures();
+    }
+
+    /// An element below `<configuration>` or `<status>`, by its path.
+    fn section(&self, path: &[&str]) -> Option<Element<'a>> {
+        path.iter().try_fold(self.root, |at, name| at.children().find(|child| child.has_tag_name(*name)))
+    }
+
+    fn problem(&mut self, at: Element<'_>, text: String) {
+        let place = at.document().text_pos_at(at.range().start);
+        self.problems.push(Problem { line: place.row, column: place.col, text });
+    }
+}

@@ -1,0 +1,157 @@
+//! What a colocation does to the one that follows, once the one it follows is assigned.
+
+use super::put;
+use crate::scheduler::{CloneSpec, Kind, Model, NodeIx, Role, RscIx};
+use crate::score::Score;
+
+/// The colocations in which this resource follows: its own, and those of what it leads for.
+pub(super) fn follows(model: &Model, rsc: RscIx) -> Vec<usize> {
+    let mut found = model.resources[rsc].follows.clone();
+    let Some(parent) = model.resources[rsc].parent else { return found };
+    match &model.resources[parent].kind {
+        Kind::Group(group) => {
+            let is_first = group.members.first() == Some(&rsc);
+            // What binds a group binds every member; what only draws it draws the first, and the others come along.
+            let counts = |ix: &usize| is_first || model.colocations[*ix].score == Score::INFINITY;
+            found.extend(follows(model, parent).into_iter().filter(counts));
+        }
+        Kind::Clone(_) => found.extend(follows(model, parent)),
+        Kind::Primitive => {}
+    }
+    found
+}
+
+/// The colocations in which this resource is followed.
+pub(super) fn followed(model: &Model, rsc: RscIx) -> Vec<usize> {
+    let mut found = model.resources[rsc].followed.clone();
+    let Some(parent) = model.resources[rsc].parent else { return found };
+    match &model.resources[parent].kind {
+        Kind::Group(group) if group.members.last() == Some(&rsc) => found.extend(followed(model, parent)),
+        Kind::Clone(_) => found.extend(followed(model, parent)),
+        _ => {}
+    }
+    found
+}
+
+/// Whether the follower has a say in where the followed goes.
+pub(super) fn has_influence(model: &Model, ix: usize) -> bool {
+    let colocation = &model.colocations[ix];
+    colocation.influence || model.active_on(colocation.resource).is_empty()
+}
+
+/// Lets the place of `with` decide where `rsc` may go.
+pub(super) fn apply(model: &mut Model, rsc: RscIx, with: RscIx, ix: usize) {
+    let score = model.colocations[ix].score;
+    match &model.resources[with].kind {
+        Kind::Primitive => apply_to_scores(model, rsc, with, ix),
+        Kind::Group(group) => {
+            let members = group.members.clone();
+            if !group.is_colocated {
+                if score < Score::INFINITY {
+                    members.into_iter().for_each(|member| apply(model, rsc, member, ix));
+                }
+                return;
+            }
+            // What must be with a group is there when all of it is.
+            let chosen = if score == Score::INFINITY { members.last() } else { members.first() };
+            if let Some(member) = chosen {
+                apply(model, rsc, *member, ix);
+            }
+        }
+        Kind::Clone(spec) => {
+            let spec = spec.clone();
+            apply_clone(model, rsc, with, ix, &spec);
+        }
+    }
+}
+
+fn apply_clone(model: &mut Model, rsc: RscIx, with: RscIx, ix: usize, spec: &CloneSpec) {
+    if !model.resources[with].is_assigned {
+        return;
+    }
+    let (score, role) = (model.colocations[ix].score, model.colocations[ix].with_role);
+    let own = model.clone_of(rsc).map(|(clone, own)| (clone, own.is_interleaved));
+    if let Some((_, true)) = own {
+        match compatible(model, rsc, spec, role) {
+            Some(instance) => apply(model, rsc, instance, ix),
+            None if score == Score::INFINITY => _ = put(model, rsc, None, true, true),
+            None => {}
+        }
+        return;
+    }
+    if score < Score::INFINITY {
+        spec.instances.clone().into_iter().for_each(|instance| apply(model, rsc, instance, ix));
+        return;
+    }
+    let there = places(model, spec, role);
+    let scores: Vec<(NodeIx, Score)> = model.resources[rsc].scores.iter().collect();
+    for (node, _) in scores {
+        if !there.contains(&node) {
+            model.resources[rsc].scores.set(node, Score::NEG_INFINITY);
+        }
+    }
+}
+
+/// Where instances will run, in this role if one is asked for.
+fn places(model: &Model, spec: &CloneSpec, role: Option<Role>) -> Vec<NodeIx> {
+    let fits = |instance: &&RscIx| role.is_none_or(|role| model.resources[**instance].next == role);
+    let instances = spec.instances.iter().filter(fits);
+    instances.filter_map(|instance| model.resources[*instance].assigned).collect()
+}
+
+/// The instance that runs where this one will or may best.
+fn compatible(model: &Model, rsc: RscIx, spec: &CloneSpec, role: Option<Role>) -> Option<RscIx> {
+    let at = |node: NodeIx| {
+        let fits = |instance: &&RscIx| {
+            model.resources[**instance].assigned == Some(node)
+                && role.is_none_or(|role| model.resources[**instance].next == role)
+        };
+        spec.instances.iter().find(fits).copied()
+    };
+    if let Some(node) = model.resources[rsc].assigned {
+        return at(node);
+    }
+    let mut nodes: Vec<(NodeIx, Score)> = model.resources[rsc].scores.iter().collect();
+    nodes.sort_by(|a, b| super::best::compare(model, *a, *b, None));
+    nodes.into_iter().find_map(|(node, _)| at(node))
+}
+
+fn apply_to_scores(model: &mut Model, rsc: RscIx, with: RscIx, ix: usize) {
+    let colocation = &model.colocations[ix];
+    let score = colocation.score;
+    if model.resources[rsc].is_assigned || !concerns(model, rsc, with, ix) {
+        return;
+    }
+    let attribute = colocation.attribute.as_deref().unwrap_or("#uname");
+    let place = model.resources[with].assigned;
+    if place.is_none() && score < Score::ZERO {
+        return;
+    }
+    let value = place.and_then(|node| model.nodes[node].attributes.get(attribute));
+    let mut work = model.resources[rsc].scores.clone();
+    let nodes: Vec<(NodeIx, Score)> = work.iter().collect();
+    for (node, current) in nodes {
+        if place.is_none() {
+            work.set(node, current + Score::new(-score.value()));
+        } else if model.nodes[node].attributes.get(attribute) == value {
+            if score < Score::INFINITY {
+                work.set(node, current + score);
+            }
+        } else if score == Score::INFINITY {
+            work.set(node, Score::NEG_INFINITY);
+        }
+    }
+    if score.forbids() || score == Score::INFINITY || model.has_available(&work) {
+        model.resources[rsc].scores = work;
+    }
+}
+
+/// Whether the roles it is limited to are the ones these two will have.
+fn concerns(model: &Model, rsc: RscIx, with: RscIx, ix: usize) -> bool {
+    let colocation = &model.colocations[ix];
+    if !model.resources[with].is_assigned {
+        return false;
+    }
+    let has = |rsc: RscIx, role: Option<Role>| role.is_none_or(|role| model.resources[rsc].next == role);
+    has(rsc, colocation.role) && has(with, colocation.with_role)
+}

@@ -1,0 +1,139 @@
+//! Adds what others want to a resource's scores: each colocated one as strongly as it is bound, and what is bound to it
+//! in turn, weaker and weaker.
+
+use super::colocation;
+use crate::scheduler::{Kind, Model, NodeIx, RscIx, Scores};
+use crate::score::Score;
+
+/// What part of a score counts: a product of scores over INFINITY.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Factor(f64);
+
+/// What of another's scores counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pick {
+    /// All, unless nothing would be left.
+    Active,
+    /// Only what does not make a node unfit.
+    NonNegative,
+}
+
+impl Factor {
+    /// That of one colocation.
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn of(model: &Model, ix: usize) -> Self {
+        Self(model.colocations[ix].score.value() as f64 / 1_000_000.0)
+    }
+
+    fn times(self, other: Self) -> Self {
+        Self(self.0 * other.0)
+    }
+
+    /// The part of a score, rounded away from zero so that a weak wish is not lost.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+    fn part(self, score: Score) -> Score {
+        let exact = self.0 * score.value() as f64;
+        let rounded = exact.round() as i64;
+        if rounded == 0 && score != Score::ZERO {
+            return Score::new(if self.0 > 0.0 {
+                1
+            } else if self.0 < 0.0 {
+                -1
+            } else {
+                0
+            });
+        }
+        Score::new(rounded)
+    }
+}
+
+/// Adds the scores of `source`, and of what follows it, to `scores`.
+pub(super) fn add(
+    model: &mut Model,
+    source: RscIx,
+    scores: &mut Scores,
+    colocation: Option<usize>,
+    factor: Factor,
+    pick: Pick,
+) {
+    if let Kind::Group(group) = &model.resources[source].kind {
+        if let Some(first) = group.members.first().copied() {
+            add(model, first, scores, colocation, factor, pick);
+        }
+        return;
+    }
+    if model.resources[source].is_merging {
+        return;
+    }
+    model.resources[source].is_merging = true;
+    let mut work = scores.clone();
+    let mut spared = Vec::new();
+    add_own(model, source, &mut work, colocation, factor, pick, &mut spared);
+    if model.has_available(&work) {
+        for ix in colocation::followed(model, source) {
+            if !colocation::has_influence(model, ix) {
+                continue;
+            }
+            let other = model.colocations[ix].resource;
+            let deeper = factor.times(Factor::of(model, ix));
+            add(model, other, &mut work, Some(ix), deeper, pick);
+        }
+        for node in spared {
+            work.set(node, Score::new(1));
+        }
+        *scores = work;
+    } else if pick == Pick::NonNegative {
+        *scores = work;
+    }
+    model.resources[source].is_merging = false;
+}
+
+/// Adds what those that `rsc` follows score, along the chain: for comparing resources.
+pub(super) fn add_chain(model: &mut Model, rsc: RscIx, scores: &mut Scores) {
+    model.resources[rsc].is_merging = true;
+    for ix in colocation::follows(model, rsc) {
+        let with = model.colocations[ix].with;
+        if !model.resources[with].is_merging {
+            add(model, with, scores, Some(ix), Factor::of(model, ix), Pick::Active);
+        }
+    }
+    model.resources[rsc].is_merging = false;
+}
+
+fn add_own(
+    model: &Model,
+    source: RscIx,
+    work: &mut Scores,
+    colocation: Option<usize>,
+    factor: Factor,
+    pick: Pick,
+    spared: &mut Vec<NodeIx>,
+) {
+    let attribute = colocation.and_then(|ix| model.colocations[ix].attribute.as_deref()).unwrap_or("#uname");
+    let nodes: Vec<(NodeIx, Score)> = work.iter().collect();
+    for (node, current) in nodes {
+        let value = model.nodes[node].attributes.get(attribute);
+        let offered = best_with(model, source, attribute, value);
+        // What would not run here anyway draws nobody away from its other places.
+        if factor.0 < 0.0 && offered < Score::ZERO {
+            continue;
+        }
+        let sum = current + factor.part(offered);
+        if pick == Pick::NonNegative && sum < Score::ZERO {
+            if current > Score::ZERO {
+                spared.push(node);
+            }
+            continue;
+        }
+        work.set(node, sum);
+    }
+}
+
+/// The best score of a resource on nodes where an attribute has this value.
+fn best_with(model: &Model, rsc: RscIx, attribute: &str, value: Option<&String>) -> Score {
+    let scores = model.resources[rsc].scores.iter();
+    let fits = |(node, score): &(NodeIx, Score)| {
+        model.nodes[*node].attributes.get(attribute) == value && model.is_available(*node, Some(*score))
+    };
+    scores.filter(fits).map(|(_, score)| score).max().unwrap_or(Score::NEG_INFINITY)
+}

@@ -1,0 +1,33 @@
+//! The scheduler in Pacemaker's meaning: from configuration and observed state to a transition, with the order of its
+//! actions. Pure and deterministic. It does not read files and changes nothing: `cib` makes its input, `simulate` runs
+//! what it answers in memory.
+//!
+//! Phases: `assign` gives every resource its node and role, `schedule` creates the actions that lead there, `order`
+//! makes them depend on each other and spreads what one requires or forbids to the others.
+
+mod action;
+mod assign;
+mod model;
+mod names;
+mod order;
+mod outcome;
+mod schedule;
+mod scores;
+mod terms;
+
+pub use model::{
+    CloneSpec, Colocation, FenceWish, GroupSpec, Kind, Location, Model, Node, NodeIx, Operation, Options, Order,
+    OrderEnd, Promotion, Resource, RscIx,
+};
+pub use names::by_name;
+pub use outcome::{Done, Outcome, Step};
+pub use scores::Scores;
+pub use terms::{Change, MultipleActive, NoQuorum, NodeKind, OnFail, OrderForce, Placement, Requires, Role, Task};
+
+/// Plans: assigns, schedules, orders, and tells what would be done and what would be then.
+pub fn schedule(mut model: Model) -> Outcome {
+    assign::assign(&mut model);
+    let mut actions = schedule::schedule(&mut model);
+    order::apply(&mut model, &mut actions);
+    outcome::conclude(&model, &actions)
+}

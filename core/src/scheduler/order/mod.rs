@@ -1,0 +1,18 @@
+//! Orders between resources, and what the actions of a transition require and forbid of each other.
+
+mod expand;
+mod spread;
+
+pub(super) use expand::between;
+pub(super) use spread::{is_gate, word};
+
+use super::Model;
+use super::action::Actions;
+
+/// Binds actions by the configured orders, and spreads needs and impossibilities until nothing changes.
+pub(super) fn apply(model: &mut Model, actions: &mut Actions) {
+    expand::constraints(model, actions);
+    expand::apart(model, actions);
+    expand::capacity(model, actions);
+    spread::spread(model, actions);
+}

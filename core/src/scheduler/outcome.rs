@@ -1,0 +1,156 @@
+//! What is told of a transition: its actions in order, and what is where when it is done.
+
+use super::action::{Action, Actions};
+use super::order::{is_gate, word};
+use super::{Kind, Model, Role, Task};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A transition, and the state after it has run with every action doing well.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Nodes that are fenced, and why.
+    pub fenced: BTreeMap<String, String>,
+    /// The actions.
+    pub steps: Vec<Step>,
+    /// Pairs of places in `steps`: the first is done before the second begins.
+    pub order: Vec<(usize, usize)>,
+    /// What is where afterwards.
+    pub after: Vec<Done>,
+    /// What was not understood or is dangerous, in words.
+    pub warnings: Vec<String>,
+}
+
+/// One action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// start, stop, promote, demote, `migrate_to`, `migrate_from`, fence
+    pub op: &'static str,
+    /// Of what; empty for a fence.
+    pub resource: String,
+    /// Its id without the instance.
+    pub base: String,
+    /// All instances that do this there.
+    pub instances: Vec<String>,
+    /// Where.
+    pub node: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A primitive afterwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Which.
+    pub resource: String,
+    /// Where it is active, and as what.
+    pub on: BTreeMap<String, Role>,
+}
+
+pub(super) fn conclude(model: &Model, actions: &Actions) -> Outcome {
+    let mut outcome = Outcome { warnings: model.warnings.clone(), ..Outcome::default() };
+    let is_shown = |action: &Action| {
+        let is_pseudo =
+            action.is_implied || is_gate(model, action) || (action.task == Task::Start && action.is_migration);
+        // A fence device is configuration here: it is used, never started.
+        let is_device = action.rsc.is_some_and(|rsc| model.resources[rsc].class == "stonith");
+        let is_due = !action.is_optional || action.is_under_way;
+        is_due && action.is_runnable && !is_pseudo && !is_device && action.node.is_some()
+    };
+    let mut places = vec![None; actions.all.len()];
+    for (ix, action) in actions.all.iter().enumerate() {
+        if !is_shown(action) {
+            continue;
+        }
+        let node = action.node.map(|node| model.nodes[node].name.clone()).unwrap_or_default();
+        if action.task == Task::Fence {
+            outcome.fenced.insert(node.clone(), action.reason.clone());
+        }
+        let (resource, base) = action.rsc.map(|rsc| &model.resources[rsc]).map_or(("", ""), |of| (&of.id, &of.base));
+        // Instances that do the same on one node are one step.
+        let same = |step: &Step| step.op == word(action.task) && step.base == base && step.node == node;
+        if let Some(known) = outcome.steps.iter().position(same) {
+            outcome.steps[known].instances.push(resource.to_owned());
+            places[ix] = Some(known);
+            continue;
+        }
+        places[ix] = Some(outcome.steps.len());
+        outcome.steps.push(Step {
+            op: word(action.task),
+            resource: resource.to_owned(),
+            base: base.to_owned(),
+            instances: vec![resource.to_owned()],
+            node,
+            reason: action.reason.clone(),
+        });
+    }
+    outcome.order = order(actions, &places);
+    outcome.after = after(model, actions, &is_shown);
+    outcome
+}
+
+/// The order among what is shown, through what is not.
+fn order(actions: &Actions, places: &[Option<usize>]) -> Vec<(usize, usize)> {
+    let mut next: Vec<Vec<usize>> = vec![Vec::new(); actions.all.len()];
+    for (first, then, bond) in &actions.bonds {
+        let counts = |ix: usize| !actions.all[ix].is_optional;
+        if !bond.is_exclusive && counts(*first) && counts(*then) {
+            next[*first].push(*then);
+        }
+    }
+    let mut found = BTreeSet::new();
+    for (ix, place) in places.iter().enumerate() {
+        let Some(place) = place else { continue };
+        let (mut seen, mut todo) = (BTreeSet::new(), next[ix].clone());
+        while let Some(at) = todo.pop() {
+            if !seen.insert(at) {
+                continue;
+            }
+            match places[at] {
+                Some(then) if then == *place => todo.extend(&next[at]),
+                Some(then) => _ = found.insert((*place, then)),
+                None => todo.extend(&next[at]),
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// Every primitive after the transition.
+fn after(model: &Model, actions: &Actions, is_shown: &dyn Fn(&Action) -> bool) -> Vec<Done> {
+    let name = |node: usize| model.nodes[node].name.clone();
+    let fenced: BTreeSet<usize> =
+        actions.all.iter().filter(|a| a.task == Task::Fence && is_shown(a)).filter_map(|a| a.node).collect();
+    let mut all = Vec::new();
+    for (rsc, resource) in model.resources.iter().enumerate() {
+        if resource.kind != Kind::Primitive || resource.class == "stonith" {
+            continue;
+        }
+        let mut on: BTreeMap<usize, Role> = BTreeMap::new();
+        for node in &resource.active_on {
+            if !fenced.contains(node) {
+                on.insert(*node, resource.role_on.get(node).copied().unwrap_or(resource.role));
+            }
+        }
+        let of = |task: Task| {
+            let shown = actions.of(rsc, task).iter().filter(|ix| is_shown(&actions.all[**ix]));
+            shown.filter_map(|ix| actions.all[*ix].node).collect::<Vec<_>>()
+        };
+        for node in of(Task::Demote) {
+            on.insert(node, Role::Unpromoted);
+        }
+        for node in of(Task::Stop) {
+            on.remove(&node);
+        }
+        let started = model.clone_of(rsc).filter(|(_, spec)| spec.promotion.is_some());
+        let role = if started.is_some() { Role::Unpromoted } else { Role::Started };
+        for node in of(Task::Start).into_iter().chain(of(Task::MigrateFrom)) {
+            on.insert(node, role);
+        }
+        for node in of(Task::Promote) {
+            on.insert(node, Role::Promoted);
+        }
+        let on = on.into_iter().map(|(node, role)| (name(node), role)).collect();
+        all.push(Done { resource: resource.id.clone(), on });
+    }
+    all
+}

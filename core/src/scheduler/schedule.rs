@@ -1,0 +1,338 @@
+//! From where things are to where they were assigned: fences, stops, starts, promotions, migrations.
+
+use super::action::{Action, Actions, AnyOf, Bond};
+use super::{Change, CloneSpec, Kind, Model, MultipleActive, NoQuorum, NodeIx, NodeKind, Requires, Role, RscIx, Task};
+
+/// Creates every action, and what binds those of one resource.
+pub(super) fn schedule(model: &mut Model) -> Actions {
+    let mut actions = Actions::default();
+    for rsc in 0..model.resources.len() {
+        if model.resources[rsc].kind == Kind::Primitive {
+            Primitive { model, rsc, actions: &mut actions }.schedule();
+        }
+    }
+    for rsc in 0..model.resources.len() {
+        collect(model, &mut actions, rsc);
+    }
+    for rsc in 0..model.resources.len() {
+        if let Kind::Clone(spec) = &model.resources[rsc].kind {
+            any_instance(model, &mut actions, rsc, spec);
+        }
+    }
+    fence(model, &mut actions);
+    actions
+}
+
+/// Whether a node can be fenced from here.
+pub(super) fn can_fence(model: &Model, node: NodeIx) -> bool {
+    let options = &model.options;
+    let has_say = options.is_quorate || options.no_quorum == NoQuorum::Ignore || model.nodes[node].is_online;
+    options.fences && model.nodes[node].kind == NodeKind::Member && has_say
+}
+
+fn fence(model: &Model, actions: &mut Actions) {
+    for (node, wish) in &model.fence {
+        if !can_fence(model, *node) {
+            continue;
+        }
+        let before = actions.of_any(Task::Fence);
+        let fence = actions.add(Action {
+            task: Task::Fence,
+            rsc: None,
+            node: Some(*node),
+            is_optional: false,
+            is_runnable: true,
+            is_implied: false,
+            is_migration: false,
+            is_under_way: false,
+            reason: wish.reason.clone(),
+        });
+        if let Some(before) = before.filter(|_| !model.options.fences_concurrently) {
+            actions.bind(before, fence, Bond::ORDER);
+        }
+        for ix in 0..actions.all.len() {
+            let action = &actions.all[ix];
+            let Some(rsc) = action.rsc else { continue };
+            let resource = &model.resources[rsc];
+            if resource.kind != Kind::Primitive {
+                continue;
+            }
+            let may_be_there = !resource.known_on.contains(node) && resource.scores.get(*node).is_some();
+            let waits = match action.task {
+                Task::Start | Task::Promote => match resource.requires {
+                    Requires::Fencing | Requires::Unfencing => true,
+                    Requires::Quorum => action.task == Task::Start && may_be_there && resource.class != "stonith",
+                    Requires::Nothing => false,
+                },
+                Task::Stop | Task::Demote if action.node == Some(*node) => true,
+                _ => false,
+            };
+            if waits {
+                actions.bind(fence, ix, Bond { blocks: action.task == Task::Start, ..Bond::ORDER });
+            }
+        }
+    }
+}
+
+struct Primitive<'m> {
+    model: &'m mut Model,
+    rsc: RscIx,
+    actions: &'m mut Actions,
+}
+
+impl Primitive<'_> {
+    fn schedule(&mut self) {
+        let rsc = self.rsc;
+        let resource = &mut self.model.resources[rsc];
+        if resource.next == Role::Unknown {
+            resource.next = if resource.assigned.is_some() { Role::Started } else { Role::Stopped };
+        }
+        let resource = &self.model.resources[rsc];
+        let (target, next, role) = (resource.assigned, resource.next, resource.role);
+        let active = resource.active_on.clone();
+        let is_multiple = active.len() > 1 && resource.migrating.is_none_or(|(_, to)| target != Some(to));
+        let spares = is_multiple && resource.multiple_active == MultipleActive::StopUnexpected;
+        let stops_all = is_multiple && !spares;
+        let is_restart = resource.is_managed && resource.must_stop && resource.is_failed && !spares;
+        let is_under_way = resource.is_start_pending;
+        let must_stop = stops_all || is_restart || resource.change == Change::Restart;
+        let migrates = self.migrates(&active, target, must_stop);
+        let why = self.why(&active, target, stops_all, is_restart);
+        let mut stops = Vec::new();
+        for node in active.iter().copied() {
+            let stays = Some(node) == target && !must_stop && next > Role::Stopped;
+            stops.push(self.add(Task::Stop, Some(node), stays, &why));
+        }
+        let mut leftovers = Vec::new();
+        for node in resource_dangling(self.model, rsc) {
+            if !active.contains(&node) {
+                leftovers.push(self.add(Task::Stop, Some(node), false, "left over by a migration"));
+            }
+        }
+        let runs = target.filter(|_| next > Role::Stopped);
+        let is_there = runs.is_some_and(|node| active.contains(&node)) && !must_stop;
+        let start = self.add(Task::Start, runs, is_there || runs.is_none(), &why);
+        self.actions.all[start].is_under_way = is_there && is_under_way;
+        for stop in &stops {
+            let is_spared = spares && self.actions.all[*stop].node == runs;
+            let bond = Bond { first_needs_then: runs.is_some(), makes_way: true, ..Bond::ORDER };
+            self.actions.bind(*stop, start, if is_spared { Bond::ORDER } else { bond });
+        }
+        for leftover in leftovers {
+            self.actions.bind(leftover, start, Bond::ORDER);
+        }
+        if spares && is_there {
+            // What depends on it is restarted; it is not.
+            (self.actions.all[start].is_optional, self.actions.all[start].is_implied) = (false, true);
+        }
+        self.roles(role, runs, &active, is_there, start, &stops);
+        if let Some((from, to)) = migrates {
+            self.migrate(from, to, start, &stops);
+        }
+    }
+
+    fn why(&self, active: &[NodeIx], target: Option<NodeIx>, is_multiple: bool, is_failed: bool) -> String {
+        let name = |node: NodeIx| self.model.nodes[node].name.clone();
+        match (active.first(), target) {
+            _ if is_multiple => "it is active on more than one node".to_owned(),
+            _ if is_failed => "it failed".to_owned(),
+            (Some(from), Some(to)) if !active.contains(&to) => format!("it moves from {} to {}", name(*from), name(to)),
+            (Some(_), None) => "it may run nowhere, or should not".to_owned(),
+            (None, Some(to)) => format!("it should run, and does not; {} is best", name(to)),
+            _ => String::new(),
+        }
+    }
+
+    /// Demotions and promotions.
+    fn roles(
+        &mut self,
+        role: Role,
+        runs: Option<NodeIx>,
+        active: &[NodeIx],
+        is_there: bool,
+        start: usize,
+        stops: &[usize],
+    ) {
+        let resource = &self.model.resources[self.rsc];
+        let is_promotable = self.model.clone_of(self.rsc).is_some_and(|(_, spec)| spec.promotion.is_some());
+        if !is_promotable && role != Role::Promoted {
+            return;
+        }
+        let (next, is_failed) = (resource.next, resource.is_failed && resource.is_managed);
+        let was_promoted: Vec<NodeIx> = if role == Role::Promoted { active.to_vec() } else { Vec::new() };
+        let mut demotes = Vec::new();
+        for node in &was_promoted {
+            let stays = runs == Some(*node) && next == Role::Promoted && is_there && !is_failed;
+            let demote = self.add(Task::Demote, Some(*node), stays, "it is not to be promoted there");
+            demotes.push(demote);
+            for stop in stops {
+                {
+                    self.actions.bind(demote, *stop, Bond { then_needs_first: true, ..Bond::ORDER });
+                }
+            }
+        }
+        let is_promoted = runs.is_some_and(|node| was_promoted.contains(&node)) && is_there && !is_failed;
+        let wants = next == Role::Promoted;
+        let promote = self.add(Task::Promote, runs.filter(|_| wants), is_promoted || !wants, "it is to be promoted");
+        self.actions.bind(start, promote, Bond { blocks: true, first_needs_then: wants, ..Bond::ORDER });
+        for demote in demotes {
+            self.actions.bind(demote, promote, Bond { first_needs_then: wants, makes_way: true, ..Bond::ORDER });
+        }
+    }
+
+    /// Source and target, where this move can be a live migration.
+    fn migrates(&self, active: &[NodeIx], target: Option<NodeIx>, must_stop: bool) -> Option<(NodeIx, NodeIx)> {
+        let resource = &self.model.resources[self.rsc];
+        let to = target.filter(|_| resource.next > Role::Stopped)?;
+        let (from, is_half_done) = match (resource.migrating, active) {
+            (Some((from, half)), _) if half == to => (from, true),
+            (_, [from]) => (*from, false),
+            _ => return None,
+        };
+        let is_well = resource.can_migrate && resource.is_managed && !must_stop && !resource.is_failed;
+        let is_steady = from != to && !resource.is_start_pending && resource.role != Role::Promoted;
+        let source = &self.model.nodes[from];
+        (is_well && is_steady && source.is_online && !source.is_unclean && (is_half_done || !active.contains(&to)))
+            .then_some((from, to))
+    }
+
+    fn migrate(&mut self, from: NodeIx, to: NodeIx, start: usize, stops: &[usize]) {
+        let is_half_done = self.model.resources[self.rsc].migrating.is_some_and(|(_, half)| half == to);
+        let why = format!("it moves live from {} to {}", self.model.nodes[from].name, self.model.nodes[to].name);
+        let migrate_from = self.add(Task::MigrateFrom, Some(to), false, &why);
+        self.actions.all[migrate_from].is_migration = true;
+        if !is_half_done {
+            let migrate_to = self.add(Task::MigrateTo, Some(from), false, &why);
+            self.actions.all[migrate_to].is_migration = true;
+            self.actions.bind(migrate_to, migrate_from, Bond { blocks: true, ..Bond::ORDER });
+        }
+        for stop in stops {
+            if self.actions.all[*stop].node == Some(from) {
+                self.actions.all[*stop].is_migration = true;
+                self.actions.bind(migrate_from, *stop, Bond { blocks: true, ..Bond::ORDER });
+            }
+        }
+        let start_action = &mut self.actions.all[start];
+        (start_action.is_migration, start_action.is_optional) = (true, false);
+        if is_half_done {
+            for stop in stops {
+                if self.actions.all[*stop].node == Some(to) {
+                    self.actions.all[*stop].is_optional = true;
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, task: Task, node: Option<NodeIx>, is_optional: bool, reason: &str) -> usize {
+        let resource = &self.model.resources[self.rsc];
+        let is_hands_off = !resource.is_managed || resource.is_blocked;
+        let at = node.map(|node| (node, &self.model.nodes[node]));
+        let is_leaving = matches!(task, Task::Stop | Task::Demote);
+        let is_implied = at.is_some_and(|(ix, node)| is_leaving && node.is_unclean && can_fence(self.model, ix));
+        let can_run_there = at.is_some_and(|(_, node)| match task {
+            Task::Stop | Task::Demote => is_implied || (node.is_online && !node.is_unclean),
+            _ => node.is_online && !node.is_unclean && !node.is_pending,
+        });
+        let is_runnable = can_run_there && !is_hands_off && self.has_quorum_for(task);
+        self.actions.add(Action {
+            task,
+            rsc: Some(self.rsc),
+            node,
+            is_optional: is_optional || (is_hands_off && !resource.is_blocked),
+            is_runnable,
+            is_implied,
+            is_migration: false,
+            is_under_way: false,
+            reason: reason.to_owned(),
+        })
+    }
+
+    /// What is started or promoted needs a majority, unless it is said that it does not.
+    fn has_quorum_for(&self, task: Task) -> bool {
+        let (options, resource) = (&self.model.options, &self.model.resources[self.rsc]);
+        if options.is_quorate || matches!(task, Task::Stop | Task::Demote) || resource.requires == Requires::Nothing {
+            return true;
+        }
+        match options.no_quorum {
+            NoQuorum::Ignore => true,
+            NoQuorum::Freeze => resource.role >= Role::Started && resource.next <= resource.role,
+            NoQuorum::Stop | NoQuorum::Suicide | NoQuorum::Demote => false,
+        }
+    }
+}
+
+fn resource_dangling(model: &Model, rsc: RscIx) -> Vec<NodeIx> {
+    let resource = &model.resources[rsc];
+    resource.dangling.iter().copied().filter(|node| Some(*node) != resource.assigned).collect()
+}
+
+/// A clone is up, or promoted, when enough of its instances are.
+fn any_instance(model: &Model, actions: &mut Actions, rsc: RscIx, spec: &CloneSpec) {
+    for (begin, end) in [(Task::Start, Task::Started), (Task::Promote, Task::Promoted)] {
+        let gate = actions.gate(rsc, end);
+        let each = spec.instances.iter().map(|instance| {
+            let parts = model.primitives(*instance).into_iter();
+            parts.flat_map(|part| actions.of(part, begin).to_vec()).collect()
+        });
+        let each: Vec<Vec<usize>> = each.collect();
+        actions.any.push(AnyOf { gate, min: spec.min.max(1), each });
+    }
+}
+
+/// The gates of a group or clone, and what binds its members to them.
+fn collect(model: &Model, actions: &mut Actions, rsc: RscIx) {
+    let members = model.children(rsc).to_vec();
+    if members.is_empty() {
+        return;
+    }
+    let any = matches!(model.resources[rsc].kind, Kind::Clone(_));
+    for (task, done) in [
+        (Task::Start, Task::Started),
+        (Task::Stop, Task::Stopped),
+        (Task::Promote, Task::Promoted),
+        (Task::Demote, Task::Demoted),
+    ] {
+        let (before, after) = (actions.gate(rsc, task), actions.gate(rsc, done));
+        actions.bind(before, after, Bond { first_needs_then: true, ..Bond::ORDER });
+        for member in &members {
+            let is_primitive = model.resources[*member].kind == Kind::Primitive;
+            let begins =
+                if is_primitive { actions.of(*member, task).to_vec() } else { vec![actions.gate(*member, task)] };
+            let ends = if is_primitive { begins.clone() } else { vec![actions.gate(*member, done)] };
+            for begin in begins {
+                actions.bind(before, begin, Bond { then_needs_first: true, blocks: !any, ..Bond::ORDER });
+            }
+            for end in ends {
+                actions.bind(end, after, Bond { first_needs_then: true, blocks: !any, ..Bond::ORDER });
+            }
+        }
+    }
+    const AROUND: &[(Task, Task)] = &[
+        (Task::Stopped, Task::Start),
+        (Task::Stopped, Task::Promote),
+        (Task::Demoted, Task::Stop),
+        (Task::Demoted, Task::Start),
+        (Task::Demoted, Task::Promote),
+        (Task::Started, Task::Promote),
+    ];
+    for (first, then) in AROUND {
+        let (first, then) = (actions.gate(rsc, *first), actions.gate(rsc, *then));
+        actions.bind(first, then, Bond::ORDER);
+    }
+    if let Kind::Group(group) = &model.resources[rsc].kind
+        && group.is_ordered
+    {
+        let start = Bond { first_needs_then: true, blocks: true, ..Bond::ORDER };
+        let stop = Bond { then_needs_first: true, ..Bond::ORDER };
+        let stopping: Vec<RscIx> =
+            group.members.iter().copied().filter(|member| !actions.of(*member, Task::Stop).is_empty()).collect();
+        for pair in stopping.windows(2) {
+            super::order::between(model, actions, (pair[1], Task::Stop), (pair[0], Task::Stop), stop);
+        }
+        for pair in group.members.windows(2) {
+            super::order::between(model, actions, (pair[0], Task::Start), (pair[1], Task::Start), start);
+            super::order::between(model, actions, (pair[0], Task::Promote), (pair[1], Task::Promote), start);
+            super::order::between(model, actions, (pair[1], Task::Demote), (pair[0], Task::Demote), stop);
+        }
+    }
+}

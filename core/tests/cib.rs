@@ -1,0 +1,178 @@
+//! What Pacemaker's users mean by their configurations, rule by rule: a small cluster each, and what is planned.
+
+mod cib_story;
+
+use cib_story::{NOW, Story, primitive};
+use quorate_core::cib;
+
+fn colocation(id: &str, rsc: &str, with: &str, score: &str) -> String {
+    format!(r#"<rsc_colocation id="{id}" rsc="{rsc}" with-rsc="{with}" score="{score}"/>"#)
+}
+
+fn order(first: &str, then: &str) -> String {
+    format!(r#"<rsc_order id="{first}-{then}" first="{first}" then="{then}"/>"#)
+}
+
+#[test]
+fn resources_spread_by_load_then_by_name() {
+    let plan = Story::new().primitive("a", &[]).primitive("b", &[]).primitive("c", &[]).primitive("d", &[]).plan();
+    assert_eq!(plan.steps(), ["start a n1", "start b n2", "start c n3", "start d n1"]);
+}
+
+#[test]
+fn a_lost_node_is_fenced_before_its_resources_start_elsewhere() {
+    let plan = Story::new().primitive("a", &[]).runs("a", 1).lost(1).plan();
+    assert_eq!(plan.steps(), ["fence n1", "start a n2"]);
+    assert!(plan.is_before("fence n1", "start a n2"));
+}
+
+#[test]
+fn without_a_majority_nothing_starts_and_what_runs_stops() {
+    let xml = Story::new().primitive("a", &[]).primitive("b", &[]).runs("a", 1).xml();
+    let model = cib::read(&xml.replace(r#"have-quorum="1""#, r#"have-quorum="0""#), None, NOW).expect("a CIB");
+    let plan = cib_story::Plan(quorate_core::scheduler::schedule(model));
+    assert_eq!(plan.steps(), ["stop a n1"]);
+}
+
+#[test]
+fn stickiness_outweighs_a_weaker_preference() {
+    let story = |stickiness: &str| {
+        let prefers = r#"<rsc_location id="l" rsc="a" node="n2" score="50"/>"#;
+        Story::new().primitive("a", &[("resource-stickiness", stickiness)]).constraint(prefers).runs("a", 1).plan()
+    };
+    assert_eq!(story("100").after("a"), ["n1 Started"]);
+    assert_eq!(story("10").after("a"), ["n2 Started"]);
+}
+
+#[test]
+fn a_colocated_resource_follows_and_an_anti_colocated_one_leaves() {
+    let story = Story::new().primitive("a", &[]).primitive("b", &[]);
+    let avoids = r#"<rsc_location id="l" rsc="b" node="n1" score="-INFINITY"/>"#;
+    let together = story.clone().constraint(&colocation("c", "a", "b", "INFINITY")).constraint(avoids).plan();
+    assert_eq!((together.after("a"), together.after("b")), (vec!["n2 Started".into()], vec!["n2 Started".into()]));
+    let apart = story.runs("a", 1).runs("b", 1).constraint(&colocation("c", "a", "b", "-INFINITY")).plan();
+    assert_ne!(apart.after("a"), apart.after("b"));
+}
+
+#[test]
+fn a_restart_of_the_first_restarts_what_comes_after_it() {
+    let story = Story::new().primitive("a", &[]).primitive("b", &[]).runs("a", 1).runs("b", 2);
+    let plan = story.did("a", 1, "monitor", 10000, 1, 0).constraint(&order("a", "b")).plan();
+    assert_eq!(plan.steps(), ["start a n1", "start b n2", "stop a n1", "stop b n2"]);
+    for (first, then) in [("stop b n2", "stop a n1"), ("stop a n1", "start a n1"), ("start a n1", "start b n2")] {
+        assert!(plan.is_before(first, then), "{first} before {then}");
+    }
+}
+
+#[test]
+fn a_failed_stop_fences_the_node() {
+    let plan = Story::new().primitive("a", &[]).runs("a", 1).did("a", 1, "stop", 0, 1, 0).plan();
+    assert_eq!(plan.steps(), ["fence n1", "start a n2"]);
+}
+
+#[test]
+fn too_many_failures_ban_a_node_until_they_are_forgotten() {
+    let story = |last: &str| {
+        let meta = [("migration-threshold", "2"), ("failure-timeout", "100s")];
+        let story = Story::new().primitive("a", &meta).runs("a", 1).attribute(1, "fail-count-a#monitor_10000", "2");
+        story.attribute(1, "last-failure-a#monitor_10000", last).plan()
+    };
+    assert_eq!(story("999950").after("a"), ["n2 Started"]);
+    assert_eq!(story("999000").after("a"), ["n1 Started"]);
+}
+
+#[test]
+fn a_live_migration_takes_the_place_of_stop_and_start() {
+    let bans = r#"<rsc_location id="l" rsc="a" node="n1" score="-INFINITY"/>"#;
+    let story =
+        |allowed| Story::new().primitive("a", &[("allow-migrate", allowed)]).runs("a", 1).constraint(bans).plan();
+    assert_eq!(story("true").steps(), ["migrate_from a n2", "migrate_to a n1", "stop a n1"]);
+    assert!(story("true").is_before("migrate_from a n2", "stop a n1"));
+    assert_eq!(story("false").steps(), ["start a n2", "stop a n1"]);
+}
+
+#[test]
+fn a_group_runs_together_and_in_order() {
+    let group = format!(r#"<group id="g">{}{}</group>"#, primitive("a", &[]), primitive("b", &[]));
+    let plan = Story::new().resources(&group).plan();
+    assert_eq!(plan.steps(), ["start a n1", "start b n1"]);
+    assert!(plan.is_before("start a n1", "start b n1"));
+}
+
+#[test]
+fn a_clone_runs_everywhere_and_its_dependent_waits_for_its_neighbour() {
+    let clone = |id: &str| {
+        let meta = r#"<meta_attributes id="MC"><nvpair id="NC" name="interleave" value="true"/></meta_attributes>"#;
+        let meta = meta.replace('C', id);
+        format!(r#"<clone id="{id}-clone">{meta}{}</clone>"#, primitive(id, &[]))
+    };
+    let plan =
+        Story::new().resources(&clone("a")).resources(&clone("b")).constraint(&order("a-clone", "b-clone")).plan();
+    assert_eq!(plan.after("a").len(), 3);
+    assert_eq!(plan.after("b").len(), 3);
+    assert!(plan.is_before("start a n2", "start b n2"));
+}
+
+#[test]
+fn the_instance_that_wants_it_most_is_promoted() {
+    let meta = r#"<meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/></meta_attributes>"#;
+    let clone = format!(r#"<clone id="c">{meta}{}</clone>"#, primitive("a", &[]));
+    let story = Story::new().resources(&clone).attribute(1, "master-a", "5").attribute(3, "master-a", "10");
+    assert_eq!(story.plan().after("a"), ["n1 Unpromoted", "n2 Unpromoted", "n3 Promoted"]);
+}
+
+#[test]
+fn a_lost_ticket_stops_what_depends_on_it() {
+    let needs = r#"<rsc_ticket id="t" rsc="a" ticket="east" loss-policy="stop"/>"#;
+    let story = Story::new().primitive("a", &[]).runs("a", 1).constraint(needs);
+    assert_eq!(story.clone().ticket("east", true).plan().after("a"), ["n1 Started"]);
+    assert_eq!(story.ticket("east", false).plan().steps(), ["stop a n1"]);
+}
+
+#[test]
+fn a_rule_by_attribute_and_date_places() {
+    let rule = |start: &str| {
+        format!(
+            r#"<rsc_location id="l" rsc="a"><rule id="r" score="INFINITY"><expression id="e" attribute="rack" operation="eq"
+            value="west"/><date_expression id="d" operation="gt" start="{start}"/></rule></rsc_location>"#
+        )
+    };
+    let story = Story::new().primitive("a", &[]).attribute(3, "rack", "west");
+    assert_eq!(story.clone().constraint(&rule("1970-01-02")).plan().after("a"), ["n3 Started"]);
+    assert_eq!(story.constraint(&rule("1999-01-01")).plan().after("a"), ["n1 Started"]);
+}
+
+#[test]
+fn what_is_unmanaged_stays_as_it_is() {
+    let plan = Story::new().primitive("a", &[("is-managed", "false")]).did("a", 2, "monitor", 0, 0, 7).plan();
+    assert_eq!((plan.steps(), plan.after("a")), (vec![], vec!["n2 Started".to_owned()]));
+}
+
+#[test]
+fn a_bad_cib_is_refused_with_line_and_column_of_every_mistake() {
+    let check = |xml: &str, wanted: &[&str]| {
+        let error = cib::read(xml, None, NOW).expect_err(xml).to_string();
+        let lines: Vec<&str> = error.lines().collect();
+        assert_eq!(lines.len(), wanted.len(), "{error}");
+        for (line, part) in lines.iter().zip(wanted) {
+            assert!(line.contains(part), "{line:?} does not say {part:?}");
+        }
+    };
+    check("<cib", &["line 1, column"]);
+    check("<html/>", &["line 1, column 1: this is <html>"]);
+    let xml = "<cib><configuration><resources>\n <primitive id='a' template='none'/>\n <clone id='c'/>\n</resources></configuration></cib>";
+    check(
+        xml,
+        &["line 2, column 2: there is no template \"none\"", "line 3, column 2: the clone c has nothing to copy"],
+    );
+}
+
+#[test]
+fn the_order_of_a_plan_has_no_circle() {
+    let group = format!(r#"<group id="g">{}{}</group>"#, primitive("a", &[]), primitive("b", &[]));
+    let story = Story::new().resources(&group).primitive("c", &[]).runs("a", 1).runs("b", 1).runs("c", 2).lost(1);
+    let plan = story.constraint(&order("g", "c")).plan();
+    for step in plan.steps() {
+        assert!(!plan.is_before(&step, &step), "{step} waits for itself");
+    }
+}
