@@ -29,7 +29,6 @@ const NOT_IN_CORE: &[&str] = &[
     "anyhow",
     "chrono",
     "futures",
-    "jiff",
     "libc",
     "nix",
     "openraft",

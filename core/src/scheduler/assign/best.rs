@@ -9,8 +9,7 @@ use std::cmp::Ordering;
 pub(super) fn assign(model: &mut Model, rsc: RscIx, prefer: Option<NodeIx>) -> Option<NodeIx> {
     let roomiest = capacity::forbid_what_is_full(model, rsc);
     let current = model.current(rsc);
-    let mut nodes: Vec<(NodeIx, Score)> = model.resources[rsc].scores.iter().collect();
-    nodes.sort_by(|a, b| compare(model, *a, *b, current));
+    let nodes: Vec<(NodeIx, Score)> = model.resources[rsc].scores.iter().collect();
     let chosen = choose(model, rsc, &nodes, prefer.or(roomiest), current);
     put(model, rsc, chosen, false, true)
 }
@@ -22,7 +21,7 @@ fn choose(
     prefer: Option<NodeIx>,
     current: Option<NodeIx>,
 ) -> Option<NodeIx> {
-    let (best, best_score) = *nodes.first()?;
+    let (best, best_score) = first(model, nodes.iter().copied(), current)?;
     if let Some(prefer) = prefer
         && let Some(score) = model.resources[rsc].scores.get(prefer)
         && score >= Score::ZERO
@@ -37,12 +36,22 @@ fn choose(
         .is_some_and(|(clone, spec)| spec.is_unique && model.resources[rsc].parent == Some(clone));
     if !is_instance_of_unique && best_score > Score::ZERO && model.is_available(best, Some(best_score)) {
         // Where it runs is as good as the best: it stays.
-        let equals = nodes.iter().take_while(|(_, score)| *score == best_score);
+        let equals = nodes.iter().filter(|(_, score)| *score == best_score);
         let stays =
             equals.map(|(node, _)| *node).find(|node| Some(*node) == current && model.nodes[*node].is_available());
         return stays.or(Some(best));
     }
     Some(best)
+}
+
+/// The best of some nodes. Room in several kinds of capacity is no total order, so nothing is sorted by it: who comes
+/// first in the nodes' order and is beaten by nobody later wins.
+pub(super) fn first(
+    model: &Model,
+    nodes: impl Iterator<Item = (NodeIx, Score)>,
+    current: Option<NodeIx>,
+) -> Option<(NodeIx, Score)> {
+    nodes.reduce(|best, node| if compare(model, node, best, current).is_lt() { node } else { best })
 }
 
 /// The better node first.

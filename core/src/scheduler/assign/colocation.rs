@@ -111,9 +111,8 @@ fn compatible(model: &Model, rsc: RscIx, spec: &CloneSpec, role: Option<Role>) -
     if let Some(node) = model.resources[rsc].assigned {
         return at(node);
     }
-    let mut nodes: Vec<(NodeIx, Score)> = model.resources[rsc].scores.iter().collect();
-    nodes.sort_by(|a, b| super::best::compare(model, *a, *b, None));
-    nodes.into_iter().find_map(|(node, _)| at(node))
+    let with_one = model.resources[rsc].scores.iter().filter(|(node, _)| at(*node).is_some());
+    super::best::first(model, with_one, None).and_then(|(node, _)| at(node))
 }
 
 fn apply_to_scores(model: &mut Model, rsc: RscIx, with: RscIx, ix: usize) {

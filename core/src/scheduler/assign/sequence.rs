@@ -30,7 +30,8 @@ fn key(model: &Model, other: RscIx, ix: usize) -> (Reverse<Score>, Reverse<u8>, 
 /// Where capacity counts: by priority, then what scores more where it is, then what scores more anywhere.
 pub(super) fn sort_top(model: &mut Model) {
     let mut nodes: Vec<usize> = (0..model.nodes.len()).collect();
-    nodes.sort_by(|a, b| super::best::compare(model, (*a, Score::ZERO), (*b, Score::ZERO), None));
+    let room = |node: usize| Reverse(model.nodes[node].capacity.values().copied().collect::<Vec<i64>>());
+    nodes.sort_by_key(|node| (!model.nodes[*node].is_available(), room(*node)));
     let mut keyed: Vec<(RscIx, Scores)> = Vec::new();
     for rsc in model.top.clone() {
         let mut scores = model.resources[rsc].scores.clone();
