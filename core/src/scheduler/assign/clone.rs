@@ -131,19 +131,17 @@ fn is_failed(model: &Model, instance: RscIx) -> bool {
     model.primitives(instance).into_iter().any(|part| model.resources[part].is_failed)
 }
 
-/// The instance that chooses first.
+/// The instance that chooses first. Each part compares one key, so it is a total order.
 fn compare(model: &Model, clone: RscIx, a: RscIx, b: RscIx) -> Ordering {
     let active = |rsc| model.active_on(rsc);
     let (on_a, on_b) = (active(a), active(b));
-    if !on_a.is_empty() && !on_b.is_empty() && on_a.len() != on_b.len() {
-        return on_a.len().cmp(&on_b.len());
-    }
     let (at_a, at_b) = (on_a.first().copied(), on_b.first().copied());
     let clone_scores = &model.resources[clone].scores;
     let is_allowed = |at: Option<NodeIx>| at.is_none_or(|node| model.is_available(node, clone_scores.get(node)));
     let by_allowed = is_allowed(at_b).cmp(&is_allowed(at_a));
     let by_priority = || model.resources[b].priority.cmp(&model.resources[a].priority);
     let by_activity = || at_b.is_some().cmp(&at_a.is_some());
+    let by_spread = || on_a.len().cmp(&on_b.len());
     let by_failure = || is_failed(model, a).cmp(&is_failed(model, b));
     let by_score = || match (at_a, at_b) {
         (Some(x), Some(y)) => {
@@ -156,5 +154,11 @@ fn compare(model: &Model, clone: RscIx, a: RscIx, b: RscIx) -> Ordering {
         _ => Ordering::Equal,
     };
     let by_id = || by_name(&model.resources[a].id, &model.resources[b].id);
-    by_allowed.then_with(by_priority).then_with(by_activity).then_with(by_failure).then_with(by_score).then_with(by_id)
+    by_allowed
+        .then_with(by_priority)
+        .then_with(by_activity)
+        .then_with(by_spread)
+        .then_with(by_failure)
+        .then_with(by_score)
+        .then_with(by_id)
 }
