@@ -7,7 +7,7 @@ use quorate_core::scheduler::{Outcome, schedule};
 
 /// A cluster of n1, n2, n3; built up, then planned.
 #[derive(Clone, Default)]
-pub struct Story {
+pub(crate) struct Story {
     options: String,
     resources: String,
     constraints: String,
@@ -18,43 +18,43 @@ pub struct Story {
 }
 
 /// When every test happens, seconds since 1970.
-pub const NOW: i64 = 1_000_000;
+pub(crate) const NOW: i64 = 1_000_000;
 
 impl Story {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    pub fn option(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn option(mut self, name: &str, value: &str) -> Self {
         self.options += &format!(r#"<nvpair id="o-{name}" name="{name}" value="{value}"/>"#);
         self
     }
 
     /// Anything below `<resources>`.
-    pub fn resources(mut self, xml: &str) -> Self {
+    pub(crate) fn resources(mut self, xml: &str) -> Self {
         self.resources += xml;
         self
     }
 
     /// A primitive with these meta attributes.
-    pub fn primitive(self, id: &str, meta: &[(&str, &str)]) -> Self {
+    pub(crate) fn primitive(self, id: &str, meta: &[(&str, &str)]) -> Self {
         let xml = primitive(id, meta);
         self.resources(&xml)
     }
 
     /// Anything below `<constraints>`.
-    pub fn constraint(mut self, xml: &str) -> Self {
+    pub(crate) fn constraint(mut self, xml: &str) -> Self {
         self.constraints += xml;
         self
     }
 
     /// It was started there, and runs.
-    pub fn runs(self, id: &str, node: usize) -> Self {
+    pub(crate) fn runs(self, id: &str, node: usize) -> Self {
         self.did(id, node, "start", 0, 0, 0)
     }
 
     /// An operation ended there: with this code where that one was due.
-    pub fn did(mut self, id: &str, node: usize, task: &str, interval: u32, code: u32, due: u32) -> Self {
+    pub(crate) fn did(mut self, id: &str, node: usize, task: &str, interval: u32, code: u32, due: u32) -> Self {
         let call = self.nodes.iter().map(Vec::len).sum::<usize>() + 1;
         let op = format!(
             r#"<lrm_rsc_op id="{id}_{task}_{interval}_{call}" operation="{task}" interval="{interval}" rc-code="{code}"
@@ -66,24 +66,24 @@ impl Story {
     }
 
     /// A transient attribute of a node.
-    pub fn attribute(mut self, node: usize, name: &str, value: &str) -> Self {
+    pub(crate) fn attribute(mut self, node: usize, name: &str, value: &str) -> Self {
         self.attributes[node - 1] += &format!(r#"<nvpair id="t{node}-{name}" name="{name}" value="{value}"/>"#);
         self
     }
 
     /// The node vanished from the cluster.
-    pub fn lost(mut self, node: usize) -> Self {
+    pub(crate) fn lost(mut self, node: usize) -> Self {
         self.lost = Some(node - 1);
         self
     }
 
     /// A ticket this site holds, or does not.
-    pub fn ticket(mut self, id: &str, is_granted: bool) -> Self {
+    pub(crate) fn ticket(mut self, id: &str, is_granted: bool) -> Self {
         self.tickets += &format!(r#"<ticket_state id="{id}" granted="{is_granted}"/>"#);
         self
     }
 
-    pub fn xml(&self) -> String {
+    pub(crate) fn xml(&self) -> String {
         let nodes: String = (1..=3).map(|n| format!(r#"<node id="{n}" uname="n{n}"/>"#)).collect();
         let state = |ix: usize| {
             let seen = if self.lost == Some(ix) {
@@ -107,14 +107,14 @@ impl Story {
         )
     }
 
-    pub fn plan(&self) -> Plan {
+    pub(crate) fn plan(&self) -> Plan {
         let model = cib::read(&self.xml(), None, NOW).expect("the story is a CIB");
         Plan(schedule(model))
     }
 }
 
 /// `<primitive>` with these meta attributes.
-pub fn primitive(id: &str, meta: &[(&str, &str)]) -> String {
+pub(crate) fn primitive(id: &str, meta: &[(&str, &str)]) -> String {
     let pairs = |(name, value): &(&str, &str)| format!(r#"<nvpair id="{id}-{name}" name="{name}" value="{value}"/>"#);
     let meta: String = meta.iter().map(pairs).collect();
     format!(
@@ -123,11 +123,11 @@ pub fn primitive(id: &str, meta: &[(&str, &str)]) -> String {
 }
 
 /// What was planned.
-pub struct Plan(pub Outcome);
+pub(crate) struct Plan(pub(crate) Outcome);
 
 impl Plan {
     /// `start vm1 n2`, in words, sorted.
-    pub fn steps(&self) -> Vec<String> {
+    pub(crate) fn steps(&self) -> Vec<String> {
         let words = |step: &quorate_core::scheduler::Step| {
             format!("{} {} {}", step.op, step.base, step.node).replace("  ", " ")
         };
@@ -137,7 +137,7 @@ impl Plan {
     }
 
     /// Where a primitive's instances are afterwards, with their roles.
-    pub fn after(&self, base: &str) -> Vec<String> {
+    pub(crate) fn after(&self, base: &str) -> Vec<String> {
         let is_of = |id: &str| id == base || id.split(':').next() == Some(base);
         let of = self.0.after.iter().filter(|done| is_of(&done.resource));
         let mut on: Vec<String> = of.flat_map(|done| &done.on).map(|(node, role)| format!("{node} {role:?}")).collect();
@@ -146,7 +146,7 @@ impl Plan {
     }
 
     /// Whether one step is done before another begins.
-    pub fn is_before(&self, first: &str, then: &str) -> bool {
+    pub(crate) fn is_before(&self, first: &str, then: &str) -> bool {
         let find = |words: &str| {
             let fits = |step: &quorate_core::scheduler::Step| {
                 format!("{} {} {}", step.op, step.base, step.node).replace("  ", " ") == words
