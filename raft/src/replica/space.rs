@@ -54,6 +54,24 @@ fn is_full(dir: &Path, limit: u8) -> bool {
         // What cannot be asked is found out by the next write.
         return false;
     };
-    let (all, free) = (found.blocks(), found.blocks_available());
-    all > 0 && (all - free.min(all)) * 100 >= all * u64::from(limit)
+    let used = found.blocks().saturating_sub(found.blocks_free());
+    percent_used(used, found.blocks_available()) >= u64::from(limit)
+}
+
+/// As `df` has it, which is what people look at: blocks that the file system reserves are neither used nor free.
+fn percent_used(used: u64, available: u64) -> u64 {
+    (used * 100).checked_div(used + available).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent_used;
+
+    #[test]
+    fn reserved_blocks_are_neither_used_nor_free() {
+        // Of 1000 blocks 500 are reserved, 300 used.
+        assert_eq!(percent_used(300, 200), 60);
+        assert_eq!(percent_used(300, 0), 100);
+        assert_eq!(percent_used(0, 0), 0, "a file system without blocks is never full");
+    }
 }
