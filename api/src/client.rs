@@ -247,9 +247,10 @@ impl Client {
         self.repeat(request, |mut stub, request| async move { stub.attribute(request).await }).await
     }
 
-    /// Asks that a node be proven off.
-    pub async fn fence(&self, node: &str) -> Result<ChangeReply, Fault> {
-        let request = FenceRequest { request_id: self.next_request(), node: node.to_owned() };
+    /// Asks that a node be proven off; what follows the proof, `off` or `reboot`, is as stonith-action says when `None`.
+    pub async fn fence(&self, node: &str, action: Option<&str>) -> Result<ChangeReply, Fault> {
+        let action = action.unwrap_or_default().to_owned();
+        let request = FenceRequest { request_id: self.next_request(), node: node.to_owned(), action };
         self.repeat(request, |mut stub, request| async move { stub.fence(request).await }).await
     }
 

@@ -37,6 +37,8 @@ mistakes! {
     LostIsDead = "lost-is-dead",
     /// A hello is taken whatever incarnation it follows.
     HelloWithoutCompare = "hello-without-compare",
+    /// A node is switched on again before the proof that it was off.
+    OnBeforeProof = "on-before-proof",
     /// A node returns while a grant to switch it off is open.
     AdmitUnderGrant = "admit-under-grant",
     /// An off is sent without a look at its deadline.

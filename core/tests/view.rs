@@ -113,7 +113,7 @@ fn a_node_without_a_device_is_asked_about_at_once() {
     let mut story = Story::of(&["n1", "n2", "n3"], "primitive vm1 vm:fake");
     story.lose("n3", None);
     let status = story.status(&story.live("n1"));
-    assert!(status.questions[0].text.contains("It has no fence device, so nothing was tried."));
+    assert!(status.questions[0].text.contains("Nobody tries to prove it now: it has no fence device."));
 }
 
 #[test]

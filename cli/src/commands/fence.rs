@@ -15,6 +15,8 @@ use std::io::IsTerminal;
 ///
 /// Example: qrm fence n2
 ///
+/// Example: qrm fence n2 --action reboot
+///
 /// Example: qrm fence history
 #[derive(Debug, Args)]
 pub(crate) struct Fence {
@@ -22,20 +24,46 @@ pub(crate) struct Fence {
     /// The node to be switched off, or the word `history`
     #[arg(value_name = "NODE|history")]
     node: String,
+    /// What follows the proof; without it, as the property stonith-action says
+    #[arg(long, value_enum)]
+    action: Option<Action>,
     /// Do not ask on a terminal
     #[arg(short, long)]
     yes: bool,
 }
 
+/// What follows the proof that a node is off.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Action {
+    /// It stays off
+    Off,
+    /// It is switched on again
+    Reboot,
+}
+
+impl Action {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Reboot => "reboot",
+        }
+    }
+}
+
 pub(crate) async fn run(context: &Context, command: Fence) -> Result<(), CliError> {
     match command.node.as_str() {
         "history" => history::run(context).await,
-        node => fence(context, node, command.yes).await,
+        node => fence(context, node, command.action, command.yes).await,
     }
 }
 
 /// Has a node fenced; on a terminal it asks before.
-pub(super) async fn fence(context: &Context, node: &str, is_sure: bool) -> Result<(), CliError> {
+pub(super) async fn fence(
+    context: &Context,
+    node: &str,
+    action: Option<Action>,
+    is_sure: bool,
+) -> Result<(), CliError> {
     let client = context.client().await?;
     if !is_sure && std::io::stdin().is_terminal() {
         let status = view::<view::Status>(&client, ViewKind::Status, "").await?.read;
@@ -46,5 +74,5 @@ pub(super) async fn fence(context: &Context, node: &str, is_sure: bool) -> Resul
             return Err(CliError::refused(format!("{node} was not fenced"), None));
         }
     }
-    context.changed(&client.fence(node).await?)
+    context.changed(&client.fence(node, action.map(Action::word)).await?)
 }

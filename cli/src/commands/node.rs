@@ -51,6 +51,9 @@ pub(crate) enum Node {
 pub(crate) struct Fenced {
     /// The node to be switched off
     node: String,
+    /// What follows the proof; without it, as the property stonith-action says
+    #[arg(long, value_enum)]
+    action: Option<fence::Action>,
     /// Do not ask on a terminal
     #[arg(short, long)]
     yes: bool,
@@ -67,7 +70,7 @@ pub(crate) async fn run(context: &Context, command: Node) -> Result<(), CliError
         Node::Attribute(command) => attribute::run(context, &command).await,
         Node::Shutdown(command) => shutdown::run(context, &command).await,
         Node::ConfirmOff(command) => confirm_off::run(context, &command).await,
-        Node::Fence(command) => fence::fence(context, &command.node, command.yes).await,
+        Node::Fence(command) => fence::fence(context, &command.node, command.action, command.yes).await,
     }
 }
 

@@ -15,13 +15,17 @@ pub(crate) fn event_line(event: &Event, style: Style, clock: &Clock) -> String {
         | EventKind::Copy
         | EventKind::Differs
         | EventKind::PromiseBroken => style.bad(&event.text),
-        EventKind::DaemonGone | EventKind::Away | EventKind::FenceIntent | EventKind::FenceGrant => {
-            style.warn(&event.text)
-        }
+        EventKind::DaemonGone
+        | EventKind::Away
+        | EventKind::FenceIntent
+        | EventKind::FenceHeld
+        | EventKind::FenceGrant => style.warn(&event.text),
         EventKind::Fenced | EventKind::Started | EventKind::Online => style.good(&event.text),
         EventKind::Member
         | EventKind::Hello
         | EventKind::CalledOff
+        | EventKind::PowerOn
+        | EventKind::Majority
         | EventKind::Planned
         | EventKind::Claimed
         | EventKind::Stopped

@@ -8,8 +8,8 @@ use quorate_core::view::{FenceView, Fences, Fencing, Question, Tried, Try};
 /// The one clear question, with what it is about and what to type.
 pub(crate) fn question(question: &Question, style: Style) -> String {
     let mut lines = vec![style.bad(&format!("Is {} really off?", question.node))];
-    if question.tried.is_empty() {
-        lines.push(style.wrap("  It has no fence device, so nothing was tried.", 4));
+    if let Some(held) = &question.held {
+        lines.push(style.wrap(&format!("  Nobody tries to prove it now: {held}"), 4));
     }
     let tried = |tried: &Tried| {
         let times = if tried.times == 1 { "once".to_owned() } else { format!("{} times", tried.times) };
@@ -31,10 +31,11 @@ pub(crate) fn fences(fences: &Fences, style: Style, clock: &Clock) -> String {
 }
 
 fn open(fence: &Fencing, style: Style, clock: &Clock) -> String {
-    let state = match (fence.settling, fence.condemned) {
-        (true, _) => "proven off; its last try is waited for",
-        (false, true) => "heard again after an off without effect: it must reboot",
-        (false, false) => "under way",
+    let state = match (fence.settling, fence.condemned, &fence.held) {
+        (true, ..) => "proven off; its last try is waited for".to_owned(),
+        (false, true, _) => "heard again after an off without effect: it must reboot".to_owned(),
+        (false, false, Some(held)) => format!("waits: {held}"),
+        (false, false, None) => "under way".to_owned(),
     };
     let head = format!("  {} {}: {state} ({})", clock.at(fence.since), fence.target, fence.cause);
     let mut lines = vec![style.wrap(&head, 6)];

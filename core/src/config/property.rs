@@ -141,10 +141,7 @@ impl Properties {
             "stonith-action" => {
                 self.stonith_action = match value {
                     "off" => FenceAction::Off,
-                    // Accepted from what people bring; the node stays off.
-                    "reboot" => {
-                        return Err(PropertyError::NotHonoured { name: name.to_owned(), value: value.to_owned() });
-                    }
+                    "reboot" => FenceAction::Reboot,
                     _ => return Err(bad("off or reboot")),
                 }
             }

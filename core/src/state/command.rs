@@ -11,7 +11,7 @@ use crate::id::{
 };
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A log entry: a command with the time and the request it came from.
@@ -67,6 +67,15 @@ pub enum Command {
     },
     /// The speaker stops in order and leaves its VMs running.
     GoAway(Speaker),
+    /// A majority is back after an absence; for the timeline.
+    MajorityBack {
+        /// The leader, who tells what it did not hear.
+        from: NodeId,
+        /// For how long it had none.
+        absence: Duration,
+        /// Voters that it did not hear meanwhile.
+        unheard: BTreeSet<NodeId>,
+    },
     /// That a session be proven dead.
     Fence {
         /// Which node.
@@ -130,6 +139,15 @@ pub enum Command {
         target: NodeId,
         /// Which boot.
         session: SessionId,
+    },
+    /// How the devices answered to the wish that a node be switched on again.
+    PowerOnResult {
+        /// Which node.
+        node: NodeId,
+        /// Its session that was proven dead.
+        session: SessionId,
+        /// `Ok`: they say that they did. Else their error.
+        outcome: Result<(), String>,
     },
     /// A person's word that a session is dead.
     ConfirmOff {

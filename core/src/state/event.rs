@@ -41,16 +41,22 @@ pub enum EventKind {
     Away,
     /// A node is heard again.
     Online,
+    /// A majority is back.
+    Majority,
     /// A node was judged lost.
     Lost,
     /// A fence was asked for.
     FenceIntent,
+    /// A fence is wanted, and the storm brake holds it up.
+    FenceHeld,
     /// A fence try was granted.
     FenceGrant,
     /// A fence try failed.
     FenceFailed,
     /// A session was proven dead.
     Fenced,
+    /// A node was switched on again after its fence, or could not be.
+    PowerOn,
     /// A fence was called off.
     CalledOff,
     /// An action was planned.

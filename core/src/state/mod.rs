@@ -15,6 +15,7 @@ mod query;
 mod release;
 
 pub use activity::{Action, ActionKind, Activity, AgentError, Claim, Failure, Migration, Moved, Seen, Severity};
+pub use apply::power_on::{POWER_ON_TRIES, PowerOn};
 pub use command::{Command, Entry, Founding, Grant, NewAction, Outcome, Refusal, Speaker, Spent, Trouble, Verdict};
 pub use event::{Event, EventKind};
 pub use fence::{Attempt, AttemptEnd, FailedLevel, FenceCause, FenceEnd, FenceIntent, FenceRecord, Proof, TRIES_KEPT};
@@ -82,6 +83,8 @@ pub struct ClusterState {
     pub intents: BTreeMap<NodeId, FenceIntent>,
     /// Fences that ended.
     pub fences: VecDeque<FenceRecord>,
+    /// Nodes that are to be switched on again, after their proof.
+    pub power_on: BTreeMap<NodeId, PowerOn>,
     /// What happened.
     pub events: VecDeque<Event>,
     /// The number of the next event.

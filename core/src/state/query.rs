@@ -92,6 +92,20 @@ impl ClusterState {
             .or_else(|| self.config.primitives.get(resource))
     }
 
+    /// Why nobody may try to fence this node now, if so; a device that does not work is no such reason.
+    pub fn held(&self, target: &NodeId) -> Option<String> {
+        if !self.properties().stonith_enabled {
+            return Some("fencing is disabled (stonith-enabled=false)".to_owned());
+        }
+        if self.fence_levels(target).is_empty() {
+            return Some("it has no fence device".to_owned());
+        }
+        if !self.online().any(|(node, _)| node != target) {
+            return Some("no other node takes part".to_owned());
+        }
+        self.brake(target)
+    }
+
     /// The fence levels of a node, in the order of trying: by topology, else every device that names it, one by one.
     pub fn fence_levels(&self, target: &NodeId) -> Vec<Vec<ResourceId>> {
         let topology = &self.config.fencing_topology;

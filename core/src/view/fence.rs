@@ -38,6 +38,8 @@ pub struct Fencing {
     pub off_sent: bool,
     /// Whether the node was heard again after an off that had no effect, and must reboot.
     pub condemned: bool,
+    /// Why nobody tries it now, if so.
+    pub held: Option<String>,
     /// Whether the session is proven dead already, and only the last try is waited for.
     pub settling: bool,
     /// How often it was tried.
@@ -119,6 +121,8 @@ pub(super) fn ended(state: &ClusterState) -> impl Iterator<Item = FenceView> {
 
 fn fencing(state: &ClusterState, target: &NodeId, intent: &FenceIntent) -> Fencing {
     let living = state.nodes.get(target).and_then(|node| node.living_session());
+    let settling = living.is_none_or(|living| living.id != intent.session);
+    let held = if settling || intent.open_attempt().is_some() { None } else { state.held(target) };
     Fencing {
         target: target.clone(),
         session: intent.session.clone(),
@@ -128,7 +132,8 @@ fn fencing(state: &ClusterState, target: &NodeId, intent: &FenceIntent) -> Fenci
         readings_ms: intent.spent.map(|spent| millis(spent.readings)),
         off_sent: intent.off_sent,
         condemned: intent.condemned,
-        settling: living.is_none_or(|living| living.id != intent.session),
+        held,
+        settling,
         count: intent.tries,
         failed: intent.failed.iter().map(tried).collect(),
         tries: intent.attempts.iter().map(attempt).collect(),

@@ -113,6 +113,15 @@ impl World {
         levels.get(turn).cloned().unwrap_or_default()
     }
 
+    /// How its devices answered to the wish that it be switched on again.
+    pub(super) fn power_on(&mut self, node: &NodeId, how: &str) -> Result<(), String> {
+        let wish = self.state.power_on.get(node);
+        let session = wish.map_or_else(|| self.session(node), |wish| Ok(wish.session.clone()))?;
+        let outcome = if how == "done" { Ok(()) } else { Err("no answer".to_owned()) };
+        self.tell(Command::PowerOnResult { node: node.clone(), session, outcome });
+        Ok(())
+    }
+
     pub(super) fn confirm_off(&mut self, node: &NodeId, rest: &[&str]) -> Result<(), String> {
         let session = option(rest, "in").map_or_else(|| self.session(node), |session| Ok(session.into()))?;
         self.tell(Command::ConfirmOff { node: node.clone(), session, by: "root".to_owned() });

@@ -32,6 +32,7 @@ impl World {
             ["hand-over", resource, node] => self.hand_over(&resource.into(), &node.into()),
             ["result", action, how, ref rest @ ..] => self.result(id(action)?, how, rest),
             ["fence", node, what, ref rest @ ..] => self.fence(&node.into(), what, rest),
+            ["power-on", node, how] => self.power_on(&node.into(), how),
             ["confirm-off", node, ref rest @ ..] => self.confirm_off(&node.into(), rest),
             ["standby", node] => self.intent(&node.into(), Intent::Standby),
             ["maintenance", node] => self.intent(&node.into(), Intent::Maintenance),

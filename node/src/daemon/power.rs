@@ -72,6 +72,13 @@ impl Power {
         let looked = look(&fence, &call, hardware, pinned).await;
         match verb {
             PowerVerb::Read => PowerAnswer { result: looked.and_then(|on| worth(on, &fence, definition)), sent: false },
+            PowerVerb::On => {
+                let result = match looked {
+                    Err(error) => Err(error),
+                    Ok(_) => fence.on(&call).await.map(|_| true).map_err(|error| error.to_string()),
+                };
+                PowerAnswer { result, sent: false }
+            }
             PowerVerb::Off => match looked {
                 Err(error) => PowerAnswer { result: Err(error), sent: false },
                 // already-off: the off is explicit all the same.

@@ -126,6 +126,8 @@ pub enum PowerVerb {
     Read,
     /// Switch it off.
     Off,
+    /// Switch it on, after the proof.
+    On,
 }
 
 /// What a fence device answered.

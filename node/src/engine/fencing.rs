@@ -5,6 +5,7 @@
 
 use super::event::{Effect, PowerAnswer, PowerVerb, ProposeError, Tag};
 use super::liveness::Liveness;
+use super::power_on::PowerOn;
 use super::{Ctx, Purpose};
 use quorate_core::config::Properties;
 use quorate_core::id::{NodeId, ResourceId, SessionId};
@@ -24,6 +25,9 @@ const BRAKED_PAUSE: Duration = Duration::from_secs(30);
 /// A leader waits so much longer than a grant lasts before it settles it: the executor's clock began earlier.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(1);
 
+/// What is wrong with a device that acknowledges and does nothing.
+const STILL_ON: &str = "the device took the off and its power still reads on";
+
 #[derive(Debug, Default)]
 pub(super) struct Fencing {
     /// Tries that this daemon was granted, by target.
@@ -36,6 +40,8 @@ pub(super) struct Fencing {
     ended: BTreeMap<NodeId, (u32, BootTime)>,
     /// When a grant was last asked for, by target: one that was refused is not asked for again at every step.
     asked: BTreeMap<NodeId, BootTime>,
+    /// What follows a proof.
+    power_on: PowerOn,
     device_errors: BTreeMap<ResourceId, String>,
     /// Nodes whose power read on when it was last read here, and by which device.
     reads_on: BTreeMap<NodeId, ResourceId>,
@@ -55,6 +61,8 @@ struct Try {
     took: Duration,
     sent: bool,
     reads_on: bool,
+    /// Some reading of this try said on, after the off was taken.
+    was_on: bool,
     error: Option<String>,
     /// What a device answered to the off, where it did not take it.
     off_error: Option<String>,
@@ -89,6 +97,7 @@ impl Fencing {
 
     /// Asks for grants, settles overdue ones, takes back or condemns who is heard again.
     pub(super) fn drive(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness) {
+        self.power_on.drive(ctx);
         let intents: Vec<(NodeId, FenceIntent)> =
             ctx.view.state.intents.iter().map(|(node, intent)| (node.clone(), intent.clone())).collect();
         self.seen_open.retain(|(node, _), _| ctx.view.state.intents.contains_key(node));
@@ -211,7 +220,8 @@ impl Fencing {
             .is_some_and(|session| session.state == SessionState::Lost);
         let failed = match intent.attempts.back() {
             Some(attempt) => attempt.end.as_ref().is_some_and(|end| end.error().is_some()),
-            None => acting(ctx, target).is_none(),
+            // Nobody may try it: it would be silent for ever, whoever hears it.
+            None => acting(ctx, target).is_none() || ctx.view.state.held(target).is_some(),
         };
         let may_end = match &intent.cause {
             FenceCause::Lost(_) => true,
@@ -249,6 +259,7 @@ impl Fencing {
             took: Duration::ZERO,
             sent: false,
             reads_on: false,
+            was_on: false,
             error: None,
             off_error: None,
             report: None,
@@ -260,6 +271,7 @@ impl Fencing {
     }
 
     pub(super) fn read(&mut self, ctx: &mut Ctx<'_>, tag: Tag, fresh: bool) {
+        self.power_on.read(ctx, tag, fresh);
         let Some((target, attempt)) =
             self.running.iter_mut().find(|(_, attempt)| attempt.stage == Stage::Checking(tag))
         else {
@@ -290,6 +302,7 @@ impl Fencing {
     }
 
     pub(super) fn power(&mut self, ctx: &mut Ctx<'_>, tag: Tag, answer: &PowerAnswer) {
+        self.power_on.power(ctx, tag, answer);
         let Some((target, attempt)) = self.running.iter_mut().find(|(_, attempt)| attempt.asked.contains_key(&tag))
         else {
             return;
@@ -307,6 +320,7 @@ impl Fencing {
                     }
                 }
                 attempt.reads_on |= *on && attempt.stage == Stage::Reading;
+                attempt.was_on |= attempt.reads_on;
             }
             Err(error) => {
                 self.device_errors.insert(device.clone(), error.clone());
@@ -366,7 +380,7 @@ fn acting<'a>(ctx: &Ctx<'a>, target: &NodeId) -> Option<&'a NodeId> {
 impl Try {
     /// All devices of the level are asked at once.
     fn ask(&mut self, ctx: &mut Ctx<'_>, target: &NodeId, verb: PowerVerb) {
-        self.stage = if verb == PowerVerb::Off { Stage::Off } else { Stage::Reading };
+        self.stage = if verb == PowerVerb::Read { Stage::Reading } else { Stage::Off };
         self.reads_on = false;
         self.asked_at = ctx.now;
         let mut left = Duration::from_millis(self.deadline.0.saturating_sub(ctx.now.0));
@@ -390,6 +404,10 @@ impl Try {
 
     /// After the off a fresh reading, until all read off or the deadline is there.
     fn next(&mut self, ctx: &mut Ctx<'_>, target: &NodeId) {
+        if planted(Mistake::OnBeforeProof) && self.stage == Stage::Off && self.sent {
+            self.ask(ctx, target, PowerVerb::On);
+            self.asked.clear();
+        }
         match self.stage {
             Stage::Off if planted(Mistake::SkipVerify) && self.error.is_none() => self.finish(ctx, target, Ok(())),
             // already-off: some devices refuse it then, and the reading is what counts.
@@ -398,15 +416,17 @@ impl Try {
                 self.ask(ctx, target, PowerVerb::Read);
             }
             Stage::Reading if self.error.is_none() && !self.reads_on => self.finish(ctx, target, Ok(())),
+            // Its last reading was only cut short by the deadline: that is not what is wrong with it.
+            Stage::Reading if self.was_on && self.off_error.is_none() && ctx.now >= self.deadline => {
+                self.finish(ctx, target, Err(STILL_ON.to_owned()));
+            }
             Stage::Off | Stage::Reading if self.error.is_some() || self.off_error.is_some() => {
                 let error = self.off_error.take().or(self.error.take()).unwrap_or_default();
                 self.finish(ctx, target, Err(error));
             }
             // A host takes a moment to go down, and a BMC is no place to hammer at.
             Stage::Reading if ctx.now < self.deadline => self.stage = Stage::Resting(ctx.now.after(READ_PAUSE)),
-            Stage::Reading => {
-                self.finish(ctx, target, Err("the device took the off and its power still reads on".to_owned()))
-            }
+            Stage::Reading => self.finish(ctx, target, Err(STILL_ON.to_owned())),
             Stage::Off | Stage::Checking(_) | Stage::Resting(_) | Stage::Reporting => {}
         }
     }

@@ -5,12 +5,18 @@
 
 use super::event::View;
 use super::liveness::Liveness;
+use super::{Ctx, Purpose};
 use quorate_core::id::NodeId;
+use quorate_core::state::Command;
 use quorate_core::time::BootTime;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// After so long without a majority everybody gets the time to come back.
 const LONG: Duration = Duration::from_secs(60);
+
+/// An absence of a majority that is longer than an election is told, when it is over.
+const TOLD: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub(super) struct Majority {
@@ -18,6 +24,10 @@ pub(super) struct Majority {
     seen: BootTime,
     is_there: bool,
     is_heard: bool,
+    /// Voters that were not heard while there was none, once there was one.
+    missed: Option<BTreeSet<NodeId>>,
+    /// An absence that is over and not told yet: how long it was, and who was missed.
+    over: Option<(Duration, BTreeSet<NodeId>)>,
     /// The start of this daemon, or the return of a majority that was away for long. A stall of this host looks the
     /// same: what it heard before that says nothing either.
     restored: BootTime,
@@ -25,10 +35,15 @@ pub(super) struct Majority {
 
 impl Majority {
     pub(super) fn new(now: BootTime) -> Self {
-        Self { seen: now, is_there: false, is_heard: false, restored: now }
+        Self { seen: now, is_there: false, is_heard: false, missed: None, over: None, restored: now }
     }
 
-    pub(super) fn tick(&mut self, now: BootTime, view: &View<'_>, me: &NodeId, liveness: &mut Liveness) {
+    pub(super) fn tick(&mut self, ctx: &mut Ctx<'_>, liveness: &mut Liveness) {
+        self.look(ctx.now, &ctx.view, &ctx.me.node, liveness);
+        self.tell(ctx);
+    }
+
+    fn look(&mut self, now: BootTime, view: &View<'_>, me: &NodeId, liveness: &mut Liveness) {
         let is_heard = hears_majority(view, me, liveness, now);
         if is_heard && !self.is_heard {
             liveness.regain(now);
@@ -36,12 +51,32 @@ impl Majority {
         self.is_heard = is_heard;
         self.is_there = view.leader.is_some() && is_heard;
         if !self.is_there {
+            let unheard = view.voters.iter().filter(|node| *node != me && !liveness.is_fresh(node, now)).cloned();
+            if let Some(missed) = &mut self.missed {
+                missed.extend(unheard);
+            }
             return;
+        }
+        let missed = self.missed.replace(BTreeSet::new()).unwrap_or_default();
+        if now.since(self.seen) >= TOLD && !missed.is_empty() {
+            self.over = Some((now.since(self.seen), missed));
         }
         if now.since(self.seen) >= LONG {
             self.restored = now;
         }
         self.seen = now;
+    }
+
+    /// The timeline says why nobody was fenced meanwhile: what could not be committed is not in it.
+    fn tell(&mut self, ctx: &mut Ctx<'_>) {
+        if ctx.view.leader != Some(&ctx.me.node) {
+            self.over = None;
+        }
+        // A leader tells it once it may speak.
+        let over = if ctx.view.is_leader { self.over.take() } else { None };
+        let Some((absence, unheard)) = over else { return };
+        let from = ctx.me.node.clone();
+        ctx.propose(Purpose::Majority, Command::MajorityBack { from, absence, unheard });
     }
 
     /// Whether there is one: without it nothing that is judged could be committed, and what was appended meanwhile must

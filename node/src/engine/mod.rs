@@ -13,6 +13,7 @@ mod majority;
 mod migration;
 mod monitor;
 mod operations;
+mod power_on;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -47,6 +48,8 @@ enum Purpose {
     },
     FenceResult(NodeId),
     FenceSettle(NodeId),
+    PowerOn(NodeId),
+    Majority,
     Claim(ActionId),
     Result(ResourceId),
     Observe(ResourceId),
@@ -197,7 +200,7 @@ impl Engine {
         match event {
             Event::Tick => {
                 self.liveness.tick(&mut ctx);
-                self.majority.tick(now, &ctx.view, &ctx.me.node, &mut self.liveness);
+                self.majority.tick(&mut ctx, &mut self.liveness);
                 self.worker.tick(&mut ctx);
                 self.fencing.repeat(&mut ctx);
             }

@@ -28,6 +28,10 @@ struct Leader {
     power_takes: Duration,
     /// What single fence devices answer instead.
     devices: BTreeMap<ResourceId, PowerAnswer>,
+    /// What fence devices were told to switch, and how the node stood at that moment.
+    told: Vec<(PowerVerb, Liveness)>,
+    /// No device can switch anything on.
+    on_fails: bool,
     /// So many answers to grants are lost on their way.
     grants_lost: u32,
     voters: BTreeSet<NodeId>,
@@ -50,6 +54,8 @@ impl Leader {
             power_is_on: true,
             power_takes: Duration::ZERO,
             devices: BTreeMap::new(),
+            told: Vec::new(),
+            on_fails: false,
             grants_lost: 0,
             voters: ["n1", "n2", "n3"].into_iter().map(NodeId::from).collect(),
             n2_hears_n3: false,
@@ -135,6 +141,12 @@ impl Leader {
             }
             Effect::Power { tag, device, verb, .. } => {
                 self.now = self.now.after(self.power_takes);
+                if verb != PowerVerb::Read {
+                    self.told.push((verb, self.liveness("n3")));
+                }
+                if verb == PowerVerb::On && self.on_fails {
+                    return Some(Event::Power(tag, PowerAnswer { result: Err("busy".to_owned()), sent: false }));
+                }
                 let usual = PowerAnswer { result: Ok(self.power_is_on), sent: verb == PowerVerb::Off };
                 Some(Event::Power(tag, self.devices.get(&device).cloned().unwrap_or(usual)))
             }

@@ -5,6 +5,7 @@ use super::node::known;
 use crate::daemon::cluster::Cluster;
 use quorate_api::proto::{ChangeReply, FenceRequest};
 use quorate_api::{Fault, Reason};
+use quorate_core::config::FenceAction;
 use quorate_core::id::{NodeId, SessionId};
 use quorate_core::state::{ClusterState, Command, FenceCause, SessionState};
 use quorate_raft::Status;
@@ -19,6 +20,7 @@ const CALL: Duration = Duration::from_secs(2);
 /// Answers `Fence`.
 pub(super) async fn fence(asker: &Asker, request: &FenceRequest) -> Result<ChangeReply, Fault> {
     let node = NodeId::new(&request.node);
+    let action = action(&request.action)?;
     let message = format!("{node} is to be fenced: `qrm status` shows how far it is");
     asker.settle().await?;
     if let Some((index, _)) = asker.answered()? {
@@ -33,8 +35,17 @@ pub(super) async fn fence(asker: &Asker, request: &FenceRequest) -> Result<Chang
     };
     move_leadership(asker, &node).await?;
     let cause = FenceCause::Asked { by: asker.actor.clone() };
-    let (index, _) = asker.propose(Command::Fence { target: node, session, cause, action: None }).await?;
+    let (index, _) = asker.propose(Command::Fence { target: node, session, cause, action }).await?;
     Ok(ChangeReply { index, message })
+}
+
+fn action(word: &str) -> Result<Option<FenceAction>, Fault> {
+    match word {
+        "" => Ok(None),
+        "off" => Ok(Some(FenceAction::Off)),
+        "reboot" => Ok(Some(FenceAction::Reboot)),
+        other => Err(Fault::new(Reason::Invalid, format!("'{other}' is nothing that follows a fence: off or reboot"))),
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]

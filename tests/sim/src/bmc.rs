@@ -62,6 +62,9 @@ impl World {
         let scope = Scope::Process(h, process);
         self.trace(|world| format!("{} asks {device} to {verb:?}", world.names[h]));
         self.queue.push(self.now + open, scope, What::PowerSend(id));
+        if verb == PowerVerb::On {
+            self.check_on(target);
+        }
         let late = quorate_core::time::millis(timeout);
         let timed_out = PowerAnswer { result: Err("the device did not answer in time".to_owned()), sent: false };
         self.queue.push(self.now + late, scope, What::PowerAnswer(id, timed_out));
@@ -74,7 +77,7 @@ impl World {
         let Some(call) = self.powers.get_mut(&id) else { return };
         let bmc = &self.hosts[call.target].bmc;
         let refuses = |error: &str| Some(PowerAnswer { result: Err(error.to_owned()), sent: false });
-        let answer = if now >= call.until && call.verb == PowerVerb::Off {
+        let answer = if now >= call.until && call.verb != PowerVerb::Read {
             refuses("its time was over before the command was sent")
         } else if bmc.mode == Mode::Refusing && !bmc.unpowered {
             refuses("wrong password")
@@ -111,6 +114,13 @@ impl World {
                 false
             }
             PowerVerb::Read => host.power,
+            PowerVerb::On => {
+                if !host.power && matches!(mode, Mode::Ok | Mode::Slow) {
+                    self.counts.device_ons += 1;
+                    self.power_on(target);
+                }
+                true
+            }
             PowerVerb::Off => {
                 if host.power && matches!(mode, Mode::Ok | Mode::Slow) {
                     self.check_off(target);

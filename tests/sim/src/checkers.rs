@@ -3,7 +3,7 @@
 use crate::replica::Slot;
 use crate::virt::Vm;
 use crate::world::{World, mix};
-use quorate_core::id::{ActionId, NodeId, Operation, ResourceId};
+use quorate_core::id::{ActionId, NodeId, Operation, ResourceId, SessionId};
 use quorate_core::state::{
     ActionKind, ClusterState, Command, FenceEnd, Outcome, SessionState, Standing, Verdict, invariant,
 };
@@ -233,6 +233,17 @@ impl World {
                 "send-by",
                 format!("an off reaches {name}, which was admitted and which nobody wants to be fenced"),
             );
+        }
+    }
+
+    /// proofs: switching on is a later action, and no part of a proof that is still sought.
+    pub(crate) fn check_on(&mut self, target: usize) {
+        let name = &self.names[target];
+        let state = &self.oracle.state;
+        let living = state.nodes.get(name).and_then(|node| node.living_session());
+        let is_sought = |session: &SessionId| state.intents.get(name).is_some_and(|intent| intent.session == *session);
+        if living.is_some_and(|living| is_sought(&living.id)) {
+            self.fail("power-on", format!("{name} is switched on before it was proven off"));
         }
     }
 

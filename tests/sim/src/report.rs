@@ -93,6 +93,8 @@ counts! {
     self_fences = "self-fences",
     /// Hosts that a device switched off.
     device_offs = "hosts switched off",
+    /// Hosts that a device switched on again.
+    device_ons = "on again",
     /// Lies of devices.
     lies = "lies of devices",
     /// Entries committed.

@@ -116,6 +116,9 @@ impl World {
         for name in &self.names {
             config.primitives.insert(ResourceId::new(format!("ipmi-{name}")), device(name.as_str()));
         }
+        if self.dice.chance(300) {
+            config.properties.insert("stonith-action".to_owned(), "reboot".to_owned());
+        }
         if self.dice.chance(250) {
             let order =
                 Order { kind: OrderKind::Mandatory, first: "vm1".into(), then: "vm2".into(), symmetrical: true };

@@ -119,10 +119,14 @@ fn watch<S: Stage>(screen: &Screen, cluster: &Cluster<S>, victim: &str, before: 
 
 fn tone(kind: EventKind) -> Option<Tone> {
     Some(match kind {
-        EventKind::Suspect | EventKind::Lost | EventKind::FenceGrant | EventKind::DaemonGone => Tone::Warn,
+        EventKind::Suspect | EventKind::Lost | EventKind::FenceHeld | EventKind::FenceGrant | EventKind::DaemonGone => {
+            Tone::Warn
+        }
         EventKind::FenceFailed | EventKind::Failed | EventKind::PromiseBroken => Tone::Bad,
         EventKind::Store | EventKind::Copy | EventKind::Differs => Tone::Bad,
-        EventKind::Fenced | EventKind::Started | EventKind::Online => Tone::Good,
+        EventKind::Fenced | EventKind::Majority | EventKind::PowerOn | EventKind::Started | EventKind::Online => {
+            Tone::Good
+        }
         EventKind::Claimed | EventKind::CalledOff | EventKind::Stopped | EventKind::Migrated | EventKind::Hello => {
             Tone::Dim
         }

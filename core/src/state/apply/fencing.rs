@@ -37,6 +37,7 @@ impl ClusterState {
             self.set_liveness(target, Liveness::Lost);
         }
         self.intend(target, session, cause, action, None);
+        self.tell_held(target);
         Ok(Outcome::Done)
     }
 
@@ -99,6 +100,14 @@ impl ClusterState {
     /// Why the storm brake holds a fence of this node up, if it does.
     pub fn brake(&self, target: &NodeId) -> Option<String> {
         self.check_brake(target).err().map(|refusal| refusal.to_string())
+    }
+
+    /// The timeline says of each fence that is wanted why it waits.
+    pub(super) fn tell_held(&mut self, target: &NodeId) {
+        let is_new = self.intents.get(target).is_some_and(|intent| intent.tries == 0);
+        if let Some(why) = self.brake(target).filter(|_| is_new) {
+            self.record(EventKind::FenceHeld, Some(target), None, format!("the fence of {target} waits: {why}"));
+        }
     }
 
     /// storm-brake: distinct nodes to which an off was sent within the window, this one included, stay within the limit.
@@ -345,6 +354,9 @@ impl ClusterState {
             }
         }
         if let Some(intent) = self.intents.remove(node) {
+            if let (Proof::PowerOff { devices, .. }, FenceAction::Reboot) = (&proof, intent.action) {
+                self.want_power_on(node, intent.session.clone(), devices.clone());
+            }
             if intent.open_attempt().is_some() && !planted(Mistake::AdmitUnderGrant) {
                 // A person was faster; the executor may still send its off until the deadline, and a returning node
                 // is not admitted before: the intent stays for the grant that is to be settled.

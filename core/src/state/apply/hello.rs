@@ -82,6 +82,7 @@ impl ClusterState {
 
     fn open_session(&mut self, node: &NodeId, id: &SessionId) {
         let opened = self.now;
+        self.power_on.remove(node);
         if let Some(state) = self.nodes.get_mut(node) {
             state.session = Some(Session { id: id.clone(), state: SessionState::Open, opened });
             state.leaving = false;

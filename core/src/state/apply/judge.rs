@@ -5,6 +5,8 @@ use crate::id::{NodeId, SessionId};
 use crate::state::{
     ClusterState, EventKind, FenceCause, Intent, Liveness, Outcome, Refusal, SessionState, Speaker, Verdict,
 };
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 impl ClusterState {
     pub(super) fn judge(&mut self, node: &NodeId, session: &SessionId, verdict: &Verdict) -> Result<Outcome, Refusal> {
@@ -52,10 +54,29 @@ impl ClusterState {
             if let Some(grant) = grant {
                 return Ok(self.open_attempt(&grant.speaker, node, &grant.devices, grant.lasts));
             }
+            self.tell_held(node);
             return Ok(Outcome::Done);
         }
         self.set_liveness(node, to);
         self.record(kind, Some(node), None, text);
+        Ok(Outcome::Done)
+    }
+
+    /// Only told: what happened without a majority is not in the log.
+    pub(super) fn majority_back(
+        &mut self,
+        from: &NodeId,
+        absence: Duration,
+        unheard: &BTreeSet<NodeId>,
+    ) -> Result<Outcome, Refusal> {
+        let unheard: Vec<_> = unheard.iter().filter(|node| self.members.contains_key(*node)).cloned().collect();
+        for node in &unheard {
+            let text = format!(
+                "{node} was not heard by {from} while there was no majority, for {:.1} s: so it was not fenced",
+                absence.as_secs_f64()
+            );
+            self.record(EventKind::Majority, Some(node), None, text);
+        }
         Ok(Outcome::Done)
     }
 

@@ -12,6 +12,7 @@ mod judge;
 mod leave;
 mod member;
 mod migrate;
+pub(super) mod power_on;
 mod preference;
 mod store;
 mod transition;
@@ -67,6 +68,7 @@ impl ClusterState {
                 hello
             }
             Command::Judge { node, session, verdict } => self.judge(node, session, verdict),
+            Command::MajorityBack { from, absence, unheard } => self.majority_back(from, *absence, unheard),
             Command::GoAway(speaker) => self.go_away(speaker),
             Command::Fence { target, session, cause, action } => self.fence(target, session, cause, *action),
             Command::FenceGrant { speaker, target, session, devices, lasts } => {
@@ -78,6 +80,7 @@ impl ClusterState {
             Command::FenceExpire { target, session, attempt } => self.fence_expire(target, session, *attempt),
             Command::FenceCallOff { target, session } => self.call_off(target, session),
             Command::Condemn { target, session } => self.condemn(target, session),
+            Command::PowerOnResult { node, session, outcome } => self.power_on_result(node, session, outcome),
             Command::ConfirmOff { node, session, by } => self.confirm_off(node, session, by),
             Command::Plan { cancel, add } => self.plan_changes(cancel, add),
             Command::Claim { speaker, action, deadline } => self.claim(speaker, *action, *deadline),

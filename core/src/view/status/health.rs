@@ -58,7 +58,7 @@ fn no_quorum(status: &Status) -> Option<Health> {
         (None, _, _) => format!("{} knows of no leader", quorum.from),
         (Some(leader), _, _) => format!("{} gets no word from the leader {leader}", quorum.from),
     };
-    let text = format!("{why}; nothing is started, and this is what {} knew last", quorum.from);
+    let text = format!("{why}; nothing is started, nobody is fenced, and this is what {} knew last", quorum.from);
     Some(Health { level: Level::NoQuorum, text })
 }
 

@@ -1,6 +1,7 @@
 //! What only a person can answer: is a node off that no device can prove off?
 //!
-//! It is asked once every fence level has failed, or where there is none; the tries go on meanwhile.
+//! It is asked once every fence level has failed, or where nobody may try: no device, fencing disabled, the storm brake.
+//! The tries go on meanwhile.
 
 use crate::id::{NodeId, ResourceId, SessionId};
 use crate::state::{ClusterState, Standing};
@@ -18,6 +19,8 @@ pub struct Question {
     pub text: String,
     /// What was tried and failed: each devices' last error, with how often.
     pub tried: Vec<Tried>,
+    /// Why nobody tries now, if so.
+    pub held: Option<String>,
     /// Resources that wait for the answer.
     pub waiting: Vec<ResourceId>,
     /// What to type when one has made sure.
@@ -34,25 +37,28 @@ fn question(state: &ClusterState, fence: &Fencing) -> Option<Question> {
     let tried = fence.failed.clone();
     let levels = state.fence_levels(node);
     let has_failed = |level: &Vec<ResourceId>| tried.iter().any(|tried| tried.devices == *level);
-    if !levels.iter().all(has_failed) {
+    if fence.held.is_none() && !levels.iter().all(has_failed) {
         return None;
     }
     let waiting = state.resources.keys().filter(|id| state.standing(id, node) != Standing::NotActive);
     let answer = format!("qrm node confirm-off {node}");
-    let text = format!("Is {node} really off? {} If you have made sure: {answer}", effort(&tried));
+    let text =
+        format!("Is {node} really off? {} If you have made sure: {answer}", effort(&tried, fence.held.as_deref()));
     Some(Question {
         node: node.clone(),
         session: fence.session.clone(),
         text,
         tried,
+        held: fence.held.clone(),
         waiting: waiting.cloned().collect(),
         answer,
     })
 }
 
-fn effort(tried: &[Tried]) -> String {
+fn effort(tried: &[Tried], held: Option<&str>) -> String {
+    let held = held.map(|held| format!("Nobody tries to prove it now: {held}."));
     if tried.is_empty() {
-        return "It has no fence device, so nothing was tried.".to_owned();
+        return held.unwrap_or_default();
     }
     let one = |tried: &Tried| {
         let devices: Vec<&str> = tried.devices.iter().map(ResourceId::as_str).collect();
@@ -62,5 +68,6 @@ fn effort(tried: &[Tried]) -> String {
         };
         format!("{} {times} ({})", devices.join(" and "), tried.error)
     };
-    format!("Tried: {}.", tried.iter().map(one).collect::<Vec<_>>().join("; "))
+    let tried = format!("Tried: {}.", tried.iter().map(one).collect::<Vec<_>>().join("; "));
+    held.map_or(tried.clone(), |held| format!("{tried} {held}"))
 }

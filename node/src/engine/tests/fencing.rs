@@ -130,3 +130,68 @@ fn a_fence_that_was_asked_for_tries_every_level_before_it_is_called_off() {
         assert_eq!((leader.liveness("n3"), leader.state.intents.len()), (expected, left));
     }
 }
+
+#[test]
+fn a_reboot_is_an_off_a_proof_and_only_then_an_on() {
+    let mut leader = silent("primitive f3 stonith:fake params state=/x target=n3\nproperty stonith-action=reboot\n");
+    leader.power_is_on = false;
+    leader.run(Duration::from_secs(3));
+    assert_eq!(leader.liveness("n3"), Liveness::Off);
+    assert_eq!(leader.told, [(PowerVerb::Off, Liveness::Lost), (PowerVerb::On, Liveness::Off)]);
+    assert!(leader.state.power_on.is_empty(), "the device took it: {:?}", leader.state.power_on);
+    leader.run(Duration::from_secs(60));
+    assert_eq!(leader.told.len(), 2, "once is enough");
+}
+
+#[test]
+fn the_wish_to_switch_on_outlives_the_leader_that_saw_the_proof() {
+    let mut leader = silent("primitive f3 stonith:fake params state=/x target=n3\nproperty stonith-action=reboot\n");
+    (leader.power_is_on, leader.on_fails) = (false, true);
+    leader.run(Duration::from_secs(5));
+    let wish = leader.state.power_on.get(&NodeId::from("n3")).expect("it is wanted").clone();
+    assert!(wish.tries > 0 && wish.error.as_deref() == Some("f3: busy"), "{wish:?}");
+    let me = Me { node: "n1".into(), hardware: "hw-n1".into(), session: "boot-n1".into(), release: Release::this() };
+    leader.engine = Engine::new(me, leader.now);
+    leader.on_fails = false;
+    leader.run(Duration::from_secs(5));
+    assert!(leader.state.power_on.is_empty());
+    let event = leader.state.events.iter().rev().find(|event| event.kind == quorate_core::state::EventKind::PowerOn);
+    assert!(event.is_some_and(|event| event.text.contains("switched on again by f3")), "{event:?}");
+}
+
+#[test]
+fn who_cannot_be_switched_on_is_left_to_a_person() {
+    let mut leader = silent("primitive f3 stonith:fake params state=/x target=n3\nproperty stonith-action=reboot\n");
+    (leader.power_is_on, leader.on_fails) = (false, true);
+    leader.run(Duration::from_secs(600));
+    assert!(leader.state.power_on.is_empty());
+    let tries = leader.told.iter().filter(|(verb, _)| *verb == PowerVerb::On).count();
+    assert_eq!(tries, quorate_core::state::POWER_ON_TRIES as usize);
+}
+
+#[test]
+fn who_is_heard_again_and_could_not_be_fenced_at_all_is_taken_back() {
+    let mut leader = silent("property stonith-enabled=false\n");
+    leader.run(Duration::from_secs(10));
+    assert_eq!(leader.liveness("n3"), Liveness::Lost);
+    let status = leader.state.held(&NodeId::from("n3"));
+    assert!(status.is_some_and(|why| why.contains("disabled")), "it is said why nobody tries");
+    leader.answers.push("n3".into());
+    leader.run(Duration::from_secs(3));
+    assert_eq!(leader.liveness("n3"), Liveness::Online);
+    assert!(leader.state.intents.is_empty());
+}
+
+#[test]
+fn a_device_that_does_nothing_is_named_so_even_when_the_deadline_cuts_its_last_reading_short() {
+    let mut leader = silent("primitive f3 stonith:fake params state=/x target=n3\n");
+    while leader.state.intents.is_empty() {
+        leader.run(TICK);
+    }
+    leader.run(Duration::from_millis(19_850));
+    leader.devices.insert("f3".into(), error("does not answer, tried for 7 ms"));
+    leader.power_takes = Duration::from_millis(300);
+    leader.run(Duration::from_millis(400));
+    let failed = &intent(&leader).failed[0];
+    assert!(failed.error.contains("still reads on"), "{failed:?}");
+}

@@ -48,7 +48,7 @@ async fn changes_are_made_shown_and_kept() {
     assert!(client.node(NodeVerb::Ready, N1, None).await.unwrap().message.contains("already"));
     let asked = client.node(NodeVerb::ConfirmOff, N1, Some("boot-1")).await.unwrap_err();
     assert!(asked.reason == Reason::Refused && asked.message.contains("nobody asks"), "{asked:?}");
-    assert_eq!(client.fence(N1).await.unwrap_err().reason, Reason::Refused, "no device, and nobody else");
+    assert_eq!(client.fence(N1, None).await.unwrap_err().reason, Reason::Refused, "no device, and nobody else");
 
     let history = client.view(ViewKind::History, "").await.unwrap();
     assert!(history.json.contains("@n1"), "who did it is in the history: {}", history.json);

@@ -6,6 +6,7 @@
 // The harness speaks on standard output.
 #![allow(clippy::print_stdout)]
 
+mod bmc;
 mod daemon;
 mod frozen;
 mod isolation;
@@ -15,6 +16,7 @@ mod ocf;
 mod orderly;
 mod power;
 mod stage;
+mod storm;
 mod vm;
 mod writes;
 
@@ -115,6 +117,28 @@ const ROWS: &[Row] = &[
     row("daemon-back-at-once", "a daemon is killed and back after a second: nobody notices", daemon::after_a_second),
     row("daemon-back-in-time", "a daemon is back after 0.9 of its grace: nobody is fenced", daemon::within_grace),
     row("daemon-back-too-late", "a daemon stays away for 1.5 of its grace: its node is fenced, once", daemon::too_late)
+        .patient(),
+    row("bmc-hung", "the BMC of a cut-off host hangs: zero starts for 60 s, then it is mended", bmc::hung).patient(),
+    row("bmc-slow", "it takes 30 s for every answer: zero starts for 60 s, then it is mended", bmc::slow).patient(),
+    row("bmc-wrong-password", "it refuses the password: zero starts for 60 s, then it is mended", bmc::wrong_password)
+        .patient(),
+    row("bmc-stuck", "it says ok to the off and still reads on: zero starts for 60 s, then it is mended", bmc::stuck)
+        .patient(),
+    row(
+        "bmc-dead-node-reboots",
+        "a node reboots while its BMC is dead: the new boot proves it",
+        bmc::reborn_with_dead_bmc,
+    )
+    .patient(),
+    row("fence-levels", "the first fence level refuses: the second proves it", bmc::levels).patient(),
+    row("fence-reboot", "stonith-action=reboot: off, the proof, then on, never a reset", bmc::reboot).patient(),
+    row("late-off", "the executor stood still between grant and off: it never hits the reborn node", bmc::late_off)
+        .patient(),
+    row("storm-majority-cut", "three of five hosts are cut within 5 s: nobody is fenced", storm::majority_cut)
+        .hosts(5)
+        .patient(),
+    row("storm-limit", "two of five are cut, and one fence is the limit: the timeline says why", storm::limit)
+        .hosts(5)
         .patient(),
     row("vm-killed", "a VM's QEMU is killed: it is restarted in place within about a second", vm::killed),
     row("stop-fails", "a VM cannot be stopped: its node is fenced", vm::stop_fails),
