@@ -108,6 +108,20 @@ pub(crate) fn encode<T: Serialize>(kind: Kind, schema: u16, value: &T) -> Result
     let mut bytes = vec![0; HEADER];
     bincode::serde::encode_into_std_write(value, &mut bytes, config())
         .map_err(|e| CodecError::Encode(e.to_string()))?;
+    finish(kind, schema, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// An envelope around a body that is there already.
+pub(crate) fn around(kind: Kind, schema: u16, body: &[u8]) -> Result<Vec<u8>, CodecError> {
+    let mut bytes = vec![0; HEADER];
+    bytes.extend_from_slice(body);
+    finish(kind, schema, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Fills in the header.
+fn finish(kind: Kind, schema: u16, bytes: &mut [u8]) -> Result<(), CodecError> {
     let length = bytes.len() - HEADER;
     let written = u32::try_from(length).ok().filter(|_| length <= MAX_BODY);
     let Some(written) = written else {
@@ -118,9 +132,9 @@ pub(crate) fn encode<T: Serialize>(kind: Kind, schema: u16, value: &T) -> Result
     bytes[5] = kind as u8;
     bytes[6..8].copy_from_slice(&schema.to_le_bytes());
     bytes[8..12].copy_from_slice(&written.to_le_bytes());
-    let sum = checksum(&bytes);
+    let sum = checksum(bytes);
     bytes[12..16].copy_from_slice(&sum.to_le_bytes());
-    Ok(bytes)
+    Ok(())
 }
 
 /// The checksum of a whole envelope, its own field left out.

@@ -6,6 +6,8 @@
 //! listens only through what the embedder gives it.
 
 mod codec;
+#[doc(hidden)]
+pub mod doors;
 mod error;
 mod log;
 mod log_store;

@@ -7,6 +7,7 @@ mod bed;
 mod binaries;
 mod cargo;
 mod demo;
+mod fuzz;
 mod pacemaker_cases;
 mod programs;
 mod setup;
@@ -36,6 +37,7 @@ enum Command {
     Bed(bed::Arguments),
     Bench(programs::Bench),
     PacemakerCases(pacemaker_cases::Arguments),
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Bed(arguments) => bed::run(&arguments),
         Command::Bench(arguments) => programs::bench(&arguments),
         Command::PacemakerCases(arguments) => pacemaker_cases::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
     };
     match result {
         Ok(code) => code,

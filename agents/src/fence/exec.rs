@@ -119,7 +119,7 @@ impl std::fmt::Debug for Exec {
 }
 
 /// The power as an agent's `status` tells it: exit code and word together.
-fn reading(outcome: &Outcome) -> Option<PowerReading> {
+pub(super) fn reading(outcome: &Outcome) -> Option<PowerReading> {
     let text = outcome.stdout.text();
     let said = text.lines().rev().find_map(|l| l.trim().strip_prefix("Status: ")).map(str::trim);
     match (outcome.exit, said) {

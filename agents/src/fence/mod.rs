@@ -5,6 +5,8 @@
 //! is off; the success of an `off` is a claim. Nothing here decides whether to fence.
 
 pub mod boot_time;
+#[doc(hidden)]
+pub mod doors;
 pub mod exec;
 pub mod fake;
 pub mod ipmi;

@@ -19,9 +19,7 @@ const BUILT_IN: &str = "vm:libvirt and stonith:ipmi are built in: the manual des
 
 /// Answers `View` of the agents.
 pub(super) async fn view(cluster: &Cluster, argument: &str) -> Result<Document, Fault> {
-    let question: AgentQuestion = serde_json::from_str(argument).map_err(|error| {
-        fault::invalid(format!("the question about agents is not understood: {error}"), "use qrm ra")
-    })?;
+    let question = read_question(argument)?;
     let agents = &cluster.agents;
     match question {
         AgentQuestion::Classes => Ok(document(&classes(agents))),
@@ -36,6 +34,15 @@ pub(super) async fn view(cluster: &Cluster, argument: &str) -> Result<Document, 
             Ok(document(&validate(cluster, name, params).await?))
         }
     }
+}
+
+/// The question in a view's argument.
+///
+/// # Errors
+/// When it is none.
+pub fn read_question(argument: &str) -> Result<AgentQuestion, Fault> {
+    serde_json::from_str(argument)
+        .map_err(|error| fault::invalid(format!("the question about agents is not understood: {error}"), "use qrm ra"))
 }
 
 fn classes(agents: &Agents) -> AgentClasses {

@@ -29,6 +29,8 @@ mod watch;
 #[cfg(test)]
 mod whole_tests;
 
+#[doc(hidden)]
+pub use agents::read_question;
 pub use fence::{HAND_OVER_CALL, hand_over, hand_over_to};
 pub use seat::{Forming, Seat};
 

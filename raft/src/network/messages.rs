@@ -6,7 +6,7 @@ use openraft::raft::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::codec::CodecError;
+use crate::codec::{CodecError, Kind};
 use crate::types::{LogId, TypeConfig};
 use crate::wire::{EntryV1, LogIdV1, SnapshotMetaV1, VoteV1};
 
@@ -196,3 +196,29 @@ impl From<SnapshotReplyV1> for SnapshotResponse<TypeConfig> {
         Self::new(reply.vote.into())
     }
 }
+
+/// Reads bytes as each message of a peer, and makes of it what openraft is given.
+pub(crate) fn read_messages(bytes: &[u8]) {
+    use crate::codec::decode;
+    use crate::wire::V1;
+    let _ = decode::<AppendV1>(Kind::Append, V1, bytes).map(|message| message.into_rpc().is_ok());
+    let _ = decode::<AppendReplyV1>(Kind::AppendReply, V1, bytes).map(AppendEntriesResponse::<TypeConfig>::from);
+    let _ = decode::<VoteRequestV1>(Kind::VoteRequest, V1, bytes).map(VoteRequest::<TypeConfig>::from);
+    let _ = decode::<VoteReplyV1>(Kind::VoteReply, V1, bytes).map(VoteResponse::<TypeConfig>::from);
+    let _ = decode::<TransferV1>(Kind::Transfer, V1, bytes).map(TransferLeaderRequest::<TypeConfig>::from);
+    let _ = decode::<TransferReplyV1>(Kind::TransferReply, V1, bytes).map(TransferReplyV1::into_reply);
+    let _ = decode::<SnapshotHeadV1>(Kind::SnapshotHead, V1, bytes).map(|head| head.meta.into_meta().is_ok());
+    let _ = decode::<SnapshotReplyV1>(Kind::SnapshotReply, V1, bytes).map(SnapshotResponse::<TypeConfig>::from);
+}
+
+/// The envelopes of those messages.
+pub(crate) const KINDS: [Kind; 8] = [
+    Kind::Append,
+    Kind::AppendReply,
+    Kind::VoteRequest,
+    Kind::VoteReply,
+    Kind::Transfer,
+    Kind::TransferReply,
+    Kind::SnapshotHead,
+    Kind::SnapshotReply,
+];

@@ -13,6 +13,7 @@ pub use peers::{CallError, Dial, Lane, Peers};
 pub use server::{Calls, NoCalls, Service};
 
 pub(crate) use client::Network;
+pub(crate) use messages::{KINDS, read_messages};
 pub(crate) use peers::ForwardError;
 
 /// Generated from proto/raft.proto.

@@ -73,6 +73,8 @@ const CASES: &[&str] = &["run", "--quiet", "--package=xtask"];
 const HOLD: &[&str] = &["pacemaker-cases", "--hold"];
 const MISTAKES: &[&str] = &["--mistakes"];
 const CUTS: &[&str] = &["--rounds", "20"];
+/// By way of this program itself, which builds the engine apart from everything else.
+const FUZZ: &[&str] = &["run", "--package=xtask", "--quiet", "--", "fuzz"];
 /// What `quorate-power-loss` exits with when something was lost.
 const LOST: i32 = 1;
 
@@ -117,6 +119,7 @@ pub(super) fn steps() -> Vec<Step> {
         step("sim", "sim tests", "the simulation's own", 15, nothing, cargo(SIM_TESTS, &[], tests)),
         step("sim", "sim seeds", "the shipping engine under faults", 15, nothing, cargo(SIM, SEEDS, success)),
         step("sim", "sim mistakes", "each planted mistake is found", 15, nothing, cargo(SIM, MISTAKES, success)),
+        step("fuzz", "fuzz", "bytes that nobody would send, at every door", 20, packages, cargo(FUZZ, &[], success)),
         step("bed", "bed", "the bed's power, faults and detector", 20, bed, cargo(BED, &[], tests)),
         step("e2e", "e2e", "real hosts and faults, judged by ground truth", 40, bed, cargo(ROWS, RELEASE, tests)),
     ]

@@ -21,6 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("quorate-sim", &["quorate-core", "quorate-node"]),
     ("quorate-e2e", &["quorate-core", "quorate-api", "quorate-bed"]),
     ("quorate-bench", &["quorate-core", "quorate-api", "quorate-bed", "quorate-e2e"]),
+    ("quorate-fuzz", &["quorate-core", "quorate-raft", "quorate-agents", "quorate-api", "quorate-node"]),
     ("xtask", &["quorate-core", "quorate-bed", "quorate-e2e"]),
 ];
 

@@ -4,6 +4,7 @@
 //! One call is one session; nothing is kept between calls, so nothing of an earlier life can be read.
 
 mod crypto;
+pub(super) mod doors;
 mod handshake;
 mod session;
 mod wire;
