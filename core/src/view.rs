@@ -17,7 +17,7 @@ pub use agents::{ActionView, AgentCheck, AgentClasses, AgentInfo, AgentList, Age
 pub use config::{ConfigView, History, UnknownObject, config, history};
 pub use events::{Events, event, events};
 pub use fence::{FenceView, Fences, Fencing, Tried, Try, fences};
-pub use live::{Live, Progress};
+pub use live::{Live, Progress, StoreView};
 pub use plan::{NextAction, PlanView, plan};
 pub use status::{
     ClusterView, DeviceView, Doing, FailureView, Health, Level, NodeView, Place, PlaceState, Question, Quorum,

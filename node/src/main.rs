@@ -12,6 +12,7 @@ use quorate_node::daemon::leaving;
 use quorate_node::daemon::local;
 use quorate_node::daemon::member::Host;
 use quorate_node::daemon::options::Options;
+use quorate_node::daemon::returning;
 use quorate_node::engine::Event;
 use quorate_node::security::{DataDir, FilesError, boot_id, hardware};
 use quorate_node::service::Seat;
@@ -19,7 +20,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
 
@@ -46,6 +47,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn run(options: Options) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
     let data = Arc::new(own(&options.data_dir).await?);
     let found = hardware(&data, options.hardware_id_file.as_deref())?;
     let (ended, mut end) = mpsc::channel(1);
@@ -59,25 +61,30 @@ async fn run(options: Options) -> anyhow::Result<()> {
             .reboot_command
             .as_ref()
             .map(|command| command.split_whitespace().map(str::to_owned).collect()),
-        raft_dir: options.data_dir.join("raft"),
+        data: data.clone(),
         session: boot_id()?,
         release: options.feature_level.map_or_else(Release::this, Release::held_at),
         seat: seat.clone(),
         ended,
         events: Arc::new(OnceLock::new()),
     };
-    let founder = Founder { host: host.clone(), data: data.clone(), hardware: found.clone(), busy: Arc::default() };
+    let founder = Founder { host: host.clone(), hardware: found.clone(), busy: Arc::default() };
     seat.set_forming(Arc::new(founder));
     if let Some((identity, credentials)) = data.load()? {
         identity.check_hardware(&found)?;
-        let started = host.start(&identity, &credentials).await;
-        started.map_err(|fault| anyhow::anyhow!("{fault}"))?;
-        tracing::info!(node = %identity.node, cluster = identity.cluster_name, "member started");
+        seat.wait(Some(format!("{} is starting", identity.node)));
+        local::serve(&options.socket, seat)?;
+        let (node, cluster) = (identity.node.clone(), identity.cluster_name.clone());
+        tokio::select! {
+            started = returning::start(&host, identity, credentials) => started.map_err(|fault| anyhow::anyhow!("{fault}"))?,
+            () = signals.stop() => return Ok(()),
+        }
+        tracing::info!(%node, cluster, "member started");
     } else {
         tracing::info!("in no cluster yet: qrm cluster init, or qrm cluster join");
+        local::serve(&options.socket, seat)?;
     }
-    local::serve(&options.socket, seat)?;
-    wait(&options, &host, &mut end).await
+    wait(&options, &host, &mut end, &mut signals).await
 }
 
 /// Takes the data directory. A daemon that was just killed holds it until the kernel has cleared it away.
@@ -91,13 +98,37 @@ async fn own(path: &Path) -> Result<DataDir, FilesError> {
     }
 }
 
-async fn wait(options: &Options, host: &Host, end: &mut mpsc::Receiver<Ended>) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+/// Who tells the daemon to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
+        })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn wait(
+    options: &Options,
+    host: &Host,
+    end: &mut mpsc::Receiver<Ended>,
+    signals: &mut Signals,
+) -> anyhow::Result<()> {
     tokio::select! {
         ended = end.recv() => return report(ended),
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = signals.stop() => {}
     }
     let Some(events) = host.events.get() else { return Ok(()) };
     if let Some(cluster) = host.seat.cluster().filter(|cluster| cluster.removed().is_none()) {

@@ -29,6 +29,7 @@ pub(crate) enum Kind {
     State = 5,
     Command = 6,
     Outcome = 7,
+    Seen = 8,
     Append = 16,
     AppendReply = 17,
     VoteRequest = 18,
@@ -37,6 +38,10 @@ pub(crate) enum Kind {
     TransferReply = 21,
     SnapshotHead = 22,
     SnapshotReply = 23,
+    Show = 24,
+    ShowReply = 25,
+    Tell = 26,
+    TellReply = 27,
 }
 
 /// Bytes that are not the value they were taken for, or a value that cannot be written.

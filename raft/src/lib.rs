@@ -18,6 +18,7 @@ pub mod probe;
 mod real_sync;
 mod replica;
 mod snapshot;
+mod standing;
 mod state;
 mod types;
 mod wire;
@@ -27,6 +28,7 @@ pub use error::{OnStoreFailed, StoreError, StoreFailed};
 pub use machine::Machine;
 pub use network::{CallError, Calls, Dial, Lane, NoCalls, Peers, Service};
 pub use replica::{Importance, Member, OpenError, Options, ProposeError, Replica, ReplicaError, Role, Status};
+pub use standing::record::{StoreFault, StoreStanding};
 pub use state::StateHash;
 pub use types::{Bytes, MemberId, Node, Reply};
 

@@ -65,6 +65,8 @@ pub(crate) struct Found {
     pub(crate) entries: Vec<Entry>,
     /// Entries a purge marked but did not come to remove.
     pub(crate) leftover: Range<u64>,
+    /// How often the store was opened; a copy of an older one was opened less often.
+    pub(crate) opened: u64,
 }
 
 impl LogStore {
@@ -84,8 +86,8 @@ impl LogStore {
         // sled asserts on some kinds of damage.
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let store = Self::open_patiently(dir)?;
-            let found = store.load()?;
-            store.prove_durable()?;
+            let mut found = store.load()?;
+            found.opened = store.prove_durable()?;
             Ok((store, found))
         }));
         opened.unwrap_or_else(|_| Err(StoreError::damaged(dir, "the embedded store gave up on it")))
@@ -107,12 +109,12 @@ impl LogStore {
     }
 
     /// Writes something, and sees that it was synced on its way.
-    fn prove_durable(&self) -> Result<(), StoreError> {
+    fn prove_durable(&self) -> Result<u64, StoreError> {
         let before = real_sync::calls();
         let opened = self.meta.get(OPENED).map_err(|e| open_error(&self.dir, e))?;
-        let opened = opened.and_then(|v| v.as_ref().try_into().ok()).map_or(0, u64::from_le_bytes);
+        let opened = opened.and_then(|v| v.as_ref().try_into().ok()).map_or(0, u64::from_le_bytes).wrapping_add(1);
         let failing = |e: StoreFailed| StoreError::io("write to", &self.dir, std::io::Error::other(e));
-        put(&self.meta, OPENED, &opened.wrapping_add(1).to_le_bytes()).map_err(failing)?;
+        put(&self.meta, OPENED, &opened.to_le_bytes()).map_err(failing)?;
         self.sync().map_err(failing)?;
         if real_sync::calls() == before {
             return Err(StoreError::NotDurable { path: self.dir.clone() });
@@ -122,7 +124,8 @@ impl LogStore {
         for entry in listed?.flatten() {
             sync_path(&entry.path())?;
         }
-        sync_path(&self.dir)
+        sync_path(&self.dir)?;
+        Ok(opened)
     }
 
     /// sled's threads let go of a store's lock a little after it was closed.
@@ -163,6 +166,7 @@ impl LogStore {
             committed: self.load_meta::<LogIdV1>(COMMITTED, Kind::LogId)?.map(Into::into),
             entries: Vec::new(),
             leftover: 0..0,
+            opened: 0,
         };
         let mut chunks: Vec<sled::IVec> = Vec::new();
         let mut current: Option<u64> = None;

@@ -4,9 +4,10 @@
 //! refused by every member alike; one that is intact but unreadable *here* stops this member,
 //! because another version may read it and the states would part.
 
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use futures::{Stream, TryStreamExt};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
@@ -41,7 +42,13 @@ pub(crate) struct Shared<M> {
     index: watch::Sender<Option<u64>>,
     hash: watch::Sender<Option<StateHash>>,
     hash_every: u64,
+    /// The last hashes, to be compared with those of others who are ahead or behind.
+    hashes: Mutex<VecDeque<(u64, [u8; 32])>>,
+    halted: Mutex<Option<String>>,
 }
+
+/// So many hashes are kept.
+const HASHES: usize = 8;
 
 impl<M: Machine> Shared<M> {
     pub(crate) fn new(hash_every: u64) -> Self {
@@ -54,6 +61,8 @@ impl<M: Machine> Shared<M> {
             index: watch::Sender::new(None),
             hash: watch::Sender::new(None),
             hash_every: hash_every.max(1),
+            hashes: Mutex::default(),
+            halted: Mutex::default(),
         }
     }
 
@@ -72,6 +81,16 @@ impl<M: Machine> Shared<M> {
 
     pub(crate) fn hash(&self) -> watch::Receiver<Option<StateHash>> {
         self.hash.subscribe()
+    }
+
+    /// The last hashes.
+    pub(crate) fn hashes(&self) -> Vec<(u64, [u8; 32])> {
+        self.hashes.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
+    /// Nothing more is applied here: the next entry stops the member.
+    pub(crate) fn halt(&self, why: String) {
+        self.halted.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
     }
 
     fn encode(&self) -> Result<(SnapshotMeta, Bytes), io::Error> {
@@ -99,6 +118,9 @@ impl<M: Machine> StateMachine<M> {
     }
 
     fn apply_one(&self, entry: &Entry) -> Result<Reply, io::Error> {
+        if let Some(why) = &*self.shared.halted.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Err(io::Error::other(why.clone()));
+        }
         let mut applied = self.shared.write();
         let index = entry.log_id.index;
         let reply = match &entry.payload {
@@ -121,6 +143,12 @@ impl<M: Machine> StateMachine<M> {
     fn hash(&self, index: u64) -> Result<(), io::Error> {
         let (_, state) = self.shared.encode()?;
         let hash = Sha256::digest(&state).into();
+        let mut kept = self.shared.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_back((index, hash));
+        if kept.len() > HASHES {
+            kept.pop_front();
+        }
+        drop(kept);
         self.shared.hash.send_replace(Some(StateHash { index, hash }));
         Ok(())
     }

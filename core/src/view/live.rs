@@ -28,6 +28,8 @@ pub struct Live {
     pub device_errors: BTreeMap<ResourceId, String>,
     /// How far live migrations are, by their sources' word.
     pub migrations: BTreeMap<ResourceId, Progress>,
+    /// Where the store of each member stands, where the leader could be asked.
+    pub stores: BTreeMap<NodeId, StoreView>,
 }
 
 /// How far a live migration is.
@@ -52,6 +54,23 @@ impl Progress {
     }
 }
 
+/// Where a member's store stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreView {
+    /// The last entry of its log.
+    pub last: u64,
+    /// The last entry that is part of its state.
+    pub applied: u64,
+    /// The entry that its snapshot ends with.
+    pub snapshot: Option<u64>,
+    /// Older entries are in the snapshot only: a member that needs them gets that.
+    pub log_begins_after: Option<u64>,
+    /// How full the disk under it is.
+    pub disk_percent: u8,
+    /// Whether that is too full: no change is taken there, and it does not lead.
+    pub is_full: bool,
+}
+
 impl Live {
     /// What a daemon can say that knows nothing but itself.
     pub fn alone(from: NodeId) -> Self {
@@ -66,6 +85,7 @@ impl Live {
             waits_ms: BTreeMap::new(),
             device_errors: BTreeMap::new(),
             migrations: BTreeMap::new(),
+            stores: BTreeMap::new(),
         }
     }
 

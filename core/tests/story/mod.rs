@@ -213,6 +213,7 @@ impl Story {
         let voters: Vec<NodeId> = self.state.members.keys().cloned().collect();
         let is_heard = |node: &&NodeId| self.state.nodes[*node].is_online();
         Live {
+            stores: BTreeMap::new(),
             from: NodeId::from(leader),
             leader: Some(NodeId::from(leader)),
             term: 4,

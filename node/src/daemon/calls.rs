@@ -5,9 +5,11 @@
 
 use super::clock::boot_time;
 use super::cluster::Cluster;
+use super::store;
 use crate::security::tls;
 use crate::service;
 use futures::future::BoxFuture;
+use quorate_core::id::RaftId;
 use quorate_raft::{Calls, MemberId};
 use std::time::Duration;
 
@@ -51,5 +53,23 @@ impl Calls for Answers {
 
     fn admit(&self, from: MemberId, extensions: &tonic::Extensions) -> Result<(), String> {
         self.cluster.state(|state| tls::admit(from, extensions, state))
+    }
+
+    fn replaced(&self, from: MemberId) -> Option<String> {
+        let id = RaftId(from);
+        let is_past = self.cluster.state(|state| {
+            let is_here = state.members.values().any(|member| member.raft_id == id);
+            id < state.next_raft_id && !is_here && !state.removed.contains_key(&id)
+        });
+        is_past.then(|| {
+            format!("member {from} lost that store and has another one since: this is a copy of an older disk")
+        })
+    }
+
+    fn refused(&self, from: MemberId, why: &str) {
+        tracing::error!(from, why, "a member's store is refused");
+        let cluster = self.cluster.clone();
+        let text = format!("{} refuses the store of member {from}: {why}", cluster.me.node);
+        tokio::spawn(async move { store::report_refused(&cluster, from, text).await });
     }
 }

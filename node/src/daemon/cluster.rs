@@ -9,6 +9,7 @@ use quorate_core::id::{NodeId, RaftId, RequestId, ResourceId, SessionId};
 use quorate_core::planner::Report;
 use quorate_core::state::{ClusterState, Command, Entry, Outcome};
 use quorate_core::time::millis;
+use quorate_core::view::StoreView;
 use quorate_raft::{CallError, Importance, Machine, Node, ProposeError, Replica, ReplicaError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -64,6 +65,8 @@ pub struct LeaderLive {
     /// For how many ms silent nodes are still waited for, that were not heard since a majority returned.
     #[serde(default)]
     pub waits_ms: BTreeMap<NodeId, u64>,
+    /// Where the store of each member stands.
+    pub stores: BTreeMap<NodeId, StoreView>,
     /// When a majority last answered the leader, ms ago.
     pub since_quorum_ms: Option<u64>,
 }
@@ -135,6 +138,22 @@ impl Cluster {
             };
             state.nodes.iter().filter_map(session).collect()
         });
+        let known = self.replica.stores();
+        let stores = self.state(|state| {
+            let store = |member: &quorate_core::state::Member| {
+                let store = known.get(&member.raft_id.0)?;
+                let view = StoreView {
+                    last: store.last.unwrap_or(0),
+                    applied: store.applied.unwrap_or(0),
+                    snapshot: store.snapshot,
+                    log_begins_after: store.purged,
+                    disk_percent: store.disk_percent,
+                    is_full: store.full,
+                };
+                Some((member.name.clone(), view))
+            };
+            state.members.values().filter_map(store).collect()
+        });
         let now = boot_time();
         let engine = self.engine();
         let reads_on =
@@ -148,6 +167,7 @@ impl Cluster {
             reads_on,
             device_errors: engine.device_errors().clone(),
             waits_ms: engine.waits(now).into_iter().map(|(node, wait)| (node, millis(wait))).collect(),
+            stores,
             since_quorum_ms: self
                 .replica
                 .status()

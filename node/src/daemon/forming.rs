@@ -2,7 +2,7 @@
 
 use super::member::Host;
 use crate::security::token::Token;
-use crate::security::{Ca, CaError, DataDir, FilesError, Hardware, Identity, ca, enrol, names};
+use crate::security::{Ca, CaError, FilesError, Hardware, Identity, ca, enrol, names};
 use crate::service::Forming;
 use futures::future::BoxFuture;
 use quorate_api::proto::{InitReply, JoinReply, JoinRequest};
@@ -22,8 +22,6 @@ const FORMING_DEADLINE: Duration = Duration::from_secs(60);
 pub struct Founder {
     /// The host the member will run on.
     pub host: Host,
-    /// Where it keeps itself.
-    pub data: Arc<DataDir>,
     /// Its hardware.
     pub hardware: Hardware,
     /// One forming at a time.
@@ -52,7 +50,7 @@ impl Founder {
             .map_err(|why| Fault::new(Reason::Invalid, format!("the cluster's name: {why}")))?;
         let authority = Ca::create(&cluster_name).map_err(certificates)?;
         let raft_id = RaftId(1);
-        let key = self.data.key().map_err(files)?;
+        let key = self.host.data.key().map_err(files)?;
         let credentials = authority.member(&key, &node_name, raft_id).map_err(certificates)?;
         let identity = Identity {
             cluster_id: uuid::Uuid::new_v4().to_string(),
@@ -60,10 +58,11 @@ impl Founder {
             node: NodeId::new(&node_name),
             raft_id,
             address: address.clone(),
-            store: self.data.store_id().map_err(files)?,
+            store: self.host.data.store_id().map_err(files)?,
             hardware: self.hardware.id.clone(),
             hardware_is_dmi: self.hardware.is_dmi,
         };
+        self.host.data.begin_store(&identity.store).map_err(files)?;
         let cluster = self.host.start(&identity, &credentials).await?;
         let node = Node { name: node_name, address };
         cluster.replica.initialize(node).await.map_err(|error| Fault::new(Reason::Failed, error.to_string()))?;
@@ -84,17 +83,17 @@ impl Founder {
             }
             Err(error) => return Err(Fault::new(Reason::Failed, format!("the cluster was not founded: {error}"))),
         }
-        self.data.save_admin(&authority.admin().map_err(certificates)?).map_err(files)?;
+        self.host.data.save_admin(&authority.admin().map_err(certificates)?).map_err(files)?;
         // Last: only a data directory that has it is a member's.
-        self.data.save(&identity, &credentials).map_err(files)?;
+        self.host.data.save(&identity, &credentials).map_err(files)?;
         Ok(InitReply { cluster_id: identity.cluster_id })
     }
 
     async fn enter(&self, wish: JoinRequest) -> Result<JoinReply, Fault> {
         let JoinRequest { token, node_name, address, witness } = wish;
         let _one = self.begin(&node_name, &address)?;
-        let key = self.data.key().map_err(files)?;
-        let store = self.data.store_id().map_err(files)?;
+        let key = self.host.data.key().map_err(files)?;
+        let store = self.host.data.store_id().map_err(files)?;
         let token = Token::parse(&token).map_err(|error| Fault::new(Reason::Invalid, error.to_string()))?;
         let applicant = enrol::Applicant {
             node: NodeId::new(&node_name),
@@ -106,7 +105,12 @@ impl Founder {
         };
         let enrolled = enrol::enrol(&token, &applicant).await?;
         let identity = enrolled.identity;
-        self.data.save(&identity, &enrolled.credentials).map_err(files)?;
+        let peers = enrolled.members.iter().filter(|peer| peer.name != identity.node);
+        let node = |peer: &enrol::Peer| Node { name: peer.name.to_string(), address: peer.address.clone() };
+        let peers = peers.map(|peer| (peer.raft_id.0, node(peer))).collect();
+        self.host.data.save_peers(&peers).map_err(files)?;
+        self.host.data.begin_store(&identity.store).map_err(files)?;
+        self.host.data.save(&identity, &enrolled.credentials).map_err(files)?;
         let cluster = self.host.start(&identity, &enrolled.credentials).await?;
         // The leader finds the new member and brings it up to date.
         let mut applied = cluster.replica.applied();
@@ -135,6 +139,11 @@ impl Founder {
                 Fault::new(Reason::Refused, "this daemon is in a cluster already").hint("look at `qrm cluster status`")
             );
         }
+        if let Some(waiting) = self.host.seat.waits() {
+            let message = format!("this daemon is in a cluster already, and not ready yet: {waiting}");
+            return Err(Fault::new(Reason::Refused, message));
+        }
+        self.host.data.clear_unfinished().map_err(files)?;
         Ok(guard)
     }
 }

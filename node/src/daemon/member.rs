@@ -1,6 +1,5 @@
 //! Starts this host's member: store, engine, listener and driver, as one.
 
-use super::autopilot;
 use super::calls::Answers;
 use super::clock::boot_time;
 use super::cluster::Cluster;
@@ -8,8 +7,9 @@ use super::driver::{Driver, Ended};
 use super::executor::Executor;
 use super::ocf::Ocf;
 use super::power::Power;
+use super::{autopilot, peers, store};
 use crate::engine::{Engine, Event, Me};
-use crate::security::{Credentials, Identity, enrol, tls};
+use crate::security::{Credentials, DataDir, FilesError, Identity, LossKind, enrol, tls};
 use crate::service::{Seat, Service};
 use quorate_agents::ocf::Agents;
 use quorate_agents::process::Processes;
@@ -18,9 +18,8 @@ use quorate_api::proto::quorate_server::QuorateServer;
 use quorate_api::{Fault, MESSAGE_LIMIT, Reason};
 use quorate_core::id::SessionId;
 use quorate_core::state::Release;
-use quorate_raft::{Options as RaftOptions, Replica};
+use quorate_raft::{OpenError, Options as RaftOptions, Replica, StoreError};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -38,8 +37,8 @@ pub struct Host {
     pub agents: Arc<Agents>,
     /// What reboots it.
     pub reboot_command: Option<Vec<String>>,
-    /// Where log and snapshots go.
-    pub raft_dir: PathBuf,
+    /// Where it keeps itself.
+    pub data: Arc<DataDir>,
     /// This boot.
     pub session: SessionId,
     /// This program.
@@ -52,12 +51,43 @@ pub struct Host {
     pub events: Arc<OnceLock<mpsc::Sender<Event>>>,
 }
 
+/// Why a member did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// Its store cannot be used under its raft id any more.
+    Lost(LossKind, String),
+    /// Anything else.
+    Fault(Fault),
+}
+
+impl From<Fault> for StartError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<FilesError> for StartError {
+    fn from(error: FilesError) -> Self {
+        Self::Fault(Fault::new(Reason::Failed, error.to_string()))
+    }
+}
+
+impl From<StartError> for Fault {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Fault(fault) => fault,
+            StartError::Lost(_, why) => Self::new(Reason::Failed, format!("the store was lost while it began: {why}"))
+                .hint("look at the disk under the data directory"),
+        }
+    }
+}
+
 impl Host {
     /// Opens the store and starts everything; the member takes its seat.
     ///
     /// # Errors
     /// When the store or the address cannot be used.
-    pub async fn start(&self, identity: &Identity, credentials: &Credentials) -> Result<Cluster, Fault> {
+    pub async fn start(&self, identity: &Identity, credentials: &Credentials) -> Result<Cluster, StartError> {
         let address: SocketAddr = identity.address.parse().map_err(|_| {
             Fault::new(Reason::Invalid, format!("'{}' is no address and port to listen on", identity.address))
         })?;
@@ -75,6 +105,8 @@ impl Host {
         // One member runs in one process: a second start is refused by the seat.
         let _ = self.events.set(events);
         tokio::spawn(autopilot(cluster.clone()));
+        tokio::spawn(store::watch(cluster.clone(), self.data.clone(), identity.raft_id));
+        tokio::spawn(peers::keep(cluster.clone(), self.data.clone()));
         let ended = self.ended.clone();
         tokio::spawn(async move {
             match tokio::spawn(driver.run()).await {
@@ -91,16 +123,27 @@ impl Host {
         Ok(cluster)
     }
 
-    async fn open(&self, identity: &Identity, credentials: &Credentials) -> Result<Cluster, Fault> {
-        let options = RaftOptions::new(&self.raft_dir, identity.raft_id.0, &identity.cluster_id);
+    async fn open(&self, identity: &Identity, credentials: &Credentials) -> Result<Cluster, StartError> {
+        let dir = self.data.store_dir();
+        let mut options = RaftOptions::new(&dir, identity.raft_id.0, &identity.cluster_id);
+        options.store = identity.store.to_string();
+        options.may_begin = self.data.may_begin(&identity.store)?;
         let on_failed = Arc::new(|failed: &quorate_raft::StoreFailed| {
             // durable: what is on disk is not known any more; a stopped node is fenced, a wrong one corrupts.
             tracing::error!(%failed, "the store failed: this daemon ends");
             std::process::abort();
         });
-        let replica = Replica::open(options, tls::dial(credentials), on_failed).await.map_err(|error| {
-            Fault::new(Reason::Failed, format!("the store in {} cannot be used: {error}", self.raft_dir.display()))
+        let opened = Replica::open(options, tls::dial(credentials), on_failed).await;
+        let replica = opened.map_err(|error| match error {
+            OpenError::Store(StoreError::Damaged { path, why }) => {
+                StartError::Lost(LossKind::Damaged, format!("{}: {why}", path.display()))
+            }
+            error => {
+                let message = format!("the store in {} cannot be used: {error}", dir.display());
+                StartError::Fault(Fault::new(Reason::Failed, message))
+            }
         })?;
+        self.data.store_began()?;
         let me = Me {
             node: identity.node.clone(),
             hardware: identity.hardware.clone(),

@@ -16,6 +16,7 @@ const COME_BACK: &str =
 pub struct Seat {
     cluster: RwLock<Option<Cluster>>,
     forming: OnceLock<Arc<dyn Forming>>,
+    waiting: RwLock<Option<String>>,
     closed: watch::Sender<bool>,
 }
 
@@ -35,6 +36,17 @@ impl Seat {
     /// From now on this daemon runs as this member; requests that came before are not touched.
     pub fn take(&self, cluster: Cluster) {
         *self.cluster.write().unwrap_or_else(PoisonError::into_inner) = Some(cluster);
+        self.wait(None);
+    }
+
+    /// What a member waits for that is not running yet.
+    pub fn wait(&self, what: Option<String>) {
+        *self.waiting.write().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
+    /// The same, for who asks.
+    pub fn waits(&self) -> Option<String> {
+        self.waiting.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The member, if this daemon is one.
@@ -70,9 +82,11 @@ impl Seat {
 
     /// The member, or what to say where there is none.
     pub(super) fn member(&self) -> Result<Cluster, Fault> {
-        let cluster = self.cluster().ok_or_else(|| {
-            Fault::new(Reason::NoCluster, "this daemon is in no cluster: qrm cluster init or join")
-                .hint("found one with `qrm cluster init`, or join one with the token that `qrm cluster token` gives")
+        let cluster = self.cluster().ok_or_else(|| match self.waits() {
+            Some(what) => Fault::new(Reason::NoLeader, format!("this member does not take part yet: {what}"))
+                .hint("a majority of the other members has to be up: look at `qrm status` on another node"),
+            None => Fault::new(Reason::NoCluster, "this daemon is in no cluster: qrm cluster init or join")
+                .hint("found one with `qrm cluster init`, or join one with the token that `qrm cluster token` gives"),
         })?;
         match cluster.removed() {
             Some(why) => Err(Fault::new(Reason::NoCluster, why).hint(COME_BACK)),

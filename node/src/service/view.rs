@@ -135,6 +135,7 @@ impl FirstHand {
             silent_ms: self.silence.clone(),
             waits_ms: leader.map(|live| live.waits_ms.clone()).unwrap_or_default(),
             migrations: self.migrations.clone(),
+            stores: leader.map(|live| live.stores.clone()).unwrap_or_default(),
             device_errors: leader.map(|live| live.device_errors.clone()).unwrap_or_default(),
         }
     }

@@ -30,6 +30,7 @@ pub(crate) struct Log {
     reader: LogReader,
     writer: Writer,
     committed: Option<LogId>,
+    opened: u64,
 }
 
 /// Reads the log; one per replication stream.
@@ -43,18 +44,28 @@ impl Log {
     /// Opens the store under `dir` and starts its writer.
     pub(crate) fn open(dir: &Path, on_failed: OnStoreFailed) -> Result<Self, StoreError> {
         let (store, found) = LogStore::open(dir)?;
-        let committed = found.committed;
+        let (committed, opened) = (found.committed, found.opened);
         let leftover = found.leftover.clone();
         let cache = Arc::new(Mutex::new(Cache::new(found)));
         let store = Arc::new(store);
         let writer = Writer::start(store.clone(), cache.clone(), leftover, on_failed)
             .map_err(|e| StoreError::io("start the writer of", dir, e))?;
         let reader = LogReader { cache, store };
-        Ok(Self { reader, writer, committed })
+        Ok(Self { reader, writer, committed, opened })
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
         self.reader.cache()
+    }
+
+    /// How often this store was opened, this time included.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// Where it stands, beside openraft.
+    pub(crate) fn view(&self) -> LogView {
+        LogView { cache: self.reader.cache.clone() }
     }
 
     /// Whether this log and a snapshot that ends at `snapshot` are those of one member: nothing
@@ -83,6 +94,22 @@ impl Log {
             let _ = tx.send(result);
         })));
         rx.await.unwrap_or_else(|_| Err(io::Error::other("the log writer has ended")))
+    }
+}
+
+/// Where the log stands; it does not hold the store open.
+#[derive(Clone)]
+pub(crate) struct LogView {
+    cache: Arc<Mutex<Cache>>,
+}
+
+impl LogView {
+    /// The vote, the end of the log, and the last entry that was purged.
+    pub(crate) fn stands_at(&self) -> (Option<Vote>, Option<LogId>, Option<LogId>) {
+        // A panic elsewhere cannot leave the cache half changed.
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = cache.state();
+        (cache.vote, state.last_log_id, state.last_purged_log_id)
     }
 }
 

@@ -61,6 +61,15 @@ fn read<T: DeserializeOwned>(kind: Kind, message: &Message) -> Result<T, CodecEr
 }
 
 impl Connection {
+    /// rolled-back: nothing of Raft goes out before the peers have taken this store for what it is.
+    fn ready(&self, action: RPCTypes) -> Result<(), RPCError<TypeConfig>> {
+        if self.peers.standing.is_open() {
+            return Ok(());
+        }
+        let why = "this member's store was not taken by its peers yet".to_owned();
+        Err(self.failed(action, CallError::Unreachable { to: self.node.clone(), why }))
+    }
+
     fn write<T: Serialize>(&self, kind: Kind, value: &T) -> Result<Message, CodecError> {
         Ok(self.peers.message(self.target, codec::encode(kind, V1, value)?))
     }
@@ -82,8 +91,9 @@ impl Connection {
         deadline: Duration,
         pre: bool,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        let request = self.write(Kind::VoteRequest, &VoteRequestV1::from(rpc)).map_err(garbled)?;
         let action = RPCTypes::Vote;
+        self.ready(action)?;
+        let request = self.write(Kind::VoteRequest, &VoteRequestV1::from(rpc)).map_err(garbled)?;
         let client = self.peers.client(&self.node, Lane::Control);
         let mut client = client.map_err(|e| self.failed(action, e))?;
         let reply = if pre {
@@ -93,7 +103,12 @@ impl Connection {
         };
         let reply = reply.map_err(|e| self.failed(action, e))?;
         let reply: VoteReplyV1 = read(Kind::VoteReply, reply.get_ref()).map_err(garbled)?;
-        Ok(reply.into())
+        let reply: VoteResponse<TypeConfig> = reply.into();
+        if reply.vote_granted && !pre {
+            let vote = (&reply.vote).into();
+            self.peers.standing.note(self.target, |seen| seen.note_vote(vote));
+        }
+        Ok(reply)
     }
 
     /// Sends head and parts, and waits until the other end has installed them.
@@ -103,6 +118,7 @@ impl Connection {
         snapshot: Snapshot,
         deadline: Duration,
     ) -> Result<SnapshotResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.ready(RPCTypes::InstallSnapshot)?;
         let state = snapshot.snapshot;
         let head =
             SnapshotHeadV1 { vote: (&vote).into(), meta: (&snapshot.meta).into(), length: state.as_ref().len() as u64 };
@@ -135,6 +151,7 @@ impl RaftNetworkV2<TypeConfig> for Connection {
     ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
         let deadline = if self.lane == Lane::Control { option.hard_ttl() } else { APPEND };
         let action = RPCTypes::AppendEntries;
+        self.ready(action)?;
         let request = self.write(Kind::Append, &AppendV1::from(&rpc)).map_err(garbled)?;
         let client = self.peers.client(&self.node, self.lane);
         let mut client = client.map_err(|e| self.failed(action, e))?;
@@ -180,6 +197,7 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
         let action = RPCTypes::TransferLeader;
+        self.ready(action)?;
         let request = self.write(Kind::Transfer, &TransferV1::from(&rpc)).map_err(garbled)?;
         let client = self.peers.client(&self.node, Lane::Control);
         let mut client = client.map_err(|e| self.failed(action, e))?;

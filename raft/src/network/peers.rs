@@ -11,7 +11,12 @@ use tonic::{Code, Status};
 use super::MAX_MESSAGE;
 use super::proto::members_client::MembersClient;
 use super::proto::{CallRequest, Message, ProposeRequest, propose_reply};
+use crate::codec::{self, CodecError, Kind};
+use crate::replica::Space;
+use crate::standing::record::Standing;
+use crate::standing::{ShowReplyV1, ShowV1, TellReplyV1, TellV1};
 use crate::types::{MemberId, Node};
+use crate::wire::V1;
 
 /// Makes the endpoint of a member: its address and the cluster's TLS.
 pub type Dial = Arc<dyn Fn(&Node) -> Result<Endpoint, String> + Send + Sync>;
@@ -75,13 +80,47 @@ pub(crate) enum ForwardError {
 pub struct Peers {
     pub(super) me: MemberId,
     pub(super) cluster: String,
+    /// What was seen of the others, and whether this member takes part.
+    pub(crate) standing: Arc<Standing>,
+    pub(crate) space: Arc<Space>,
     dial: Dial,
     channels: Mutex<HashMap<(String, Lane), Channel>>,
 }
 
 impl Peers {
-    pub(crate) fn new(me: MemberId, cluster: String, dial: Dial) -> Self {
-        Self { me, cluster, dial, channels: Mutex::default() }
+    pub(crate) fn new(me: MemberId, cluster: String, dial: Dial, standing: Arc<Standing>, space: Arc<Space>) -> Self {
+        Self { me, cluster, standing, space, dial, channels: Mutex::default() }
+    }
+
+    /// Shows our store to a member; why it refuses it, if it does.
+    pub(crate) async fn show(
+        &self,
+        to: MemberId,
+        node: &Node,
+        shown: &ShowV1,
+        deadline: Duration,
+    ) -> Result<Option<String>, CallError> {
+        let garbled = |e: CodecError| CallError::Refused { to: node.clone(), why: e.to_string() };
+        let message = self.message(to, codec::encode(Kind::Show, V1, shown).map_err(garbled)?);
+        let mut client = self.client(node, Lane::Control)?;
+        let reply = within(node, deadline, client.show(message)).await?;
+        let reply: ShowReplyV1 = codec::decode(Kind::ShowReply, V1, &reply.get_ref().body).map_err(garbled)?;
+        Ok(reply.refused)
+    }
+
+    /// Tells a member what was seen; where it stands.
+    pub(crate) async fn tell(
+        &self,
+        to: MemberId,
+        node: &Node,
+        tell: TellV1,
+        deadline: Duration,
+    ) -> Result<TellReplyV1, CallError> {
+        let garbled = |e: CodecError| CallError::Refused { to: node.clone(), why: e.to_string() };
+        let message = self.message(to, codec::encode(Kind::Tell, V1, &tell).map_err(garbled)?);
+        let mut client = self.client(node, Lane::Bulk)?;
+        let reply = within(node, deadline, client.tell(message)).await?;
+        codec::decode(Kind::TellReply, V1, &reply.get_ref().body).map_err(garbled)
     }
 
     /// The connection to a node; it is made when first used, and again after it broke.

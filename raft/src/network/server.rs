@@ -1,5 +1,7 @@
 //! What a member answers its peers. Mounted by the embedder on its own mutual-TLS server.
 
+use std::time::Duration;
+
 use futures::future::BoxFuture;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -12,11 +14,17 @@ use super::{MAX_MESSAGE, Peers};
 use crate::codec::{self, CodecError, Kind};
 use crate::machine::Machine;
 use crate::replica::{Importance, ProposeError, Replica};
+use crate::standing::{ShowReplyV1, ShowV1, TellV1};
 use crate::types::{MemberId, Snapshot};
 use crate::wire::V1;
 
 /// The largest snapshot taken in; larger ones do not fit the codec either.
 const MAX_SNAPSHOT: u64 = 255 * 1024 * 1024;
+
+/// Asks a member which start of its store it is.
+const RUN: &str = "raft-run";
+/// A member that shows itself answers this at once.
+const CALL_BACK: Duration = Duration::from_millis(700);
 
 /// What the embedder answers, and whom.
 pub trait Calls: Send + Sync + 'static {
@@ -26,6 +34,16 @@ pub trait Calls: Send + Sync + 'static {
     /// Whether this peer may talk to us: is the certificate that of `from`, is it a member and
     /// not tombstoned. Asked before every message is looked at.
     fn admit(&self, from: MemberId, extensions: &tonic::Extensions) -> Result<(), String>;
+
+    /// Why a store of this raft id is a thing of the past: its member has another one since.
+    fn replaced(&self, _from: MemberId) -> Option<String> {
+        None
+    }
+
+    /// The store that this peer showed was refused: for those who have to know.
+    fn refused(&self, from: MemberId, why: &str) {
+        tracing::error!(from, why, "a member's store is refused");
+    }
 }
 
 /// Answers no calls and admits everybody: for tests, and for a network nobody else is on.
@@ -69,9 +87,39 @@ impl<M: Machine, C: Calls> Service<M, C> {
         self.calls.admit(from, extensions).map_err(Status::permission_denied)
     }
 
+    /// rolled-back: nothing of Raft is answered before the peers have taken this store for what it is.
+    fn ready(&self) -> Result<(), Status> {
+        match self.replica.peers().standing.is_open() {
+            true => Ok(()),
+            false => Err(Status::unavailable("this member's store was not taken by its peers yet")),
+        }
+    }
+
+    /// Why the store that a member shows is refused here.
+    async fn refuses(&self, message: &Message, shown: &ShowV1) -> Option<String> {
+        let (from, peers) = (message.from, self.replica.peers());
+        let seen = peers.standing.of(from);
+        if let Some(why) = seen.refuses(shown) {
+            return Some(why);
+        }
+        // Two that live at once: who answers at the address of this member must be the one that shows itself.
+        if let Some(node) = self.replica.node(from) {
+            let answer = peers.call(from, &node, RUN, Vec::new(), CALL_BACK).await;
+            let run = answer.ok().and_then(|run| <[u8; 8]>::try_from(run).ok()).map(u64::from_be_bytes);
+            if run.is_some_and(|run| run != shown.run) {
+                return Some(format!(
+                    "another daemon runs as member {from} at {}: this is a copy of its disk, or a second host of its name",
+                    node.address
+                ));
+            }
+        }
+        None
+    }
+
     fn take(&self, request: Request<Message>) -> Result<Message, Status> {
         let message = request.get_ref();
         self.admit(message.from, message.to, &message.cluster, request.extensions())?;
+        self.ready()?;
         Ok(request.into_inner())
     }
 
@@ -119,13 +167,19 @@ impl<M: Machine, C: Calls> Members for Service<M, C> {
     async fn append(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
         let (from, rpc): (_, AppendV1) = self.read(request, Kind::Append)?;
         let rpc = rpc.into_rpc().map_err(unreadable)?;
+        if !rpc.entries.is_empty() && self.replica.peers().space.is_brimming() {
+            return Err(Status::resource_exhausted("the disk under this member's store is full: make room"));
+        }
         let reply = self.replica.raft().append_entries(rpc).await.map_err(stopped)?;
         self.answer(from, Kind::AppendReply, &AppendReplyV1::from(reply))
     }
 
     async fn vote(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
         let (from, rpc): (_, VoteRequestV1) = self.read(request, Kind::VoteRequest)?;
-        let reply = self.replica.raft().vote(rpc.into()).await.map_err(stopped)?;
+        let rpc: openraft::raft::VoteRequest<crate::types::TypeConfig> = rpc.into();
+        let vote = (&rpc.vote).into();
+        self.replica.peers().standing.note(from, |seen| seen.note_vote(vote));
+        let reply = self.replica.raft().vote(rpc).await.map_err(stopped)?;
         self.answer(from, Kind::VoteReply, &VoteReplyV1::from(&reply))
     }
 
@@ -147,6 +201,7 @@ impl<M: Machine, C: Calls> Members for Service<M, C> {
         let head = parts.message().await?;
         let head = head.ok_or_else(|| Status::invalid_argument("a snapshot without a head"))?;
         self.admit(head.from, head.to, &head.cluster, &extensions)?;
+        self.ready()?;
         let from = head.from;
         let head: SnapshotHeadV1 = codec::decode(Kind::SnapshotHead, V1, &head.body).map_err(unreadable)?;
         if head.length > MAX_SNAPSHOT {
@@ -159,6 +214,37 @@ impl<M: Machine, C: Calls> Members for Service<M, C> {
         let installed = self.replica.raft().install_full_snapshot(head.vote.into(), snapshot);
         let reply = SnapshotReplyV1::from(&installed.await.map_err(stopped)?);
         self.answer(from, Kind::SnapshotReply, &reply)
+    }
+
+    async fn show(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+        let (_, extensions, message) = request.into_parts();
+        let us = self.replica.peers();
+        if message.to != us.me {
+            // Whoever had that id answers here no more; that says nothing of the one who asks.
+            return Err(Status::unavailable(format!("this is member {}, not {}", us.me, message.to)));
+        }
+        let refused = if message.cluster != us.cluster {
+            Some(format!("this is cluster {}, not {}", us.cluster, message.cluster))
+        } else if let Some(why) = self.calls.replaced(message.from) {
+            Some(why)
+        } else {
+            self.calls.admit(message.from, &extensions).map_err(Status::permission_denied)?;
+            let shown: ShowV1 = codec::decode(Kind::Show, V1, &message.body).map_err(unreadable)?;
+            let refused = self.refuses(&message, &shown).await;
+            match &refused {
+                Some(why) => self.calls.refused(message.from, why),
+                None => us.standing.note(message.from, |seen| seen.note_shown(&shown)),
+            }
+            us.standing.save().map_err(stopped)?;
+            refused
+        };
+        self.answer(message.from, Kind::ShowReply, &ShowReplyV1 { refused })
+    }
+
+    async fn tell(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+        let (from, tell): (_, TellV1) = self.read(request, Kind::Tell)?;
+        let reply = self.replica.told(tell);
+        self.answer(from, Kind::TellReply, &reply)
     }
 
     async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeReply>, Status> {
@@ -193,6 +279,10 @@ impl<M: Machine, C: Calls> Members for Service<M, C> {
         let asked = request.get_ref();
         self.admit(asked.from, asked.to, &asked.cluster, request.extensions())?;
         let asked = request.into_inner();
+        if asked.kind == RUN {
+            let body = self.replica.peers().standing.run().to_be_bytes().to_vec().into();
+            return Ok(Response::new(CallReply { body }));
+        }
         let answered = self.calls.call(asked.from, asked.kind, asked.body.into());
         let body = answered.await.map_err(Status::aborted)?.into();
         Ok(Response::new(CallReply { body }))

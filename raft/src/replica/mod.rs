@@ -10,7 +10,6 @@ mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use openraft::{ChangeMembers, Raft, ReadPolicy};
@@ -21,11 +20,15 @@ use crate::log::Log;
 use crate::machine::Machine;
 use crate::network::{CallError, Dial, Network, Peers};
 use crate::snapshot::SnapshotFiles;
+use crate::standing::record::{Standing, StoreFault, StoreStanding};
+use crate::standing::task::{self, Work};
+use crate::standing::{TellReplyV1, TellV1};
 use crate::state::{Shared, StateHash, StateMachine};
 use crate::types::{MemberId, Node, TypeConfig};
 
 pub use options::Options;
 pub use propose::{Importance, ProposeError};
+pub(crate) use space::Space;
 pub use status::{Member, Role, Status};
 
 /// Why a replica did not open.
@@ -74,7 +77,7 @@ pub(crate) fn leader_text(leader: Option<MemberId>) -> String {
     }
 }
 
-type OpenRaft<M> = Raft<TypeConfig, StateMachine<M>>;
+pub(crate) type OpenRaft<M> = Raft<TypeConfig, StateMachine<M>>;
 
 /// A member of the replicated store. Clones are handles to the same one.
 pub struct Replica<M: Machine> {
@@ -95,8 +98,8 @@ struct Inner<M: Machine> {
     status: watch::Receiver<Status>,
     ordinary: Semaphore,
     vital: Semaphore,
-    full: Arc<AtomicBool>,
-    tasks: [tokio::task::JoinHandle<()>; 2],
+    work: Arc<Work<M>>,
+    tasks: [tokio::task::JoinHandle<()>; 4],
 }
 
 impl<M: Machine> Drop for Inner<M> {
@@ -110,19 +113,38 @@ impl<M: Machine> Replica<M> {
     /// member: by [`Self::initialize`], or by the leader of a cluster.
     pub async fn open(options: Options, dial: Dial, on_failed: OnStoreFailed) -> Result<Self, OpenError> {
         let config = options.config().map_err(OpenError::Options)?;
-        let log = Log::open(&options.dir.join("log"), on_failed)?;
+        if !options.may_begin && !options.dir.join("log").exists() {
+            return Err(StoreError::damaged(&options.dir, "the log of this member is gone").into());
+        }
+        let log = Log::open(&options.dir.join("log"), on_failed.clone())?;
         let (files, current) = SnapshotFiles::open(&options.dir.join("snapshots"))?;
         log.fits(current.as_ref().and_then(|c| c.meta.last_log_id))
             .map_err(|why| StoreError::damaged(&options.dir, why))?;
+        let (view, opened) = (log.view(), log.opened());
+        let is_pristine = matches!(view.stands_at(), (None, None, None));
+        let standing = Standing::open(options.dir.clone(), options.store.clone(), opened, is_pristine)?;
+        let space = Arc::new(Space::new(&options.dir, options.full_percent));
         let shared = Arc::new(Shared::new(options.hash_every));
         let machine = StateMachine::new(shared.clone(), files, current);
-        let peers = Arc::new(Peers::new(options.id, options.cluster.clone(), dial));
+        let peers = Peers::new(options.id, options.cluster.clone(), dial, Arc::new(standing), space.clone());
+        let peers = Arc::new(peers);
         let network = Network { peers: peers.clone() };
         let raft = Raft::new(options.id, Arc::new(config), network, log, machine)
             .await
             .map_err(|e| OpenError::Start(e.to_string()))?;
         let (follower, status) = status::follow(options.id, raft.metrics());
-        let (space, full) = space::watch(&options, raft.clone(), status.clone());
+        let space = space::watch(space, peers.standing.clone(), raft.clone(), status.clone());
+        let (work_raft, work_status) = (raft.clone(), status.clone());
+        let work = Work {
+            raft: work_raft,
+            shared: shared.clone(),
+            peers: peers.clone(),
+            status: work_status,
+            log: view,
+            on_failed,
+        };
+        let work = Arc::new(work);
+        let (show, tell) = (tokio::spawn(task::show(work.clone())), tokio::spawn(task::tell(work.clone())));
         let inner = Inner {
             id: options.id,
             raft,
@@ -131,8 +153,8 @@ impl<M: Machine> Replica<M> {
             status,
             ordinary: Semaphore::new(options.in_flight),
             vital: Semaphore::new(options.in_flight),
-            full,
-            tasks: [follower, space],
+            work,
+            tasks: [follower, space, show, tell],
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -229,6 +251,37 @@ impl<M: Machine> Replica<M> {
                 (None, fatal) => ReplicaError::Stopped(format!("{fatal:?}")),
             }),
         }
+    }
+
+    /// Follows whether this store may be used at all: once it is told why not, nothing of Raft is sent or answered, and
+    /// the embedder has to set the store aside.
+    #[must_use]
+    pub fn fault(&self) -> watch::Receiver<Option<StoreFault>> {
+        self.peers().standing.fault()
+    }
+
+    /// Whether the peers have taken this store, so that this member takes part.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.peers().standing.is_open()
+    }
+
+    /// Follows, on the leader, who has a state that is not that of the majority: by name, after which entry.
+    #[must_use]
+    pub fn differing(&self) -> watch::Receiver<BTreeMap<String, u64>> {
+        self.peers().standing.differing()
+    }
+
+    /// Where the members' stores stand; only the leader knows of the others'.
+    #[must_use]
+    pub fn stores(&self) -> BTreeMap<MemberId, StoreStanding> {
+        let mut stores = self.peers().standing.stores().clone();
+        stores.insert(self.id(), task::own(&self.inner.work).into());
+        stores
+    }
+
+    pub(crate) fn told(&self, tell: TellV1) -> TellReplyV1 {
+        task::told(&self.inner.work, tell)
     }
 
     /// Adds a member without a vote, and waits until it has caught up.

@@ -12,6 +12,10 @@ use crate::types::MemberId;
 pub struct Options {
     /// Where log and snapshots live.
     pub dir: PathBuf,
+    /// Whether a store may begin here. Where not, an absent one was lost, and is damage.
+    pub may_begin: bool,
+    /// The store's id; peers take no other under this raft id.
+    pub store: String,
     /// This member's raft id.
     pub id: MemberId,
     /// The cluster's identity; messages of another are refused.
@@ -39,6 +43,8 @@ impl Options {
     pub fn new(dir: impl Into<PathBuf>, id: MemberId, cluster: impl Into<String>) -> Self {
         Self {
             dir: dir.into(),
+            may_begin: true,
+            store: String::new(),
             id,
             cluster: cluster.into(),
             heartbeat: Duration::from_millis(60),

@@ -1,6 +1,5 @@
 //! Getting commands into the log, and being honest about those whose fate nobody knows.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use openraft::errors::{ClientWriteError, RaftError};
@@ -181,7 +180,9 @@ impl<M: Machine> Replica<M> {
         let mut command = codec::decode::<M::Command>(Kind::Command, M::COMMAND_SCHEMA, &command)?;
         M::stamp(&mut command);
         let command = codec::encode(Kind::Command, M::COMMAND_SCHEMA, &command)?;
-        if self.inner.full.load(Ordering::Relaxed) {
+        // What is known of the world is taken a little longer than what is wanted of it.
+        let space = &self.peers().space;
+        if space.is_full() && (importance == Importance::Ordinary || space.is_brimming()) {
             return Err(ProposeError::Full);
         }
         let lane = match importance {

@@ -1,5 +1,6 @@
 //! Three members over loopback: elections, forwarding, catching up, refusing.
 
+mod standing;
 mod support;
 
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -26,7 +26,11 @@ pub(crate) struct Texts {
 pub(crate) enum Write {
     Set(String, String),
     Clear,
+    /// Not deterministic, on purpose: the third to apply it gets another state.
+    Part,
 }
+
+static APPLIED: AtomicU32 = AtomicU32::new(0);
 
 impl Machine for Texts {
     type Command = Write;
@@ -38,6 +42,10 @@ impl Machine for Texts {
                 self.values.insert(key.clone(), value.clone());
             }
             Write::Clear => self.values.clear(),
+            Write::Part => {
+                let is_third = APPLIED.fetch_add(1, Ordering::Relaxed) == 2;
+                self.values.insert("parted".to_owned(), is_third.to_string());
+            }
         }
         self.values.len()
     }
@@ -90,6 +98,8 @@ pub(crate) fn options(dir: &Path, id: MemberId) -> Options {
     options.snapshot_every = 200;
     options.keep_entries = 20;
     options.hash_every = 50;
+    // Not what is tested, and the disk of a build machine is full at times.
+    options.full_percent = 100;
     options
 }
 

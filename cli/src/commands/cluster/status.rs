@@ -43,5 +43,17 @@ fn member(node: &view::NodeView) -> String {
         true => format!(", behind (it takes part up to feature level {})", node.feature_level),
         false => String::new(),
     };
-    format!("  {} {} {voice}{witness} {}{behind}", node.id, node.address, node.version)
+    format!("  {} {} {voice}{witness} {}{behind}{}", node.id, node.address, node.version, store(node))
+}
+
+/// Where its store stands: ` (member 3, log 900 to 1204, snapshot 1000, disk 41 %)`
+fn store(node: &view::NodeView) -> String {
+    let Some(store) = &node.store else { return String::new() };
+    let snapshot = store.snapshot.map_or_else(|| "no snapshot".to_owned(), |index| format!("snapshot {index}"));
+    let full = if store.is_full { ": FULL, make room" } else { "" };
+    let first = store.log_begins_after.map_or(0, |index| index + 1);
+    format!(
+        " (member {}, log {first} to {}, {snapshot}, disk {} %{full})",
+        node.raft_id, store.last, store.disk_percent
+    )
 }

@@ -107,6 +107,8 @@ fn degraded(status: &Status) -> Option<Health> {
     let failed = status.resources.iter().filter(|resource| !resource.failures.is_empty()).count();
     let dead_devices = status.devices.iter().filter(|device| device.error.is_some()).count();
     let unarmed = status.nodes.iter().filter(|node| node.fence_levels.is_empty() && !node.witness).count();
+    let full = status.nodes.iter().filter(|node| node.store.as_ref().is_some_and(|store| store.is_full));
+    why.extend(full.map(|node| format!("the disk under the store of {} is full: make room", node.id)));
     why.extend(count_of(status.blocked.len(), "resource is blocked", "resources are blocked"));
     why.extend(count_of(failed, "resource failed", "resources failed"));
     why.extend(count_of(dead_devices, "fence device does not answer", "fence devices do not answer"));

@@ -3,7 +3,7 @@
 use crate::id::{NodeId, ResourceId, SessionId};
 use crate::state::{ClusterState, Intent, Liveness, SessionState, Standing};
 use crate::time::Timestamp;
-use crate::view::Live;
+use crate::view::{Live, StoreView};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -41,6 +41,10 @@ pub struct NodeView {
     pub is_leader: bool,
     /// Whether it votes.
     pub is_voter: bool,
+    /// Its id in Raft; another one when it came back with a new store.
+    pub raft_id: u64,
+    /// Where its store stands, where the leader could be asked.
+    pub store: Option<StoreView>,
     /// Its boot, if one said hello.
     pub session: Option<SessionId>,
     /// Whether that boot is proven dead.
@@ -75,6 +79,8 @@ pub(super) fn nodes(state: &ClusterState, live: &Live) -> Vec<NodeView> {
             is_active: node.is_online() && node.intent == Intent::Active && !node.leaving && !state.is_witness(id),
             is_leader: live.leader.as_ref() == Some(id),
             is_voter: live.voters.contains(id),
+            raft_id: state.members.get(id).map_or(0, |member| member.raft_id.0),
+            store: live.stores.get(id).cloned(),
             session: node.session.as_ref().map(|session| session.id.clone()),
             session_ended: node.session.as_ref().is_some_and(|it| matches!(it.state, SessionState::Ended(_))),
             silent_ms: live.silent_ms.get(id).copied(),

@@ -20,7 +20,7 @@ use tonic::transport::{ClientTlsConfig, Endpoint};
 /// Reaching a member takes no longer.
 const CONNECT: Duration = Duration::from_secs(3);
 /// One member's answer takes no longer: it may have to wait for an election.
-const ANSWER: Duration = Duration::from_secs(20);
+pub(super) const ANSWER: Duration = Duration::from_secs(20);
 /// All members are asked again and again for so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between one round and the next.
@@ -153,12 +153,17 @@ async fn ask(address: SocketAddr, token: &Token, request: &EnrolRequest) -> Resu
     }
 }
 
-/// Takes the answer only if it makes us who we asked to be.
+/// Takes the answer only if it is of the cluster that the token is of.
 fn accept(token: &Token, who: &Applicant, reply: EnrolReply) -> Result<Enrolled, Fault> {
+    taken(&token.ca_fingerprint(), who, reply)
+}
+
+/// Takes the answer only if it is by this CA and makes us who we asked to be.
+pub(super) fn taken(authority: &str, who: &Applicant, reply: EnrolReply) -> Result<Enrolled, Fault> {
     let wrong = |why: &str| Fault::new(Reason::Failed, format!("the member's answer cannot be used: {why}"));
     let unread = |error: CaError| wrong(&error.to_string());
-    if ca::fingerprint(&reply.ca_certificate).map_err(unread)? != token.ca_fingerprint() {
-        return Err(wrong("its CA is not the one the token names"));
+    if ca::fingerprint(&reply.ca_certificate).map_err(unread)? != authority {
+        return Err(wrong("its CA is not the one of this cluster"));
     }
     let credentials =
         Credentials { ca_pem: reply.ca_certificate, certificate_pem: reply.certificate, key_pem: who.key_pem.clone() };

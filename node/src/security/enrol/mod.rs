@@ -5,12 +5,14 @@
 
 mod client;
 mod pinned;
+mod rejoin;
 mod replicated;
 mod server;
 #[cfg(test)]
 mod tests;
 
 pub use client::{Applicant, Enrolled, Peer, enrol};
+pub use rejoin::rejoin;
 pub use server::{Enrolment, Members};
 
 /// Generated from proto/enrol.proto.

@@ -7,6 +7,10 @@ use quorate_api::{Fault, Reason};
 use quorate_core::id::RaftId;
 use quorate_core::state::{ClusterState, Command, Member, Outcome};
 use quorate_raft::ProposeError;
+use std::time::Duration;
+
+/// A daemon that lives answers a poll within this.
+const LIVING: Duration = Duration::from_secs(1);
 
 impl Members for Cluster {
     fn state<T>(&self, look: impl FnOnce(&ClusterState) -> T) -> T {
@@ -31,6 +35,21 @@ impl Members for Cluster {
                 Err(error) => Err(not_joined(&error)),
             }
         })
+    }
+
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Option<RaftId>, Fault>> {
+        Box::pin(async move {
+            match self.change(None, command).await {
+                Ok((_, Outcome::Joined(raft_id))) => Ok(Some(raft_id)),
+                Ok((_, Outcome::Refused(why))) => Err(Fault::new(Reason::Refused, why.to_string())),
+                Ok(_) => Ok(None),
+                Err(error) => Err(not_joined(&error)),
+            }
+        })
+    }
+
+    fn is_alive(&self, raft_id: RaftId) -> BoxFuture<'_, bool> {
+        Box::pin(async move { self.replica.call(raft_id.0, "poll", Vec::new(), LIVING).await.is_ok() })
     }
 }
 

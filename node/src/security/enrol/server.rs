@@ -5,15 +5,15 @@
 
 use super::MESSAGE_LIMIT;
 use super::proto::enrol_server::{Enrol, EnrolServer};
-use super::proto::{EnrolReply, EnrolRequest, EnrolledMember};
+use super::proto::{EnrolReply, EnrolRequest, EnrolledMember, RejoinRequest};
 use crate::security::ca::{Ca, CaError, Csr};
 use crate::security::hardware::is_placeholder;
 use crate::security::names::{check_address, check_hardware_id, check_node_name};
-use crate::security::token;
+use crate::security::{tls, token};
 use futures::future::BoxFuture;
 use quorate_api::{Fault, Reason};
 use quorate_core::id::{HardwareId, NodeId, RaftId, StoreId};
-use quorate_core::state::{ClusterState, Member};
+use quorate_core::state::{ClusterState, Command, Member};
 use quorate_core::time::Timestamp;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -34,12 +34,18 @@ pub trait Members: Send + Sync + 'static {
 
     /// Proposes the member under the token's hash, and waits until that is applied here.
     fn join(&self, token: String, member: Member) -> BoxFuture<'_, Result<RaftId, Fault>>;
+
+    /// Proposes this command about a store, and waits until that is applied here: the raft id it answers, if any.
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Option<RaftId>, Fault>>;
+
+    /// Whether the daemon of this member answers at its pinned address.
+    fn is_alive(&self, raft_id: RaftId) -> BoxFuture<'_, bool>;
 }
 
 /// The service.
 #[derive(Debug)]
 pub struct Enrolment<M> {
-    members: M,
+    pub(super) members: M,
     places: Semaphore,
 }
 
@@ -109,6 +115,30 @@ impl<M: Members> Enrol for Enrolment<M> {
             }
         }
     }
+
+    async fn rejoin(&self, request: Request<RejoinRequest>) -> Result<Response<EnrolReply>, Status> {
+        let from = request.remote_addr();
+        let Ok(_place) = self.places.try_acquire() else {
+            return Err(Fault::new(Reason::Busy, "too many hosts are joining at once; try again").into());
+        };
+        let peer = tls::require_peer(request.extensions())?;
+        let request = request.into_inner();
+        match self.readmit(&peer, &request).await {
+            Ok(reply) => {
+                tracing::warn!(?from, node = request.node_name, raft_id = reply.raft_id, why = ?request.why, "a member that lost its store rejoined");
+                Ok(Response::new(reply))
+            }
+            Err(fault) => {
+                tracing::error!(?from, node = ?request.node_name, why = %fault, "a store that asked to rejoin was refused");
+                Err(fault.into())
+            }
+        }
+    }
+}
+
+/// A raft id and a certificate for it, or why not.
+pub(super) fn is_known(what: Option<RaftId>) -> Result<RaftId, Fault> {
+    what.ok_or_else(|| Fault::new(Reason::Failed, "the cluster answered without a raft id"))
 }
 
 /// The member that the request asks to become, as far as the request alone can tell.
@@ -172,7 +202,7 @@ fn check(state: &ClusterState, hash: &str, new: &Member) -> Result<Option<RaftId
     }
 }
 
-fn reply(state: &ClusterState, csr: &Csr, node: &NodeId, raft_id: RaftId) -> Result<EnrolReply, Fault> {
+pub(super) fn reply(state: &ClusterState, csr: &Csr, node: &NodeId, raft_id: RaftId) -> Result<EnrolReply, Fault> {
     let Some(identity) = &state.identity else {
         return Err(Fault::new(Reason::NoCluster, "the daemon that was asked is in no cluster"));
     };

@@ -4,15 +4,16 @@ use super::client::enrol_within;
 use super::proto::EnrolRequest;
 use super::proto::enrol_client::EnrolClient;
 use super::proto::enrol_server::Enrol;
-use super::{Applicant, Enrolled, Enrolment, Members};
+use super::{Applicant, Enrolled, Enrolment, Members, rejoin};
 use crate::security::ca::{Ca, Credentials, key_fingerprint, new_key};
 use crate::security::hardware::Hardware;
+use crate::security::lost::Loss;
 use crate::security::tls;
 use crate::security::token::Token;
 use futures::future::BoxFuture;
 use quorate_api::{Fault, Reason, SERVER_NAME};
 use quorate_core::id::{HardwareId, NodeId, RaftId, StoreId};
-use quorate_core::state::{ClusterState, Command, Entry, Founding, Member, Outcome};
+use quorate_core::state::{ClusterState, Command, Entry, EventKind, Founding, Member, Outcome};
 use quorate_core::time::Timestamp;
 use quorate_raft::Node;
 use std::net::SocketAddr;
@@ -59,7 +60,25 @@ impl Members for Alone {
             }
         })
     }
+
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Option<RaftId>, Fault>> {
+        let outcome = self.apply(command);
+        Box::pin(async move {
+            match outcome {
+                Outcome::Joined(raft_id) => Ok(Some(raft_id)),
+                Outcome::Refused(why) => Err(Fault::new(Reason::Refused, why.to_string())),
+                _ => Ok(None),
+            }
+        })
+    }
+
+    fn is_alive(&self, raft_id: RaftId) -> BoxFuture<'_, bool> {
+        Box::pin(async move { raft_id == ALIVE })
+    }
 }
+
+/// What the daemon of a member answers at its pinned address: nothing, in these tests, unless it is member 7.
+const ALIVE: RaftId = RaftId(7);
 
 /// A founding member `n1` that enrols on one port and, on another, answers only those whom it admits as member 2.
 struct Cluster {
@@ -342,4 +361,52 @@ async fn when_all_places_are_taken_the_joiner_is_told_to_try_again() {
     let refused = crowded.enrol(Request::new(EnrolRequest::default())).await.unwrap_err();
     let fault = Fault::from(refused);
     assert!(fault.reason == Reason::Busy && fault.reason.is_passing(), "{fault}");
+}
+
+#[tokio::test]
+async fn a_member_that_lost_its_store_gets_a_new_raft_id_once() {
+    let cluster = Cluster::start();
+    let joined = join(&cluster.token(), &applicant("n2", 2)).await.unwrap();
+    let to = Node { name: "n1".to_owned(), address: cluster.enrols.to_string() };
+    let new = |store: &str| Loss {
+        old: joined.identity.raft_id,
+        store: StoreId::new(store),
+        why: "damaged".to_owned(),
+        aside: std::path::PathBuf::new(),
+    };
+    let store = uuid::Uuid::new_v4().to_string();
+    let ask = async |loss: &Loss| rejoin(&to, &joined.identity, &joined.credentials, loss).await;
+    let back = ask(&new(&store)).await.unwrap();
+    assert_eq!((back.identity.raft_id, back.identity.store.as_str()), (RaftId(3), store.as_str()));
+    assert_eq!(back.credentials.key_pem, joined.credentials.key_pem);
+    // Asked again, as when the answer was lost, it is the same; a copy of the disk as it was before gets none.
+    assert_eq!(ask(&new(&store)).await.unwrap().identity, back.identity);
+    let copy = ask(&new(&uuid::Uuid::new_v4().to_string())).await.unwrap_err();
+    assert!(copy.reason == Reason::Refused && copy.message.contains("copy of an older disk"), "{copy}");
+    let told = cluster.members.state(|state| state.events.back().cloned()).unwrap();
+    assert_eq!((told.kind, told.node), (EventKind::Copy, Some(NodeId::from("n2"))));
+}
+
+#[tokio::test]
+async fn a_copied_disk_is_refused_while_the_member_lives() {
+    let cluster = Cluster::start();
+    let mut joined = join(&cluster.token(), &applicant("n2", 2)).await.unwrap();
+    let to = Node { name: "n1".to_owned(), address: cluster.enrols.to_string() };
+    for _ in 2..ALIVE.0 {
+        let store = StoreId::new(uuid::Uuid::new_v4().to_string());
+        let loss = Loss { old: joined.identity.raft_id, store, why: String::new(), aside: std::path::PathBuf::new() };
+        joined = rejoin(&to, &joined.identity, &joined.credentials, &loss).await.unwrap();
+    }
+    assert_eq!(joined.identity.raft_id, ALIVE);
+    let store = StoreId::new(uuid::Uuid::new_v4().to_string());
+    let loss = Loss { old: ALIVE, store, why: String::new(), aside: std::path::PathBuf::new() };
+    let fault = rejoin(&to, &joined.identity, &joined.credentials, &loss).await.unwrap_err();
+    assert!(fault.reason == Reason::Refused && fault.message.contains("it is alive at"), "{fault}");
+    assert_eq!(cluster.members.state(|state| state.members[&NodeId::from("n2")].raft_id), ALIVE);
+    // Another member's certificate does not speak for it, nor does an administrator's.
+    let other = join(&cluster.token(), &applicant("n3", 3)).await.unwrap();
+    for credentials in [other.credentials, cluster.ca.admin().unwrap()] {
+        let fault = rejoin(&to, &joined.identity, &credentials, &loss).await.unwrap_err();
+        assert!(fault.reason == Reason::Denied, "{fault}");
+    }
 }

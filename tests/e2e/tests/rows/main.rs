@@ -16,6 +16,7 @@ mod ocf;
 mod orderly;
 mod power;
 mod stage;
+mod store;
 mod storm;
 mod vm;
 mod writes;
@@ -172,6 +173,12 @@ const ROWS: &[Row] = &[
         "host-shutdown",
         "the leader's host is shut down in order: its VMs move, and no fence is needed",
         orderly::host,
+    ),
+    row("store-damaged", "a member's store is damaged: it votes again with a new one; its VMs run on", store::damaged),
+    row(
+        "store-rolled-back",
+        "a member starts on an older copy of its store: found out, and it votes again with a new one",
+        store::rolled_back,
     ),
     row("all-daemons-killed", "all daemons are killed 50 times amid writes: none is lost", writes::survive),
 ];

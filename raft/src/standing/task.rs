@@ -1,0 +1,234 @@
+//! Shows this member's store to its peers until they have taken it, and, on the leader, tells all what was seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use openraft::async_runtime::WatchReceiver;
+use tokio::sync::watch;
+
+use super::compare::Hashes;
+use super::{HashV1, SeenV1, TellReplyV1, TellV1};
+use crate::error::{OnStoreFailed, StoreFailed};
+use crate::log::LogView;
+use crate::machine::Machine;
+use crate::network::Peers;
+use crate::replica::{OpenRaft, Role, Status};
+use crate::state::Shared;
+use crate::types::{LogId, MemberId, Node};
+use crate::wire::{LogIdV1, VoteV1};
+
+/// Between two tries to show itself.
+const SHOW_AGAIN: Duration = Duration::from_millis(150);
+/// The same once it takes part: who was down then is still to see it.
+const SHOW_LATER: Duration = Duration::from_secs(2);
+/// Between two rounds of telling. What was acknowledged in between is remembered by the leader's memory alone.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+/// A peer that takes longer is told the next time.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// What both tasks work with.
+pub(crate) struct Work<M: Machine> {
+    pub(crate) raft: OpenRaft<M>,
+    pub(crate) shared: Arc<Shared<M>>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) status: watch::Receiver<Status>,
+    pub(crate) log: LogView,
+    pub(crate) on_failed: OnStoreFailed,
+}
+
+/// The other members.
+fn others(status: &Status) -> Vec<(MemberId, Node)> {
+    let others = status.members.iter().filter(|(id, _)| **id != status.id);
+    others.map(|(id, member)| (*id, member.node.clone())).collect()
+}
+
+/// Whether those who took this store are, with this member, a majority.
+fn is_enough(status: &Status, taken: &BTreeSet<MemberId>) -> bool {
+    let voters: Vec<MemberId> = status.members.iter().filter(|(_, m)| m.voter).map(|(id, _)| *id).collect();
+    let with = voters.iter().filter(|id| **id == status.id || taken.contains(id)).count();
+    with > voters.len() / 2
+}
+
+/// Shows the store until every member has taken it, or one refuses it.
+pub(crate) async fn show<M: Machine>(work: Arc<Work<M>>) {
+    let standing = work.peers.standing.clone();
+    let mut taken = BTreeSet::new();
+    // Nobody has ever seen a store that has never held anything.
+    if standing.is_open() {
+        return;
+    }
+    loop {
+        let status = work.status.borrow().clone();
+        let left: Vec<_> = others(&status).into_iter().filter(|(id, _)| !taken.contains(id)).collect();
+        let (vote, last, _) = work.log.stands_at();
+        let shown = standing.show(vote.as_ref().map(Into::into), last.as_ref().map(Into::into));
+        let asked = left.iter().map(|(id, node)| work.peers.show(*id, node, &shown, DEADLINE));
+        for ((id, node), answer) in left.iter().zip(join_all(asked).await) {
+            match answer {
+                Ok(None) => drop(taken.insert(*id)),
+                Ok(Some(why)) => {
+                    tracing::error!(by = %node, why, "this member's store is refused");
+                    standing.set_fault(super::record::StoreFault::Refused(format!("{} refuses it: {why}", node.name)));
+                    return;
+                }
+                Err(error) => tracing::debug!(%error, "a peer has not seen this member's store yet"),
+            }
+        }
+        if !standing.is_open() && is_enough(&status, &taken) {
+            standing.set_open();
+        }
+        if standing.is_open() && others(&status).iter().all(|(id, _)| taken.contains(id)) {
+            return;
+        }
+        tokio::time::sleep(if standing.is_open() { SHOW_LATER } else { SHOW_AGAIN }).await;
+    }
+}
+
+/// Keeps what was seen, and on the leader tells it to all and compares their states.
+pub(crate) async fn tell<M: Machine>(work: Arc<Work<M>>) {
+    let standing = work.peers.standing.clone();
+    let mut hashes = Hashes::default();
+    let mut sent: BTreeMap<MemberId, Vec<(MemberId, SeenV1)>> = BTreeMap::new();
+    let mut right = None;
+    loop {
+        tokio::time::sleep(TELL_EVERY).await;
+        let status = work.status.borrow().clone();
+        let leads = status.role == Role::Leader && status.established;
+        if leads {
+            note_progress(&work, &status);
+        }
+        if let Err(error) = standing.save() {
+            failed(&work, &error);
+        }
+        if !leads {
+            (hashes, right) = (Hashes::default(), None);
+            sent.clear();
+            standing.stores().clear();
+            continue;
+        }
+        let members = others(&status);
+        let all = standing.all();
+        let tells = members.iter().map(|(id, node)| {
+            let seen = if sent.get(id) == Some(&all) { Vec::new() } else { all.clone() };
+            work.peers.tell(*id, node, TellV1 { seen, right }, DEADLINE)
+        });
+        let answers = join_all(tells).await;
+        hashes.note(status.id, &work.shared.hashes());
+        standing.stores().retain(|id, _| status.members.contains_key(id));
+        for ((id, _), answer) in members.iter().zip(answers) {
+            if let Ok(reply) = answer {
+                hashes.note(*id, &reply.hashes);
+                sent.insert(*id, all.clone());
+                standing.stores().insert(*id, reply.into());
+            }
+        }
+        right = judge(&work, &status, &hashes);
+    }
+}
+
+/// same state: names those that differ; this member itself stops when it is one.
+fn judge<M: Machine>(work: &Work<M>, status: &Status, hashes: &Hashes) -> Option<HashV1> {
+    let voters: Vec<MemberId> = status.members.iter().filter(|(_, m)| m.voter).map(|(id, _)| *id).collect();
+    let (right, wrong) = hashes.verdict(status.id, &voters)?;
+    for member in wrong {
+        let name = status.members.get(&member).map_or_else(|| member.to_string(), |m| m.node.name.clone());
+        work.peers.standing.note_differs(&name, right.0);
+    }
+    check(&work.shared, &work.peers, right);
+    Some(right)
+}
+
+/// Stops this member when its state is not what the majority says it is.
+fn check<M: Machine>(shared: &Shared<M>, peers: &Peers, right: HashV1) {
+    let ours = shared.hashes().into_iter().find(|(index, _)| *index == right.0);
+    let Some((index, hash)) = ours.filter(|(_, hash)| *hash != right.1) else { return };
+    let short = |hash: &[u8; 32]| hash[..4].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let why = format!(
+        "after entry {index} its state is {}…, and that of the majority {}…; it applies nothing more",
+        short(&hash),
+        short(&right.1)
+    );
+    tracing::error!(why, "the state of this member differs");
+    shared.halt(why.clone());
+    peers.standing.set_fault(super::record::StoreFault::Differs(why));
+}
+
+/// What the leader says, taken in.
+pub(crate) fn told<M: Machine>(work: &Work<M>, tell: TellV1) -> TellReplyV1 {
+    let standing = &work.peers.standing;
+    for (id, seen) in &tell.seen {
+        standing.note(*id, |known| known.merge(seen));
+    }
+    if let Some(right) = tell.right {
+        check(&work.shared, &work.peers, right);
+    }
+    own(work)
+}
+
+/// Where this member stands.
+pub(crate) fn own<M: Machine>(work: &Work<M>) -> TellReplyV1 {
+    let (_, last, purged) = work.log.stands_at();
+    let status = work.status.borrow();
+    let space = &work.peers.space;
+    TellReplyV1 {
+        hashes: work.shared.hashes(),
+        last: last.map(|id| id.index),
+        purged: purged.map(|id| id.index),
+        applied: status.last_applied,
+        snapshot: status.snapshot,
+        disk_percent: space.percent(),
+        full: space.is_full(),
+    }
+}
+
+/// What the members have acknowledged under this leader, so far as it is committed.
+fn note_progress<M: Machine>(work: &Work<M>, status: &Status) {
+    let standing = &work.peers.standing;
+    let metrics = work.raft.metrics().borrow_watched().clone();
+    let Some(committed) = metrics.last_applied else { return };
+    let vote = VoteV1::from(&metrics.vote);
+    let acknowledged =
+        |matched: &LogId| LogIdV1::from(if matched.index < committed.index { matched } else { &committed });
+    for (id, matched) in metrics.replication.iter().flatten() {
+        // A voter that has answered in this term has taken this leader's vote for its own.
+        if let Some(matched) = matched {
+            let at = acknowledged(matched);
+            standing.note(*id, |seen| seen.note_vote(vote) | seen.note_acknowledged(at));
+        }
+    }
+    let at = acknowledged(&committed);
+    standing.note(status.id, |seen| seen.note_vote(vote) | seen.note_acknowledged(at));
+    standing.retain(|id| status.members.contains_key(&id));
+}
+
+/// A full disk keeps the file as it was, and it is tried again; any other failure ends the process.
+fn failed<M: Machine>(work: &Work<M>, error: &io::Error) {
+    if error.kind() == io::ErrorKind::StorageFull {
+        tracing::warn!(%error, "what was seen of the other members could not be kept");
+        return;
+    }
+    let failed = StoreFailed { action: "keep what was seen of the other members", why: error.to_string() };
+    (work.on_failed)(&failed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replica::Member;
+
+    #[test]
+    fn a_majority_has_to_take_it() {
+        let member = |voter| Member { node: Node::default(), voter, matched: None };
+        let members = |count: u64| (1..=count).map(|id| (id, member(true))).collect();
+        let three = Status { id: 1, members: members(3), ..Status::default() };
+        assert!(!is_enough(&three, &[].into()));
+        assert!(is_enough(&three, &[3].into()));
+        let alone = Status { id: 1, members: members(1), ..Status::default() };
+        assert!(is_enough(&alone, &[].into()));
+        let learner = Status { id: 4, members: members(3), ..Status::default() };
+        assert!(!is_enough(&learner, &[1].into()) && is_enough(&learner, &[1, 2].into()));
+    }
+}
