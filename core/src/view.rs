@@ -14,7 +14,7 @@ mod status;
 mod support;
 
 pub use agents::{ActionView, AgentCheck, AgentClasses, AgentInfo, AgentList, AgentQuestion, ClassView, ParameterView};
-pub use config::{ConfigView, History, UnknownObject, config, history};
+pub use config::{ConfigView, History, UnknownObject, config, config_with_secrets, history};
 pub use events::{Events, event, events};
 pub use fence::{FenceView, Fences, Fencing, Tried, Try, fences};
 pub use live::{Live, Progress, StoreView};

@@ -56,9 +56,16 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(code) => code,
+        // Who reads has seen enough: `| head`.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    kinds.into_iter().any(|kind| kind == std::io::ErrorKind::BrokenPipe)
 }

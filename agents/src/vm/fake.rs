@@ -168,7 +168,7 @@ impl FakeVms {
         if seen != Seen::Stopped {
             way = StopWay::NotStopped;
         }
-        Stop { seen, way, took: begun.elapsed() }
+        Stop { survives: seen != Seen::Stopped, seen, way, took: begun.elapsed() }
     }
 
     /// See [`super::VmBackend::events`].

@@ -159,7 +159,9 @@ impl VmHost {
         if seen != Seen::Stopped {
             way = StopWay::NotStopped;
         }
-        Stop { seen, way, took: begun.elapsed() }
+        let survives = seen != Seen::Stopped
+            && self.processes(deadline).await.is_ok_and(|all| all.get(uuid).is_some_and(|found| !found.is_empty()));
+        Stop { seen, survives, way, took: begun.elapsed() }
     }
 
     async fn ask_guest(&self, uuid: &str, until: Instant, deadline: Instant) -> Seen {

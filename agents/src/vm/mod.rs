@@ -116,6 +116,8 @@ pub enum StopWay {
 pub struct Stop {
     /// What was seen last.
     pub seen: Seen,
+    /// A process of it is still there: the stop has failed. Without one it did its work, whatever libvirt can say of it.
+    pub survives: bool,
     /// How.
     pub way: StopWay,
     /// How long it took.

@@ -2,7 +2,7 @@
 
 use super::style::{Style, Tone};
 use super::time::Clock;
-use quorate_core::view::{Doing, FailureView, PlaceState, ResourceView, Role, WishView};
+use quorate_core::view::{Doing, FailureView, ResourceView, Role, WishView};
 
 pub(crate) fn resources(resources: &[ResourceView], style: Style, clock: &Clock) -> String {
     let mut table = style.table();
@@ -58,8 +58,7 @@ fn notes(resource: &ResourceView, clock: &Clock) -> Vec<String> {
         notes.push("definition changed: takes effect at its next start".to_owned());
     }
     notes.extend(resource.wishes.iter().map(|wish| wished(wish, clock)));
-    let unclear = resource.places.iter().filter(|place| place.state != PlaceState::Running);
-    notes.extend(unclear.filter_map(|place| place.why.clone()));
+    notes.extend(resource.places.iter().filter_map(|place| place.why.clone()));
     notes.extend(resource.migration.map(|progress| progress.words()));
     notes.extend(resource.doing.iter().filter(|doing| doing.kind != "incoming").map(doing));
     notes.extend(resource.failures.iter().map(|failure| failed(failure, clock)));

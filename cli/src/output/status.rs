@@ -16,6 +16,7 @@ pub(crate) fn status(status: &Status, style: Style, clock: &Clock) -> String {
     section("Blocked", blocked(status, style));
     section("Nodes", nodes(&status.nodes, style, clock));
     section("VMs", resources(&status.resources, style, clock));
+    section("Found on hosts", findings(status, style));
     section("Fence devices that do not answer", devices(status, style));
     let shown = Fences { open: status.fencing.clone(), ended: status.fences.clone() };
     section("Fences", fences(&shown, style, clock));
@@ -72,6 +73,11 @@ fn blocked(status: &Status, style: Style) -> String {
         }
     };
     status.blocked.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn findings(status: &Status, style: Style) -> String {
+    let all = status.nodes.iter().flat_map(|node| node.findings.iter().map(move |finding| (&node.id, finding)));
+    all.map(|(node, finding)| style.wrap(&format!("  {node}: {finding}"), 6)).collect::<Vec<_>>().join("\n")
 }
 
 /// Those that no question names already.

@@ -8,6 +8,7 @@ mod operation;
 mod patch;
 mod property;
 mod resource;
+pub mod secret;
 pub mod validate;
 
 pub use meta::{META_NAMES, MetaError, Requires, ResourceMeta};

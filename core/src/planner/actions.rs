@@ -142,7 +142,8 @@ impl Draft<'_> {
                     let final_error = never_again(self.state, id, node);
                     unsure = unsure.or(self.unsure(id, node, &why));
                     if !self.stop_failed(id, node) && final_error.is_none() {
-                        self.add(ActionKind::Probe, id, node, why, Vec::new());
+                        let kind = self.resolve(id, node, want);
+                        self.add(kind, id, node, why, Vec::new());
                     }
                 }
                 Standing::Failed(why) => match self.after_failure(id, node) {
@@ -177,6 +178,17 @@ impl Draft<'_> {
 
     fn is_paused(&self, id: &ResourceId, node: &NodeId) -> bool {
         self.state.activity(id, node).is_some_and(|activity| matches!(activity.seen, Seen::Paused(_)))
+    }
+
+    /// What nobody could say for a while and is not wanted is stopped without knowing: the stop has ways of its own.
+    fn resolve(&mut self, id: &ResourceId, node: &NodeId, want: &Wanted) -> ActionKind {
+        let since = self.state.activity(id, node).filter(|_| matches!(want, Wanted::Stopped(_))).map(|it| it.since);
+        let Some(due) = since.map(|since| since.after(UNSURE_AFTER)) else { return ActionKind::Probe };
+        if self.state.now >= due {
+            return ActionKind::Stop;
+        }
+        self.wake = Some(self.wake.map_or(due, |wake| wake.min(due)));
+        ActionKind::Probe
     }
 
     /// What stands against a start, when a node could not say for a while whether it has the resource.

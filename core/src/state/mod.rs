@@ -10,6 +10,7 @@ mod fence;
 pub mod invariant;
 mod lapse;
 mod node;
+pub mod one_disk;
 mod preference;
 mod query;
 mod release;

@@ -85,11 +85,14 @@ impl ClusterState {
         self.nodes.iter().filter(|(_, node)| node.is_online())
     }
 
-    /// What to stop or probe a resource with on a node: what it was started with, else what is configured.
+    /// What to stop or probe a resource with on a node: what it was started with, else what is configured,
+    /// else what it was started with elsewhere.
     pub fn definition(&self, resource: &ResourceId, node: &NodeId) -> Option<&Primitive> {
+        let elsewhere = || self.resources.get(resource)?.values().find_map(|activity| activity.definition.as_ref());
         self.activity(resource, node)
             .and_then(|activity| activity.definition.as_ref())
             .or_else(|| self.config.primitives.get(resource))
+            .or_else(elsewhere)
     }
 
     /// Why nobody may try to fence this node now, if so; a device that does not work is no such reason.

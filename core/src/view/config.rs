@@ -1,6 +1,7 @@
 //! The configuration as people typed it, and its history.
 
 use super::Document;
+use crate::config::{Config, secret};
 use crate::grammar::{print, print_object};
 use crate::state::{ClusterState, Revision};
 use serde::{Deserialize, Serialize};
@@ -36,20 +37,31 @@ impl Document for History {
     const SCHEMA: &'static str = "history/1";
 }
 
-/// The objects named in `ids`, with blanks between them; everything where none is named.
+/// The objects named in `ids`, with blanks between them; everything where none is named. Passwords are masked.
 ///
 /// # Errors
 /// All the names that nothing has.
 pub fn config(state: &ClusterState, ids: &str) -> Result<ConfigView, UnknownObject> {
+    show(&secret::masked(&state.config), state.revision, ids)
+}
+
+/// The same with the passwords themselves.
+///
+/// # Errors
+/// All the names that nothing has.
+pub fn config_with_secrets(state: &ClusterState, ids: &str) -> Result<ConfigView, UnknownObject> {
+    show(&state.config, state.revision, ids)
+}
+
+fn show(config: &Config, revision: u64, ids: &str) -> Result<ConfigView, UnknownObject> {
     let named: Vec<&str> = ids.split_whitespace().collect();
-    let revision = state.revision;
     if named.is_empty() {
-        return Ok(ConfigView { revision, text: print(&state.config) });
+        return Ok(ConfigView { revision, text: print(config) });
     }
     let mut text = String::new();
     let mut unknown = Vec::new();
     for id in named {
-        match print_object(&state.config, id) {
+        match print_object(config, id) {
             Some(object) => text.push_str(&object),
             None => unknown.push(id.to_owned()),
         }

@@ -30,6 +30,12 @@ pub struct Live {
     pub migrations: BTreeMap<ResourceId, Progress>,
     /// Where the store of each member stands, where the leader could be asked.
     pub stores: BTreeMap<NodeId, StoreView>,
+    /// What runs on a node by the log and could not be looked at there the last time, and why.
+    #[serde(default)]
+    pub unseen: BTreeMap<NodeId, BTreeMap<ResourceId, String>>,
+    /// What was found on a host that does not belong there.
+    #[serde(default)]
+    pub findings: BTreeMap<NodeId, Vec<String>>,
 }
 
 /// How far a live migration is.
@@ -86,6 +92,8 @@ impl Live {
             device_errors: BTreeMap::new(),
             migrations: BTreeMap::new(),
             stores: BTreeMap::new(),
+            unseen: BTreeMap::new(),
+            findings: BTreeMap::new(),
         }
     }
 

@@ -224,6 +224,8 @@ impl Story {
             waits_ms: BTreeMap::new(),
             device_errors: BTreeMap::new(),
             migrations: BTreeMap::new(),
+            unseen: BTreeMap::new(),
+            findings: BTreeMap::new(),
         }
     }
 

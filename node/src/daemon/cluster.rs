@@ -3,7 +3,7 @@
 //! Changes go through `change`, the one way into the log; everything else only looks.
 
 use super::clock::{boot_time, wall_clock};
-use crate::engine::{Engine, Me};
+use crate::engine::{Engine, FirstHand, Me};
 use quorate_agents::ocf::Agents;
 use quorate_core::id::{NodeId, RaftId, RequestId, ResourceId, SessionId};
 use quorate_core::planner::Report;
@@ -69,6 +69,9 @@ pub struct LeaderLive {
     pub stores: BTreeMap<NodeId, StoreView>,
     /// When a majority last answered the leader, ms ago.
     pub since_quorum_ms: Option<u64>,
+    /// What each host says of itself.
+    #[serde(default)]
+    pub first_hand: BTreeMap<NodeId, FirstHand>,
 }
 
 impl Cluster {
@@ -166,6 +169,7 @@ impl Cluster {
                 .collect(),
             reads_on,
             device_errors: engine.device_errors().clone(),
+            first_hand: engine.first_hand(now),
             waits_ms: engine.waits(now).into_iter().map(|(node, wait)| (node, millis(wait))).collect(),
             stores,
             since_quorum_ms: self

@@ -206,7 +206,7 @@ fn stopped(status: &watch::Receiver<Status>) -> Option<String> {
 }
 
 /// Every VM that this host may have: what is configured, and what was started with another definition.
-fn definitions(state: &ClusterState) -> impl Iterator<Item = (&ResourceId, &Primitive)> {
+pub(super) fn definitions(state: &ClusterState) -> impl Iterator<Item = (&ResourceId, &Primitive)> {
     let configured = state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device());
     let started = state
         .resources

@@ -6,7 +6,7 @@ use super::ocf::Ocf;
 use crate::engine::{Event, Executed, Job, Tag};
 use futures::StreamExt;
 use quorate_agents::process::Processes;
-use quorate_agents::vm::{Seen as VmSeen, VmBackend, VmEvent};
+use quorate_agents::vm::{Inventory, Seen as VmSeen, VmBackend, VmEvent};
 use quorate_core::config::{AgentClass, Attributes, Primitive};
 use quorate_core::id::ResourceId;
 use quorate_core::state::{ActionKind, Seen};
@@ -130,6 +130,11 @@ impl Executor {
         }
     }
 
+    /// Everything that is on this host, ours or not.
+    pub(super) async fn survey(&self, deadline: Instant) -> Option<Inventory> {
+        self.backend.inventory(deadline).await.ok().filter(|found| found.incomplete.is_none())
+    }
+
     /// Carries an operation out; `tell` hears what happens on the way.
     pub(super) async fn execute(&self, job: Job, tell: impl Fn(Event)) -> Event {
         match (job.definition.agent.class, job.kind) {
@@ -161,7 +166,8 @@ impl Executor {
                 let grace = job.timeout.saturating_sub(STOP_RESERVE).max(job.timeout / 2);
                 let stop = self.backend.stop(&uuid, grace, deadline).await;
                 let seen = words(&stop.seen);
-                let error = (seen != Seen::Stopped).then(|| limited(format!("it did not stop: {}", stop.seen)).into());
+                // unknown, not failed: what libvirt cannot say just now is no reason to fence a host whose VM was ended.
+                let error = stop.survives.then(|| limited(format!("it did not stop: {}", stop.seen)).into());
                 Event::Executed(job.tag, Executed { seen, error })
             }
             ActionKind::Migrate => self.migrate(&job, uuid, deadline, tell).await,
@@ -273,9 +279,10 @@ impl Executor {
         loop {
             let changed: Vec<ResourceId> = match news.recv().await {
                 Ok(VmEvent::Domain { uuid, .. }) => self.shared().resources.get(&uuid).cloned().into_iter().collect(),
+                // A look will say so where people see it.
                 Ok(VmEvent::Disconnected { why }) => {
                     tracing::warn!(why, "the hypervisor's events do not flow");
-                    Vec::new()
+                    self.shared().resources.values().cloned().collect()
                 }
                 // What happened meanwhile was missed: look at everything.
                 Ok(VmEvent::Connected) | Err(RecvError::Lagged(_)) => {

@@ -5,6 +5,7 @@ use super::clock::boot_time;
 use super::cluster::Cluster;
 use super::driver::{Driver, Ended};
 use super::executor::Executor;
+use super::inventory;
 use super::ocf::Ocf;
 use super::power::Power;
 use super::{autopilot, peers, store};
@@ -101,6 +102,7 @@ impl Host {
         let executor = Executor::new(self.backend.clone(), self.processes.clone(), self.reboot_command.clone(), ocf);
         let power = Power::new(self.processes.clone());
         let (driver, events) = Driver::new(cluster.clone(), executor.clone(), power);
+        tokio::spawn(inventory::watch(executor.clone(), cluster.clone(), events.clone()));
         tokio::spawn(executor.follow_events(events.clone()));
         // One member runs in one process: a second start is refused by the seat.
         let _ = self.events.set(events);

@@ -13,6 +13,7 @@ mod driver;
 mod executor;
 pub mod forming;
 mod guid;
+mod inventory;
 pub mod leaving;
 pub mod local;
 pub mod member;

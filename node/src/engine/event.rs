@@ -86,6 +86,13 @@ pub enum Event {
     Changed(ResourceId),
     /// A peer says that this member was removed from the cluster, in these words.
     CastOut(String),
+    /// Everything on this host was looked through.
+    Surveyed {
+        /// Those of ours that are there.
+        present: BTreeSet<ResourceId>,
+        /// What does not belong there, for people.
+        findings: Vec<String>,
+    },
     /// The daemon is asked to stop.
     Stopping,
 }
@@ -108,6 +115,20 @@ pub struct Presence {
     pub boots: BTreeMap<NodeId, SessionId>,
     /// How far the migrations are that it sends.
     pub migrations: BTreeMap<ResourceId, Progress>,
+    /// What it sees on its host.
+    #[serde(default)]
+    pub first_hand: FirstHand,
+}
+
+/// What a host says of itself: for people, and for whoever cannot read it from the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstHand {
+    /// VMs of ours that are there.
+    pub present: BTreeSet<ResourceId>,
+    /// What runs there by the log and could not be looked at the last time; why.
+    pub unseen: BTreeMap<ResourceId, String>,
+    /// What was found that does not belong.
+    pub findings: Vec<String>,
 }
 
 /// Why a proposal has no outcome.

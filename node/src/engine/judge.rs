@@ -54,7 +54,7 @@ struct Suspect {
 
 impl Judge {
     /// A member that does not lead forgets: a new leader begins anew.
-    pub(super) fn rest(&mut self) {
+    fn rest(&mut self) {
         *self = Self::default();
     }
 
@@ -68,7 +68,12 @@ impl Judge {
         self.waits.iter().map(|(node, until)| (node.clone(), until.since(now))).collect()
     }
 
-    pub(super) fn judge(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness, majority: &Majority) {
+    /// Judges where this member leads.
+    pub(super) fn act(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness, majority: &Majority) {
+        if ctx.view.is_leader { self.judge(ctx, liveness, majority) } else { self.rest() }
+    }
+
+    fn judge(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness, majority: &Majority) {
         self.judge_self(ctx);
         let properties = ctx.view.state.properties();
         // Of its own node it judges an earlier boot, where its hello did not end that.

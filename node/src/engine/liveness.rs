@@ -4,13 +4,15 @@
 //! enters the log; `judge` draws the conclusions, on the leader only.
 
 use super::Ctx;
-use super::event::{Effect, Presence, View};
+use super::event::{Effect, FirstHand, Presence, View};
 use quorate_core::id::{Incarnation, NodeId, ResourceId, SessionId};
 use quorate_core::time::BootTime;
 use quorate_core::view::Progress;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// What a host said of itself is shown for so long after it was heard.
+const FIRST_HAND_LASTS: Duration = Duration::from_secs(5);
 /// Time between two polls of one member.
 pub const POLL_EVERY: Duration = Duration::from_millis(200);
 /// A report or a refusal older than this says nothing of now.
@@ -93,6 +95,13 @@ impl Liveness {
         for node in ctx.view.state.members.keys().filter(|node| **node != ctx.me.node) {
             ctx.out.push(Effect::Poll(node.clone()));
         }
+    }
+
+    /// What the members that were heard just now say of their hosts.
+    pub(super) fn first_hand(&self, now: BootTime) -> BTreeMap<NodeId, FirstHand> {
+        let heard = self.peers.iter().filter_map(|(node, peer)| Some((node, peer.heard.as_ref()?)));
+        let fresh = heard.filter(|(_, (asked, _))| now.since(*asked) < FIRST_HAND_LASTS);
+        fresh.map(|(node, (_, presence))| (node.clone(), presence.first_hand.clone())).collect()
     }
 
     pub(super) fn heard(&mut self, now: BootTime, asked: BootTime, presence: Presence) {

@@ -18,7 +18,9 @@ mod power_on;
 mod tests;
 mod worker;
 
-pub use event::{Effect, Event, Executed, Job, Me, PowerAnswer, PowerVerb, Presence, ProposeError, Tag, Target, View};
+pub use event::{
+    Effect, Event, Executed, FirstHand, Job, Me, PowerAnswer, PowerVerb, Presence, ProposeError, Tag, Target, View,
+};
 pub use liveness::POLL_EVERY;
 
 use quorate_core::id::{ActionId, Incarnation, NodeId, ResourceId, SessionId};
@@ -153,6 +155,7 @@ impl Engine {
             refused: self.liveness.refusals(now),
             boots: self.liveness.boots(),
             migrations: self.worker.migrations(),
+            first_hand: self.worker.first_hand(),
         }
     }
 
@@ -160,6 +163,13 @@ impl Engine {
     pub fn migrations(&self) -> BTreeMap<ResourceId, Progress> {
         let mut all = self.liveness.migrations();
         all.extend(self.worker.migrations());
+        all
+    }
+
+    /// What each host that is heard says of itself, this one included.
+    pub fn first_hand(&self, now: BootTime) -> BTreeMap<NodeId, FirstHand> {
+        let mut all = self.liveness.first_hand(now);
+        all.insert(self.me.node.clone(), self.worker.first_hand());
         all
     }
 
@@ -243,6 +253,7 @@ impl Engine {
             Event::Changed(resource) => self.worker.changed(&mut ctx, &resource),
             Event::Applied => {}
             end @ (Event::CastOut(_) | Event::Stopping) => self.worker.end(&mut ctx, end),
+            Event::Surveyed { present, findings } => self.worker.surveyed(&mut ctx, present, findings),
         }
         self.liveness.lead(now, &ctx.view, &ctx.me.node);
         self.worker.act(&mut ctx);
@@ -250,10 +261,8 @@ impl Engine {
         // A leader that was not welcomed yet, or cannot be, judges and plans all the same: `apply` checks.
         if ctx.view.is_leader {
             self.hand_over.drive(&mut ctx, &self.liveness);
-            self.judge.judge(&mut ctx, &self.liveness, &self.majority);
-        } else {
-            self.judge.rest();
         }
+        self.judge.act(&mut ctx, &self.liveness, &self.majority);
         self.controller.act(&mut ctx);
         out
     }

@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 pub(super) struct Monitors {
     next: BTreeMap<ResourceId, BootTime>,
     looking: BTreeMap<Tag, (ResourceId, Operation)>,
+    /// What runs here and could not be looked at the last time; why. No news for the log, and some for people.
+    unseen: BTreeMap<ResourceId, String>,
 }
 
 impl Monitors {
@@ -32,6 +34,7 @@ impl Monitors {
             .map(|(resource, _)| resource.clone())
             .collect();
         self.next.retain(|resource, _| here.contains(resource));
+        self.unseen.retain(|resource, _| here.contains(resource));
         for resource in here {
             let Some(definition) = ctx.view.state.definition(&resource, &ctx.me.node) else { continue };
             let monitor = definition.operation("monitor", &ctx.view.state.config.op_defaults);
@@ -44,6 +47,10 @@ impl Monitors {
                 self.look(ctx, operations, &resource);
             }
         }
+    }
+
+    pub(super) fn unseen(&self) -> &BTreeMap<ResourceId, String> {
+        &self.unseen
     }
 
     /// The hypervisor says that something happened.
@@ -82,8 +89,14 @@ impl Monitors {
         let Some(activity) = ctx.view.state.activity(&resource, &ctx.me.node) else { return };
         let seen = match looked.seen {
             Seen::Unknown(_) if planted(Mistake::UnknownIsStopped) => Seen::Stopped,
-            Seen::Unknown(_) => return,
-            seen => seen,
+            Seen::Unknown(why) => {
+                self.unseen.insert(resource, why);
+                return;
+            }
+            seen => {
+                self.unseen.remove(&resource);
+                seen
+            }
         };
         // It does not work, and says so in other words: no news.
         let is_same = activity.seen == seen || matches!((&activity.seen, &seen), (Seen::Failed(_), Seen::Failed(_)));

@@ -13,8 +13,10 @@ use quorate_core::time::BootTime;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A probe that saw nothing certain, or a VM that stands still, is not repeated before this.
+/// A probe or a stop after which nothing certain was seen is not repeated before this; the pause doubles each time.
 const UNSURE_PAUSE: Duration = Duration::from_secs(5);
+/// And so long at most: news of the hypervisor end it at once.
+const LONGEST_UNSURE_PAUSE: Duration = Duration::from_secs(80);
 /// Time between two reads that the leader did not answer.
 const READ_PAUSE: Duration = Duration::from_millis(200);
 /// The log's deadline of a claim is so much longer than the operation's own.
@@ -23,8 +25,8 @@ const DEADLINE_MARGIN: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Operations {
     pub(super) running: BTreeMap<ResourceId, Running>,
-    /// Probes that were unsure, and when the next may begin.
-    unsure: BTreeMap<ResourceId, BootTime>,
+    /// What was unsure, how often in a row, and when the next may begin.
+    unsure: BTreeMap<(ResourceId, ActionKind), (u32, BootTime)>,
     /// Actions that were claimed here and refused: not asked for again.
     refused: BTreeMap<ActionId, BootTime>,
     /// Actions whose results were answered: a view that lags still shows their claims.
@@ -73,8 +75,8 @@ impl Operations {
             .filter(|action| !self.is_busy(&action.resource))
             .filter(|action| self.refused.get(&action.id).is_none_or(|until| ctx.now >= *until))
             .filter(|action| {
-                action.kind != ActionKind::Probe
-                    || self.unsure.get(&action.resource).is_none_or(|until| ctx.now >= *until)
+                let unsure = self.unsure.get(&(action.resource.clone(), action.kind));
+                unsure.is_none_or(|(_, until)| ctx.now >= *until)
             })
             .filter(|action| self.may_send(ctx, action))
             .cloned()
@@ -144,14 +146,28 @@ impl Operations {
                 if running.kind == ActionKind::Migrate {
                     self.migrations.ended(ctx.now, resource, &running);
                 }
-                if running.kind == ActionKind::Probe
-                    && matches!(&running.stage, Stage::Telling(executed) if matches!(executed.seen, Seen::Unknown(_) | Seen::Paused(_)))
-                {
-                    self.unsure.insert(resource.clone(), ctx.now.after(UNSURE_PAUSE));
+                if let Stage::Telling(executed) = &running.stage {
+                    let key = (resource.clone(), running.kind);
+                    self.count_unsure(ctx.now, key, matches!(executed.seen, Seen::Unknown(_) | Seen::Paused(_)));
                 }
             }
             _ => {}
         }
+    }
+
+    fn count_unsure(&mut self, now: BootTime, key: (ResourceId, ActionKind), is_unsure: bool) {
+        if !is_unsure || !matches!(key.1, ActionKind::Probe | ActionKind::Stop) {
+            self.unsure.remove(&key);
+            return;
+        }
+        let times = self.unsure.get(&key).map_or(0, |(times, _)| *times);
+        let pause = UNSURE_PAUSE.saturating_mul(2_u32.saturating_pow(times)).min(LONGEST_UNSURE_PAUSE);
+        self.unsure.insert(key, (times.saturating_add(1), now.after(pause)));
+    }
+
+    /// The hypervisor has news of it: the next look may see more.
+    pub(super) fn forget_unsure(&mut self, resource: &ResourceId) {
+        self.unsure.retain(|(about, _), _| about != resource);
     }
 
     fn begin(

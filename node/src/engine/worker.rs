@@ -3,16 +3,16 @@
 //! Rules incarnation, answer-only, contained, inventory and breathing of SAFETY.md. Before its hello stands it does
 //! nothing but look.
 
-use super::event::{Effect, Event, Executed, ProposeError, Tag};
+use super::event::{Effect, Event, Executed, FirstHand, ProposeError, Tag};
 use super::monitor::Monitors;
 use super::operations::Operations;
 use super::{Ctx, Purpose};
 use quorate_core::config::Primitive;
 use quorate_core::id::ResourceId;
-use quorate_core::state::{Command, Liveness, NodeState, Outcome, Proof, Refusal, Seen, SessionState};
+use quorate_core::state::{Activity, Command, Liveness, NodeState, Outcome, Proof, Refusal, Seen, SessionState};
 use quorate_core::time::BootTime;
 use quorate_core::view::Progress;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Time between two hellos that were not welcome.
@@ -47,6 +47,8 @@ pub(super) struct Worker {
     hello_from: BootTime,
     operations: Operations,
     monitors: Monitors,
+    present: BTreeSet<ResourceId>,
+    findings: Vec<String>,
 }
 
 impl Worker {
@@ -184,7 +186,29 @@ impl Worker {
 
     pub(super) fn changed(&mut self, ctx: &mut Ctx<'_>, resource: &ResourceId) {
         if matches!(self.phase, Phase::Working) {
+            self.operations.forget_unsure(resource);
             self.monitors.look_now(ctx, &self.operations, resource);
+        }
+    }
+
+    /// inventory: what is here and should not be is looked at, and so enters the log.
+    pub(super) fn surveyed(&mut self, ctx: &mut Ctx<'_>, present: BTreeSet<ResourceId>, findings: Vec<String>) {
+        let is_stray = |resource: &&ResourceId| {
+            let here = ctx.view.state.activity(resource, &ctx.me.node);
+            here.is_some_and(Activity::is_stopped)
+        };
+        let strays: Vec<ResourceId> = present.iter().filter(is_stray).cloned().collect();
+        (self.present, self.findings) = (present, findings);
+        for stray in strays {
+            self.changed(ctx, &stray);
+        }
+    }
+
+    pub(super) fn first_hand(&self) -> FirstHand {
+        FirstHand {
+            present: self.present.clone(),
+            unseen: self.monitors.unseen().clone(),
+            findings: self.findings.clone(),
         }
     }
 

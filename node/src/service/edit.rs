@@ -2,12 +2,12 @@
 //! entered, or to all that stands against it.
 
 use super::fault;
-use super::one_disk;
 use quorate_api::{Fault, Reason};
 use quorate_core::config::validate::{unknown_nodes, validate};
-use quorate_core::config::{AgentClass, Attributes, Config, ConfigPatch, Primitive};
+use quorate_core::config::{AgentClass, Attributes, Config, ConfigPatch, Primitive, secret};
 use quorate_core::grammar::{self, Mode, ReadError, Statement, Verb};
 use quorate_core::id::{NodeId, ResourceId};
+use quorate_core::state::one_disk::{self, Owner};
 use quorate_core::state::{ClusterState, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -21,8 +21,8 @@ pub(super) struct Base {
     members: BTreeSet<NodeId>,
     /// Where each VM is or may be active.
     pub(super) held: BTreeMap<ResourceId, Vec<NodeId>>,
-    /// What VMs were started with that may still be there.
-    pub(super) started: Vec<(ResourceId, NodeId, Primitive)>,
+    /// VMs that may have a disk, a name or a UUID now.
+    pub(super) owners: Vec<Owner>,
 }
 
 /// A change that nothing stands against.
@@ -58,18 +58,13 @@ impl Base {
             nodes.filter(|node| state.standing(id, node) != Standing::NotActive).cloned().collect()
         };
         let held = state.resources.keys().map(|id| (id.clone(), places(id)));
-        let activities = state.resources.iter().flat_map(|(id, nodes)| nodes.iter().map(move |at| (id, at)));
-        let started = activities.filter_map(|(id, (node, activity))| {
-            let definition = activity.definition.clone()?;
-            Some((id.clone(), node.clone(), definition))
-        });
         Self {
             revision: state.revision,
             index: state.index,
             config: state.config.clone(),
             members: state.members.keys().cloned().collect(),
             held: held.filter(|(_, nodes)| !nodes.is_empty()).collect(),
-            started: started.collect(),
+            owners: state.owners(),
         }
     }
 
@@ -85,11 +80,12 @@ impl Base {
         let forced = forced(&statements);
         let mut new = self.config.clone();
         grammar::apply_statements(&mut new, statements, mode).map_err(|errors| unreadable(&ReadError::Edit(errors)))?;
+        secret::unmask(&self.config, &mut new).map_err(|problems| Fault::new(Reason::Invalid, lines(&problems)))?;
         let report = validate(&new);
         if !report.is_ok() {
             return Err(Fault::new(Reason::Invalid, lines(&report.errors)));
         }
-        let conflicts = one_disk::conflicts(self, &new);
+        let conflicts = one_disk::conflicts(&self.config, &self.owners, &new);
         if !conflicts.is_empty() {
             return Err(Fault::new(Reason::Refused, lines(&conflicts)));
         }
@@ -111,11 +107,12 @@ impl Base {
     }
 
     fn to(&self, new: &Config, warnings: Vec<String>) -> Edit {
+        let (shown, changed) = secret::masked_change(&self.config, new);
         Edit {
             revision: self.revision,
             index: self.index,
             patch: ConfigPatch::between(&self.config, new),
-            diff: grammar::diff(&self.config, new),
+            diff: grammar::diff(&shown, &changed),
             warnings,
             ocf: self.ocf(new),
             op_defaults: new.op_defaults.clone(),

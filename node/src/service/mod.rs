@@ -14,7 +14,6 @@ mod fence;
 mod membership;
 mod node;
 mod ocf;
-mod one_disk;
 mod place;
 #[cfg(test)]
 mod place_tests;

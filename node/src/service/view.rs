@@ -30,11 +30,13 @@ pub(super) async fn view(cluster: &Cluster, request: &ViewRequest) -> Result<Doc
     };
     match request.kind() {
         ViewKind::Status => Ok(status(cluster).await),
-        ViewKind::Config => {
+        ViewKind::Config | ViewKind::ConfigWithSecrets => {
             unconfirmed().await;
-            let config =
-                cluster.state(|state| view::config(state, argument).map_err(|error| missing(state, &error)))?;
-            Ok(document(&config))
+            let look = match request.kind() {
+                ViewKind::ConfigWithSecrets => view::config_with_secrets,
+                _ => view::config,
+            };
+            Ok(document(&cluster.state(|state| look(state, argument).map_err(|error| missing(state, &error)))?))
         }
         ViewKind::Fences => {
             unconfirmed().await;
@@ -137,8 +139,35 @@ impl FirstHand {
             migrations: self.migrations.clone(),
             stores: leader.map(|live| live.stores.clone()).unwrap_or_default(),
             device_errors: leader.map(|live| live.device_errors.clone()).unwrap_or_default(),
+            unseen: leader.into_iter().flat_map(unseen).collect(),
+            findings: leader.map(|live| findings(state, live)).unwrap_or_default(),
         }
     }
+}
+
+fn unseen(live: &LeaderLive) -> impl Iterator<Item = (NodeId, BTreeMap<ResourceId, String>)> {
+    let all = live.first_hand.iter().filter(|(_, of)| !of.unseen.is_empty());
+    all.map(|(node, of)| (node.clone(), of.unseen.clone()))
+}
+
+/// What was found on the hosts; a host that takes no part and has VMs of ours is one of them.
+fn findings(state: &ClusterState, live: &LeaderLive) -> BTreeMap<NodeId, Vec<String>> {
+    let mut all = BTreeMap::new();
+    for (node, of) in &live.first_hand {
+        let mut findings = of.findings.clone();
+        let is_outside = state.nodes.get(node).is_none_or(|at| at.living_session().is_none());
+        if is_outside && !of.present.is_empty() {
+            let names: Vec<&str> = of.present.iter().map(ResourceId::as_str).collect();
+            findings.push(format!(
+                "{} there, and {node} takes no part: nobody may start them elsewhere unseen",
+                names.join(", ")
+            ));
+        }
+        if !findings.is_empty() {
+            all.insert(node.clone(), findings);
+        }
+    }
+    all
 }
 
 fn number(argument: &str) -> Result<Option<u64>, Fault> {

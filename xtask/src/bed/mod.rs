@@ -3,6 +3,7 @@
 mod status;
 mod up;
 
+use std::io::{Write as _, stdout};
 use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
@@ -200,7 +201,7 @@ fn on_bed(bed: &Bed, command: &Command) -> Result<ExitCode> {
         Command::Daemon { host, action } => daemon(bed, host, *action)?,
         Command::Libvirtd { host, action } => libvirtd(bed, host, *action)?,
         Command::KillVm { host, vm } => bed.kill_vm(host, vm)?,
-        Command::Guest { vm } => println!("{}", bed.create_guest(vm)?.display()),
+        Command::Guest { vm } => writeln!(stdout(), "{}", bed.create_guest(vm)?.display())?,
         Command::Qrm { host, arguments } => {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             return become_command(bed, host, &bed.qrm_argv(host, &arguments)?);
@@ -249,6 +250,6 @@ fn libvirtd(bed: &Bed, host: &str, action: Service) -> Result<()> {
 
 fn audit(bed: &Bed) -> Result<ExitCode> {
     let verdict = bed.audit()?;
-    println!("{verdict}");
+    writeln!(stdout(), "{verdict}")?;
     Ok(if verdict.clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

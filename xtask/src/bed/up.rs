@@ -1,5 +1,7 @@
 //! `cargo xtask bed up`: prepares the machine, builds the daemon, brings up the hosts.
 
+use std::io::{Write as _, stdout};
+
 use anyhow::Result;
 use quorate_bed::setup::{Packages, ensure};
 use quorate_bed::{Bed, Options};
@@ -32,7 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         options = options.with_quorate(&binaries::build(arguments.profile)?);
     }
     let bed = Bed::up(options)?;
-    println!("{} hosts are up: {}", bed.hosts().len(), bed.hosts().join(", "));
-    println!("next: cargo xtask bed status, or cargo xtask bed --help");
+    writeln!(stdout(), "{} hosts are up: {}", bed.hosts().len(), bed.hosts().join(", "))?;
+    writeln!(stdout(), "next: cargo xtask bed status, or cargo xtask bed --help")?;
     Ok(())
 }

@@ -13,10 +13,14 @@ use quorate_core::view::ConfigView;
 pub(crate) struct Show {
     /// Only these objects
     ids: Vec<String>,
+    /// Show passwords, which are masked else; what is loaded with a mask keeps the password behind it
+    #[arg(long)]
+    secrets: bool,
 }
 
 pub(super) async fn run(context: &Context, command: &Show) -> Result<(), CliError> {
     let client = context.client().await?;
-    let config = view::<ConfigView>(&client, ViewKind::Config, &command.ids.join(" ")).await?;
+    let kind = if command.secrets { ViewKind::ConfigWithSecrets } else { ViewKind::Config };
+    let config = view::<ConfigView>(&client, kind, &command.ids.join(" ")).await?;
     context.output.answer(&config.raw, || config.read.text.clone())
 }

@@ -11,6 +11,7 @@ mod reference;
 mod vm;
 
 pub use reference::unknown_nodes;
+pub use vm::one_disk;
 
 use super::Config;
 use std::fmt;

@@ -1,9 +1,9 @@
 //! VM definitions, and **one-disk**: UUID, name and every writable disk that is not shareable belong to one VM alone.
 
-use super::{Report, nearest};
+use super::{Problem, Report, nearest};
 use crate::config::{AgentClass, Config, MIGRATION_PARAMETERS, MigrationOptions, Primitive};
 use crate::id::ResourceId;
-use crate::vmdef;
+use crate::vmdef::{self, VmDefinition};
 use std::collections::BTreeMap;
 
 const LIBVIRT: &[&str] = &["xml"];
@@ -17,16 +17,21 @@ pub(super) fn check(config: &Config, report: &mut Report) {
             continue;
         };
         match vmdef::parse(xml) {
-            Ok(definition) => {
-                owners.claim(report, id, format!("the UUID {}", definition.uuid));
-                owners.claim(report, id, format!("the domain name '{}'", definition.name));
-                for disk in definition.disks {
-                    owners.claim(report, id, format!("the writable disk {}", disk.source));
-                }
-            }
+            Ok(definition) => owners.claim_all(report, id, definition),
             Err(error) => report.error(id, format!("its xml is refused: {error}"), ""),
         }
     }
+}
+
+/// What two VMs of one configuration would share, and nothing else that may be wrong with it.
+pub fn one_disk(config: &Config) -> Vec<Problem> {
+    let (mut owners, mut report) = (Owners::default(), Report::default());
+    for (id, vm) in config.primitives.iter().filter(|(_, primitive)| primitive.agent.class == AgentClass::Vm) {
+        if let Some(Ok(definition)) = vm.params.get("xml").map(|xml| vmdef::parse(xml)) {
+            owners.claim_all(&mut report, id, definition);
+        }
+    }
+    report.errors
 }
 
 fn agent(report: &mut Report, id: &ResourceId, vm: &Primitive) {
@@ -63,6 +68,14 @@ struct Owners<'c> {
 }
 
 impl<'c> Owners<'c> {
+    fn claim_all(&mut self, report: &mut Report, id: &'c ResourceId, definition: VmDefinition) {
+        self.claim(report, id, format!("the UUID {}", definition.uuid));
+        self.claim(report, id, format!("the domain name '{}'", definition.name));
+        for disk in definition.disks {
+            self.claim(report, id, format!("the writable disk {}", disk.source));
+        }
+    }
+
     fn claim(&mut self, report: &mut Report, id: &'c ResourceId, what: String) {
         let Some(other) = self.of.insert(what.clone(), id) else {
             return;

@@ -22,8 +22,14 @@ impl ClusterState {
                 self.revision
             ));
         }
-        let old = self.config.clone();
-        patch.apply_to(&mut self.config);
+        let mut new = self.config.clone();
+        patch.apply_to(&mut new);
+        let shared = self.one_disk(&new);
+        if !shared.is_empty() {
+            let each: Vec<String> = shared.iter().map(ToString::to_string).collect();
+            return Err(Refusal::Invalid(each.join("\n")));
+        }
+        let old = std::mem::replace(&mut self.config, new);
         self.keep_definitions(&old);
         self.forget_mended(&old);
         self.revision += 1;

@@ -112,6 +112,11 @@ fn degraded(status: &Status) -> Option<Health> {
     why.extend(count_of(status.blocked.len(), "resource is blocked", "resources are blocked"));
     why.extend(count_of(failed, "resource failed", "resources failed"));
     why.extend(count_of(dead_devices, "fence device does not answer", "fence devices do not answer"));
+    let unseen = status.resources.iter().filter(|resource| resource.role == Role::Started);
+    let unseen = unseen.filter(|resource| resource.places.iter().any(|place| place.why.is_some())).count();
+    why.extend(count_of(unseen, "VM cannot be looked at", "VMs cannot be looked at"));
+    let found: usize = status.nodes.iter().map(|node| node.findings.len()).sum();
+    why.extend(count_of(found, "thing on a host needs a hand", "things on hosts need a hand"));
     if !status.cluster.fencing_enabled {
         why.push("fencing is disabled".to_owned());
     } else if !status.resources.is_empty() {

@@ -59,6 +59,9 @@ pub struct NodeView {
     pub attributes: BTreeMap<String, String>,
     /// Its fence levels in the order of trying; none: nothing can prove it dead but a person.
     pub fence_levels: Vec<Vec<ResourceId>>,
+    /// What was found on its host that does not belong there, with what to type.
+    #[serde(default)]
+    pub findings: Vec<String>,
 }
 
 pub(super) fn nodes(state: &ClusterState, live: &Live) -> Vec<NodeView> {
@@ -88,6 +91,7 @@ pub(super) fn nodes(state: &ClusterState, live: &Live) -> Vec<NodeView> {
             resources: held(state, id),
             attributes: state.attributes.get(id).cloned().unwrap_or_default(),
             fence_levels: state.fence_levels(id),
+            findings: live.findings.get(id).cloned().unwrap_or_default(),
         })
         .collect()
 }

@@ -158,7 +158,11 @@ pub(super) fn resources(state: &ClusterState, report: &Report, live: &Live) -> V
     for id in state.resources.keys() {
         all.entry(id).or_insert(None);
     }
-    let views = all.into_iter().map(|(id, primitive)| resource(state, report, live, (id, primitive)));
+    let views = all.into_iter().map(|(id, primitive)| {
+        let mut view = resource(state, report, live, (id, primitive));
+        tell_unseen(&mut view, live);
+        view
+    });
     views.filter(|view| !view.is_orphan || view.role != Role::Stopped || !view.doing.is_empty()).collect()
 }
 
@@ -240,6 +244,14 @@ fn place(state: &ClusterState, node: &NodeId, activity: &Activity) -> Option<Pla
         (_, Seen::Failed(why)) => at(PlaceState::Failed, Some(why.clone())),
         (_, Seen::Unknown(why)) => at(PlaceState::Unknown, Some(why.clone())),
         (_, Seen::Stopped) => None,
+    }
+}
+
+/// What is not seen just now is taken to run on, and that it is not seen is told.
+fn tell_unseen(view: &mut ResourceView, live: &Live) {
+    for place in view.places.iter_mut().filter(|place| place.state == PlaceState::Running) {
+        let why = live.unseen.get(&place.node).and_then(|there| there.get(&view.id));
+        place.why = why.map(|why| format!("cannot be looked at: {why}"));
     }
 }
 
