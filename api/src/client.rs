@@ -4,9 +4,9 @@
 
 use crate::proto::quorate_client::QuorateClient;
 use crate::proto::{
-    AttributeRequest, ChangeReply, ConfigureMode, ConfigureReply, ConfigureRequest, Document, FenceRequest, InitReply,
-    InitRequest, JoinReply, JoinRequest, NodeRequest, NodeVerb, RequestId, ResourceRequest, ResourceVerb, TokenReply,
-    TokenRequest, ViewKind, ViewRequest, WatchRequest,
+    AttributeRequest, ChangeReply, ConfigureMode, ConfigureReply, ConfigureRequest, Document, FenceRequest, FenceVerb,
+    InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest, NodeVerb, RequestId, ResourceRequest, ResourceVerb,
+    TokenReply, TokenRequest, ViewKind, ViewRequest, WatchRequest,
 };
 use crate::{Fault, MESSAGE_LIMIT, Reason, SERVER_NAME};
 use hyper_util::rt::TokioIo;
@@ -250,7 +250,20 @@ impl Client {
     /// Asks that a node be proven off; what follows the proof, `off` or `reboot`, is as stonith-action says when `None`.
     pub async fn fence(&self, node: &str, action: Option<&str>) -> Result<ChangeReply, Fault> {
         let action = action.unwrap_or_default().to_owned();
-        let request = FenceRequest { request_id: self.next_request(), node: node.to_owned(), action };
+        let request =
+            FenceRequest { request_id: self.next_request(), node: node.to_owned(), action, ..FenceRequest::default() };
+        self.repeat(request, |mut stub, request| async move { stub.fence(request).await }).await
+    }
+
+    /// Says whether the word of a fence device proves anything.
+    pub async fn trust(&self, device: &str, trusted: bool) -> Result<ChangeReply, Fault> {
+        let verb = if trusted { FenceVerb::Trust } else { FenceVerb::Distrust };
+        let request = FenceRequest {
+            request_id: self.next_request(),
+            verb: verb.into(),
+            device: device.to_owned(),
+            ..FenceRequest::default()
+        };
         self.repeat(request, |mut stub, request| async move { stub.fence(request).await }).await
     }
 

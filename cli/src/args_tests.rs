@@ -90,6 +90,7 @@ fn help_of_the_top_level() {
       status     Show whether all is well, what waits for whom and what goes on
       cluster    Found a cluster, let nodes join, look at its members
       configure  Say what the cluster should be, in crmsh's words
+      ra         Look at resource agents: those of the host that is asked
       resource   Start, stop and look at VMs
       node       Take nodes out of service and back, or say what you know of them
       fence      Have a node proven off, or show the fences

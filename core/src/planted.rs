@@ -53,6 +53,8 @@ mistakes! {
     UnpausedMigration = "unpaused-migration",
     /// A copy that came in is let run without the migration's word that its source is gone.
     HandoverWithoutGone = "handover-without-gone",
+    /// An answer to a question asked before a proof of death counts as a sign of life after it.
+    BelieveBuffered = "believe-buffered",
 }
 
 impl fmt::Display for Mistake {

@@ -18,15 +18,19 @@ use std::io::IsTerminal;
 /// Example: qrm fence n2 --action reboot
 ///
 /// Example: qrm fence history
+///
+/// Example: qrm fence distrust fence-n2
 #[derive(Debug, Args)]
 pub(crate) struct Fence {
     // No sub-command: `qrm fence h` must not be taken for its beginning.
-    /// The node to be switched off, or the word `history`
-    #[arg(value_name = "NODE|history")]
+    /// The node to be switched off, or the word `history`, `trust` or `distrust`
+    #[arg(value_name = "NODE|history|trust|distrust")]
     node: String,
     /// What follows the proof; without it, as the property stonith-action says
     #[arg(long, value_enum)]
     action: Option<Action>,
+    /// Of `trust` and `distrust`: the fence device whose word proves something again, or nothing
+    device: Option<String>,
     /// Do not ask on a terminal
     #[arg(short, long)]
     yes: bool,
@@ -53,6 +57,14 @@ impl Action {
 pub(crate) async fn run(context: &Context, command: Fence) -> Result<(), CliError> {
     match command.node.as_str() {
         "history" => history::run(context).await,
+        word @ ("trust" | "distrust") => match &command.device {
+            Some(device) => context.changed(&context.client().await?.trust(device, word == "trust").await?),
+            None => Err(CliError::usage("which device?", Some(&format!("qrm fence {word} fence-n2")))),
+        },
+        node if command.device.is_some() => {
+            let hint = format!("qrm fence {node}");
+            Err(CliError::usage("one node at a time, and no device", Some(&hint)))
+        }
         node => fence(context, node, command.action, command.yes).await,
     }
 }

@@ -40,6 +40,10 @@ pub(crate) enum Node {
     #[command(name = "status-attr")]
     Attribute(attribute::Attribute),
     Shutdown(shutdown::Shutdown),
+    /// End a node's quarantine, or let it have VMs again after it was proven dead and lived
+    ///
+    /// Example: qrm node release n2
+    Release(change::Named),
     ConfirmOff(confirm_off::ConfirmOff),
     /// Have a node proven off, as `qrm fence` does
     ///
@@ -69,6 +73,7 @@ pub(crate) async fn run(context: &Context, command: Node) -> Result<(), CliError
         Node::Ready(named) => change::run(context, NodeVerb::Ready, &named).await,
         Node::Attribute(command) => attribute::run(context, &command).await,
         Node::Shutdown(command) => shutdown::run(context, &command).await,
+        Node::Release(named) => change::run(context, NodeVerb::Release, &named).await,
         Node::ConfirmOff(command) => confirm_off::run(context, &command).await,
         Node::Fence(command) => fence::fence(context, &command.node, command.action, command.yes).await,
     }

@@ -14,12 +14,15 @@ pub(crate) fn event_line(event: &Event, style: Style, clock: &Clock) -> String {
         | EventKind::Store
         | EventKind::Copy
         | EventKind::Differs
-        | EventKind::PromiseBroken => style.bad(&event.text),
+        | EventKind::PromiseBroken
+        | EventKind::Asked => style.bad(&event.text),
         EventKind::DaemonGone
         | EventKind::Away
         | EventKind::FenceIntent
         | EventKind::FenceHeld
-        | EventKind::FenceGrant => style.warn(&event.text),
+        | EventKind::FenceGrant
+        | EventKind::Quarantine
+        | EventKind::Trust => style.warn(&event.text),
         EventKind::Fenced | EventKind::Started | EventKind::Online => style.good(&event.text),
         EventKind::Member
         | EventKind::Hello

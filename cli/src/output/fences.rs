@@ -7,10 +7,11 @@ use quorate_core::view::{FenceView, Fences, Fencing, Question, Tried, Try};
 
 /// The one clear question, with what it is about and what to type.
 pub(crate) fn question(question: &Question, style: Style) -> String {
-    let mut lines = vec![style.bad(&format!("Is {} really off?", question.node))];
+    let mut lines = vec![style.bad(&question.title)];
     if let Some(held) = &question.held {
         lines.push(style.wrap(&format!("  Nobody tries to prove it now: {held}"), 4));
     }
+    lines.extend(question.remark.iter().map(|remark| style.wrap(&format!("  {remark}"), 4)));
     let tried = |tried: &Tried| {
         let times = if tried.times == 1 { "once".to_owned() } else { format!("{} times", tried.times) };
         style.wrap(&format!("  Tried {} {times}: {}", names(&tried.devices), tried.error), 4)
@@ -76,7 +77,9 @@ fn ended(fence: &FenceView, style: Style, clock: &Clock) -> String {
         0 | 1 => String::new(),
         count => format!(", {count} tries"),
     };
-    let line = format!("  {} {}: {what} after {took}{tries}: {}", clock.at(fence.at), fence.target, fence.proof);
+    let lie = fence.false_since.map(|at| format!("; FALSE: it lived, as was found at {}", clock.at(at)));
+    let lie = lie.unwrap_or_default();
+    let line = format!("  {} {}: {what} after {took}{tries}: {}{lie}", clock.at(fence.at), fence.target, fence.proof);
     style.wrap(&line, 6)
 }
 

@@ -65,5 +65,10 @@ fn notes(node: &NodeView) -> String {
         notes.push("no fence device".to_owned());
     }
     notes.extend(node.waits.clone());
+    if let Some(why) = &node.disarmed {
+        notes.push(format!("DISARMED: {why}; when that is mended: qrm node release {}", node.id));
+    } else if let Some(why) = &node.quarantine {
+        notes.push(format!("quarantine: {why}; `qrm node release {}` ends it", node.id));
+    }
     notes.join(", ")
 }

@@ -19,6 +19,7 @@ pub(crate) fn status(status: &Status, style: Style, clock: &Clock) -> String {
     section("Found on hosts", findings(status, style));
     section("Fence devices that do not answer", devices(status, style));
     let shown = Fences { open: status.fencing.clone(), ended: status.fences.clone() };
+    section("Fence devices that are distrusted", distrusted(status, style));
     section("Fences", fences(&shown, style, clock));
     parts.join("\n\n")
 }
@@ -57,6 +58,9 @@ fn authority(status: &Status, clock: &Clock) -> String {
     };
     let reached = match quorum.voters.len() {
         0 => String::new(),
+        all if quorum.confirmed && quorum.may_fail == 0 && all > 1 => {
+            format!(", {} of {all} voters: no host may fail", quorum.reachable.len())
+        }
         all => format!(", {} of {all} voters", quorum.reachable.len()),
     };
     let change = format!("changed {}", clock.at(cluster.at));
@@ -78,6 +82,15 @@ fn blocked(status: &Status, style: Style) -> String {
 fn findings(status: &Status, style: Style) -> String {
     let all = status.nodes.iter().flat_map(|node| node.findings.iter().map(move |finding| (&node.id, finding)));
     all.map(|(node, finding)| style.wrap(&format!("  {node}: {finding}"), 6)).collect::<Vec<_>>().join("\n")
+}
+
+fn distrusted(status: &Status, style: Style) -> String {
+    let line = |(device, why): (&DeviceView, &String)| {
+        let text = format!("  {}: {why}; when it is mended: qrm fence trust {}", device.id, device.id);
+        style.wrap(&text, 6)
+    };
+    let found = status.devices.iter().filter_map(|device| Some((device, device.distrusted.as_ref()?)));
+    found.map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Those that no question names already.

@@ -28,8 +28,14 @@ pub struct Properties {
     /// returned after more than a minute, unless its power reads off: after a power failure of all, hosts come back one
     /// by one.
     pub join_grace: Duration,
-    /// `away-grace`: how long a daemon that was stopped in order may stay away.
+    /// `away-grace`: how long a daemon that was stopped in order may stay away, until a person is asked about it.
     pub away_grace: Duration,
+    /// `quarantine-after`: a node that was lost so often within `quarantine-window` gets nothing new; 0: never.
+    pub quarantine_after: u32,
+    /// `quarantine-window`
+    pub quarantine_window: Duration,
+    /// `quarantine-time`: how long it has to be steady to be released.
+    pub quarantine_time: Duration,
     /// `fence-window`: in which fenced nodes are counted for the storm brake.
     pub fence_window: Duration,
     /// `fence-limit`: so many distinct nodes are sent an off in one window; 0 is what keeps a majority.
@@ -105,6 +111,9 @@ impl Default for Properties {
             daemon_grace: Duration::from_secs(30),
             join_grace: Duration::from_secs(300),
             away_grace: Duration::from_secs(30 * 60),
+            quarantine_after: 3,
+            quarantine_window: Duration::from_secs(600),
+            quarantine_time: Duration::from_secs(900),
             fence_window: Duration::from_secs(600),
             fence_limit: 0,
         }
@@ -131,11 +140,10 @@ impl Properties {
             "lost-after" => self.lost_after = time()?,
             "daemon-grace" => self.daemon_grace = time()?,
             "join-grace" => self.join_grace = time()?,
-            "away-grace" => {
-                self.away_grace = time()?;
-                // Nothing ends an orderly absence yet.
-                return Err(PropertyError::NotHonoured { name: name.to_owned(), value: value.to_owned() });
-            }
+            "away-grace" => self.away_grace = time()?,
+            "quarantine-after" => self.quarantine_after = value.parse().map_err(|_| bad("a whole number"))?,
+            "quarantine-time" => self.quarantine_time = time()?,
+            "quarantine-window" => self.quarantine_window = time()?,
             "fence-window" => self.fence_window = time()?,
             "fence-limit" => self.fence_limit = value.parse().map_err(|_| bad("a whole number"))?,
             "stonith-action" => {
@@ -176,6 +184,9 @@ pub const PROPERTY_NAMES: &[&str] = &[
     "lost-after",
     "maintenance-mode",
     "no-quorum-policy",
+    "quarantine-after",
+    "quarantine-time",
+    "quarantine-window",
     "stonith-action",
     "stonith-enabled",
     "stonith-timeout",

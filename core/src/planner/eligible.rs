@@ -20,6 +20,8 @@ pub enum Rejection {
     Leaving,
     /// Nothing could prove it dead.
     Unarmed,
+    /// A proof of its death was false.
+    Disarmed,
     /// A location constraint forbids it.
     Location(String),
     /// Somebody banned it from there.
@@ -41,6 +43,7 @@ impl fmt::Display for Rejection {
             Self::NotActive(intent) => write!(f, "the node is in {}", intent.word()),
             Self::Witness => f.write_str("it is a witness and runs nothing"),
             Self::Leaving => f.write_str("its host shuts down"),
+            Self::Disarmed => f.write_str("it was proven dead and lived, and nobody has released it since"),
             Self::Unarmed => f.write_str("the node has no fence device"),
             Self::Location(id) => write!(f, "location {id} forbids it"),
             Self::Banned(by) => write!(f, "{by} banned it from there"),
@@ -82,6 +85,9 @@ pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive,
     }
     if at.leaving {
         return Some(Rejection::Leaving);
+    }
+    if at.disarmed.is_some() {
+        return Some(Rejection::Disarmed);
     }
     if state.properties().stonith_enabled && state.fence_levels(node).is_empty() && !state.is_proof_waived(resource) {
         return Some(Rejection::Unarmed);

@@ -123,7 +123,8 @@ impl Asked<'_> {
             let belongs = belongs_on(state, id, node);
             let company = company(state, id, node);
             let load = Reverse(self.load.of(node));
-            let rank = (elder == Some(node), !is_last_resort);
+            let is_welcome = is_welcome(state, id, node) || (wishes == Wishes::Count && moves_to(state, id, node));
+            let rank = (elder == Some(node), !is_last_resort, is_welcome);
             candidates.push((rank, score, load, belongs, company, Reverse(node)));
         }
         let Some(best) = candidates.iter().max() else {
@@ -213,6 +214,11 @@ impl Asked<'_> {
         }
         score
     }
+}
+
+/// quarantine: nothing new comes to such a node while there is another place; what runs there stays.
+fn is_welcome(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
+    state.nodes.get(node).is_none_or(|at| at.flapping.quarantine.is_none()) || runs_on(state, id, node)
 }
 
 /// A failure after which it stays stopped until a person cleans up (`on-fail=stop`).

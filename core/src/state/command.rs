@@ -5,6 +5,7 @@ use super::fence::FenceCause;
 use super::node::{Intent, Member};
 use super::preference::{Ended, Wish};
 use super::release::Release;
+use super::standing::{Breath, Matter};
 use crate::config::{ConfigPatch, FenceAction};
 use crate::id::{
     ActionId, HardwareId, Incarnation, NodeId, Operation, RaftId, RequestId, ResourceId, SessionId, StoreId,
@@ -64,6 +65,33 @@ pub enum Command {
         session: SessionId,
         /// What it is now.
         verdict: Verdict,
+    },
+    /// A person is to be asked about a node.
+    Ask {
+        /// About which.
+        node: NodeId,
+        /// About which boot.
+        session: SessionId,
+        /// What.
+        matter: Matter,
+    },
+    /// A session that was proven dead lives.
+    Breathes(Breath),
+    /// The end of a node's quarantine; by a person it gets resources again after a false proof, too.
+    Release {
+        /// Who asks; the leader, when it has been steady for long.
+        actor: Option<String>,
+        /// Of which node.
+        node: NodeId,
+    },
+    /// Whether the word of a fence device proves anything.
+    Trust {
+        /// Who says so.
+        actor: String,
+        /// Of which device.
+        device: ResourceId,
+        /// Whether it does.
+        trusted: bool,
     },
     /// The speaker stops in order and leaves its VMs running.
     GoAway(Speaker),

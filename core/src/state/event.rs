@@ -85,4 +85,10 @@ pub enum EventKind {
     Differs,
     /// A promise was broken.
     PromiseBroken,
+    /// A person is asked something.
+    Asked,
+    /// A node was put in quarantine, or released.
+    Quarantine,
+    /// A fence device is trusted, or not any more.
+    Trust,
 }

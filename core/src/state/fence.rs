@@ -61,6 +61,8 @@ pub enum FenceCause {
         /// What its monitor found.
         error: String,
     },
+    /// It was proven dead and lives: it has to kill its VMs and reboot, or be proven dead again.
+    FalseProof,
     /// A person wants it.
     Asked {
         /// Who.
@@ -151,6 +153,12 @@ pub struct FenceRecord {
     pub intent: FenceIntent,
     /// How it ended.
     pub end: FenceEnd,
+    /// Resources that might have been active there, and were not any more by this proof.
+    #[serde(default)]
+    pub released: Vec<ResourceId>,
+    /// Since when the proof is known to be false.
+    #[serde(default)]
+    pub false_since: Option<Timestamp>,
     /// When.
     pub at: Timestamp,
 }
@@ -246,6 +254,7 @@ impl fmt::Display for FenceCause {
             Self::Broken { resource, error } => {
                 write!(f, "{resource} does not work there, and its on-fail is fence: {error}")
             }
+            Self::FalseProof => f.write_str("it was proven dead and lives"),
             Self::Asked { by } => write!(f, "asked by {by}"),
         }
     }

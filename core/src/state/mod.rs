@@ -14,6 +14,7 @@ pub mod one_disk;
 mod preference;
 mod query;
 mod release;
+mod standing;
 
 pub use activity::{Action, ActionKind, Activity, AgentError, Claim, Failure, Migration, Moved, Seen, Severity};
 pub use apply::power_on::{POWER_ON_TRIES, PowerOn};
@@ -24,6 +25,7 @@ pub use node::{Intent, Liveness, Member, NodeState, Removed, Session, SessionSta
 pub use preference::{Ended, Preference, Wish};
 pub use query::Standing;
 pub use release::{FEATURE_LEVEL, Release};
+pub use standing::{Asked, Breath, Distrust, Flapping, Matter, Quarantine};
 
 use crate::config::Config;
 use crate::id::{ActionId, NodeId, RaftId, ResourceId};
@@ -82,6 +84,12 @@ pub struct ClusterState {
     pub next_action: ActionId,
     /// Sessions to be proven dead.
     pub intents: BTreeMap<NodeId, FenceIntent>,
+    /// Fence devices whose word proves nothing until a person trusts them again.
+    #[serde(default)]
+    pub distrusted: BTreeMap<ResourceId, Distrust>,
+    /// When nodes were last lost together, which is held against none of them.
+    #[serde(default)]
+    pub lost_together: Option<Timestamp>,
     /// Fences that ended.
     pub fences: VecDeque<FenceRecord>,
     /// Nodes that are to be switched on again, after their proof.

@@ -8,6 +8,7 @@
 
 use super::fence::Proof;
 use super::release::Release;
+use super::standing::{Asked, Distrust, Flapping};
 use crate::id::{HardwareId, Incarnation, NodeId, RaftId, SessionId, StoreId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,15 @@ pub struct NodeState {
     pub leaving: bool,
     /// The program of the current daemon.
     pub release: Release,
+    /// What a person is asked about it.
+    #[serde(default)]
+    pub asked: Option<Asked>,
+    /// How often it was lost lately, and what follows.
+    #[serde(default)]
+    pub flapping: Flapping,
+    /// A proof of its death was false: it gets no resources until a person says so.
+    #[serde(default)]
+    pub disarmed: Option<Distrust>,
 }
 
 /// One boot of one host, as the log knows it.
@@ -134,6 +144,9 @@ impl NodeState {
             intent: Intent::Active,
             leaving: false,
             release: Release::default(),
+            asked: None,
+            flapping: Flapping::default(),
+            disarmed: None,
         }
     }
 

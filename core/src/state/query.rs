@@ -109,8 +109,15 @@ impl ClusterState {
         self.brake(target)
     }
 
-    /// The fence levels of a node, in the order of trying: by topology, else every device that names it, one by one.
+    /// The fence levels of a node, in the order of trying, without those in which a device is distrusted.
     pub fn fence_levels(&self, target: &NodeId) -> Vec<Vec<ResourceId>> {
+        let mut levels = self.configured_fence_levels(target);
+        levels.retain(|level| level.iter().all(|device| !self.distrusted.contains_key(device)));
+        levels
+    }
+
+    /// The fence levels by topology, else every device that names the node, one by one.
+    fn configured_fence_levels(&self, target: &NodeId) -> Vec<Vec<ResourceId>> {
         let topology = &self.config.fencing_topology;
         let row = topology
             .iter()

@@ -99,6 +99,8 @@ pub struct FenceView {
     pub outcome: String,
     /// The proof in words; of a called-off fence, why.
     pub proof: String,
+    /// Since when the proof is known to be false: the node lived, and what was started by it may have run twice.
+    pub false_since: Option<Timestamp>,
     /// How often it was tried.
     pub count: u32,
     /// The last tries, oldest first.
@@ -153,6 +155,7 @@ fn fence_view(record: &FenceRecord) -> FenceView {
         silence_ms: record.intent.spent.map(|spent| millis(spent.silence)),
         readings_ms: record.intent.spent.map(|spent| millis(spent.readings)),
         at: record.at,
+        false_since: record.false_since,
         outcome: outcome.to_owned(),
         proof,
         count: record.intent.tries,

@@ -84,6 +84,8 @@ pub struct Quorum {
     pub needed: usize,
     /// Whether a majority confirmed that this is the current state.
     pub confirmed: bool,
+    /// How many more of the voters that are reached may fail before nothing can be changed.
+    pub may_fail: usize,
 }
 
 /// A fence device.
@@ -97,6 +99,8 @@ pub struct DeviceView {
     pub targets: Vec<NodeId>,
     /// Why it could not be read the last time, if it could not.
     pub error: Option<String>,
+    /// Why its word proves nothing, if it does not: until `qrm fence trust`.
+    pub distrusted: Option<String>,
 }
 
 impl Document for Status {
@@ -146,6 +150,7 @@ fn quorum(live: &Live) -> Quorum {
         reachable: live.reachable.clone(),
         needed: live.needed(),
         confirmed: live.confirmed,
+        may_fail: live.reachable.len().saturating_sub(live.needed()),
     }
 }
 
@@ -156,6 +161,7 @@ fn devices(state: &ClusterState, live: &Live) -> Vec<DeviceView> {
         agent: primitive.agent.text(),
         targets: primitive.fence_targets(),
         error: live.device_errors.get(id).cloned(),
+        distrusted: state.distrusted.get(id).map(|distrust| distrust.why.clone()),
     });
     view.collect()
 }

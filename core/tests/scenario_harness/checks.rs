@@ -30,6 +30,7 @@ pub(super) fn broken(before: &ClusterState, after: &ClusterState, command: &Comm
 fn is_unchanged(before: &ClusterState, after: &ClusterState, command: &Command) -> bool {
     let mut expected = before.clone();
     expected.index = after.index;
+    expected.moved = after.moved;
     expected.now = after.now;
     expected.moved = after.moved;
     expected.clients.clone_from(&after.clients);

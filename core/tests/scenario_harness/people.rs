@@ -4,7 +4,7 @@ use super::world::{World, number};
 use quorate_core::config::{ConfigPatch, validate::validate};
 use quorate_core::grammar::{self, Mode};
 use quorate_core::id::{NodeId, ResourceId};
-use quorate_core::state::{Command, Intent, Wish};
+use quorate_core::state::{Breath, Command, Intent, Matter, Wish};
 use std::time::Duration;
 
 impl World {
@@ -57,6 +57,30 @@ impl World {
 
     pub(super) fn cleanup(&mut self, resource: &ResourceId, node: Option<NodeId>) -> Result<(), String> {
         self.tell(Command::Cleanup { actor: "root".to_owned(), resource: resource.clone(), node });
+        Ok(())
+    }
+
+    /// Its session, or the one that is named, is heard after a proof.
+    pub(super) fn breathes(&mut self, node: &NodeId, rest: &[&str]) -> Result<(), String> {
+        let session = super::world::option(rest, "in").map_or_else(|| self.session(node), |word| Ok(word.into()))?;
+        self.tell(Command::Breathes(Breath { node: node.clone(), session, heard_by: "n9".into() }));
+        Ok(())
+    }
+
+    pub(super) fn ask(&mut self, node: &NodeId, matter: &str) -> Result<(), String> {
+        let matter = if matter == "away" { Matter::AwayTooLong } else { Matter::LostInMaintenance };
+        let session = self.session(node)?;
+        self.tell(Command::Ask { node: node.clone(), session, matter });
+        Ok(())
+    }
+
+    pub(super) fn release(&mut self, node: &NodeId, by_person: bool) -> Result<(), String> {
+        self.tell(Command::Release { actor: by_person.then(|| "root".to_owned()), node: node.clone() });
+        Ok(())
+    }
+
+    pub(super) fn trust(&mut self, device: &str, trusted: bool) -> Result<(), String> {
+        self.tell(Command::Trust { actor: "root".to_owned(), device: device.into(), trusted });
         Ok(())
     }
 }

@@ -70,7 +70,13 @@ impl World {
         };
         let intent = if state.intent == Intent::Active { String::new() } else { format!("  {}", state.intent.word()) };
         let leaving = if state.leaving { "  leaving" } else { "" };
-        format!("{node}  {}  {session}  incarnation {}{intent}{leaving}", state.liveness, state.incarnation)
+        let held = [
+            state.flapping.quarantine.as_ref().map(|_| "  quarantine"),
+            state.disarmed.as_ref().map(|_| "  disarmed"),
+            state.asked.as_ref().map(|_| "  asked about"),
+        ];
+        let held: String = held.into_iter().flatten().collect();
+        format!("{node}  {}  {session}  incarnation {}{intent}{leaving}{held}", state.liveness, state.incarnation)
     }
 
     /// `vm1  n1=running n2=stopped`
@@ -105,6 +111,7 @@ impl World {
                 Some(Rejection::Witness) => "witness".to_owned(),
                 Some(Rejection::Leaving) => "leaving".to_owned(),
                 Some(Rejection::Unarmed) => "unarmed".to_owned(),
+                Some(Rejection::Disarmed) => "disarmed".to_owned(),
                 Some(Rejection::Location(id)) => format!("location:{id}"),
                 Some(Rejection::Banned(_)) => "banned".to_owned(),
                 Some(Rejection::TooManyFailures(count)) => format!("failures:{count}"),

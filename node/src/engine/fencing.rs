@@ -228,7 +228,7 @@ impl Fencing {
             // It was heard when it was asked for: the wish ends when no level could do it.
             FenceCause::Asked { .. } => intent.tries as usize >= ctx.view.state.fence_levels(target).len(),
             // That it is heard was never in doubt.
-            FenceCause::StopFailed { .. } | FenceCause::Broken { .. } => false,
+            FenceCause::StopFailed { .. } | FenceCause::Broken { .. } | FenceCause::FalseProof => false,
         };
         if !is_heard || !is_lost || !failed || !may_end || intent.condemned {
             return false;

@@ -11,7 +11,7 @@ use super::majority::Majority;
 use super::{Ctx, Purpose};
 use quorate_core::config::Properties;
 use quorate_core::id::{NodeId, ResourceId, SessionId};
-use quorate_core::state::{Command, Grant, Intent, Liveness as State, NodeState, SessionState, Spent, Verdict};
+use quorate_core::state::{Command, Grant, Intent, Liveness as State, Matter, NodeState, SessionState, Spent, Verdict};
 use quorate_core::time::BootTime;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -35,6 +35,9 @@ pub(super) struct Judge {
     refused: BTreeSet<NodeId>,
     /// power restore: nodes that would be lost by now, and until when they are waited for.
     waits: BTreeMap<NodeId, BootTime>,
+    /// Since when this leader has seen a node away, and a quarantined one steady.
+    away: BTreeMap<NodeId, BootTime>,
+    steady: BTreeMap<NodeId, BootTime>,
 }
 
 #[derive(Debug)]
@@ -121,6 +124,12 @@ impl Judge {
         let silence = liveness.silence(node, session, ctx.now);
         let is_heard = silence < properties.suspect_after;
         let refused = liveness.is_refused(node, ctx.now);
+        if state.liveness != State::Away {
+            self.away.remove(node);
+        }
+        if state.flapping.quarantine.is_none() || state.liveness != State::Online || !is_heard {
+            self.steady.remove(node);
+        }
         if state.liveness != State::Suspect {
             self.suspects.remove(node);
         }
@@ -129,7 +138,7 @@ impl Judge {
         }
         self.waits.remove(node);
         match state.liveness {
-            State::Online if is_heard => {}
+            State::Online if is_heard => self.release(ctx, properties, node, state),
             State::Online if refused => say(ctx, node, session, Verdict::DaemonGone),
             State::Online => say(ctx, node, session, Verdict::Suspect),
             State::Suspect if is_heard => say(ctx, node, session, Verdict::Online),
@@ -144,7 +153,9 @@ impl Judge {
                 let agreed = may_judge(ctx, majority)
                     && liveness.majority_agrees(&ctx.me.node, node, session, properties.suspect_after, ctx.now);
                 let grace = patience(ctx, (liveness, majority), properties, node, properties.daemon_grace);
-                if waited >= grace && agreed && state.intent != Intent::Maintenance {
+                if waited >= grace && agreed && state.intent == Intent::Maintenance {
+                    ask(ctx, node, session, state, Matter::LostInMaintenance);
+                } else if waited >= grace && agreed {
                     let evidence = format!("its daemon did not return within {} s", grace.as_secs());
                     let spent = Spent { silence, readings: Duration::ZERO };
                     lose(ctx, node, session, (evidence, spent), !self.refused.contains(node));
@@ -155,7 +166,13 @@ impl Judge {
                 say(ctx, node, session, Verdict::Suspect)
             }
             State::Lost if is_heard && ctx.view.state.is_witness(node) => say(ctx, node, session, Verdict::Online),
-            State::Away | State::Joining | State::Lost | State::Off => {}
+            State::Away => {
+                let since = *self.away.entry(node.clone()).or_insert(ctx.now);
+                if ctx.now.since(since) >= properties.away_grace {
+                    ask(ctx, node, session, state, Matter::AwayTooLong);
+                }
+            }
+            State::Joining | State::Lost | State::Off => {}
         }
     }
 
@@ -174,8 +191,12 @@ impl Judge {
         if suspect.session != *session {
             *suspect = Suspect::new(session);
         }
-        // A node lost in maintenance is not fenced: status asks one question.
-        if ctx.view.state.nodes.get(node).is_some_and(|state| state.intent == Intent::Maintenance) {
+        // A node lost in maintenance is not fenced: a person is asked.
+        let state = ctx.view.state.nodes.get(node).filter(|state| state.intent == Intent::Maintenance);
+        if let Some(state) = state {
+            if silence >= properties.lost_after && agreed {
+                ask(ctx, node, session, state, Matter::LostInMaintenance);
+            }
             return;
         }
         let spent = Spent { silence, readings: suspect.readings };
@@ -192,6 +213,17 @@ impl Judge {
             return lose(ctx, node, session, (evidence, spent), !self.refused.contains(node));
         }
         suspect.read_again(ctx, node);
+    }
+
+    /// quarantine: it ends when the node was steady for long enough, by this leader's clock.
+    fn release(&mut self, ctx: &mut Ctx<'_>, properties: &Properties, node: &NodeId, state: &NodeState) {
+        if state.flapping.quarantine.is_none() {
+            return;
+        }
+        let since = *self.steady.entry(node.clone()).or_insert(ctx.now);
+        if ctx.now.since(since) >= properties.quarantine_time {
+            ctx.propose(Purpose::Judge(node.clone()), Command::Release { actor: None, node: node.clone() });
+        }
     }
 
     pub(super) fn power(&mut self, now: BootTime, tag: Tag, answer: &PowerAnswer) {
@@ -268,6 +300,15 @@ fn patience(
 ) -> Duration {
     let was_heard = *node == ctx.me.node || liveness.was_heard_since(node, majority.restored());
     if was_heard { usual } else { usual.max(properties.join_grace) }
+}
+
+/// One question, asked once.
+fn ask(ctx: &mut Ctx<'_>, node: &NodeId, session: &SessionId, state: &NodeState, matter: Matter) {
+    // A witness runs nothing: nobody waits for it.
+    if state.asked.is_none() && !ctx.view.state.is_witness(node) {
+        let command = Command::Ask { node: node.clone(), session: session.clone(), matter };
+        ctx.propose(Purpose::Judge(node.clone()), command);
+    }
 }
 
 fn say(ctx: &mut Ctx<'_>, node: &NodeId, session: &SessionId, verdict: Verdict) {

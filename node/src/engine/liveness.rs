@@ -6,6 +6,7 @@
 use super::Ctx;
 use super::event::{Effect, FirstHand, Presence, View};
 use quorate_core::id::{Incarnation, NodeId, ResourceId, SessionId};
+use quorate_core::planted::{Mistake, planted};
 use quorate_core::time::BootTime;
 use quorate_core::view::Progress;
 use std::collections::BTreeMap;
@@ -179,6 +180,28 @@ impl Liveness {
     pub(super) fn was_heard_since(&self, node: &NodeId, since: BootTime) -> bool {
         let answered = self.peers.get(node).and_then(|peer| peer.heard.as_ref()).is_some_and(|(at, _)| *at >= since);
         answered || self.hellos.get(node).is_some_and(|(_, _, seen)| *seen > since)
+    }
+
+    /// breathing: who heard this session in answer to a question that was asked after that moment, on this member's
+    /// clock. What was asked before and came late says nothing.
+    pub(super) fn heard_after(
+        &self,
+        me: &NodeId,
+        node: &NodeId,
+        session: &SessionId,
+        after: BootTime,
+    ) -> Option<NodeId> {
+        let is_after = |at: BootTime| at > after || planted(Mistake::BelieveBuffered);
+        if self.last_heard(node, session).is_some_and(is_after) {
+            return Some(me.clone());
+        }
+        let others = self.peers.iter().filter(|(peer, _)| *peer != node);
+        let heard = others.filter_map(|(peer, known)| Some((peer, known.heard.as_ref()?)));
+        let mut heard = heard.filter(|(_, (asked, presence))| {
+            let ago = silence_of(presence, node, session);
+            ago <= FRESH && is_after(BootTime(asked.0.saturating_sub(quorate_core::time::millis(ago))))
+        });
+        heard.next().map(|(peer, _)| peer.clone())
     }
 
     /// Whether it answers, in whatever boot.

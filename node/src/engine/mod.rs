@@ -3,6 +3,7 @@
 //! `step(now, view, event) -> effects`. It reads no clock and does nothing itself, so that what ships and what is
 //! simulated are the same code. Nothing in here is trusted for safety where `apply` can check it.
 
+mod breathing;
 mod controller;
 mod event;
 mod fencing;
@@ -57,6 +58,7 @@ enum Purpose {
     Observe(ResourceId),
     GoAway,
     Goodbye,
+    Breathes(NodeId),
 }
 
 /// One member.
@@ -71,6 +73,7 @@ pub struct Engine {
     liveness: liveness::Liveness,
     majority: majority::Majority,
     hand_over: hand_over::HandOver,
+    breathing: breathing::Breathing,
     judge: judge::Judge,
     fencing: fencing::Fencing,
     controller: controller::Controller,
@@ -102,6 +105,12 @@ impl Ctx<'_> {
         self.out.push(Effect::Propose(tag, command));
     }
 
+    /// What an answered proposal was for.
+    fn take(&mut self, tag: Tag) -> Option<Purpose> {
+        self.asked_at.remove(&tag);
+        self.proposals.remove(&tag)
+    }
+
     fn speaker(&self) -> Speaker {
         Speaker { node: self.me.node.clone(), session: self.me.session.clone(), incarnation: self.incarnation }
     }
@@ -123,6 +132,7 @@ impl Engine {
             asked_at: BTreeMap::new(),
             majority: majority::Majority::new(now),
             hand_over: hand_over::HandOver::default(),
+            breathing: breathing::Breathing::default(),
             judge: judge::Judge::default(),
             fencing: fencing::Fencing::default(),
             controller: controller::Controller::default(),
@@ -217,8 +227,7 @@ impl Engine {
             Event::Heard { asked, presence } => self.liveness.heard(now, asked, presence),
             Event::NotHeard { node, asked, refused } => self.liveness.not_heard(&node, asked, refused),
             Event::Proposed(tag, answer) => {
-                ctx.asked_at.remove(&tag);
-                if let Some(purpose) = ctx.proposals.remove(&tag) {
+                if let Some(purpose) = ctx.take(tag) {
                     match (&purpose, &answer) {
                         (Purpose::Hello, Ok(Outcome::Welcome(incarnation))) => {
                             self.incarnation = *incarnation;
@@ -256,6 +265,7 @@ impl Engine {
             Event::Surveyed { present, findings } => self.worker.surveyed(&mut ctx, present, findings),
         }
         self.liveness.lead(now, &ctx.view, &ctx.me.node);
+        self.breathing.look(&mut ctx, &self.liveness);
         self.worker.act(&mut ctx);
         self.fencing.drive(&mut ctx, &self.liveness);
         // A leader that was not welcomed yet, or cannot be, judges and plans all the same: `apply` checks.

@@ -37,6 +37,8 @@ struct Leader {
     voters: BTreeSet<NodeId>,
     /// Whom n2 hears of n3, whatever this leader hears.
     n2_hears_n3: bool,
+    /// What reads off goes on.
+    lies: bool,
     handed_over: Vec<NodeId>,
 }
 
@@ -59,6 +61,7 @@ impl Leader {
             grants_lost: 0,
             voters: ["n1", "n2", "n3"].into_iter().map(NodeId::from).collect(),
             n2_hears_n3: false,
+            lies: false,
             handed_over: Vec::new(),
         };
         let founding = Founding {
@@ -139,7 +142,11 @@ impl Leader {
                 }
                 Some(Event::Heard { asked: self.now, presence })
             }
-            Effect::Power { tag, device, verb, .. } => {
+            Effect::Power { tag, device, target, verb, .. } => {
+                // Who is switched off says no more.
+                if verb == PowerVerb::Off && !self.power_is_on && !self.lies {
+                    self.answers.retain(|node| *node != target);
+                }
                 self.now = self.now.after(self.power_takes);
                 if verb != PowerVerb::Read {
                     self.told.push((verb, self.liveness("n3")));
@@ -396,4 +403,21 @@ fn silence_is_counted_from_the_return_of_a_majority() {
     leader.answers.push("n3".into());
     leader.run(Duration::from_secs(1));
     assert_eq!(leader.liveness("n3"), Liveness::Online);
+}
+
+#[test]
+fn who_answers_after_it_was_proven_dead_makes_the_proof_false() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(3));
+    leader.answers = vec!["n2".into()];
+    (leader.power_is_on, leader.lies) = (false, true);
+    leader.run(Duration::from_secs(3));
+    assert_eq!(leader.liveness("n3"), Liveness::Off, "its device says so");
+    assert!(leader.state.distrusted.is_empty(), "what was heard before proves nothing");
+    leader.answers.push("n3".into());
+    leader.run(Duration::from_secs(1));
+    assert_eq!(leader.liveness("n3"), Liveness::Lost, "it lives");
+    assert!(leader.state.distrusted.contains_key(&ResourceId::from("f3")));
+    assert!(leader.state.nodes[&NodeId::from("n3")].disarmed.is_some());
 }

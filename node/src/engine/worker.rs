@@ -72,6 +72,7 @@ impl Worker {
             && let Some(why) = must_die(ctx, node)
         {
             self.phase = Phase::Dead;
+            super::breathing::confess(ctx);
             ctx.out.push(Effect::SelfFence(why));
             return;
         }

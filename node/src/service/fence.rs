@@ -3,10 +3,10 @@
 use super::asker::Asker;
 use super::node::known;
 use crate::daemon::cluster::Cluster;
-use quorate_api::proto::{ChangeReply, FenceRequest};
+use quorate_api::proto::{ChangeReply, FenceRequest, FenceVerb};
 use quorate_api::{Fault, Reason};
 use quorate_core::config::FenceAction;
-use quorate_core::id::{NodeId, SessionId};
+use quorate_core::id::{NodeId, ResourceId, SessionId};
 use quorate_core::state::{ClusterState, Command, FenceCause, SessionState};
 use quorate_raft::Status;
 use std::time::Duration;
@@ -23,6 +23,11 @@ pub(super) async fn fence(asker: &Asker, request: &FenceRequest) -> Result<Chang
     let action = action(&request.action)?;
     let message = format!("{node} is to be fenced: `qrm status` shows how far it is");
     asker.settle().await?;
+    match request.verb() {
+        FenceVerb::Trust => return trust(asker, &request.device, true).await,
+        FenceVerb::Distrust => return trust(asker, &request.device, false).await,
+        FenceVerb::Off => {}
+    }
     if let Some((index, _)) = asker.answered()? {
         return Ok(ChangeReply { index, message });
     }
@@ -46,6 +51,18 @@ fn action(word: &str) -> Result<Option<FenceAction>, Fault> {
         "reboot" => Ok(Some(FenceAction::Reboot)),
         other => Err(Fault::new(Reason::Invalid, format!("'{other}' is nothing that follows a fence: off or reboot"))),
     }
+}
+
+async fn trust(asker: &Asker, device: &str, trusted: bool) -> Result<ChangeReply, Fault> {
+    let device = ResourceId::new(device);
+    let words = if trusted { "is trusted again" } else { "is distrusted: its word proves nothing until it is trusted" };
+    let message = format!("{device} {words}");
+    if let Some((index, _)) = asker.answered()? {
+        return Ok(ChangeReply { index, message });
+    }
+    let command = Command::Trust { actor: asker.actor.clone(), device, trusted };
+    let (index, _) = asker.propose(command).await?;
+    Ok(ChangeReply { index, message })
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -82,7 +99,9 @@ pub(super) fn check(state: &ClusterState, node: &NodeId) -> Result<Target, Fault
             "`qrm configure property stonith-enabled=true`".to_owned(),
         );
     }
-    if state.fence_levels(node).is_empty() {
+    // A node that does not take part waits for a person then, who is asked whether it is off.
+    let takes_part = state.nodes.get(node).is_some_and(quorate_core::state::NodeState::is_online);
+    if takes_part && state.fence_levels(node).is_empty() {
         return refused(
             format!("no fence device is for {node}, so nothing could prove it off"),
             format!("add one: `qrm configure primitive fence-{node} stonith:ipmi params target={node} …`"),

@@ -5,7 +5,7 @@ use super::{fault, membership};
 use crate::daemon::cluster::LeaderLive;
 use quorate_api::proto::{ChangeReply, NodeRequest, NodeVerb};
 use quorate_api::{Fault, Reason};
-use quorate_core::id::{NodeId, SessionId};
+use quorate_core::id::{NodeId, ResourceId, SessionId};
 use quorate_core::state::{ClusterState, Command, Intent, NodeState, SessionState};
 
 /// Answers `Node`.
@@ -22,6 +22,7 @@ pub(super) async fn node(asker: &Asker, request: &NodeRequest) -> Result<ChangeR
         NodeVerb::ConfirmOff => confirm_off(asker, &node, request.session.as_deref()).await,
         NodeVerb::Shutdown => membership::shutdown(asker, &node).await,
         NodeVerb::Remove => membership::remove(asker, &node).await,
+        NodeVerb::Release => release(asker, &node).await,
         NodeVerb::Unspecified => {
             Err(fault::invalid("the request does not say what to do with the node", "name a verb"))
         }
@@ -44,6 +45,18 @@ async fn intend(asker: &Asker, node: &NodeId, intent: Intent, words: &str) -> Re
     Ok(ChangeReply { index, message: format!("{node} {words}") })
 }
 
+/// quarantine, breathing: a person knows better, or has mended what was wrong.
+async fn release(asker: &Asker, node: &NodeId) -> Result<ChangeReply, Fault> {
+    let message = format!("{node} gets resources again as any other");
+    if let Some((index, _)) = asker.answered()? {
+        return Ok(ChangeReply { index, message });
+    }
+    asker.cluster.state(|state| known(state, node).map(drop))?;
+    let command = Command::Release { actor: Some(asker.actor.clone()), node: node.clone() };
+    let (index, _) = asker.propose(command).await?;
+    Ok(ChangeReply { index, message })
+}
+
 async fn confirm_off(asker: &Asker, node: &NodeId, session: Option<&str>) -> Result<ChangeReply, Fault> {
     let message = format!("{node} is taken to be off on the word of {}", asker.actor);
     if let Some((index, _)) = asker.answered()? {
@@ -60,7 +73,8 @@ async fn confirm_off(asker: &Asker, node: &NodeId, session: Option<&str>) -> Res
     })?;
     let own = asker.cluster.own_live();
     check_silence(node, &[&live, &own])?;
-    check_power(node, &[&live, &own])?;
+    let distrusted = asker.cluster.state(|state| state.distrusted.clone());
+    check_power(node, &[&live, &own], |device| distrusted.contains_key(device))?;
     let command = Command::ConfirmOff { node: node.clone(), session, by: asker.actor.clone() };
     let (index, _) = asker.propose(command).await?;
     Ok(ChangeReply { index, message })
@@ -111,11 +125,12 @@ fn check_silence(node: &NodeId, views: &[&LeaderLive]) -> Result<(), Fault> {
 }
 
 /// confirm-off is refused while a device says that the power is on.
-fn check_power(node: &NodeId, views: &[&LeaderLive]) -> Result<(), Fault> {
-    let Some(device) = views.iter().find_map(|live| live.reads_on.get(node)) else { return Ok(()) };
+fn check_power(node: &NodeId, views: &[&LeaderLive], is_distrusted: impl Fn(&ResourceId) -> bool) -> Result<(), Fault> {
+    let mut reads_on = views.iter().filter_map(|live| live.reads_on.get(node));
+    let Some(device) = reads_on.find(|device| !is_distrusted(device)) else { return Ok(()) };
     let message = format!("{node} is not off: {device} reads its power as on");
     Err(Fault::new(Reason::Refused, message).hint(format!(
-        "switch {node} off, make sure, and say so again; if {device} is wrong, take it out of the configuration first"
+        "switch {node} off, make sure, and say so again; if {device} is wrong: qrm fence distrust {device}"
     )))
 }
 
@@ -127,8 +142,10 @@ mod tests {
     fn a_node_whose_power_reads_on_is_not_off() {
         let mut live = LeaderLive::default();
         live.reads_on.insert(NodeId::from("n1"), "ipmi-n1".into());
-        assert_eq!(check_power(&NodeId::from("n2"), &[&live]), Ok(()));
-        let fault = check_power(&NodeId::from("n1"), &[&LeaderLive::default(), &live]).unwrap_err();
+        assert_eq!(check_power(&NodeId::from("n2"), &[&live], |_| false), Ok(()));
+        let views = [&LeaderLive::default(), &live];
+        assert_eq!(check_power(&NodeId::from("n1"), &views, |_| true), Ok(()), "a person said that it is wrong");
+        let fault = check_power(&NodeId::from("n1"), &views, |_| false).unwrap_err();
         assert!(fault.message.contains("ipmi-n1"), "{fault:?}");
     }
 

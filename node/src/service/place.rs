@@ -141,6 +141,7 @@ fn cannot(id: &ResourceId, node: &NodeId, rule: &Rejection) -> Fault {
     let hint = match rule {
         Rejection::NotOnline(_) => format!("wait until {node} is online"),
         Rejection::NotActive(_) => format!("`qrm node online {node}`"),
+        Rejection::Disarmed => format!("when the cause is mended: `qrm node release {node}`"),
         Rejection::Unarmed => format!("give {node} a fence device first"),
         Rejection::Location(constraint) => format!("`qrm configure delete {constraint}`, if it is not meant any more"),
         Rejection::Banned(_) => format!("`qrm resource clear {id} {node}`"),

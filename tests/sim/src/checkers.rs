@@ -65,6 +65,7 @@ impl World {
         self.check_proofs();
         self.check_beliefs();
         self.check_judgement(slot);
+        self.check_breath(slot);
     }
 
     fn count(&mut self, command: &Command, outcome: &Outcome) {

@@ -104,6 +104,11 @@ impl Faults {
         Self { weights, short: 900, long, liars, ambush, over: false }
     }
 
+    /// Whether words about power may be wrong in this run.
+    pub(crate) fn has_liars(&self) -> bool {
+        self.liars
+    }
+
     fn choose(&self, dice: &mut Dice) -> Option<Kind> {
         let sum: u64 = self.weights.iter().map(|(_, weight)| weight).sum();
         if sum == 0 {

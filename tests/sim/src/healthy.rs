@@ -6,9 +6,10 @@
 use crate::event::{Scope, What};
 use crate::replica::Slot;
 use crate::world::World;
-use quorate_core::id::NodeId;
-use quorate_core::state::{Command, Verdict};
+use quorate_core::id::{NodeId, SessionId};
+use quorate_core::state::{Command, EventKind, SessionState, Verdict};
 use quorate_core::time::millis;
+use std::collections::BTreeMap;
 
 /// Time between two looks: what is shorter makes nobody silent.
 const EVERY: u64 = 100;
@@ -18,6 +19,8 @@ const GRACE_MARGIN: u64 = 1500;
 const SILENCE_MARGIN: u64 = 300;
 /// What parts all voters for so long is noticed.
 const PARTED: u64 = 1500;
+/// Who lives though it was proven dead is noticed within this, when it is well.
+const UNNOTICED: u64 = 4000;
 /// With more loss than this, per thousand, nobody is reached.
 const LOSSY: u64 = 100;
 
@@ -25,14 +28,15 @@ const LOSSY: u64 = 100;
 pub(crate) struct Health {
     since: Vec<Option<u64>>,
     past: Vec<Vec<(u64, u64)>>,
-    /// Since when no majority reaches each other, and when that was last so for long.
-    parted: Option<u64>,
-    parted_until: u64,
+    /// Stretches in which no majority reached each other.
+    parted: Vec<(u64, u64)>,
+    /// Boots that live though they are proven dead, and since when.
+    undead: BTreeMap<SessionId, u64>,
 }
 
 impl Health {
     pub(crate) fn new(hosts: usize) -> Self {
-        Self { since: vec![None; hosts], past: vec![Vec::new(); hosts], parted: None, parted_until: 0 }
+        Self { since: vec![None; hosts], past: vec![Vec::new(); hosts], parted: Vec::new(), undead: BTreeMap::new() }
     }
 
     /// Whether a host was well all the time from one moment to another.
@@ -57,14 +61,48 @@ impl World {
                 _ => {}
             }
         }
+        self.look_for_undead();
         let is_parted = !(0..self.hosts.len()).any(|h| self.speaks(h) && self.reaches_majority(h));
-        let since = *self.health.parted.get_or_insert(self.now);
-        if !is_parted {
-            self.health.parted = None;
-        } else if self.now - since >= PARTED {
-            self.health.parted_until = self.now;
+        match self.health.parted.last_mut().filter(|(_, until)| *until + EVERY >= self.now) {
+            Some((_, until)) if is_parted => *until = self.now,
+            _ if is_parted => self.health.parted.push((self.now, self.now)),
+            _ => {}
         }
         self.queue.push(self.now + EVERY, Scope::World, What::Pulse);
+    }
+
+    /// breathing: who was proven dead, lives and is well does not go on for long.
+    fn look_for_undead(&mut self) {
+        for h in 0..self.hosts.len() {
+            let (session, now) = (self.hosts[h].session.clone(), self.now);
+            let state = self.oracle.state.nodes.get(&self.names[h]).and_then(|at| at.session.as_ref());
+            let is_ended = state.is_some_and(|it| it.id == session && matches!(it.state, SessionState::Ended(_)));
+            let is_undead = is_ended && self.hosts[h].lives(&session) && self.hosts[h].daemon.is_some();
+            if !is_undead {
+                self.health.undead.remove(&session);
+                continue;
+            }
+            let since = *self.health.undead.entry(session).or_insert(now);
+            let from = since.max(now.saturating_sub(UNNOTICED));
+            if now - since >= UNNOTICED && self.health.was_well(h, from, now) {
+                let what =
+                    format!("{} was proven dead {} ms ago, lives, and nobody noticed", self.names[h], now - since);
+                self.fail("breathing", what);
+            }
+        }
+    }
+
+    /// breathing: a proof is found false only where it was.
+    pub(crate) fn check_breath(&mut self, slot: &Slot) {
+        let Some(Command::Breathes(breath)) = slot.entry.as_ref().map(|entry| &entry.command) else { return };
+        let broken = self.oracle.state.events.back().is_some_and(|event| event.kind == EventKind::PromiseBroken);
+        let Some(h) = self.names.iter().position(|name| *name == breath.node) else { return };
+        if broken && self.oracle.state.events.back().is_some_and(|event| event.index == self.oracle.state.index) {
+            self.counts.false_proofs += 1;
+            if !self.hosts[h].lied_about.contains(&breath.session) {
+                self.fail("breathing", format!("a true proof that {} is dead was taken for false", breath.node));
+            }
+        }
     }
 
     fn reaches_majority(&self, h: usize) -> bool {
@@ -104,8 +142,13 @@ impl World {
             self.fail("healthy", format!("{node} is judged lost, and it was well for {timeout} ms: {evidence}"));
         }
         // Who was not heard while nobody reached anybody has the time that silence takes, from the majority's return on.
-        let after = slot.born.saturating_sub(self.health.parted_until);
-        if was_accepted && is_this_boot && after < timeout && evidence.starts_with("silent") {
+        let hasty = |(since, until): &&(u64, u64)| {
+            let until = (*until).min(slot.born);
+            until >= *since + PARTED && until > from
+        };
+        let parted = self.health.parted.iter().find(hasty).copied();
+        if let Some((_, until)) = parted.filter(|_| was_accepted && is_this_boot && evidence.starts_with("silent")) {
+            let after = slot.born.saturating_sub(until);
             let what = format!("{node} is judged lost {after} ms after a majority came back: {evidence}");
             self.fail("power restore", what);
         }

@@ -18,6 +18,8 @@ pub(crate) enum Wish {
     Fence(NodeId),
     Confirm(NodeId, SessionId),
     Cleanup(ResourceId),
+    Trust(ResourceId),
+    Release(NodeId),
 }
 
 /// A wish and how far it came.
@@ -52,7 +54,8 @@ impl World {
             40..=50 => self.wish(Wish::Role(vm, TargetRole::Stopped)),
             51..=64 => self.restart(vm),
             65..=79 => self.wish(Wish::Role(vm, TargetRole::Started)),
-            80..=83 => self.wish(Wish::Delete(vm)),
+            80..=82 => self.wish(Wish::Delete(vm)),
+            83 => self.forgive(),
             84..=86 => self.wish(Wish::Fence(node)),
             87..=94 => self.confirm_what_is_off(),
             95..=97 => self.wish(Wish::Cleanup(vm)),
@@ -74,8 +77,10 @@ impl World {
         }
     }
 
-    /// Somebody went there and saw that the host is off.
+    /// Somebody went there and saw that the host is off, or thought so.
     fn confirm_what_is_off(&mut self) {
+        // Where devices may lie, so may people be wrong.
+        let is_careless = self.faults.has_liars() && self.dice.chance(300);
         let off: Vec<(NodeId, SessionId)> = self
             .oracle
             .state
@@ -83,11 +88,15 @@ impl World {
             .iter()
             .filter(|(node, intent)| {
                 let h = self.names.iter().position(|name| name == *node).expect("intents are of members");
-                !self.hosts[h].lives(&intent.session)
+                is_careless || !self.hosts[h].lives(&intent.session)
             })
             .map(|(node, intent)| (node.clone(), intent.session.clone()))
             .collect();
         for (node, session) in off {
+            if let Some(h) = self.names.iter().position(|name| *name == node).filter(|h| self.hosts[*h].lives(&session))
+            {
+                self.hosts[h].lied_about.insert(session.clone());
+            }
             self.wish(Wish::Confirm(node, session));
         }
     }
@@ -121,6 +130,20 @@ impl World {
             .collect();
         for resource in failed {
             self.wish(Wish::Cleanup(resource));
+        }
+        self.forgive();
+    }
+
+    /// What lied is mended, and somebody says so.
+    fn forgive(&mut self) {
+        let devices: Vec<ResourceId> = self.oracle.state.distrusted.keys().cloned().collect();
+        for device in devices {
+            self.wish(Wish::Trust(device));
+        }
+        let held = |(_, at): &(&NodeId, &quorate_core::state::NodeState)| at.disarmed.is_some();
+        let held: Vec<NodeId> = self.oracle.state.nodes.iter().filter(held).map(|(node, _)| node.clone()).collect();
+        for node in held {
+            self.wish(Wish::Release(node));
         }
     }
 
@@ -221,6 +244,14 @@ fn command(state: &ClusterState, wish: &Wish) -> Option<Command> {
             Command::Fence { target: node.clone(), session, cause: FenceCause::Asked { by: actor }, action: None }
         }
         Wish::Confirm(node, session) => Command::ConfirmOff { node: node.clone(), session: session.clone(), by: actor },
+        Wish::Trust(device) => {
+            state.distrusted.get(device)?;
+            Command::Trust { actor, device: device.clone(), trusted: true }
+        }
+        Wish::Release(node) => {
+            state.nodes.get(node).filter(|at| at.disarmed.is_some() || at.flapping.quarantine.is_some())?;
+            Command::Release { actor: Some(actor), node: node.clone() }
+        }
         Wish::Cleanup(resource) => Command::Cleanup { actor, resource: resource.clone(), node: None },
     })
 }

@@ -97,6 +97,8 @@ counts! {
     device_ons = "on again",
     /// Lies of devices.
     lies = "lies of devices",
+    /// Proofs found false.
+    false_proofs = "proofs found false",
     /// Entries committed.
     entries = "log entries",
     /// Events that happened.

@@ -15,8 +15,16 @@ use std::rc::Rc;
 const VMS: usize = 4;
 
 /// Times are short, so that a run shows much: their order is that of the defaults.
-const PROPERTIES: &[(&str, &str)] =
-    &[("stonith-timeout", "4s"), ("lost-after", "3s"), ("daemon-grace", "8s"), ("fence-window", "30s")];
+const PROPERTIES: &[(&str, &str)] = &[
+    ("stonith-timeout", "4s"),
+    ("lost-after", "3s"),
+    ("daemon-grace", "8s"),
+    ("away-grace", "6s"),
+    ("join-grace", "15s"),
+    ("fence-window", "30s"),
+    ("quarantine-window", "60s"),
+    ("quarantine-time", "20s"),
+];
 
 pub(crate) fn vms() -> Vec<ResourceId> {
     (1..=VMS).map(|number| ResourceId::new(format!("vm{number}"))).collect()

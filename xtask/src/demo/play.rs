@@ -122,7 +122,7 @@ fn tone(kind: EventKind) -> Option<Tone> {
         EventKind::Suspect | EventKind::Lost | EventKind::FenceHeld | EventKind::FenceGrant | EventKind::DaemonGone => {
             Tone::Warn
         }
-        EventKind::FenceFailed | EventKind::Failed | EventKind::PromiseBroken => Tone::Bad,
+        EventKind::FenceFailed | EventKind::Failed | EventKind::PromiseBroken | EventKind::Asked => Tone::Bad,
         EventKind::Store | EventKind::Copy | EventKind::Differs => Tone::Bad,
         EventKind::Fenced | EventKind::Majority | EventKind::PowerOn | EventKind::Started | EventKind::Online => {
             Tone::Good
@@ -131,6 +131,8 @@ fn tone(kind: EventKind) -> Option<Tone> {
             Tone::Dim
         }
         EventKind::Member
+        | EventKind::Quarantine
+        | EventKind::Trust
         | EventKind::Away
         | EventKind::FenceIntent
         | EventKind::Planned

@@ -39,7 +39,8 @@ fn a_failover_under_way() {
     live.silent_ms.insert(NodeId::from("n2"), 1900);
     insta::assert_snapshot!(page(&story, &live), @r#"
     RECOVERING  house: n2 is not heard; 2 of 3 nodes online, 1 of 2 VMs running
-    leader n1 (term 4), 2 of 3 voters, configuration 1, changed 03:01:09, asked n1
+    leader n1 (term 4), 2 of 3 voters: no host may fail, configuration 1, changed
+      03:01:09, asked n1
 
     Blocked
       vm2: it may be active on n2, which is lost: it waits for the proof that n2 is
@@ -71,7 +72,8 @@ fn a_failover_after_its_proof() {
     insta::assert_snapshot!(page(&story, &story.live("n1")), @r#"
     RECOVERING  house: 1 VM starts after a fence; 2 of 3 nodes online, 1 of 2 VMs
       running
-    leader n1 (term 4), 2 of 3 voters, configuration 1, changed 03:01:11, asked n1
+    leader n1 (term 4), 2 of 3 voters: no host may fail, configuration 1, changed
+      03:01:11, asked n1
 
     Nodes
       n1  online  since 03:00:00  1 VM  leader
@@ -100,7 +102,8 @@ fn the_bmc_died_with_its_host() {
     live.device_errors.insert("ipmi-n2".into(), "10.9.0.2 does not answer: no RMCP+ session within 4 s".into());
     insta::assert_snapshot!(page(&story, &live), @r#"
     QUESTION  house: a person must say whether n2 is off, and 1 VM waits for it
-    leader n1 (term 4), 2 of 3 voters, configuration 1, changed 03:01:21, asked n1
+    leader n1 (term 4), 2 of 3 voters: no host may fail, configuration 1, changed
+      03:01:21, asked n1
 
     Is n2 really off?
       Tried ipmi-n2 6 times: 10.9.0.2 does not answer: no RMCP+ session within 4 s

@@ -129,6 +129,7 @@ impl ClusterState {
         let was = std::mem::replace(&mut state.intent, intent);
         // Whoever wants it back calls a shutdown off, where one was asked for.
         state.leaving &= intent != Intent::Active;
+        state.asked = None;
         let living = state.living_session().is_some();
         if was == Intent::Maintenance && intent != Intent::Maintenance && living {
             // first-look: nobody watched while it was in maintenance.

@@ -178,12 +178,17 @@ impl ClusterState {
             self.end_session(target, Proof::PowerOff { devices: Vec::new(), executor: speaker.node.clone(), at: now });
             return Ok(Outcome::Done);
         }
+        let distrusted = self.distrusted.clone();
         let attempt = self.open_attempt_mut(target, session, number)?;
         if attempt.executor != speaker.node || attempt.incarnation != speaker.incarnation {
             return stale(format!("try {number} at {target} is another's"));
         }
         let devices = attempt.devices.clone();
         attempt.took = took;
+        // A device may have been caught lying since it was asked.
+        let liar = devices.iter().find(|device| distrusted.contains_key(*device));
+        let refused = liar.map(|device| Err(format!("{device} is distrusted: its word proves nothing")));
+        let outcome = refused.as_ref().filter(|_| outcome.is_ok()).unwrap_or(outcome);
         if let Some(intent) = self.intents.get_mut(target) {
             intent.end_open(match outcome {
                 Ok(()) => AttemptEnd::Verified,
@@ -268,11 +273,12 @@ impl ClusterState {
         }
         let now = self.now;
         if let Some(intent) = self.intents.remove(target) {
-            self.record_fence(target, intent, FenceEnd::CalledOff);
+            self.record_fence(target, intent, FenceEnd::CalledOff, Vec::new());
         }
         if let Some(state) = self.nodes.get_mut(target) {
             state.liveness = Liveness::Online;
             state.since = now;
+            state.asked = None;
             if let Some(living) = &mut state.session {
                 living.state = SessionState::Open;
             }
@@ -327,9 +333,12 @@ impl ClusterState {
     /// A session is proven dead: nothing is active in it any more.
     pub(super) fn end_session(&mut self, node: &NodeId, proof: Proof) {
         let now = self.now;
+        let released = self.resources.iter().filter(|(_, nodes)| nodes.get(node).is_some_and(|at| !at.is_stopped()));
+        let released: Vec<ResourceId> = released.map(|(resource, _)| resource.clone()).collect();
         if let Some(state) = self.nodes.get_mut(node) {
             state.liveness = Liveness::Off;
             state.since = now;
+            state.asked = None;
             if let Some(session) = &mut state.session {
                 session.state = SessionState::Ended(proof.clone());
             }
@@ -362,7 +371,7 @@ impl ClusterState {
                 // is not admitted before: the intent stays for the grant that is to be settled.
                 self.intents.insert(node.clone(), intent.clone());
             }
-            self.record_fence(node, intent, FenceEnd::Proven(proof));
+            self.record_fence(node, intent, FenceEnd::Proven(proof), released);
         }
     }
 }

@@ -98,6 +98,7 @@ impl ClusterState {
             state.incarnation = Incarnation(state.incarnation.0.max(incarnation.0));
             state.liveness = Liveness::Online;
             state.since = now;
+            state.asked = None;
         }
         self.void_migrations_from(node);
         if !planted(Mistake::IgnoreIncarnation) {

@@ -3,10 +3,14 @@
 use super::stale;
 use crate::id::{NodeId, SessionId};
 use crate::state::{
-    ClusterState, EventKind, FenceCause, Intent, Liveness, Outcome, Refusal, SessionState, Speaker, Verdict,
+    Asked, ClusterState, EventKind, FenceCause, Intent, Liveness, Matter, Outcome, Refusal, SessionState, Speaker,
+    Verdict,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+/// Who is heard again within this was not lost.
+const HICCUP: Duration = Duration::from_secs(1);
 
 impl ClusterState {
     pub(super) fn judge(&mut self, node: &NodeId, session: &SessionId, verdict: &Verdict) -> Result<Outcome, Refusal> {
@@ -38,6 +42,7 @@ impl ClusterState {
             }
             _ => return stale(format!("{node} is {from:?} already")),
         };
+        let began = state.since;
         if let Verdict::Lost { evidence, spent, grant } = verdict
             && !self.is_witness(node)
         {
@@ -50,6 +55,7 @@ impl ClusterState {
             }
             self.set_liveness(node, to);
             self.record(kind, Some(node), None, text);
+            self.note_loss(node, began);
             self.intend(node, session, &FenceCause::Lost(evidence.clone()), None, Some(*spent));
             if let Some(grant) = grant {
                 return Ok(self.open_attempt(&grant.speaker, node, &grant.devices, grant.lasts));
@@ -59,6 +65,34 @@ impl ClusterState {
         }
         self.set_liveness(node, to);
         self.record(kind, Some(node), None, text);
+        if to == Liveness::Online && self.now.since(began) >= HICCUP {
+            self.note_loss(node, began);
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// A question about a node stands in status until the node changes.
+    pub(super) fn ask(&mut self, node: &NodeId, session: &SessionId, matter: Matter) -> Result<Outcome, Refusal> {
+        let now = self.now;
+        let Some(state) = self.nodes.get_mut(node).filter(|state| state.is_open(session)) else {
+            return stale(format!("{node} is not in the open session {session}"));
+        };
+        let fits = match matter {
+            Matter::AwayTooLong => state.liveness == Liveness::Away,
+            Matter::LostInMaintenance => {
+                let silent = matches!(state.liveness, Liveness::Suspect | Liveness::DaemonGone);
+                silent && state.intent == Intent::Maintenance
+            }
+        };
+        if !fits || state.asked.is_some() {
+            return stale(format!("there is nothing to ask about {node}"));
+        }
+        state.asked = Some(Asked { matter, since: now });
+        let text = match matter {
+            Matter::AwayTooLong => format!("{node} was stopped in order and does not come back: a person is asked"),
+            Matter::LostInMaintenance => format!("{node} fell silent in maintenance: a person is asked"),
+        };
+        self.record(EventKind::Asked, Some(node), None, text);
         Ok(Outcome::Done)
     }
 
@@ -101,6 +135,7 @@ impl ClusterState {
         if let Some(state) = self.nodes.get_mut(node) {
             state.liveness = liveness;
             state.since = now;
+            state.asked = None;
             if liveness == Liveness::Lost
                 && !is_witness
                 && let Some(session) = &mut state.session

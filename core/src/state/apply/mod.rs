@@ -4,9 +4,11 @@
 //! state at the entry's index.
 
 mod attribute;
+mod breathing;
 mod claim;
 mod configure;
 mod fencing;
+mod flapping;
 mod hello;
 mod judge;
 mod leave;
@@ -69,6 +71,10 @@ impl ClusterState {
             }
             Command::Judge { node, session, verdict } => self.judge(node, session, verdict),
             Command::MajorityBack { from, absence, unheard } => self.majority_back(from, *absence, unheard),
+            Command::Ask { node, session, matter } => self.ask(node, session, *matter),
+            Command::Breathes(breath) => self.breathes(breath),
+            Command::Release { actor, node } => self.release(actor.as_deref(), node),
+            Command::Trust { actor, device, trusted } => self.trust(actor, device, *trusted),
             Command::GoAway(speaker) => self.go_away(speaker),
             Command::Fence { target, session, cause, action } => self.fence(target, session, cause, *action),
             Command::FenceGrant { speaker, target, session, devices, lasts } => {
@@ -141,8 +147,9 @@ impl ClusterState {
         }
     }
 
-    fn record_fence(&mut self, target: &NodeId, intent: FenceIntent, end: FenceEnd) {
-        self.fences.push_back(FenceRecord { target: target.clone(), intent, end, at: self.now });
+    fn record_fence(&mut self, target: &NodeId, intent: FenceIntent, end: FenceEnd, released: Vec<ResourceId>) {
+        let at = self.now;
+        self.fences.push_back(FenceRecord { target: target.clone(), intent, end, released, false_since: None, at });
         while self.fences.len() > FENCES_KEPT {
             self.fences.pop_front();
         }

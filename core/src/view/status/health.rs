@@ -40,6 +40,12 @@ pub(super) fn judge(status: &Status) -> Health {
 }
 
 fn broken(status: &Status) -> Option<Health> {
+    let disarmed = list(status.nodes.iter().filter(|node| node.disarmed.is_some()).map(|node| node.id.to_string()));
+    if !disarmed.is_empty() {
+        let text =
+            format!("the proof that {disarmed} was off was false, and VMs may have run twice; {}", count(status));
+        return Some(Health { level: Level::Broken, text });
+    }
     let multiple = status.resources.iter().filter(|resource| resource.role == Role::Multiple);
     let names = list(multiple.map(|resource| resource.id.to_string()));
     let text = format!("{names} runs on more than one node: stop all but one now");
@@ -74,7 +80,12 @@ fn question(status: &Status) -> Option<Health> {
         0 => String::new(),
         count => format!(", and {} for it", number(count, "VM waits", "VMs wait")),
     };
-    Some(Health { level: Level::Question, text: format!("a person must say whether {nodes} is off{waits}") })
+    let is_fenced = |node| status.fencing.iter().any(|fence| fence.target == node);
+    let what = match status.questions.iter().all(|question| is_fenced(question.node.clone())) {
+        true => format!("a person must say whether {nodes} is off"),
+        false => format!("a person must say what is to become of {nodes}"),
+    };
+    Some(Health { level: Level::Question, text: format!("{what}{waits}") })
 }
 
 fn recovering(status: &Status) -> Option<Health> {
@@ -109,6 +120,8 @@ fn degraded(status: &Status) -> Option<Health> {
     let unarmed = status.nodes.iter().filter(|node| node.fence_levels.is_empty() && !node.witness).count();
     let full = status.nodes.iter().filter(|node| node.store.as_ref().is_some_and(|store| store.is_full));
     why.extend(full.map(|node| format!("the disk under the store of {} is full: make room", node.id)));
+    let distrusted = status.devices.iter().filter(|device| device.distrusted.is_some()).count();
+    let quarantined = status.nodes.iter().filter(|node| node.quarantine.is_some()).count();
     why.extend(count_of(status.blocked.len(), "resource is blocked", "resources are blocked"));
     why.extend(count_of(failed, "resource failed", "resources failed"));
     why.extend(count_of(dead_devices, "fence device does not answer", "fence devices do not answer"));
@@ -117,6 +130,8 @@ fn degraded(status: &Status) -> Option<Health> {
     why.extend(count_of(unseen, "VM cannot be looked at", "VMs cannot be looked at"));
     let found: usize = status.nodes.iter().map(|node| node.findings.len()).sum();
     why.extend(count_of(found, "thing on a host needs a hand", "things on hosts need a hand"));
+    why.extend(count_of(distrusted, "fence device is distrusted", "fence devices are distrusted"));
+    why.extend(count_of(quarantined, "node is in quarantine", "nodes are in quarantine"));
     if !status.cluster.fencing_enabled {
         why.push("fencing is disabled".to_owned());
     } else if !status.resources.is_empty() {

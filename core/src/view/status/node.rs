@@ -53,6 +53,10 @@ pub struct NodeView {
     pub silent_ms: Option<u64>,
     /// Why it is not fenced yet, though it is silent.
     pub waits: Option<String>,
+    /// Why nothing new is placed on it, where there is another place.
+    pub quarantine: Option<String>,
+    /// Why it gets no resources at all until a person releases it.
+    pub disarmed: Option<String>,
     /// How many resources run there, or may.
     pub resources: usize,
     /// What was said of it, for as long as its session lasts.
@@ -79,7 +83,11 @@ pub(super) fn nodes(state: &ClusterState, live: &Live) -> Vec<NodeView> {
             version: node.release.version.clone(),
             feature_level: node.release.level,
             is_behind: (1..highest).contains(&node.release.level),
-            is_active: node.is_online() && node.intent == Intent::Active && !node.leaving && !state.is_witness(id),
+            is_active: node.is_online()
+                && node.intent == Intent::Active
+                && !node.leaving
+                && !state.is_witness(id)
+                && node.disarmed.is_none(),
             is_leader: live.leader.as_ref() == Some(id),
             is_voter: live.voters.contains(id),
             raft_id: state.members.get(id).map_or(0, |member| member.raft_id.0),
@@ -88,6 +96,8 @@ pub(super) fn nodes(state: &ClusterState, live: &Live) -> Vec<NodeView> {
             session_ended: node.session.as_ref().is_some_and(|it| matches!(it.state, SessionState::Ended(_))),
             silent_ms: live.silent_ms.get(id).copied(),
             waits: live.waits_ms.get(id).map(|ms| waits(id, *ms)),
+            quarantine: node.flapping.quarantine.as_ref().map(|quarantine| quarantine.why.clone()),
+            disarmed: node.disarmed.as_ref().map(|disarmed| disarmed.why.clone()),
             resources: held(state, id),
             attributes: state.attributes.get(id).cloned().unwrap_or_default(),
             fence_levels: state.fence_levels(id),

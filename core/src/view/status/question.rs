@@ -4,7 +4,7 @@
 //! The tries go on meanwhile.
 
 use crate::id::{NodeId, ResourceId, SessionId};
-use crate::state::{ClusterState, Standing};
+use crate::state::{ClusterState, Matter, Standing};
 use crate::view::{Fencing, Tried};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,10 @@ pub struct Question {
     pub node: NodeId,
     /// About which boot: the answer is good for no other.
     pub session: SessionId,
+    /// The question, short.
+    pub title: String,
+    /// What else is to be known.
+    pub remark: Option<String>,
     /// The question in words.
     pub text: String,
     /// What was tried and failed: each devices' last error, with how often.
@@ -29,7 +33,38 @@ pub struct Question {
 
 pub(super) fn questions(state: &ClusterState, fencing: &[Fencing]) -> Vec<Question> {
     let unsettled = fencing.iter().filter(|fence| !fence.settling);
-    unsettled.filter_map(|fence| question(state, fence)).collect()
+    let open = state.nodes.iter().filter(|(node, _)| !state.intents.contains_key(*node));
+    let asked = open.filter_map(|(node, at)| asked(state, node, at.asked.as_ref()?.matter));
+    unsettled.filter_map(|fence| question(state, fence)).chain(asked).collect()
+}
+
+/// A node that is left alone until somebody says what is to become of it.
+fn asked(state: &ClusterState, node: &NodeId, matter: Matter) -> Option<Question> {
+    let (title, remark) = match matter {
+        Matter::AwayTooLong => (
+            format!("{node} was stopped in order and did not come back: is it to be recovered from?"),
+            format!("If it is to come back, start quorated on {node}. Its VMs are left alone until then."),
+        ),
+        Matter::LostInMaintenance => (
+            format!("{node} fell silent in maintenance: is it to be recovered from?"),
+            format!(
+                "If somebody works on it, nothing is to be done. What {node} had is started nowhere else until then."
+            ),
+        ),
+    };
+    let answer = format!("qrm fence {node}");
+    let waiting = state.resources.keys().filter(|id| state.standing(id, node) != Standing::NotActive);
+    Some(Question {
+        node: node.clone(),
+        session: state.nodes.get(node)?.session.as_ref()?.id.clone(),
+        text: format!("{title} {remark} To have it proven off and its VMs started elsewhere: {answer}"),
+        title,
+        remark: Some(remark),
+        tried: Vec::new(),
+        held: None,
+        waiting: waiting.cloned().collect(),
+        answer,
+    })
 }
 
 fn question(state: &ClusterState, fence: &Fencing) -> Option<Question> {
@@ -47,6 +82,8 @@ fn question(state: &ClusterState, fence: &Fencing) -> Option<Question> {
     Some(Question {
         node: node.clone(),
         session: fence.session.clone(),
+        title: format!("Is {node} really off?"),
+        remark: None,
         text,
         tried,
         held: fence.held.clone(),

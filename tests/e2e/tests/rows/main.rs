@@ -111,6 +111,10 @@ const ROWS: &[Row] = &[
     .patient(),
     row("frozen-condemned", "an off had no effect and it goes on: it kills its VMs and reboots", frozen::condemned)
         .patient(),
+    row("breathing", "its BMC lied that it is off, and it goes on: it dies, and the lie is told", frozen::breathing)
+        .patient(),
+    row("flapping", "a host stands still again and again: nothing new is placed there", frozen::flapping).patient(),
+    row("away", "a daemon was stopped and stays away: one question is asked", frozen::away).patient(),
     row("majority-lost", "nobody reaches anybody, then all do: nothing starts meanwhile", majority::lost_and_back)
         .patient(),
     row("all-power-lost", "all hosts lose power, one boots slowly: it is waited for", majority::all_power).patient(),
