@@ -136,7 +136,7 @@ fn no_quorum() {
     let live = Live { leader: None, reachable: vec!["n1".into()], confirmed: false, ..story.live("n1") };
     insta::assert_snapshot!(page(&story, &live), @r#"
     NO QUORUM  house: n1 reaches 1 of 3 voters, and 2 are needed; nothing is
-      started, and this is what n1 knew last
+      started, nobody is fenced, and this is what n1 knew last
     no leader, 1 of 3 voters, configuration 1, changed 03:00:08, asked n1
 
     Nodes
