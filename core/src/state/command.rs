@@ -4,8 +4,7 @@ use super::activity::{ActionKind, AgentError, Moved, Seen};
 use super::fence::FenceCause;
 use super::node::{Intent, Member};
 use super::preference::{Ended, Wish};
-use super::release::Release;
-use super::standing::{Breath, Matter};
+use super::{Breath, Matter, Release};
 use crate::config::{ConfigPatch, FenceAction};
 use crate::id::{
     ActionId, HardwareId, Incarnation, NodeId, Operation, RaftId, RequestId, ResourceId, SessionId, StoreId,
