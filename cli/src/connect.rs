@@ -1,5 +1,6 @@
 //! Which daemon is asked, and how long it may take.
 
+use crate::certificate;
 use crate::error::CliError;
 use clap::Args;
 use quorate_api::{Client, ClientOptions, DEFAULT_PORT, Remote, SOCKET_PATH};
@@ -43,6 +44,7 @@ impl Connection {
             cert_pem: self.pem("--cert", self.cert.as_deref())?,
             key_pem: self.pem("--key", self.key.as_deref())?,
         };
+        certificate::check(&remote.ca_pem, &remote.cert_pem)?;
         Ok(Client::connect_tls(&remote, options).await?)
     }
 

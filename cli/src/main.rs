@@ -2,6 +2,7 @@
 //! answer; it decides nothing itself.
 
 mod args;
+mod certificate;
 mod commands;
 mod connect;
 mod error;
