@@ -233,7 +233,7 @@ fn seen(processes: &[VmProcess]) -> Seen {
 async fn watch(host: String, events: broadcast::WeakSender<VmEvent>) {
     let mut known: Option<BTreeMap<String, String>> = None;
     loop {
-        let none = known.as_ref().is_none_or(BTreeMap::is_empty);
+        let none = known.as_ref().is_some_and(BTreeMap::is_empty);
         tokio::time::sleep(if none { WATCH_NONE } else { WATCH }).await;
         let Some(events) = events.upgrade() else { return };
         let Ok(found) = find(&host) else { continue };
