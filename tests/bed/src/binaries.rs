@@ -19,6 +19,13 @@ pub fn build(release: bool) -> Result<PathBuf> {
     if release {
         build.arg("--release");
     }
+    // What the outer cargo says of the package under test would make build scripts run anew, with all above them.
+    let inherited = std::env::vars_os().map(|(name, _)| name).filter(|name| {
+        name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+    });
+    for name in inherited {
+        build.env_remove(name);
+    }
     let output = build.current_dir(repository()).stderr(Stdio::inherit()).output().context("run cargo")?;
     if !output.status.success() {
         bail!("quorated and qrm do not build: the compiler's words are above");

@@ -12,6 +12,7 @@ mod frozen;
 mod isolation;
 mod majority;
 mod membership;
+mod migration;
 mod ocf;
 mod orderly;
 mod power;
@@ -147,6 +148,16 @@ const ROWS: &[Row] = &[
         .patient(),
     row("vm-killed", "a VM's QEMU is killed: it is restarted in place within about a second", vm::killed),
     row("stop-fails", "a VM cannot be stopped: its node is fenced", vm::stop_fails),
+    row("migrate-live", "VMs are moved and a node put in standby: they go live, without a restart", migration::live)
+        .patient(),
+    row(
+        "migrate-source-lost",
+        "the source loses power in mid-migration: the VM boots anew, once",
+        migration::source_lost,
+    )
+    .patient(),
+    row("migrate-target-lost", "the target loses power in mid-migration: the VM goes on", migration::target_lost)
+        .patient(),
     row("ocf-power-cut", "an address and a dummy go with their VM when its host loses power", ocf::power_cut),
     row("ocf-stop-fails", "an OCF agent breaks: what it cannot stop is fenced, and runs elsewhere", ocf::stop_fails),
     row(
