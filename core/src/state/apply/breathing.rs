@@ -39,6 +39,8 @@ impl ClusterState {
             activity.operation = activity.operation.next();
             activity.see(Seen::Unknown("the proof that its node was off is false".to_owned()), now);
         }
+        // Switching it on was to follow a proof that is none.
+        self.power_on.remove(node);
         self.intend(node, &breath.session, &FenceCause::FalseProof, None, None);
         if let Some(intent) = self.intents.get_mut(node) {
             intent.off_sent = true;
