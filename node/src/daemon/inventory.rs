@@ -24,7 +24,8 @@ const EVERY: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// So many findings are told.
 const MOST_FINDINGS: usize = 20;
-/// systemd starts it at boot where this exists.
+/// Exists where systemd runs; it starts libvirt-guests at boot where the other exists.
+const SYSTEMD: &str = "/run/systemd/system";
 const LIBVIRT_GUESTS: &str = "/etc/systemd/system/multi-user.target.wants/libvirt-guests.service";
 
 /// Surveys the host as long as the daemon runs.
@@ -34,7 +35,7 @@ pub(super) async fn watch(executor: Executor, cluster: Cluster, events: mpsc::Se
     loop {
         ours.refresh(&cluster);
         if let Some(found) = executor.survey(Instant::now() + PATIENCE).await {
-            let findings = ours.findings(&found, Path::new(LIBVIRT_GUESTS).exists());
+            let findings = ours.findings(&found, [SYSTEMD, LIBVIRT_GUESTS].iter().all(|path| Path::new(path).exists()));
             if findings != told {
                 findings.iter().for_each(|finding| tracing::warn!(finding, "found on this host"));
                 told.clone_from(&findings);

@@ -10,11 +10,13 @@ mod bmc;
 mod daemon;
 mod frozen;
 mod isolation;
+mod libvirtd;
 mod majority;
 mod membership;
 mod migration;
 mod ocf;
 mod orderly;
+mod people;
 mod power;
 mod stage;
 mod store;
@@ -195,6 +197,31 @@ const ROWS: &[Row] = &[
         "a member starts on an older copy of its store: found out, and it votes again with a new one",
         store::rolled_back,
     ),
+    row("libvirtd-killed", "libvirtd is killed: unknown is told, a stop works, nobody is fenced", libvirtd::killed)
+        .patient(),
+    row("libvirtd-hung", "libvirtd hangs: unknown is told, a stop works, nobody is fenced", libvirtd::hung).patient(),
+    row(
+        "libvirtd-forgets",
+        "libvirtd comes back without its state: guests live, a restart mends it",
+        libvirtd::forgets,
+    )
+    .patient(),
+    row("move-and-drain", "a move leaves nothing behind, a drain stops nothing", people::moves_and_drains).patient(),
+    row("moved-by-hand", "in maintenance a VM is moved with virsh: it is found where it is", people::moved_by_hand)
+        .patient(),
+    row(
+        "beside-the-cluster",
+        "a VM is started by hand, another deleted and defined again: both are found",
+        people::beside_the_cluster,
+    )
+    .patient(),
+    row(
+        "definition-changed",
+        "a definition changes while its VM runs; a second owner of its disk is refused",
+        people::definition_changed,
+    )
+    .patient(),
+    row("crash-loop", "a guest crashes again and again: pauses, then another node", people::crash_loop).patient(),
     row("all-daemons-killed", "all daemons are killed 50 times amid writes: none is lost", writes::survive),
 ];
 
