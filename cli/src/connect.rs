@@ -15,7 +15,7 @@ pub(crate) struct Connection {
     /// The socket of this host's daemon
     #[arg(long, global = true, env = "QRM_SOCKET", hide_env_values = true, value_name = "PATH", default_value = SOCKET_PATH)]
     pub(crate) socket: PathBuf,
-    /// A member to ask over the network instead of the socket; needs --ca, --cert and --key
+    /// A member to ask over the network instead; needs --ca, --cert and --key
     #[arg(long, global = true, env = "QRM_HOST", hide_env_values = true, value_name = "ADDRESS[:PORT]")]
     pub(crate) host: Option<String>,
     /// The cluster's CA certificate
