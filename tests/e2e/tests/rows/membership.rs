@@ -130,8 +130,10 @@ fn again(stage: &mut Stage, victim: &str, contact: &str) -> Result<()> {
     let join = ["cluster", "join", token.trim(), "--node", victim, "--address", &address];
     stage.cluster.qrm(victim, &join)?;
     stage.cluster.wait_complete()?;
-    // It has nothing, and so it may go while it lives; it knows at once.
-    stage.cluster.qrm(contact, &["cluster", "remove", victim])?;
+    // Emptied, as the refusal says, it may go while it lives; it knows at once.
+    stage.cluster.qrm(contact, &["node", "standby", victim])?;
+    let gone = || Ok(stage.cluster.site.qrm(contact, &["cluster", "remove", victim])?.success());
+    wait_for("the emptied node to be removed", Duration::from_secs(30), gone)?;
     let told = || Ok(stage.cluster.site.qrm(victim, &["status"])?.stderr.contains("was removed"));
     wait_for("the removed node to say so", Duration::from_secs(10), told)?;
     emptied(stage, victim)?;

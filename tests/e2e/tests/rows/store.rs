@@ -99,14 +99,14 @@ pub(crate) fn rolled_back(stage: &mut Stage) -> Result<()> {
     let before = pids(stage)?;
     let old = raft_id(stage, &victim)?;
     stage.bed().daemon(&victim, DaemonFault::Kill)?;
-    in_host(stage, &victim, "cp -a /var/lib/quorate/raft /var/lib/quorate-copy")?;
+    in_host(stage, &victim, "cp -aT /var/lib/quorate/raft /var/lib/quorate/copy")?;
     stage.bed().daemon_start(&victim)?;
     stage.cluster.wait_complete()?;
     for number in 0..5 {
         stage.cluster.configure(&format!("property fence-window={}s", 300 + number))?;
     }
     stage.bed().daemon(&victim, DaemonFault::Kill)?;
-    in_host(stage, &victim, "rm -rf /var/lib/quorate/raft && cp -a /var/lib/quorate-copy /var/lib/quorate/raft")?;
+    in_host(stage, &victim, "rm -rf /var/lib/quorate/raft && mv -T /var/lib/quorate/copy /var/lib/quorate/raft")?;
     stage.bed().daemon_start(&victim)?;
     let new = wait_new_voter(stage, &victim, old)?;
     stage.note(format!("{victim} votes as member {new} in place of {old}"));
