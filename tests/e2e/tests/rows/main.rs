@@ -74,12 +74,10 @@ struct Row {
     has_witness: bool,
     /// It mostly waits and measures nothing: it is played beside others of its kind.
     is_patient: bool,
-    /// It fails today, for a reason that is written down: it is played only when it is asked for by its name.
-    is_known_to_fail: bool,
 }
 
 const fn row(name: &'static str, what: &'static str, run: fn(&mut Stage) -> Result<()>) -> Row {
-    Row { name, what, run, hosts: 3, has_witness: false, is_patient: false, is_known_to_fail: false }
+    Row { name, what, run, hosts: 3, has_witness: false, is_patient: false }
 }
 
 impl Row {
@@ -89,10 +87,6 @@ impl Row {
 
     const fn with_witness(self) -> Row {
         Row { has_witness: true, ..self }
-    }
-
-    const fn known_to_fail(self) -> Row {
-        Row { is_known_to_fail: true, ..self }
     }
 
     const fn patient(self) -> Row {
@@ -179,8 +173,7 @@ const ROWS: &[Row] = &[
         "a lost node is removed and comes back: it is refused until it joins anew",
         membership::removed,
     )
-    .patient()
-    .known_to_fail(),
+    .patient(),
     row(
         "voters-replaced",
         "four hosts, three vote: a dead voter's place goes to the learner",
@@ -203,8 +196,7 @@ const ROWS: &[Row] = &[
         "store-rolled-back",
         "a member starts on an older copy of its store: found out, and it votes again with a new one",
         store::rolled_back,
-    )
-    .known_to_fail(),
+    ),
     row("libvirtd-killed", "libvirtd is killed: unknown is told, a stop works, nobody is fenced", libvirtd::killed)
         .patient(),
     row("libvirtd-hung", "libvirtd hangs: unknown is told, a stop works, nobody is fenced", libvirtd::hung).patient(),
@@ -237,10 +229,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let is_wanted = |row: &&Row| {
         let fits = |name: &String| if arguments.exact { row.name == name } else { row.name.contains(name.as_str()) };
-        match arguments.names.is_empty() {
-            true => arguments.list || !row.is_known_to_fail,
-            false => arguments.names.iter().any(fits),
-        }
+        arguments.names.is_empty() || arguments.names.iter().any(fits)
     };
     let rows: Vec<&Row> = ROWS.iter().filter(is_wanted).collect();
     if arguments.list {
