@@ -238,7 +238,6 @@ impl<'a> Reader<'a> {
             known_on: BTreeSet::new(),
             migrating: None,
             dangling: Vec::new(),
-            change: crate::scheduler::Change::None,
             scores,
             follows: Vec::new(),
             followed: Vec::new(),

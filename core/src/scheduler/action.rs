@@ -41,8 +41,6 @@ pub(super) struct Bond {
     pub(super) makes_way: bool,
     /// Only where the second has not happened yet.
     pub(super) is_one_way: bool,
-    /// Only when both act on one node.
-    pub(super) is_local: bool,
     /// They must not run at once; their order does not matter.
     pub(super) is_exclusive: bool,
 }
@@ -55,7 +53,6 @@ impl Bond {
         blocks: false,
         makes_way: false,
         is_one_way: false,
-        is_local: false,
         is_exclusive: false,
     };
 }

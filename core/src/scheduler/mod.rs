@@ -22,7 +22,7 @@ pub use model::{
 pub use names::by_name;
 pub use outcome::{Done, Outcome, Step};
 pub use scores::Scores;
-pub use terms::{Change, MultipleActive, NoQuorum, NodeKind, OnFail, OrderForce, Placement, Requires, Role, Task};
+pub use terms::{MultipleActive, NoQuorum, NodeKind, OnFail, OrderForce, Placement, Requires, Role, Task};
 
 /// Plans: assigns, schedules, orders, and tells what would be done and what would be then.
 pub fn schedule(mut model: Model) -> Outcome {

@@ -2,7 +2,7 @@
 //! arrays. Plain data.
 
 use super::Scores;
-use super::terms::{Change, MultipleActive, NoQuorum, NodeKind, OnFail, OrderForce, Placement, Requires, Role, Task};
+use super::terms::{MultipleActive, NoQuorum, NodeKind, OnFail, OrderForce, Placement, Requires, Role, Task};
 use crate::score::Score;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -194,8 +194,6 @@ pub struct Resource {
     pub migrating: Option<(NodeIx, NodeIx)>,
     /// Left over by a migration: there it must be stopped.
     pub dangling: Vec<NodeIx>,
-    /// Its parameters changed since it was started.
-    pub change: Change,
 
     /// What it scores on each node.
     pub scores: Scores,

@@ -1,7 +1,7 @@
 //! From where things are to where they were assigned: fences, stops, starts, promotions, migrations.
 
 use super::action::{Action, Actions, AnyOf, Bond};
-use super::{Change, CloneSpec, Kind, Model, MultipleActive, NoQuorum, NodeIx, NodeKind, Requires, Role, RscIx, Task};
+use super::{CloneSpec, Kind, Model, MultipleActive, NoQuorum, NodeIx, NodeKind, Requires, Role, RscIx, Task};
 
 /// Creates every action, and what binds those of one resource.
 pub(super) fn schedule(model: &mut Model) -> Actions {
@@ -95,7 +95,7 @@ impl Primitive<'_> {
         let stops_all = is_multiple && !spares;
         let is_restart = resource.is_managed && resource.must_stop && resource.is_failed && !spares;
         let is_under_way = resource.is_start_pending;
-        let must_stop = stops_all || is_restart || resource.change == Change::Restart;
+        let must_stop = stops_all || is_restart;
         let migrates = self.migrates(&active, target, must_stop);
         let why = self.why(&active, target, stops_all, is_restart);
         let mut stops = Vec::new();

@@ -78,8 +78,6 @@ pub enum Task {
     MigrateTo,
     /// The target's half.
     MigrateFrom,
-    /// Reload parameters in place.
-    Reload,
     /// Fence a node.
     Fence,
 }
@@ -129,18 +127,6 @@ pub enum OnFail {
     Standby,
     /// Fence the node.
     Fence,
-}
-
-/// What changed of a running resource's parameters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Change {
-    /// Nothing.
-    #[default]
-    None,
-    /// What can be reloaded.
-    Reload,
-    /// What needs a restart.
-    Restart,
 }
 
 /// How an order binds.

@@ -212,7 +212,6 @@ pub(in crate::scheduler) fn word(task: Task) -> &'static str {
         Task::Demoted => "demoted",
         Task::MigrateTo => "migrate_to",
         Task::MigrateFrom => "migrate_from",
-        Task::Reload => "reload-agent",
         Task::Fence => "fence",
     }
 }
