@@ -361,6 +361,10 @@ impl Draft<'_> {
                 break;
             }
             for (place, mut action) in ready {
+                // One at a time of a resource on a node: what follows there is planned on what this one comes to.
+                if is_second(plan, state, &kept, &action) {
+                    continue;
+                }
                 let (new, old): (Vec<_>, Vec<_>) =
                     action.after_new.iter().map(|before| place_of[before]).partition(Result::is_ok);
                 action.after_new = new.into_iter().filter_map(Result::ok).collect();
@@ -387,6 +391,16 @@ impl Draft<'_> {
             .chain(called_off)
             .collect();
     }
+}
+
+/// Whether another action of this resource on this node is planned that comes before.
+fn is_second(plan: &Plan, state: &ClusterState, kept: &BTreeSet<ActionId>, action: &NewAction) -> bool {
+    let is_new = plan.add.iter().any(|other| other.resource == action.resource && other.node == action.node);
+    let mut old = state.actions.values().filter(|other| other.claimed || kept.contains(&other.id));
+    is_new
+        || old.any(|other| {
+            other.resource == action.resource && other.node == action.node && other.kind != action.kind
+        })
 }
 
 fn left_to_a_person(id: &ResourceId, node: &NodeId, why: &str) -> Blocked {

@@ -90,6 +90,7 @@ impl Draft<'_> {
         // What is turned into a stop may in its turn be what another has to run after.
         while let Some(then) = orders.iter().find_map(|order| {
             let first_stops = !self.find(ActionKind::Stop, &order.first).is_empty()
+                || !self.find(ActionKind::Start, &order.first).is_empty()
                 || !self.pending(&order.first, &[ActionKind::Stop]).is_empty();
             let then = first_stops && order.symmetrical;
             self.find(ActionKind::Migrate, &order.then).first().copied().filter(|_| then)
