@@ -40,6 +40,8 @@ pub struct Properties {
     pub fence_window: Duration,
     /// `fence-limit`: so many distinct nodes are sent an off in one window; 0 is what keeps a majority.
     pub fence_limit: u32,
+    /// `migration-limit`: so many live migrations at once from and to one node; -1, or none: as many as there are.
+    pub migration_limit: Option<u32>,
 }
 
 /// `stonith-action`
@@ -116,6 +118,8 @@ impl Default for Properties {
             quarantine_time: Duration::from_secs(900),
             fence_window: Duration::from_secs(600),
             fence_limit: 0,
+            // More would only share the node's link.
+            migration_limit: Some(2),
         }
     }
 }
@@ -146,6 +150,10 @@ impl Properties {
             "quarantine-window" => self.quarantine_window = time()?,
             "fence-window" => self.fence_window = time()?,
             "fence-limit" => self.fence_limit = value.parse().map_err(|_| bad("a whole number"))?,
+            "migration-limit" => {
+                let limit: i64 = value.parse().map_err(|_| bad("a whole number; -1 is no limit"))?;
+                self.migration_limit = u32::try_from(limit).ok().filter(|limit| *limit > 0);
+            }
             "stonith-action" => {
                 self.stonith_action = match value {
                     "off" => FenceAction::Off,
@@ -183,6 +191,7 @@ pub const PROPERTY_NAMES: &[&str] = &[
     "join-grace",
     "lost-after",
     "maintenance-mode",
+    "migration-limit",
     "no-quorum-policy",
     "quarantine-after",
     "quarantine-time",
@@ -211,7 +220,6 @@ const NOT_HONOURED: &[&str] = &[
     "have-watchdog",
     "last-lrm-refresh",
     "load-threshold",
-    "migration-limit",
     "node-action-limit",
     "node-health-base",
     "node-health-green",

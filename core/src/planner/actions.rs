@@ -398,9 +398,7 @@ fn is_second(plan: &Plan, state: &ClusterState, kept: &BTreeSet<ActionId>, actio
     let is_new = plan.add.iter().any(|other| other.resource == action.resource && other.node == action.node);
     let mut old = state.actions.values().filter(|other| other.claimed || kept.contains(&other.id));
     is_new
-        || old.any(|other| {
-            other.resource == action.resource && other.node == action.node && other.kind != action.kind
-        })
+        || old.any(|other| other.resource == action.resource && other.node == action.node && other.kind != action.kind)
 }
 
 fn left_to_a_person(id: &ResourceId, node: &NodeId, why: &str) -> Blocked {

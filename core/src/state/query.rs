@@ -1,6 +1,6 @@
 //! Questions about the state that safety and planning ask in the same words.
 
-use super::{Activity, ClusterState, NodeState, Seen, SessionState, Speaker};
+use super::{Action, ActionKind, Activity, Claim, ClusterState, NodeState, Seen, SessionState, Speaker};
 use crate::config::{AgentClass, Primitive, Properties, Requires, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
 
@@ -66,6 +66,20 @@ impl ClusterState {
     /// What is known of a resource on a node.
     pub fn activity(&self, resource: &ResourceId, node: &NodeId) -> Option<&Activity> {
         self.resources.get(resource)?.get(node)
+    }
+
+    /// The node at which a migration has to wait for others that are under way, and how many may be
+    /// (`migration-limit`). Both ends count, a copy that is let run too.
+    pub fn full_of_migrations(&self, migration: &Action) -> Option<(NodeId, u32)> {
+        let limit = self.properties().migration_limit?;
+        let is_one =
+            |claim: &Claim| matches!(claim.kind, ActionKind::Migrate | ActionKind::Incoming | ActionKind::Handover);
+        let count = |node: &NodeId| {
+            let here = self.resources.values().filter_map(|nodes| nodes.get(node)?.claim.as_ref());
+            u32::try_from(here.filter(|claim| is_one(claim)).count()).unwrap_or(u32::MAX)
+        };
+        let mut ends = std::iter::once(&migration.node).chain(&migration.peer);
+        ends.find(|node| count(node) >= limit).map(|node| (node.clone(), limit))
     }
 
     /// Whether the speaker is the node's current daemon start, in an open session.

@@ -20,6 +20,9 @@ use tokio::time::{Instant, sleep};
 
 /// Between two looks; what libvirt's events tell is looked at without waiting for this.
 const EVERY: Duration = Duration::from_secs(15);
+/// Between two looks while something of ours is there and nobody can say how it is: a copy that came in late, beside a
+/// libvirtd that does not answer.
+const SOON: Duration = Duration::from_secs(3);
 /// A look that takes longer is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// So many findings are told.
@@ -34,17 +37,21 @@ pub(super) async fn watch(executor: Executor, cluster: Cluster, events: mpsc::Se
     let mut told = Vec::new();
     loop {
         ours.refresh(&cluster);
+        let mut pause = EVERY;
         if let Some(found) = executor.survey(Instant::now() + PATIENCE).await {
             let findings = ours.findings(&found, [SYSTEMD, LIBVIRT_GUESTS].iter().all(|path| Path::new(path).exists()));
             if findings != told {
                 findings.iter().for_each(|finding| tracing::warn!(finding, "found on this host"));
                 told.clone_from(&findings);
             }
+            if ours.is_unclear(&found) {
+                pause = SOON;
+            }
             if events.send(Event::Surveyed { present: ours.present(&found), findings }).await.is_err() {
                 return;
             }
         }
-        sleep(EVERY).await;
+        sleep(pause).await;
     }
 }
 
@@ -77,6 +84,12 @@ impl Ours {
     fn present(&self, found: &Inventory) -> BTreeSet<ResourceId> {
         let is_there = |entry: &&Entry| !matches!(entry.seen, VmSeen::Stopped | VmSeen::Unknown { .. });
         found.entries.iter().filter(is_there).filter_map(|entry| self.by_uuid.get(&entry.uuid)).cloned().collect()
+    }
+
+    /// Something of ours is there, and could not be looked at.
+    fn is_unclear(&self, found: &Inventory) -> bool {
+        let mut unknown = found.entries.iter().filter(|entry| matches!(entry.seen, VmSeen::Unknown { .. }));
+        unknown.any(|entry| self.by_uuid.contains_key(&entry.uuid))
     }
 
     /// What could start one of ours beside the cluster, or keeps it from starting.
@@ -167,5 +180,17 @@ mod tests {
         check(VmSeen::Paused { process, reason: "by a user".to_owned() }, 1);
         check(VmSeen::Stopped, 0);
         check(VmSeen::Unknown { why: "no answer".to_owned() }, 0);
+    }
+
+    #[test]
+    fn what_is_there_and_cannot_be_looked_at_is_looked_at_again_soon() {
+        let check = |seen: VmSeen, uuid: &str, wanted: bool| {
+            let found = Inventory { entries: vec![Entry { seen, ..entry(uuid, "web") }], incomplete: None };
+            assert_eq!(ours().is_unclear(&found), wanted);
+        };
+        let unknown = || VmSeen::Unknown { why: "its process exists".to_owned() };
+        check(unknown(), "u1", true);
+        check(unknown(), "u2", false);
+        check(VmSeen::Stopped, "u1", false);
     }
 }

@@ -1,5 +1,5 @@
-//! What a source does about its live migrations beside carrying them out: how many at once, when one that failed is
-//! tried again, when one is given up, and how far each is.
+//! What a source does about its live migrations beside carrying them out: when one that failed is tried again, when one is
+//! given up, and how far each is.
 
 use super::Ctx;
 use super::event::{Effect, Tag, Target};
@@ -11,8 +11,6 @@ use quorate_core::view::Progress;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// One host sends so many at once: more would only share its link.
-const AT_ONCE: usize = 2;
 /// After its first failure a migration is tried again in so long; then the pause doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// It grows no longer than this.
@@ -50,9 +48,8 @@ impl Operations {
         if action.kind != ActionKind::Migrate {
             return true;
         }
-        let sending = self.running.values().filter(|running| running.kind == ActionKind::Migrate).count();
         let rests = self.migrations.failed.get(&action.resource).is_some_and(|(_, until)| ctx.now < *until);
-        sending < AT_ONCE && !rests
+        !rests && ctx.view.state.full_of_migrations(action).is_none()
     }
 
     /// Gives up what the plan does not want any more.

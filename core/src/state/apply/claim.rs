@@ -26,6 +26,10 @@ impl ClusterState {
         if let Some(waits_for) = action.after.iter().find(|before| self.actions.contains_key(before)) {
             return stale(format!("action {id} waits for action {waits_for}"));
         }
+        let full = self.full_of_migrations(&action).filter(|_| action.kind == ActionKind::Migrate);
+        if let Some((node, limit)) = full {
+            return stale(format!("action {id} waits: {limit} migrations from or to {node} are under way"));
+        }
         if let Err(refusal) = self.check_resource(&action) {
             // It will never fit again: the planner has to think anew.
             self.actions.remove(&id);
