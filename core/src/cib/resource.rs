@@ -232,6 +232,7 @@ impl<'a> Reader<'a> {
             utilization: BTreeMap::new(),
             operations: Vec::new(),
             discovered_on: None,
+            counted_on: None,
             role: Role::Unknown,
             active_on: Vec::new(),
             role_on: BTreeMap::new(),

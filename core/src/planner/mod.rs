@@ -7,6 +7,7 @@ mod actions;
 mod eligible;
 mod load;
 mod migrate;
+mod model;
 mod order;
 mod placement;
 mod preference;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 pub use eligible::{Rejection, unfit};
+pub use model::{Sketch, Term, model, wanted};
 
 /// What should change, and what cannot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -217,12 +217,12 @@ impl Asked<'_> {
 }
 
 /// quarantine: nothing new comes to such a node while there is another place; what runs there stays.
-fn is_welcome(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
+pub(super) fn is_welcome(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
     state.nodes.get(node).is_none_or(|at| at.flapping.quarantine.is_none()) || runs_on(state, id, node)
 }
 
 /// A failure after which it stays stopped until a person cleans up (`on-fail=stop`).
-fn stopped_by_failure(
+pub(super) fn stopped_by_failure(
     state: &ClusterState,
     id: &ResourceId,
     primitive: &Primitive,
@@ -240,7 +240,7 @@ fn stopped_by_failure(
 
 /// A node whose daemon is silent, away or in maintenance keeps what it has; what only may be there calls nothing
 /// away from where it runs.
-fn held(state: &ClusterState, id: &ResourceId) -> Option<NodeId> {
+pub(super) fn held(state: &ClusterState, id: &ResourceId) -> Option<NodeId> {
     if let Some(target) = super::migrate::held_at_target(state, id) {
         return Some(target);
     }
@@ -266,7 +266,7 @@ fn company(state: &ClusterState, id: &ResourceId, node: &NodeId) -> i64 {
 }
 
 /// It runs there, or it died there just now and has run nowhere since.
-fn belongs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
+pub(super) fn belongs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
     // Under way it belongs where it goes: else what it leaves would call it back.
     if let Some((_, target)) = super::migrate::under_way(state, id) {
         return target == *node;
@@ -283,7 +283,7 @@ fn belongs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
 }
 
 /// Of several copies the first: what came after it was not started by the cluster's word.
-fn elder<'s>(state: &'s ClusterState, id: &ResourceId) -> Option<&'s NodeId> {
+pub(super) fn elder<'s>(state: &'s ClusterState, id: &ResourceId) -> Option<&'s NodeId> {
     let copies = state.resources.get(id)?.iter().filter(|(node, _)| runs_on(state, id, node));
     let mut copies: Vec<_> = copies.map(|(node, activity)| (activity.since, node)).collect();
     copies.sort();
@@ -311,7 +311,7 @@ fn missing_first<'a>(
 }
 
 /// How many others must be decided before this one; bounded, so that a loop in the constraints ends.
-fn depth(state: &ClusterState, id: &ResourceId, level: u32) -> u32 {
+pub(super) fn depth(state: &ClusterState, id: &ResourceId, level: u32) -> u32 {
     if level >= 16 {
         return level;
     }

@@ -24,6 +24,12 @@ pub use outcome::{Done, Outcome, Step};
 pub use scores::Scores;
 pub use terms::{MultipleActive, NoQuorum, NodeKind, OnFail, OrderForce, Placement, Requires, Role, Task};
 
+/// Only assigns: every resource has its node and what it should be there.
+pub fn assign(mut model: Model) -> Model {
+    assign::assign(&mut model);
+    model
+}
+
 /// Plans: assigns, schedules, orders, and tells what would be done and what would be then.
 pub fn schedule(mut model: Model) -> Outcome {
     assign::assign(&mut model);

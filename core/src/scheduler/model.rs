@@ -181,6 +181,8 @@ pub struct Resource {
     pub operations: Vec<Operation>,
     /// Where alone it may be, if a constraint says that it is discovered exclusively there.
     pub discovered_on: Option<BTreeSet<NodeIx>>,
+    /// It counts among this node's load already, until it is assigned itself: it runs there and is likely to stay.
+    pub counted_on: Option<NodeIx>,
 
     /// What it is now.
     pub role: Role,

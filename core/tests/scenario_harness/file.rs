@@ -6,6 +6,11 @@ use std::fmt::Write;
 
 /// Carries a scenario out; the same text with what really came out below each `----`.
 pub(crate) fn run(text: &str) -> String {
+    lived(text).1
+}
+
+/// The same, with the cluster as it is at the end.
+pub(crate) fn lived(text: &str) -> (World, String) {
     let mut world = World::default();
     let mut came_out = String::new();
     let mut command: Option<(String, String)> = None;
@@ -39,7 +44,7 @@ pub(crate) fn run(text: &str) -> String {
     if command.is_some() {
         came_out.push_str("error: the last block has no ----\n");
     }
-    came_out
+    (world, came_out)
 }
 
 fn carry_out(world: &mut World, command: Option<(String, String)>) {

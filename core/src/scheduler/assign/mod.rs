@@ -85,6 +85,9 @@ fn take_back(model: &mut Model, before: (RscIx, Resource)) {
         model.nodes[node].assigned -= 1;
         capacity::give_back(model, rsc, node);
     }
+    if let (None, Some(node)) = (model.resources[rsc].counted_on, before.counted_on) {
+        model.nodes[node].assigned += 1;
+    }
     model.resources[rsc] = before;
 }
 

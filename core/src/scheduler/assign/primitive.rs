@@ -17,6 +17,9 @@ pub(super) fn assign(model: &mut Model, rsc: RscIx, prefer: Option<NodeIx>) -> O
             model.resources[rsc].scores = scores;
         }
     }
+    if let Some(node) = model.resources[rsc].counted_on.take() {
+        model.nodes[node].assigned -= 1;
+    }
     choose(model, rsc, prefer);
     model.resources[rsc].is_assigning = false;
     model.resources[rsc].assigned

@@ -1,0 +1,196 @@
+//! The live cluster as the scheduler's `Model`: what is configured, observed and asked for, in its terms. Pure.
+//!
+//! What the live cluster knows beyond Pacemaker (a drain, a quarantine, a move without a target, of several copies the
+//! first) are places that come before others whatever they score: see `rank`. The scheduler only decides where; what
+//! leads there, and when, is `actions`'s to say.
+
+mod constraint;
+mod node;
+mod rank;
+mod resource;
+mod term;
+
+pub use term::Term;
+pub(super) use term::terms;
+
+use super::placement::depth;
+use crate::config::{OrderKind, ResourceMeta};
+use crate::id::{NodeId, ResourceId};
+use crate::scheduler::{self, Model, NodeIx, Options, RscIx, Scores};
+use crate::state::ClusterState;
+use rank::Ranks;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How the model is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct How<'a> {
+    /// As if nobody had asked for this one to move.
+    pub(super) without_wishes_of: Option<&'a ResourceId>,
+    /// Fences that are decided and not carried out yet count as if the node were lost by now.
+    pub(super) ahead: bool,
+}
+
+/// The model, and which of its places is what.
+#[derive(Clone, Debug)]
+pub struct Sketch {
+    /// The scheduler's input.
+    pub model: Model,
+    /// Its nodes.
+    pub nodes: Vec<NodeId>,
+    /// Its resources.
+    pub resources: BTreeMap<ResourceId, RscIx>,
+    /// What should run, and must not because this does not run before it.
+    pub waits_for: BTreeMap<ResourceId, ResourceId>,
+    /// What each scores, whatever comes before what.
+    full: Vec<Scores>,
+    ranks: BTreeMap<RscIx, Ranks>,
+}
+
+/// The whole cluster in the scheduler's terms, as it would be asked about a transition from here.
+pub fn model(state: &ClusterState) -> Sketch {
+    place(state, How { ahead: true, ..How::default() }).0
+}
+
+/// Where the scheduler would put each resource; of `None` it would run nowhere.
+pub fn wanted(state: &ClusterState) -> BTreeMap<ResourceId, Option<NodeId>> {
+    let (sketch, assigned) = place(state, How::default());
+    let of = |(id, rsc): (&ResourceId, &RscIx)| (id.clone(), sketch.place_of(&assigned, *rsc).cloned());
+    sketch.resources.iter().map(of).collect()
+}
+
+/// The model in which every place counts that has to, and the same with everything assigned.
+pub(super) fn place(state: &ClusterState, how: How<'_>) -> (Sketch, Model) {
+    let mut sketch = Sketch::new(state, how);
+    loop {
+        let assigned = scheduler::assign(sketch.model.clone());
+        if sketch.let_in_one_by_one(&assigned) {
+            continue;
+        }
+        if let Some(wider) = sketch.let_in_together(&assigned) {
+            sketch = wider;
+            continue;
+        }
+        if !sketch.keep_what_misses_another(state, &assigned) {
+            return (sketch, assigned);
+        }
+    }
+}
+
+impl Sketch {
+    fn new(state: &ClusterState, how: How<'_>) -> Self {
+        let properties = state.properties();
+        let options = Options {
+            fences: properties.stonith_enabled,
+            maintenance: properties.maintenance_mode,
+            now: i64::try_from(state.now.0 / 1000).unwrap_or(i64::MAX),
+            ..Options::default()
+        };
+        let mut sketch = Self {
+            model: Model { options, ..Model::default() },
+            nodes: state.nodes.keys().cloned().collect(),
+            resources: BTreeMap::new(),
+            waits_for: BTreeMap::new(),
+            full: Vec::new(),
+            ranks: BTreeMap::new(),
+        };
+        sketch.add_nodes(state, how);
+        sketch.add_resources(state, how);
+        sketch.add_constraints(state);
+        sketch.sort_top(state);
+        sketch
+    }
+
+    fn sort_top(&mut self, state: &ClusterState) {
+        let mut top: Vec<(&ResourceId, RscIx)> = self.resources.iter().map(|(id, rsc)| (id, *rsc)).collect();
+        let priority = |id: &ResourceId| {
+            let primitive = state.config.primitives.get(id);
+            primitive.map_or(0, |it| ResourceMeta::read(id, it, &state.config.rsc_defaults).0.priority)
+        };
+        top.sort_by_key(|(id, _)| (depth(state, id, 0), Reverse(priority(id)), *id));
+        self.model.top = top.into_iter().map(|(_, rsc)| rsc).collect();
+    }
+
+    fn node(&self, id: &NodeId) -> Option<NodeIx> {
+        self.nodes.binary_search(id).ok()
+    }
+
+    /// Where a resource of the assigned model is.
+    pub(super) fn place_of(&self, assigned: &Model, rsc: RscIx) -> Option<&NodeId> {
+        assigned.resources[rsc].assigned.and_then(|node| self.nodes.get(node))
+    }
+
+    /// Whether it should run, and the scheduler has a say in where.
+    fn is_to_run(&self, rsc: RscIx) -> bool {
+        let resource = &self.model.resources[rsc];
+        resource.is_managed && !resource.is_orphan && resource.next != scheduler::Role::Stopped
+    }
+
+    fn unplaced<'m>(&'m self, assigned: &'m Model) -> impl Iterator<Item = RscIx> + 'm {
+        let all = 0..self.model.resources.len();
+        all.filter(|rsc| assigned.resources[*rsc].assigned.is_none() && self.is_to_run(*rsc))
+    }
+
+    /// What has no place so far may go where it should only go as a last resort; whether anything may.
+    fn let_in_one_by_one(&mut self, assigned: &Model) -> bool {
+        let unplaced: Vec<RscIx> = self.unplaced(assigned).collect();
+        let mut has_changed = false;
+        for rsc in unplaced {
+            has_changed |= self.let_in(rsc);
+        }
+        has_changed
+    }
+
+    fn let_in(&mut self, rsc: RscIx) -> bool {
+        let Some(ranks) = self.ranks.get_mut(&rsc) else { return false };
+        let is_wider = ranks.widen();
+        if is_wider {
+            self.model.resources[rsc].scores = ranks.limited(&self.full[rsc]);
+        }
+        is_wider
+    }
+
+    /// What has no place because what it must be with goes away from its only one, keeps that there too.
+    fn let_in_together(&self, assigned: &Model) -> Option<Self> {
+        let unplaced: Vec<RscIx> = self.unplaced(assigned).collect();
+        unplaced.into_iter().find_map(|rsc| {
+            let mut wider = self.clone();
+            let partners = self.bound_to(rsc);
+            let mut is_wider = false;
+            for partner in partners {
+                is_wider |= wider.let_in(partner);
+            }
+            let is_placed = || scheduler::assign(wider.model.clone()).resources[rsc].assigned.is_some();
+            (is_wider && is_placed()).then_some(wider)
+        })
+    }
+
+    /// What must be where it is, directly or not.
+    fn bound_to(&self, rsc: RscIx) -> BTreeSet<RscIx> {
+        let (mut found, mut open) = (BTreeSet::new(), vec![rsc]);
+        while let Some(at) = open.pop() {
+            if found.insert(at) {
+                let bonds = self.model.colocations.iter().filter(|bond| bond.score == crate::score::Score::INFINITY);
+                open.extend(bonds.filter(|bond| bond.resource == at).map(|bond| bond.with));
+            }
+        }
+        found
+    }
+
+    /// What must start after another that has no place does not run; whether that is news.
+    fn keep_what_misses_another(&mut self, state: &ClusterState, assigned: &Model) -> bool {
+        let mut has_changed = false;
+        for order in state.config.orders.values().filter(|order| order.kind == OrderKind::Mandatory) {
+            let (first, then) = (self.resources.get(&order.first), self.resources.get(&order.then));
+            let (Some(&first), Some(&then)) = (first, then) else { continue };
+            let is_missing = assigned.resources[first].assigned.is_none() && assigned.resources[first].is_managed
+                || self.waits_for.contains_key(&order.first);
+            if is_missing && self.is_to_run(then) {
+                self.waits_for.insert(order.then.clone(), order.first.clone());
+                self.stop(then);
+                has_changed = true;
+            }
+        }
+        has_changed
+    }
+}

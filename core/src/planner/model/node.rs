@@ -1,0 +1,60 @@
+//! Nodes of the live cluster as the scheduler's: who takes part, and who is to be fenced.
+
+use super::super::{Plan, actions};
+use super::{How, Sketch};
+use crate::id::NodeId;
+use crate::scheduler::{FenceWish, Node, NodeKind};
+use crate::state::{ClusterState, Intent, NodeState, SessionState};
+use std::collections::BTreeMap;
+
+impl Sketch {
+    pub(super) fn add_nodes(&mut self, state: &ClusterState, how: How<'_>) {
+        let mut ahead = Plan::default();
+        if how.ahead {
+            actions::fences(state, &mut ahead);
+        }
+        for (ix, (id, at)) in state.nodes.iter().enumerate() {
+            let mut node = node(state, id, at);
+            if let Some(wish) = wish(state, id, at, &ahead).filter(|_| how.ahead) {
+                node.is_unclean = true;
+                self.model.fence.insert(ix, wish);
+            }
+            self.model.nodes.push(node);
+        }
+    }
+}
+
+fn node(state: &ClusterState, id: &NodeId, at: &NodeState) -> Node {
+    let config = state.config.nodes.get(id);
+    let numbers = |pairs: &BTreeMap<String, String>| {
+        let read = pairs.iter().filter_map(|(name, value)| Some((name.clone(), value.trim().parse().ok()?)));
+        read.collect::<BTreeMap<String, i64>>()
+    };
+    let mut attributes = config.map(|config| config.attributes.clone()).unwrap_or_default();
+    attributes.extend(state.attributes.get(id).cloned().unwrap_or_default());
+    attributes.insert("#uname".to_owned(), id.as_str().to_owned());
+    Node {
+        name: id.as_str().to_owned(),
+        id: id.as_str().to_owned(),
+        kind: NodeKind::Member,
+        is_online: at.is_online(),
+        is_unclean: at.living_session().is_some_and(|session| session.state == SessionState::Lost),
+        is_pending: false,
+        is_unseen: at.session.is_none(),
+        // A witness votes and runs nothing.
+        is_standby: at.intent == Intent::Standby || state.is_witness(id),
+        is_maintenance: at.intent == Intent::Maintenance,
+        is_shutting_down: at.leaving,
+        attributes,
+        capacity: config.map(|config| numbers(&config.utilization)).unwrap_or_default(),
+        assigned: 0,
+    }
+}
+
+/// Why a node is about to be fenced, if it is and something can.
+fn wish(state: &ClusterState, id: &NodeId, at: &NodeState, ahead: &Plan) -> Option<FenceWish> {
+    at.living_session()?;
+    let planned = || Some(ahead.fence.iter().find(|fence| fence.target == *id)?.cause.to_string());
+    let reason = state.intents.get(id).map(|intent| intent.cause.to_string()).or_else(planned)?;
+    state.held(id).is_none().then_some(FenceWish { reason })
+}

@@ -1,0 +1,55 @@
+//! Which places come before others, whatever they score.
+//!
+//! The scheduler knows of no such order. So a resource is offered its best places alone, and the next only when it has
+//! none among them: `Sketch::let_in_one_by_one`.
+
+use super::super::placement::{elder, is_welcome};
+use super::super::preference::{is_drained, leaves, moves_to};
+use crate::id::{NodeId, ResourceId};
+use crate::scheduler::{NodeIx, Scores};
+use crate::score::Score;
+use crate::state::ClusterState;
+use std::collections::BTreeSet;
+
+/// The places of one resource by rank, and how far down it may go by now.
+#[derive(Clone, Debug)]
+pub(super) struct Ranks {
+    of: Vec<i8>,
+    least: i8,
+}
+
+/// How a place ranks for a resource: of several copies the first is kept; a node that is drained or should be left is
+/// a last resort; one in quarantine gets nothing new while there is another.
+pub(super) fn rank(state: &ClusterState, id: &ResourceId, node: &NodeId, with_wishes: bool) -> i8 {
+    let is_last_resort = is_drained(state, node) || (with_wishes && leaves(state, id, node));
+    let is_welcome = is_welcome(state, id, node) || (with_wishes && moves_to(state, id, node));
+    let mut rank = 0;
+    rank += if elder(state, id) == Some(node) { 4 } else { 0 };
+    rank -= if is_last_resort { 2 } else { 0 };
+    rank - if is_welcome { 0 } else { 1 }
+}
+
+impl Ranks {
+    /// `None` where all places that it may have rank the same.
+    pub(super) fn new(of: Vec<i8>, fit: &[NodeIx]) -> Option<Self> {
+        let ranks: BTreeSet<i8> = fit.iter().map(|node| of[*node]).collect();
+        let least = *ranks.last()?;
+        (ranks.len() > 1).then_some(Self { of, least })
+    }
+
+    /// Lets in the next rank; false where there is none.
+    pub(super) fn widen(&mut self) -> bool {
+        let next = self.of.iter().copied().filter(|rank| *rank < self.least).max();
+        self.least = next.unwrap_or(self.least);
+        next.is_some()
+    }
+
+    /// The scores with what ranks too low forbidden.
+    pub(super) fn limited(&self, full: &Scores) -> Scores {
+        let mut scores = full.clone();
+        for (node, _) in full.iter().filter(|(node, _)| self.of[*node] < self.least) {
+            scores.set(node, Score::NEG_INFINITY);
+        }
+        scores
+    }
+}

@@ -1,0 +1,208 @@
+//! Resources of the live cluster as the scheduler's: what they are, where they are or may be, what they score.
+
+use super::super::migrate::under_way;
+use super::super::placement::{elder, held, runs_on, stopped_by_failure};
+use super::rank::{Ranks, rank};
+use super::{How, Sketch, terms};
+use crate::config::{AgentClass, OnFail, Primitive, ResourceMeta, TargetRole};
+use crate::id::{NodeId, ResourceId};
+use crate::scheduler::{Kind, MultipleActive, NodeIx, Requires, Resource, Role, RscIx, Scores};
+use crate::score::Score;
+use crate::state::{ActionKind, Activity, ClusterState, Standing};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Sketch {
+    pub(super) fn add_resources(&mut self, state: &ClusterState, how: How<'_>) {
+        let configured = state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device());
+        for (id, primitive) in configured {
+            let rsc = self.add(id);
+            self.describe(state, rsc, id, primitive);
+            self.locate(state, rsc, id);
+            self.score(state, rsc, id, primitive, how);
+        }
+        let orphans = state.resources.keys().filter(|id| !state.config.primitives.contains_key(*id));
+        for id in orphans {
+            let rsc = self.add(id);
+            let resource = &mut self.model.resources[rsc];
+            resource.is_orphan = true;
+            resource.is_managed = !state.properties().maintenance_mode;
+            self.stop(rsc);
+            self.locate(state, rsc, id);
+            self.full.push(self.model.resources[rsc].scores.clone());
+            for node in self.model.resources[rsc].active_on.clone() {
+                self.model.nodes[node].assigned += 1;
+            }
+        }
+    }
+
+    fn add(&mut self, id: &ResourceId) -> RscIx {
+        self.model.resources.push(blank(id, self.nodes.len()));
+        let rsc = self.model.resources.len() - 1;
+        self.resources.insert(id.clone(), rsc);
+        rsc
+    }
+
+    /// It is to run nowhere.
+    pub(super) fn stop(&mut self, rsc: RscIx) {
+        let resource = &mut self.model.resources[rsc];
+        (resource.next, resource.target) = (Role::Stopped, Some(Role::Stopped));
+    }
+
+    fn describe(&mut self, state: &ClusterState, rsc: RscIx, id: &ResourceId, primitive: &Primitive) {
+        let (meta, _) = ResourceMeta::read(id, primitive, &state.config.rsc_defaults);
+        let resource = &mut self.model.resources[rsc];
+        resource.can_migrate = meta.allow_migrate && primitive.agent.class == AgentClass::Vm;
+        resource.priority = Score::new(meta.priority);
+        resource.stickiness = meta.stickiness;
+        resource.migration_threshold = meta.migration_threshold;
+        resource.failure_timeout = i64::try_from(meta.failure_timeout.as_secs()).unwrap_or(i64::MAX);
+        resource.requires = if state.is_proof_waived(id) { Requires::Nothing } else { Requires::Quorum };
+        let amounts = primitive.utilization.iter();
+        resource.utilization =
+            amounts.filter_map(|(name, text)| Some((name.clone(), text.trim().parse().ok()?))).collect();
+        let is_hands_off = state.config.is_hands_off(id);
+        let is_stopped =
+            meta.target_role == TargetRole::Stopped || stopped_by_failure(state, id, primitive, &meta).is_some();
+        resource.is_managed = !is_hands_off && (is_stopped || held(state, id).is_none());
+        if is_stopped && !is_hands_off {
+            self.stop(rsc);
+        }
+    }
+
+    /// Where it is, as far as is known.
+    fn locate(&mut self, state: &ClusterState, rsc: RscIx, id: &ResourceId) {
+        let (places, is_start_pending) = places(state, id);
+        let active_on: Vec<NodeIx> = places.iter().filter_map(|node| self.node(node)).collect();
+        let known_on: BTreeSet<NodeIx> = self
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| state.standing(id, node) == Standing::NotActive)
+            .map(|(ix, _)| ix)
+            .collect();
+        let migrating = under_way(state, id).and_then(|(from, to)| Some((self.node(&from)?, self.node(&to)?)));
+        let waits_for_a_person = self.nodes.iter().enumerate().any(|(ix, node)| {
+            self.model.nodes[ix].is_unclean && !self.model.fence.contains_key(&ix) && state.stands_against(id, node)
+        });
+        let failure = places.iter().find_map(|node| failure(state, id, node));
+        let resource = &mut self.model.resources[rsc];
+        resource.role = if active_on.is_empty() { Role::Stopped } else { Role::Started };
+        (resource.active_on, resource.known_on, resource.migrating) = (active_on, known_on, migrating);
+        resource.is_start_pending = is_start_pending;
+        let fails = matches!(failure, Some(OnFail::Restart | OnFail::Stop | OnFail::Fence));
+        (resource.is_failed, resource.must_stop) = (fails, fails);
+        resource.is_blocked = waits_for_a_person || failure == Some(OnFail::Block);
+    }
+
+    fn score(&mut self, state: &ClusterState, rsc: RscIx, id: &ResourceId, primitive: &Primitive, how: How<'_>) {
+        let with_wishes = how.without_wishes_of != Some(id);
+        let mut full = Scores::zero(self.nodes.len());
+        for (ix, node) in self.nodes.iter().enumerate() {
+            for term in terms(state, id, primitive, node, with_wishes) {
+                full.add(ix, term.score);
+            }
+        }
+        let of = self.nodes.iter().map(|node| rank(state, id, node, with_wishes)).collect();
+        let may = |(node, score): &(NodeIx, Score)| !score.forbids() && self.model.nodes[*node].is_available();
+        let fit: Vec<NodeIx> = full.iter().filter(may).map(|(node, _)| node).collect();
+        let ranks = Ranks::new(of, &fit);
+        let resource = &mut self.model.resources[rsc];
+        resource.scores = ranks.as_ref().map_or_else(|| full.clone(), |ranks| ranks.limited(&full));
+        // What runs and stays by itself sways where others go before it is assigned; what follows another does not.
+        let is_bound = state.config.colocations.values().any(|colocation| colocation.resource == *id);
+        if !is_bound && resource.stickiness > Score::ZERO {
+            let runs = |node: &&NodeIx| runs_on(state, id, &self.nodes[**node]);
+            resource.counted_on = resource.active_on.iter().find(runs).copied();
+        }
+        if let Some(node) = resource.counted_on {
+            self.model.nodes[node].assigned += 1;
+        }
+        self.ranks.extend(ranks.map(|ranks| (rsc, ranks)));
+        self.full.push(full);
+    }
+}
+
+/// Where it is active or may be, the place that counts first; and whether it is only being started there.
+fn places(state: &ClusterState, id: &ResourceId) -> (Vec<NodeId>, bool) {
+    if let Some(node) = held(state, id) {
+        return (vec![node], false);
+    }
+    if let Some((source, target)) = under_way(state, id) {
+        return (vec![target, source], false);
+    }
+    let elder = elder(state, id);
+    let nodes = || state.nodes.keys();
+    let mut running: Vec<NodeId> = nodes().filter(|node| runs_on(state, id, node)).cloned().collect();
+    running.sort_by_key(|node| elder != Some(node));
+    if !running.is_empty() {
+        return (running, false);
+    }
+    let is_starting = |node: &&NodeId| {
+        let claim = state.activity(id, node).and_then(|activity| activity.claim.as_ref());
+        claim.is_some_and(|claim| claim.kind == ActionKind::Start)
+    };
+    let starting: Vec<NodeId> = nodes().filter(is_starting).cloned().collect();
+    if !starting.is_empty() {
+        return (starting, true);
+    }
+    // Nobody can look there: it counts as active until the node is proven off.
+    let is_away = |node: &&NodeId| !state.nodes.get(*node).is_some_and(crate::state::NodeState::is_online);
+    (nodes().filter(is_away).filter(|node| state.stands_against(id, node)).cloned().collect(), false)
+}
+
+/// What is to follow where it is there and does not work, or could not be stopped.
+fn failure(state: &ClusterState, id: &ResourceId, node: &NodeId) -> Option<OnFail> {
+    let activity = state.activity(id, node)?;
+    let is_broken = matches!(state.standing(id, node), Standing::Failed(_));
+    if !is_broken && !activity.stop_failed {
+        return None;
+    }
+    let operation = if activity.stop_failed { ActionKind::Stop.word() } else { Activity::failed_operation(activity) };
+    let spec = state.definition(id, node)?.operation(operation, &state.config.op_defaults);
+    Some(spec.consequence(state.properties().stonith_enabled))
+}
+
+fn blank(id: &ResourceId, nodes: usize) -> Resource {
+    Resource {
+        id: id.as_str().to_owned(),
+        base: id.as_str().to_owned(),
+        kind: Kind::Primitive,
+        called: None,
+        parent: None,
+        class: String::new(),
+        is_managed: true,
+        is_blocked: false,
+        is_failed: false,
+        must_stop: false,
+        is_orphan: false,
+        is_failure_ignored: false,
+        is_start_pending: false,
+        can_migrate: false,
+        requires: Requires::Quorum,
+        multiple_active: MultipleActive::StopUnexpected,
+        priority: Score::ZERO,
+        stickiness: Score::ZERO,
+        migration_threshold: 0,
+        failure_timeout: 0,
+        target: None,
+        utilization: BTreeMap::new(),
+        operations: Vec::new(),
+        discovered_on: None,
+        counted_on: None,
+        role: Role::Stopped,
+        active_on: Vec::new(),
+        role_on: BTreeMap::new(),
+        known_on: BTreeSet::new(),
+        migrating: None,
+        dangling: Vec::new(),
+        scores: Scores::zero(nodes),
+        follows: Vec::new(),
+        followed: Vec::new(),
+        assigned: None,
+        is_assigned: false,
+        is_assigning: false,
+        is_merging: false,
+        next: Role::Unknown,
+        promotion: None,
+    }
+}

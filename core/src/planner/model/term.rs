@@ -1,0 +1,48 @@
+//! What draws a resource to a node or away from it, before others have a say: the parts of its score.
+
+use super::super::eligible::{Rejection, unfit};
+use super::super::placement::belongs_on;
+use super::super::preference::moves_to;
+use crate::config::{Primitive, ResourceMeta};
+use crate::id::{NodeId, ResourceId};
+use crate::score::Score;
+use crate::state::ClusterState;
+use serde::{Deserialize, Serialize};
+
+/// A part of a score.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Term {
+    /// Which rule: `location l1`, `stickiness`, `move`, or a rejection in words.
+    pub rule: String,
+    /// How much.
+    pub score: Score,
+}
+
+/// The parts of what a resource scores on a node.
+pub(in crate::planner) fn terms(
+    state: &ClusterState,
+    id: &ResourceId,
+    primitive: &Primitive,
+    node: &NodeId,
+    with_wishes: bool,
+) -> Vec<Term> {
+    let mut terms = Vec::new();
+    let mut add = |rule: String, score: Score| terms.push(Term { rule, score });
+    match unfit(state, id, primitive, node) {
+        // It is among the locations below.
+        None | Some(Rejection::Location(_)) => {}
+        Some(rejection) => add(rejection.to_string(), Score::NEG_INFINITY),
+    }
+    let here = state.config.locations.iter().filter(|(_, it)| it.resource == *id && it.node == *node);
+    for (name, location) in here {
+        add(format!("location {name}"), location.score);
+    }
+    if with_wishes && moves_to(state, id, node) {
+        add("somebody asked for it to move there".to_owned(), Score::INFINITY);
+    }
+    if belongs_on(state, id, node) {
+        let (meta, _) = ResourceMeta::read(id, primitive, &state.config.rsc_defaults);
+        add("resource-stickiness".to_owned(), meta.stickiness);
+    }
+    terms
+}
