@@ -95,8 +95,7 @@ fn help_of_the_top_level() {
       node       Take nodes out of service and back, or say what you know of them
       fence      Have a node proven off, or show the fences
       events     Show what happened, or what happens
-      simulate   Show what Quorate would do with a Pacemaker configuration and its
-                 status, and what would be then
+      simulate   Show what would be done from here, and what would be then
       help       Print this message or the help of the given subcommand(s)
 
     Options:

@@ -36,7 +36,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         Command::Node(command) => node::run(context, command).await,
         Command::Fence(command) => fence::run(context, command).await,
         Command::Events(command) => events::run(context, &command).await,
-        Command::Simulate(command) => simulate::run(context, &command),
+        Command::Simulate(command) => simulate::run(context, &command).await,
     }
 }
 

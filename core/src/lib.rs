@@ -13,6 +13,7 @@ pub mod planted;
 pub mod scheduler;
 pub mod score;
 pub mod state;
+pub mod suppose;
 pub mod text;
 pub mod time;
 pub mod view;

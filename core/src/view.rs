@@ -10,6 +10,7 @@ mod events;
 mod fence;
 mod live;
 mod plan;
+mod simulation;
 mod status;
 mod support;
 
@@ -19,6 +20,7 @@ pub use events::{Events, event, events};
 pub use fence::{FenceView, Fences, Fencing, Tried, Try, fences};
 pub use live::{Live, Progress, StoreView};
 pub use plan::{NextAction, PlanView, plan};
+pub use simulation::{SimulatedAction, Simulation, simulation};
 pub use status::{
     ClusterView, DeviceView, Doing, FailureView, Health, Level, NodeView, Place, PlaceState, Question, Quorum,
     ResourceView, Role, Status, WishView, status,

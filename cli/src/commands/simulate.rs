@@ -1,72 +1,94 @@
 //! `qrm simulate`
 
 use super::Context;
-use super::configure::load::read;
+use super::configure::load::{directory, read};
+use crate::commands::view;
 use crate::error::CliError;
 use crate::output::transition;
+use crate::script;
 use clap::Args;
+use quorate_api::proto::ViewKind;
 use quorate_core::cib;
-use quorate_core::scheduler::{Outcome, Role, schedule};
-use serde_json::{Value, json};
-use std::path::PathBuf;
+use quorate_core::id::NodeId;
+use quorate_core::scheduler::{Model, schedule};
+use quorate_core::suppose::Supposition;
+use quorate_core::time::Timestamp;
+use quorate_core::view::{Document, Simulation};
+use std::path::{Path, PathBuf};
 
-/// Show what Quorate would do with a Pacemaker configuration and its status, and what would be then
+/// Show what would be done from here, and what would be then
 ///
-/// Nothing is changed and no daemon is asked: the transition is run in memory.
+/// Nothing is changed: the transition is run in memory, with every action doing well. Without --cib it is the live
+/// cluster's, with what is supposed of it: statements that are not committed, nodes that fail.
+///
+/// Example: qrm simulate --node-down n2
+///
+/// Example: qrm simulate --with new-vms.txt
 ///
 /// Example: qrm simulate --cib cib.xml
 #[derive(Debug, Args)]
 pub(crate) struct Simulate {
-    /// A Pacemaker CIB (`cibadmin --query`); `-` is standard input
+    /// Not the live cluster, but a Pacemaker CIB (`cibadmin --query`); `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["with", "node_down", "node_standby"])]
+    cib: Option<PathBuf>,
+    /// As if the statements of this file were committed, as by `configure load update`; `-` is standard input
     #[arg(long, value_name = "FILE")]
-    cib: PathBuf,
-    /// Plan as of this time: ISO 8601 or seconds since 1970; without it, the file's own
+    with: Option<PathBuf>,
+    /// The file is the whole configuration: what is not in it goes
+    #[arg(long, requires = "with")]
+    replace: bool,
+    /// As if this node were lost; may be given again
+    #[arg(long, value_name = "NODE")]
+    node_down: Vec<String>,
+    /// As if this node were in standby; may be given again
+    #[arg(long, value_name = "NODE")]
+    node_standby: Vec<String>,
+    /// Plan as of this time: ISO 8601 or seconds since 1970; without it, now, or the CIB's own
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
 }
 
-pub(crate) fn run(context: &Context, command: &Simulate) -> Result<(), CliError> {
-    let at = match &command.at {
+pub(crate) async fn run(context: &Context, command: &Simulate) -> Result<(), CliError> {
+    let at = command.at.as_deref().map(moment).transpose()?;
+    if let Some(file) = &command.cib {
+        let simulation = Simulation::from(&schedule(model(file, at)?));
+        return context.output.answer(&simulation.json(), || transition(&simulation));
+    }
+    let with = match &command.with {
         None => None,
-        Some(text) => Some(cib::moment(text).ok_or_else(|| {
-            CliError::usage(format!("{text:?} is no time"), Some("write 2026-11-22T12:30, or seconds since 1970"))
-        })?),
+        Some(file) => Some(script::expand(&read(file)?, if is_input(file) { Path::new("") } else { directory(file) })?),
     };
-    let text = read(&command.cib)?;
-    let name = command.cib.display();
-    let clock = jiff::Timestamp::now().as_second();
-    let model = cib::read(&text, at, clock).map_err(|error| {
-        let lines: Vec<String> = error.to_string().lines().map(|line| format!("{name}: {line}")).collect();
-        CliError::refused(lines.join("\n"), None)
-    })?;
-    let outcome = schedule(model);
-    context.output.answer(&document(&outcome), || transition(&outcome))
+    let names = |names: &[String]| names.iter().map(|name| NodeId::new(name.as_str())).collect();
+    let supposition = Supposition {
+        with,
+        replace: command.replace,
+        node_down: names(&command.node_down),
+        node_standby: names(&command.node_standby),
+        at: at.map(|seconds| Timestamp(u64::try_from(seconds).unwrap_or(0).saturating_mul(1000))),
+    };
+    let argument = serde_json::to_string(&supposition).expect("it has text keys and no writer that fails");
+    let client = context.client().await?;
+    let simulation = view::<Simulation>(&client, ViewKind::Simulation, &argument).await?;
+    context.output.answer(&simulation.raw, || transition(&simulation.read))
 }
 
-fn document(outcome: &Outcome) -> Value {
-    let (mut placement, mut roles) = (serde_json::Map::new(), serde_json::Map::new());
-    for done in &outcome.after {
-        placement.insert(done.resource.clone(), json!(done.on.keys().collect::<Vec<_>>()));
-        let each = done.on.iter().map(|(node, role)| (node.clone(), Value::from(role_name(*role)))).collect();
-        roles.insert(done.resource.clone(), Value::Object(each));
-    }
-    let step = |step: &quorate_core::scheduler::Step| json!({ "op": step.op, "resource": step.resource, "instances": step.instances, "node": step.node, "reason": step.reason });
-    json!({
-        "schema": "simulate/1",
-        "fenced": outcome.fenced.keys().collect::<Vec<_>>(),
-        "placement": placement,
-        "roles": roles,
-        "actions": outcome.steps.iter().map(step).collect::<Vec<_>>(),
-        "order": outcome.order,
-        "warnings": outcome.warnings,
+fn is_input(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
+/// Seconds since 1970.
+pub(crate) fn moment(text: &str) -> Result<i64, CliError> {
+    cib::moment(text).ok_or_else(|| {
+        CliError::usage(format!("{text:?} is no time"), Some("write 2026-11-22T12:30, or seconds since 1970"))
     })
 }
 
-pub(crate) fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Promoted => "Promoted",
-        Role::Unpromoted => "Unpromoted",
-        Role::Stopped | Role::Unknown => "Stopped",
-        Role::Started => "Started",
-    }
+/// A CIB in the scheduler's terms, with its name before what is wrong in it.
+pub(crate) fn model(file: &Path, at: Option<i64>) -> Result<Model, CliError> {
+    let text = read(file)?;
+    let clock = jiff::Timestamp::now().as_second();
+    cib::read(&text, at, clock).map_err(|error| {
+        let lines: Vec<String> = error.to_string().lines().map(|line| format!("{}: {line}", file.display())).collect();
+        CliError::refused(lines.join("\n"), None)
+    })
 }

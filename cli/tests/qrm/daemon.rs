@@ -2,15 +2,16 @@
 #![allow(clippy::disallowed_methods, reason = "a test starts what it tests")]
 
 use crate::story::Story;
-use quorate_api::Fault;
 use quorate_api::proto::quorate_server::{Quorate, QuorateServer};
 use quorate_api::proto::{
     AttributeRequest, ChangeReply, ConfigureReply, ConfigureRequest, Document, FenceRequest, InitReply, InitRequest,
     JoinReply, JoinRequest, NodeRequest, NodeVerb, ResourceRequest, TokenReply, TokenRequest, ViewKind, ViewRequest,
     WatchRequest,
 };
+use quorate_api::{Fault, Reason};
 use quorate_core::planner;
 use quorate_core::state::ClusterState;
+use quorate_core::suppose::suppose;
 use quorate_core::view::{self, Live};
 use std::path::Path;
 use std::pin::Pin;
@@ -167,6 +168,13 @@ impl Quorate for Memory {
                 events.events.truncate(2);
                 events.next = events.events.last().map_or(0, |event| event.number + 1);
                 document(&events)
+            }
+            ViewKind::Simulation => {
+                let what = serde_json::from_str(&request.argument).expect("qrm asks in the contract's words");
+                match suppose(&state, &what, state.now) {
+                    Ok(supposed) => document(&view::simulation(&supposed)),
+                    Err(error) => return Err(Fault::new(Reason::Invalid, error.to_string()).into()),
+                }
             }
             kind => return Err(Status::unimplemented(kind.as_str_name())),
         };

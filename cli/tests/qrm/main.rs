@@ -8,7 +8,7 @@ use daemon::{Daemon, Ran};
 use quorate_api::{Fault, Reason};
 use quorate_core::state::{ActionKind, Command};
 use quorate_core::view::Document;
-use serde_json::Value;
+use serde_json::{Value, json};
 use story::Story;
 
 #[tokio::test]
@@ -171,4 +171,39 @@ async fn an_attribute_of_a_node_is_set_shown_and_taken_back() {
     daemon.tell(&story);
     assert_eq!(daemon.qrm("node status-attr n2 show rack").await.stdout, "r7\n");
     assert!(daemon.qrm("node show n2").await.stdout.contains("rack=r7"));
+}
+
+#[tokio::test]
+async fn what_a_lost_node_would_bring_is_shown_and_nothing_is_asked_for() {
+    let daemon = Daemon::of(&Story::healthy()).await;
+    let ran = daemon.qrm("simulate").await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.starts_with("Nothing to do."), "{}", ran.stdout);
+    let ran = daemon.qrm("simulate --node-down n1 --json").await;
+    let shown: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(shown["schema"], "simulate/1");
+    assert_eq!(shown["fenced"], json!(["n1"]));
+    assert_eq!(shown["placement"]["vm1"], json!(["n3"]));
+    let actions = shown["actions"].as_array().expect("a list");
+    let place = |op: &str| actions.iter().position(|action| action["op"] == op).expect(op);
+    assert!(shown["order"].as_array().expect("a list").contains(&json!([place("fence"), place("start")])));
+    let ran = daemon.qrm("simulate --node-standby n1 --node-standby n3").await;
+    assert!(ran.stdout.contains("Started n2"), "{}", ran.stdout);
+    assert_eq!(daemon.qrm("simulate --node-down n9").await.code, 3, "there is no n9");
+    assert!(daemon.asked().is_empty());
+}
+
+#[tokio::test]
+async fn staged_statements_are_tried_on_the_live_cluster() {
+    let daemon = Daemon::of(&Story::healthy()).await;
+    let staged = "location away vm1 -inf: n1\nprimitive vm9 vm:fake\n";
+    let ran = daemon.qrm_reading("simulate --with -", staged).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("+ location away vm1 -inf: n1"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("it moves from n1 to n3"), "{}", ran.stdout);
+    std::fs::write(daemon.directory().join("bad.txt"), "primitive vm1 vm:fake\nlocation l vm7 inf: n1\n")
+        .expect("writable");
+    let ran = daemon.qrm("simulate --with bad.txt").await;
+    assert!(ran.code != 0 && ran.stderr.contains("vm7"), "{}", ran.stderr);
+    assert!(daemon.asked().is_empty());
 }

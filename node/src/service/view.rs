@@ -3,7 +3,7 @@
 //! It always answers within about two seconds: without a leader it shows what this member knew last, and says so.
 
 use super::fault;
-use crate::daemon::clock::boot_time;
+use crate::daemon::clock::{boot_time, wall_clock};
 use crate::daemon::cluster::{Cluster, LeaderLive};
 use quorate_api::proto::{Document, ViewKind, ViewRequest};
 use quorate_api::{Fault, Reason};
@@ -11,6 +11,7 @@ use quorate_core::config::validate::nearest;
 use quorate_core::id::{NodeId, ResourceId};
 use quorate_core::planner::{Report, plan};
 use quorate_core::state::ClusterState;
+use quorate_core::suppose::{Impossible, Supposition, suppose};
 use quorate_core::time::millis;
 use quorate_core::view::{self, Live, Progress};
 use quorate_raft::Status;
@@ -60,9 +61,32 @@ pub(super) async fn view(cluster: &Cluster, request: &ViewRequest) -> Result<Doc
             let state = cluster.state(ClusterState::clone);
             Ok(document(&view::plan(&state, &plan(&state))))
         }
+        ViewKind::Simulation => {
+            let what = supposition(argument)?;
+            unconfirmed().await;
+            let supposed = suppose(&cluster.state(ClusterState::clone), &what, wall_clock());
+            Ok(document(&view::simulation(&supposed.map_err(|error| impossible(&error))?)))
+        }
         ViewKind::Agents => super::agents::view(cluster, argument).await,
         ViewKind::Unspecified => Err(fault::invalid("the request does not say what to show", "name a kind of view")),
     }
+}
+
+/// What is supposed; nothing is where nothing is said.
+fn supposition(argument: &str) -> Result<Supposition, Fault> {
+    if argument.is_empty() {
+        return Ok(Supposition::default());
+    }
+    serde_json::from_str(argument).map_err(|error| {
+        fault::invalid(
+            format!("what is supposed is not understood: {error}"),
+            "it is `Supposition` of the core as JSON",
+        )
+    })
+}
+
+fn impossible(error: &Impossible) -> Fault {
+    Fault::new(Reason::Invalid, error.to_string())
 }
 
 /// A document on the wire.

@@ -48,6 +48,6 @@ pub(crate) fn read(file: &Path) -> Result<String, CliError> {
 }
 
 /// What `xml=@FILE` in it is relative to: where the file stands, so that both can be moved together.
-pub(super) fn directory(file: &Path) -> &Path {
+pub(crate) fn directory(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new(""))
 }
