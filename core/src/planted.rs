@@ -55,6 +55,8 @@ mistakes! {
     HandoverWithoutGone = "handover-without-gone",
     /// An answer to a question asked before a proof of death counts as a sign of life after it.
     BelieveBuffered = "believe-buffered",
+    /// A judgement is brought into the log however old it is by then, and by whoever leads by then.
+    JudgeLate = "judge-late",
 }
 
 impl fmt::Display for Mistake {

@@ -8,12 +8,12 @@ use super::cluster::Cluster;
 use super::executor::Executor;
 use super::polls::Polls;
 use super::power::{Power, Time};
-use crate::engine::{Effect, Event, PowerAnswer, ProposeError, Tag, View};
+use crate::engine::{Effect, Event, PowerAnswer, ProposeError, Tag, View, append_by};
 use crate::service;
 use quorate_core::config::Primitive;
 use quorate_core::id::{NodeId, ResourceId};
-use quorate_core::state::{ClusterState, Command, Entry};
-use quorate_core::time::BootTime;
+use quorate_core::state::{ClusterState, Command, Entry, Outcome};
+use quorate_core::time::{BootTime, millis};
 use quorate_raft::{Importance, Status};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -101,7 +101,7 @@ impl Driver {
     /// `now`: what the engine took for it when it wanted this.
     fn carry_out(&mut self, now: BootTime, effect: Effect) {
         match effect {
-            Effect::Propose(tag, command) => self.propose(tag, command),
+            Effect::Propose(tag, command) => self.propose(now, tag, command),
             Effect::Read(tag) => {
                 let cluster = self.cluster.clone();
                 self.answer(async move { Event::Read(tag, cluster.fresh().await.is_ok()) });
@@ -172,23 +172,9 @@ impl Driver {
         }
     }
 
-    fn propose(&self, tag: Tag, command: Command) {
+    fn propose(&self, made: BootTime, tag: Tag, command: Command) {
         let cluster = self.cluster.clone();
-        // A plan is made anew when it is shed; what is known of the world must not be.
-        let importance = if matches!(command, Command::Plan { .. }) { Importance::Ordinary } else { Importance::Vital };
-        self.answer(async move {
-            let entry = Entry { at: wall_clock(), request: None, command };
-            let answer = cluster.replica.propose_anywhere(importance, &entry, PROPOSE_DEADLINE).await;
-            let answer = match answer {
-                Ok((index, outcome)) => {
-                    cluster.applied(index).await;
-                    Ok(outcome)
-                }
-                Err(error) if error.is_unknown() => Err(ProposeError::Unknown),
-                Err(_) => Err(ProposeError::NotSent),
-            };
-            Event::Proposed(tag, answer)
-        });
+        self.answer(async move { Event::Proposed(tag, bring(&cluster, made, command).await) });
     }
 
     fn answer(&self, work: impl Future<Output = Event> + Send + 'static) {
@@ -198,6 +184,30 @@ impl Driver {
             // Nobody listens any more when the daemon stops.
             let _ = sender.send(event).await;
         });
+    }
+}
+
+/// Brings a command of the engine's into the log, in time or not at all.
+pub(crate) async fn bring(cluster: &Cluster, made: BootTime, command: Command) -> Result<Outcome, ProposeError> {
+    // A plan is made anew when it is shed; what is known of the world must not be.
+    let importance = if matches!(command, Command::Plan { .. }) { Importance::Ordinary } else { Importance::Vital };
+    let by = append_by(&command, made);
+    let entry = Entry { at: wall_clock(), request: None, command };
+    let answer = match by {
+        Some(by) if boot_time() > by => {
+            tracing::warn!(late_ms = millis(boot_time().since(made)), "what was judged before a standstill is dropped");
+            return Err(ProposeError::NotSent);
+        }
+        Some(_) => cluster.replica.propose(importance, &entry).await,
+        None => cluster.replica.propose_anywhere(importance, &entry, PROPOSE_DEADLINE).await,
+    };
+    match answer {
+        Ok((index, outcome)) => {
+            cluster.applied(index).await;
+            Ok(outcome)
+        }
+        Err(error) if error.is_unknown() => Err(ProposeError::Unknown),
+        Err(_) => Err(ProposeError::NotSent),
     }
 }
 

@@ -26,4 +26,6 @@ pub mod returning;
 mod store;
 
 pub use autopilot::autopilot;
+#[cfg(test)]
+pub(crate) use driver::bring;
 pub use driver::{Driver, Ended};

@@ -11,6 +11,7 @@ use super::majority::Majority;
 use super::{Ctx, Purpose};
 use quorate_core::config::Properties;
 use quorate_core::id::{NodeId, ResourceId, SessionId};
+use quorate_core::planted::{Mistake, planted};
 use quorate_core::state::{Command, Grant, Intent, Liveness as State, Matter, NodeState, SessionState, Spent, Verdict};
 use quorate_core::time::BootTime;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,18 @@ const READ_TIMEOUT: Duration = Duration::from_millis(2000);
 const READ_PAUSE: Duration = Duration::from_millis(300);
 /// After a refused judgement the leader waits so long before it asks again.
 const REFUSED_PAUSE: Duration = Duration::from_millis(500);
+/// The same after one that could not be brought into the log.
+const NOT_SENT_PAUSE: Duration = Duration::from_millis(100);
+/// A judgement that is not in the log by then is made anew, from what is so by then.
+const LASTS: Duration = Duration::from_secs(1);
+
+/// beats to all voters: until when the engine's command may be brought into the log, by the clock of the host it was
+/// made on, and only where that member still leads; `None`: at any time, by whoever leads. A leader that stood still after
+/// it judged may find another in its place, and those it judged alive.
+pub fn append_by(command: &Command, made: BootTime) -> Option<BootTime> {
+    let is_judgement = matches!(command, Command::Judge { .. } | Command::Ask { .. });
+    (is_judgement && !planted(Mistake::JudgeLate)).then(|| made.after(LASTS))
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Judge {
@@ -61,9 +74,13 @@ impl Judge {
         *self = Self::default();
     }
 
-    pub(super) fn refused(&mut self, now: BootTime, node: &NodeId) {
-        self.pauses.insert(node.clone(), now.after(REFUSED_PAUSE));
-        self.refused.insert(node.clone());
+    /// A judgement was refused, or could not be brought into the log at all.
+    pub(super) fn unwritten(&mut self, now: BootTime, node: &NodeId, was_refused: bool) {
+        let pause = if was_refused { REFUSED_PAUSE } else { NOT_SENT_PAUSE };
+        self.pauses.insert(node.clone(), now.after(pause));
+        if was_refused {
+            self.refused.insert(node.clone());
+        }
     }
 
     /// For how long silent nodes are still waited for, that were not heard since a majority returned.

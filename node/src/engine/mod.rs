@@ -22,6 +22,7 @@ mod worker;
 pub use event::{
     Effect, Event, Executed, FirstHand, Job, Me, PowerAnswer, PowerVerb, Presence, ProposeError, Tag, Target, View,
 };
+pub use judge::append_by;
 pub use liveness::POLL_EVERY;
 
 use quorate_core::id::{ActionId, Incarnation, NodeId, ResourceId, SessionId};
@@ -239,9 +240,10 @@ impl Engine {
                         }
                         (Purpose::Plan | Purpose::Fence(_) | Purpose::Ends, _) => self.controller.answered(),
                         (Purpose::FenceResult(target), answer) => self.fencing.reported(target, answer),
-                        (Purpose::Judge(of) | Purpose::Grant { target: of, .. }, Ok(Outcome::Refused(_))) => {
-                            self.judge.refused(now, of);
-                        }
+                        (
+                            Purpose::Judge(of) | Purpose::Grant { target: of, .. },
+                            Ok(Outcome::Refused(_)) | Err(ProposeError::NotSent),
+                        ) => self.judge.unwritten(now, of, answer.is_ok()),
                         _ => self.worker.answered(&mut ctx, &purpose, &answer),
                     }
                 }

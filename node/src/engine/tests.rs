@@ -1,6 +1,7 @@
 //! The leader's judgement, stepped by hand: one engine, its own log, and peers that answer or do not.
 
 mod fencing;
+mod late;
 
 use super::{Effect, Engine, Event, Me, POLL_EVERY, PowerAnswer, PowerVerb, Presence, ProposeError, View};
 use quorate_core::config::ConfigPatch;
@@ -34,6 +35,8 @@ struct Leader {
     on_fails: bool,
     /// So many answers to grants are lost on their way.
     grants_lost: u32,
+    /// So many judgements come too late to be written.
+    judgements_dropped: u32,
     voters: BTreeSet<NodeId>,
     /// Whom n2 hears of n3, whatever this leader hears.
     n2_hears_n3: bool,
@@ -59,6 +62,7 @@ impl Leader {
             told: Vec::new(),
             on_fails: false,
             grants_lost: 0,
+            judgements_dropped: 0,
             voters: ["n1", "n2", "n3"].into_iter().map(NodeId::from).collect(),
             n2_hears_n3: false,
             lies: false,
@@ -123,6 +127,10 @@ impl Leader {
     fn answer(&mut self, effect: Effect) -> Option<Event> {
         match effect {
             Effect::Propose(tag, command) => {
+                if self.judgements_dropped > 0 && matches!(command, Command::Judge { .. }) {
+                    self.judgements_dropped -= 1;
+                    return Some(Event::Proposed(tag, Err(ProposeError::NotSent)));
+                }
                 let outcome = self.apply(command);
                 if self.grants_lost > 0 && matches!(outcome, Outcome::FenceGranted(_)) {
                     self.grants_lost -= 1;

@@ -4,7 +4,7 @@ use crate::faults::Undo;
 use crate::replica::{Entries, Ticket};
 use quorate_core::config::Primitive;
 use quorate_core::id::ResourceId;
-use quorate_core::state::{Entry, Outcome};
+use quorate_core::state::{Command, Entry, Outcome};
 use quorate_core::time::BootTime;
 use quorate_node::engine::{PowerAnswer, Presence, ProposeError, Tag};
 use std::cmp::Ordering;
@@ -36,6 +36,8 @@ pub(crate) enum What {
     Heartbeat { term: u64 },
     /// The log is on disk up to here.
     Synced { upto: usize, term: u64, ack: Option<(usize, Message)> },
+    /// A command of the engine's that was held up is handed to the log.
+    Bring { tag: Tag, command: Box<Command>, made: BootTime },
     /// A request was not answered in time.
     RequestTimeout(u64),
     /// The rest of what was committed before the restart is applied.

@@ -79,7 +79,7 @@ pub(crate) struct Faults {
     liars: bool,
     /// So many times in a thousand a host is hit while a proposal of its own is under way.
     ambush: u64,
-    over: bool,
+    pub(crate) over: bool,
 }
 
 impl Faults {
@@ -193,7 +193,7 @@ impl World {
         }
     }
 
-    fn later(&mut self, range: std::ops::RangeInclusive<u64>, undo: Undo) {
+    pub(crate) fn later(&mut self, range: std::ops::RangeInclusive<u64>, undo: Undo) {
         let wait = self.dice.of(range);
         self.queue.push(self.now + wait, Scope::World, What::Undo(undo));
     }

@@ -20,6 +20,7 @@ mod replica;
 mod report;
 mod requests;
 mod setup;
+mod standstill;
 mod virt;
 mod world;
 

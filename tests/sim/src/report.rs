@@ -61,6 +61,8 @@ counts! {
     power_cuts = "power cuts",
     /// Freezes.
     freezes = "freezes",
+    /// Judgements held up before they were written.
+    held_up = "judgements held up",
     /// Daemons killed.
     daemon_kills = "daemons killed",
     /// Daemon starts, those at boot included.

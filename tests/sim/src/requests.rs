@@ -4,7 +4,6 @@ use crate::event::{Message, Request, What};
 use crate::replica::{LeaderRead, Role, Ticket};
 use crate::world::World;
 use quorate_core::state::{Command, Entry, Outcome};
-use quorate_core::time::Timestamp;
 use quorate_node::engine::{Event, ProposeError, Tag};
 
 /// A proposal without an answer after this may or may not be applied.
@@ -12,7 +11,7 @@ const PROPOSE_TIMEOUT: u64 = 3000;
 const READ_TIMEOUT: u64 = 1500;
 
 impl World {
-    fn ticket(&mut self, h: usize, request: Request) -> Option<Ticket> {
+    pub(crate) fn ticket(&mut self, h: usize, request: Request) -> Option<Ticket> {
         let number = self.fresh();
         let timeout = if matches!(request, Request::Read(..)) { READ_TIMEOUT } else { PROPOSE_TIMEOUT };
         let daemon = self.hosts[h].daemon.as_mut()?;
@@ -26,11 +25,18 @@ impl World {
         self.hosts[h].daemon.as_ref().and_then(|daemon| daemon.replica.leader)
     }
 
+    /// Whether this member leads, as far as it knows.
+    pub(crate) fn leads(&self, h: usize) -> bool {
+        self.leader_of(h) == Some(h)
+    }
+
     pub(crate) fn propose(&mut self, h: usize, tag: Tag, command: Command) {
         self.note_claim(h, tag, &command);
         self.ambush(h, &command);
-        let entry = Entry { at: Timestamp(0), request: None, command };
-        self.propose_entry(h, Request::Propose(tag), entry);
+        let made = self.hosts[h].clock(self.now);
+        if !self.hold_up(h, tag, &command, made) {
+            self.bring(h, tag, command, made);
+        }
     }
 
     /// Hands an entry to the leader; the answer comes as an event, or to the person who asked.

@@ -151,6 +151,7 @@ impl World {
             What::Election => self.election(h),
             What::Heartbeat { term } => self.heartbeat(h, term),
             What::Synced { upto, term, ack } => self.synced(h, upto, term, ack),
+            What::Bring { tag, command, made } => self.bring(h, tag, *command, made),
             What::RequestTimeout(number) => self.request_timeout(h, number),
             What::Replay => self.replay(h, self.hosts[h].disk.committed),
             What::PollTimeout { target, asked, refused } => {

@@ -1,6 +1,7 @@
 //! The whole service through its own client: a member of one over a unix socket, with the real store under it.
 
 mod changes;
+mod late;
 mod looks;
 
 use super::{Seat, Service};
