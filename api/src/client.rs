@@ -2,11 +2,12 @@
 //!
 //! It follows no leader and keeps no cache: any member answers for the whole cluster.
 
+use crate::fault::turned_away;
 use crate::proto::quorate_client::QuorateClient;
 use crate::proto::{
-    AttributeRequest, ChangeReply, ConfigureMode, ConfigureReply, ConfigureRequest, Document, FenceRequest, FenceVerb,
-    InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest, NodeVerb, RequestId, ResourceRequest, ResourceVerb,
-    TokenReply, TokenRequest, ViewKind, ViewRequest, WatchRequest,
+    AttributeRequest, CertificateReply, CertificateRequest, ChangeReply, ConfigureMode, ConfigureReply,
+    ConfigureRequest, Document, FenceRequest, FenceVerb, InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest,
+    NodeVerb, RequestId, ResourceRequest, ResourceVerb, TokenReply, TokenRequest, ViewKind, ViewRequest, WatchRequest,
 };
 use crate::{Fault, MESSAGE_LIMIT, Reason, SERVER_NAME};
 use hyper_util::rt::TokioIo;
@@ -115,7 +116,11 @@ impl Client {
             .connect_timeout(options.connect);
         let connected = endpoint.connect().await;
         let channel = connected.map_err(|error| {
-            let message = format!("cannot reach quorated at {}: {}", remote.address, causes(&error));
+            let words = causes(&error);
+            if let Some(fault) = turned_away(&words) {
+                return fault;
+            }
+            let message = format!("cannot reach quorated at {}: {words}", remote.address);
             Fault::new(Reason::Unreachable, message)
                 .hint("look whether it runs there, and whether --ca and --cert are of this cluster")
         })?;
@@ -159,6 +164,12 @@ impl Client {
             valid_seconds: valid.map_or(0, |valid| valid.as_secs().max(1)),
         };
         self.repeat(request, |mut stub, request| async move { stub.token(request).await }).await
+    }
+
+    /// Makes an administrator's certificate; `None` is the server's own time.
+    pub async fn certificate(&self, valid: Option<Duration>) -> Result<CertificateReply, Fault> {
+        let request = CertificateRequest { valid_seconds: valid.map_or(0, |valid| valid.as_secs().max(1)) };
+        self.repeat(request, |mut stub, request| async move { stub.certificate(request).await }).await
     }
 
     /// Looks at the cluster.

@@ -156,6 +156,9 @@ impl From<Status> for Fault {
     fn from(status: Status) -> Self {
         let word = status.metadata().get(REASON).and_then(|value| value.to_str().ok());
         let ours = word.and_then(|word| Reason::ALL.into_iter().find(|reason| reason.word() == word));
+        if let (None, Some(fault)) = (ours, turned_away(&words(&status))) {
+            return fault;
+        }
         let hint = status.metadata().get_bin(HINT).and_then(|value| value.to_bytes().ok());
         Self {
             reason: ours.unwrap_or_else(|| Reason::of_foreign(&status)),
@@ -163,6 +166,26 @@ impl From<Status> for Fault {
             hint: hint.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
         }
     }
+}
+
+/// What the server's TLS said of the certificate it was shown, if that is why it hung up. Asking again would not help.
+pub(crate) fn turned_away(words: &str) -> Option<Fault> {
+    let (_, alert) = words.split_once("received fatal alert: ")?;
+    let name: String = alert.chars().take_while(char::is_ascii_alphanumeric).collect();
+    let (why, hint) = match name.as_str() {
+        "CertificateExpired" => (
+            "it has expired, or is not good yet, by the clock there",
+            "take a new one from a member with `qrm cluster certificate`, or look at the clocks of both hosts",
+        ),
+        "UnknownCA" | "BadCertificate" | "DecryptError" => {
+            ("another CA has signed it", "use ca.pem, admin.pem and admin.key of one and the same cluster")
+        }
+        "CertificateUnknown" | "UnsupportedCertificate" | "CertificateRevoked" | "CertificateRequired" => {
+            ("it is not one for this", "use ca.pem, admin.pem and admin.key of one and the same cluster")
+        }
+        _ => return None,
+    };
+    Some(Fault::new(Reason::Denied, format!("the server refuses the certificate: {why}")).hint(hint))
 }
 
 /// The status's message with its causes: the transport's own message alone says little.
@@ -195,6 +218,16 @@ mod tests {
         }
         let plain = Fault::new(Reason::Refused, "no");
         assert_eq!(Fault::from(Status::from(plain.clone())), plain);
+    }
+
+    #[test]
+    fn a_refused_certificate_is_told_in_words() {
+        let said = |alert: &str| turned_away(&format!("transport error: received fatal alert: {alert}"));
+        assert!(said("CertificateExpired").unwrap().message.contains("has expired"));
+        assert!(said("UnknownCA").unwrap().message.contains("another CA"));
+        assert!(said("BadCertificate (42)").is_some_and(|fault| fault.reason == Reason::Denied));
+        assert_eq!(said("InternalError"), None);
+        assert_eq!(turned_away("connection refused"), None);
     }
 
     #[test]

@@ -69,7 +69,8 @@ async fn a_certificate_of_the_clusters_ca_is_heard_and_no_other() {
     let (address, server) = serve(&ours, SERVER_NAME).await;
     ask(&address, &ours, &ours).await.expect("both are of one cluster");
     let fault = ask(&address, &ours, &foreign).await.expect_err("a stranger asks");
-    assert_eq!(fault.reason, Reason::Unreachable, "{fault}");
+    assert_eq!(fault.reason, Reason::Denied, "{fault}");
+    assert!(fault.message.contains("another CA has signed it"), "{fault}");
     let fault = ask(&address, &foreign, &ours).await.expect_err("a stranger answers");
     assert_eq!(fault.reason, Reason::Unreachable, "{fault}");
     server.abort();

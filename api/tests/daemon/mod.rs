@@ -2,8 +2,9 @@
 
 use quorate_api::proto::quorate_server::Quorate;
 use quorate_api::proto::{
-    AttributeRequest, ChangeReply, ConfigureReply, ConfigureRequest, Document, FenceRequest, InitReply, InitRequest,
-    JoinReply, JoinRequest, NodeRequest, ResourceRequest, TokenReply, TokenRequest, ViewRequest, WatchRequest,
+    AttributeRequest, CertificateReply, CertificateRequest, ChangeReply, ConfigureReply, ConfigureRequest, Document,
+    FenceRequest, InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest, ResourceRequest, TokenReply,
+    TokenRequest, ViewRequest, WatchRequest,
 };
 use quorate_api::{Fault, Reason};
 use std::sync::Mutex;
@@ -69,6 +70,9 @@ impl Quorate for Daemon {
         unused()
     }
     async fn token(&self, _: Request<TokenRequest>) -> Reply<TokenReply> {
+        unused()
+    }
+    async fn certificate(&self, _: Request<CertificateRequest>) -> Reply<CertificateReply> {
         unused()
     }
     async fn node(&self, _: Request<NodeRequest>) -> Reply<ChangeReply> {

@@ -1,5 +1,6 @@
 //! `qrm cluster`
 
+mod certificate;
 mod init;
 mod join;
 mod remove;
@@ -17,6 +18,7 @@ pub(crate) enum Cluster {
     Init(init::Init),
     Token(token::Token),
     Join(join::Join),
+    Certificate(certificate::Certificate),
     Remove(remove::Remove),
     Status(status::Status),
 }
@@ -25,6 +27,7 @@ pub(crate) async fn run(context: &Context, command: Cluster) -> Result<(), CliEr
     match command {
         Cluster::Init(command) => init::run(context, &command).await,
         Cluster::Token(command) => token::run(context, &command).await,
+        Cluster::Certificate(command) => certificate::run(context, &command).await,
         Cluster::Join(command) => join::run(context, &command).await,
         Cluster::Remove(command) => remove::run(context, &command).await,
         Cluster::Status(command) => status::run(context, &command).await,

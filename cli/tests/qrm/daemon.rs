@@ -4,9 +4,9 @@
 use crate::story::Story;
 use quorate_api::proto::quorate_server::{Quorate, QuorateServer};
 use quorate_api::proto::{
-    AttributeRequest, ChangeReply, ConfigureReply, ConfigureRequest, Document, FenceRequest, InitReply, InitRequest,
-    JoinReply, JoinRequest, NodeRequest, NodeVerb, ResourceRequest, TokenReply, TokenRequest, ViewKind, ViewRequest,
-    WatchRequest,
+    AttributeRequest, CertificateReply, CertificateRequest, ChangeReply, ConfigureReply, ConfigureRequest, Document,
+    FenceRequest, InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest, NodeVerb, ResourceRequest, TokenReply,
+    TokenRequest, ViewKind, ViewRequest, WatchRequest,
 };
 use quorate_api::{Fault, Reason};
 use quorate_core::planner;
@@ -225,6 +225,10 @@ impl Quorate for Memory {
     }
 
     async fn token(&self, _: Request<TokenRequest>) -> Reply<TokenReply> {
+        Err(Status::unimplemented("not part of these tests"))
+    }
+
+    async fn certificate(&self, _: Request<CertificateRequest>) -> Reply<CertificateReply> {
         Err(Status::unimplemented("not part of these tests"))
     }
 }

@@ -171,8 +171,13 @@ impl Ca {
 
     /// Makes an administrator's certificate, for a remote `qrm`. It cannot answer as a server.
     pub fn admin(&self) -> Result<Credentials, CaError> {
+        self.admin_for(LIFE)
+    }
+
+    /// The same, good for so long.
+    pub fn admin_for(&self, life: Duration) -> Result<Credentials, CaError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(make("the administrator's key"))?;
-        let mut params = named(ADMIN, Some(ADMIN), LIFE)?;
+        let mut params = named(ADMIN, Some(ADMIN), life)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let certificate_pem = self.issue(params, &key)?;

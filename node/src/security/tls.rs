@@ -63,7 +63,7 @@ pub fn peer_identity(extensions: &Extensions) -> Option<PeerIdentity> {
 pub fn require_peer(extensions: &Extensions) -> Result<PeerIdentity, Fault> {
     peer_identity(extensions).ok_or_else(|| {
         Fault::new(Reason::Denied, "this takes a certificate of this cluster")
-            .hint("use --ca, --cert and --key with the files admin.* and ca.pem from the founding node")
+            .hint("use --ca, --cert and --key, with the files that `qrm cluster certificate` makes on a member")
     })
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn admit(extensions: &Extensions, seat: &Seat) -> Result<Actor,
         Reason::Denied,
         format!("the certificate of '{}' is neither an administrator's nor a member's", peer.name),
     )
-    .hint("use the files admin.* and ca.pem from the founding node"))
+    .hint("use the files that `qrm cluster certificate` makes on a member"))
 }
 
 /// The name of a user of this host who may ask.

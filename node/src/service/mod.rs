@@ -7,6 +7,7 @@ mod actor;
 mod agents;
 mod asker;
 mod attribute;
+mod certificate;
 mod configure;
 mod edit;
 mod fault;
@@ -37,9 +38,9 @@ use actor::Actor;
 use asker::{Asker, patience, request_id};
 use quorate_api::proto::quorate_server::{Quorate, QuorateServer};
 use quorate_api::proto::{
-    self, AttributeRequest, ChangeReply, ConfigureReply, ConfigureRequest, Document, FenceRequest, InitReply,
-    InitRequest, JoinReply, JoinRequest, NodeRequest, ResourceRequest, ResourceVerb, TokenReply, TokenRequest,
-    ViewRequest, WatchRequest,
+    self, AttributeRequest, CertificateReply, CertificateRequest, ChangeReply, ConfigureReply, ConfigureRequest,
+    Document, FenceRequest, InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest, ResourceRequest, ResourceVerb,
+    TokenReply, TokenRequest, ViewRequest, WatchRequest,
 };
 use quorate_api::{Fault, MESSAGE_LIMIT, Reason};
 use restart::Restarts;
@@ -118,6 +119,18 @@ impl Quorate for Service {
     async fn token(&self, request: Request<TokenRequest>) -> Result<Response<TokenReply>, Status> {
         let (asker, asked) = self.asker(request, |asked| asked.request_id.clone()).await?;
         Ok(Response::new(token::create(&asker, &asked).await?))
+    }
+
+    async fn certificate(&self, request: Request<CertificateRequest>) -> Result<Response<CertificateReply>, Status> {
+        let (actor, asked) = self.admit(request).await?;
+        if !actor.is_local {
+            // A certificate must not be able to outlive itself.
+            let why = Fault::new(Reason::Denied, "a certificate is made on a member's own host");
+            return Err(why.hint("run it there, on its own socket").into());
+        }
+        let made = self.seat.member()?.state(|state| certificate::administrator(state, asked.valid_seconds))?;
+        tracing::info!(actor = actor.name, "a certificate for an administrator was made");
+        Ok(Response::new(made))
     }
 
     async fn view(&self, request: Request<ViewRequest>) -> Result<Response<Document>, Status> {

@@ -18,6 +18,7 @@ mod ocf;
 mod orderly;
 mod people;
 mod power;
+mod refusals;
 mod stage;
 mod store;
 mod storm;
@@ -56,6 +57,9 @@ struct Arguments {
     /// How many patient rows, which mostly wait, are played at the same time
     #[arg(long, default_value_t = 3)]
     jobs: usize,
+    /// Plays a caller that checks nothing beforehand, inside a host: its address, the CA, and a certificate with its key
+    #[arg(long, hide = true, num_args = 2..=4)]
+    knock: Vec<String>,
     /// The other rows run one at a time anyway
     #[arg(long, hide = true)]
     test_threads: Option<usize>,
@@ -175,6 +179,12 @@ const ROWS: &[Row] = &[
     )
     .patient(),
     row(
+        "refusals",
+        "no, a foreign, an expired, a removed certificate, a used token: refused, untouched",
+        refusals::all,
+    )
+    .patient(),
+    row(
         "voters-replaced",
         "four hosts, three vote: a dead voter's place goes to the learner",
         membership::voters_replaced,
@@ -227,6 +237,9 @@ const ROWS: &[Row] = &[
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if !arguments.knock.is_empty() {
+        return refusals::knock(&arguments.knock);
+    }
     let is_wanted = |row: &&Row| {
         let fits = |name: &String| if arguments.exact { row.name == name } else { row.name.contains(name.as_str()) };
         arguments.names.is_empty() || arguments.names.iter().any(fits)
