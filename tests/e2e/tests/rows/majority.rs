@@ -56,9 +56,7 @@ pub(crate) fn all_power(stage: &mut Stage) -> Result<()> {
     // What a host in its firmware reads: on. Its BMC here follows its power, and so it says nothing meanwhile.
     stage.bed().bmc(&late, quorate_bed::BmcMode::Hung)?;
     let begin = SystemTime::now();
-    for host in &hosts {
-        stage.bed().power_off(host)?;
-    }
+    stage.bed().power_off_together(&hosts)?;
     for host in hosts.iter().filter(|host| **host != late) {
         stage.bed().power_on(host)?;
     }
