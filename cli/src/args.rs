@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Node(commands::node::Node),
     Fence(commands::fence::Fence),
     Events(commands::events::Events),
+    Explain(commands::explain::Explain),
     Simulate(commands::simulate::Simulate),
 }
 

@@ -95,6 +95,8 @@ fn help_of_the_top_level() {
       node       Take nodes out of service and back, or say what you know of them
       fence      Have a node proven off, or show the fences
       events     Show what happened, or what happens
+      explain    Show why a VM is where it is, why not elsewhere, and what would
+                 change that
       simulate   Show what would be done from here, and what would be then
       help       Print this message or the help of the given subcommand(s)
 

@@ -3,6 +3,7 @@
 pub(crate) mod cluster;
 pub(crate) mod configure;
 pub(crate) mod events;
+pub(crate) mod explain;
 pub(crate) mod fence;
 pub(crate) mod node;
 pub(crate) mod ra;
@@ -36,6 +37,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         Command::Node(command) => node::run(context, command).await,
         Command::Fence(command) => fence::run(context, command).await,
         Command::Events(command) => events::run(context, &command).await,
+        Command::Explain(command) => explain::run(context, &command).await,
         Command::Simulate(command) => simulate::run(context, &command).await,
     }
 }

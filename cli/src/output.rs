@@ -1,6 +1,7 @@
 //! How answers look: JSON for programs, text for people. Only this module writes to the terminal.
 
 mod events;
+mod explanation;
 mod fences;
 mod nodes;
 mod resources;
@@ -10,6 +11,7 @@ mod time;
 mod transition;
 
 pub(crate) use events::event_line;
+pub(crate) use explanation::explanation;
 pub(crate) use fences::{fences, question};
 pub(crate) use nodes::nodes;
 pub(crate) use resources::{resources, role};

@@ -6,6 +6,7 @@
 
 pub mod cib;
 pub mod config;
+pub mod explain;
 pub mod grammar;
 pub mod id;
 pub mod planner;

@@ -9,6 +9,7 @@ use quorate_api::proto::{
     TokenRequest, ViewKind, ViewRequest, WatchRequest,
 };
 use quorate_api::{Fault, Reason};
+use quorate_core::explain::explain;
 use quorate_core::planner;
 use quorate_core::state::ClusterState;
 use quorate_core::suppose::suppose;
@@ -169,6 +170,10 @@ impl Quorate for Memory {
                 events.next = events.events.last().map_or(0, |event| event.number + 1);
                 document(&events)
             }
+            ViewKind::Explanation => match explain(&state, &request.argument.as_str().into()) {
+                Some(explained) => document(&explained),
+                None => return Err(Fault::new(Reason::NotFound, "there is no such VM").into()),
+            },
             ViewKind::Simulation => {
                 let what = serde_json::from_str(&request.argument).expect("qrm asks in the contract's words");
                 match suppose(&state, &what, state.now) {

@@ -207,3 +207,54 @@ async fn staged_statements_are_tried_on_the_live_cluster() {
     assert!(ran.code != 0 && ran.stderr.contains("vm7"), "{}", ran.stderr);
     assert!(daemon.asked().is_empty());
 }
+
+#[tokio::test]
+async fn a_vm_is_explained_with_what_would_move_it() {
+    let mut story = Story::healthy();
+    let daemon = Daemon::of(&story).await;
+    let ran = daemon.qrm("explain vm1 --json").await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let shown: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(shown["schema"], "explain/1");
+    let reason = &shown["reasons"][0];
+    assert_eq!((&reason["place"], &reason["runs_on"]), (&json!("n1"), &json!(["n1"])));
+    let other = &reason["nodes"][2];
+    assert_eq!((&other["node"], &other["change"]["change"]), (&json!("n3"), &json!("score")));
+    // What it names is done, and brings what it promises.
+    let command = other["change"]["command"].as_str().expect("a command");
+    story.configure(command.strip_prefix("qrm configure ").expect("a statement"));
+    story.settle();
+    daemon.tell(&story);
+    let ran = daemon.qrm("explain vm1 --scores").await;
+    assert!(ran.stdout.starts_with("vm1 runs on n3, and stays there"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("location vm1-on-n3"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("last time, at "), "{}", ran.stdout);
+    story.configure("set vm1.target-role Stopped");
+    story.settle();
+    daemon.tell(&story);
+    let ran = daemon.qrm("explain vm1").await;
+    assert!(ran.stdout.contains("it would run on n3 after: qrm resource start vm1"), "{}", ran.stdout);
+    assert_eq!(daemon.qrm("explain vm7").await.code, 3);
+    assert!(daemon.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_resource_of_a_cib_is_explained_without_a_daemon() {
+    let daemon = Daemon::of(&Story::healthy()).await;
+    let ran = daemon.qrm_reading("--socket /nowhere explain vm --cib -", SMALL_CIB).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("it would run on n2 if it needed 512 memory less"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("it needs 2048 memory, and 1024 are free"), "{}", ran.stdout);
+    assert_eq!(daemon.qrm_reading("explain nobody --cib -", SMALL_CIB).await.code, 3);
+}
+
+const SMALL_CIB: &str = r#"<cib have-quorum="1"><configuration><crm_config><cluster_property_set id="o">
+<nvpair id="o1" name="placement-strategy" value="utilization"/><nvpair id="o2" name="stonith-enabled" value="false"/>
+</cluster_property_set></crm_config><nodes>
+<node id="1" uname="n1"><utilization id="u1"><nvpair id="m1" name="memory" value="1024"/></utilization></node>
+<node id="2" uname="n2"><utilization id="u2"><nvpair id="m2" name="memory" value="1536"/></utilization></node>
+</nodes><resources><primitive id="vm" class="ocf" provider="heartbeat" type="Dummy">
+<utilization id="u3"><nvpair id="m3" name="memory" value="2048"/></utilization></primitive></resources>
+<constraints/></configuration><status>
+<node_state id="1" uname="n1" in_ccm="true" crmd="online" join="member" expected="member"/>
+<node_state id="2" uname="n2" in_ccm="true" crmd="online" join="member" expected="member"/></status></cib>"#;

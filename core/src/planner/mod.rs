@@ -11,6 +11,7 @@ mod model;
 mod order;
 mod placement;
 mod preference;
+mod standpoint;
 
 use crate::id::{ActionId, NodeId, ResourceId, SessionId};
 use crate::state::{ClusterState, Ended, FenceCause, NewAction};
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 
 pub use eligible::{Rejection, unfit};
 pub use model::{Sketch, Term, model, wanted};
+pub use standpoint::{Standpoint, standpoint};
 
 /// What should change, and what cannot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

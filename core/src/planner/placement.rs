@@ -25,6 +25,16 @@ pub(super) enum Wanted {
     On(NodeId, String),
 }
 
+impl Wanted {
+    /// Where it should run.
+    pub(super) fn place(&self) -> Option<NodeId> {
+        match self {
+            Self::On(node, _) => Some(node.clone()),
+            Self::Stopped(_) | Self::HandsOff => None,
+        }
+    }
+}
+
 /// Decides for every configured resource.
 pub(super) fn place(state: &ClusterState, plan: &mut Plan) -> BTreeMap<ResourceId, Wanted> {
     let mut order: Vec<(&ResourceId, &Primitive, ResourceMeta)> = state

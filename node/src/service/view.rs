@@ -8,6 +8,7 @@ use crate::daemon::cluster::{Cluster, LeaderLive};
 use quorate_api::proto::{Document, ViewKind, ViewRequest};
 use quorate_api::{Fault, Reason};
 use quorate_core::config::validate::nearest;
+use quorate_core::explain::explain;
 use quorate_core::id::{NodeId, ResourceId};
 use quorate_core::planner::{Report, plan};
 use quorate_core::state::ClusterState;
@@ -67,6 +68,12 @@ pub(super) async fn view(cluster: &Cluster, request: &ViewRequest) -> Result<Doc
             let supposed = suppose(&cluster.state(ClusterState::clone), &what, wall_clock());
             Ok(document(&view::simulation(&supposed.map_err(|error| impossible(&error))?)))
         }
+        ViewKind::Explanation => {
+            unconfirmed().await;
+            let state = cluster.state(ClusterState::clone);
+            let id = super::edit::vm(&state.config, argument)?;
+            explain(&state, &id).map(|explained| document(&explained)).ok_or_else(|| unplaced(&id))
+        }
         ViewKind::Agents => super::agents::view(cluster, argument).await,
         ViewKind::Unspecified => Err(fault::invalid("the request does not say what to show", "name a kind of view")),
     }
@@ -83,6 +90,11 @@ fn supposition(argument: &str) -> Result<Supposition, Fault> {
             "it is `Supposition` of the core as JSON",
         )
     })
+}
+
+/// It was there a moment ago.
+fn unplaced(id: &ResourceId) -> Fault {
+    Fault::new(Reason::NotFound, format!("{id} is not placed")).hint("`qrm status` lists what is")
 }
 
 fn impossible(error: &Impossible) -> Fault {

@@ -10,6 +10,7 @@ mod rank;
 mod resource;
 mod term;
 
+pub(super) use rank::last_resort;
 pub use term::Term;
 pub(super) use term::terms;
 

@@ -29,6 +29,22 @@ pub(super) fn rank(state: &ClusterState, id: &ResourceId, node: &NodeId, with_wi
     rank - if is_welcome { 0 } else { 1 }
 }
 
+/// Why a node only counts when there is no other, if so.
+pub(in crate::planner) fn last_resort(state: &ClusterState, id: &ResourceId, node: &NodeId) -> Option<String> {
+    let copies = elder(state, id).filter(|first| *first != node);
+    if let Some(first) = copies {
+        return Some(format!("it ran on {first} first"));
+    }
+    if is_drained(state, node) {
+        return Some("the node is drained".to_owned());
+    }
+    if leaves(state, id, node) {
+        return Some("somebody asked for it to leave this node".to_owned());
+    }
+    let is_welcome = is_welcome(state, id, node) || moves_to(state, id, node);
+    (!is_welcome).then(|| "the node is in quarantine".to_owned())
+}
+
 impl Ranks {
     /// `None` where all places that it may have rank the same.
     pub(super) fn new(of: Vec<i8>, fit: &[NodeIx]) -> Option<Self> {

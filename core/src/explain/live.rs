@@ -1,0 +1,196 @@
+//! The live cluster: the planner's own rules and words, and trials on copies of the state.
+
+use super::change::{Budget, rise};
+use super::{Change, Explanation, LastMove, NodeReason, Reason, What};
+use crate::config::{Location, Primitive};
+use crate::id::{NodeId, ResourceId};
+use crate::planner::{self, Rejection, Standpoint, unfit};
+use crate::score::Score;
+use crate::state::{ClusterState, Event, EventKind, Intent, Standing};
+
+/// Why this VM is where it is; `None` where there is no such VM.
+pub fn explain(state: &ClusterState, id: &ResourceId) -> Option<Explanation> {
+    let primitive = state.config.primitives.get(id).filter(|primitive| !primitive.is_fence_device())?;
+    let standpoint = planner::standpoint(state, id)?;
+    let asked = Asked { state, id, primitive, standpoint, budget: Budget::new() };
+    Some(Explanation::of(id.as_str(), vec![asked.reason()]))
+}
+
+struct Asked<'a> {
+    state: &'a ClusterState,
+    id: &'a ResourceId,
+    primitive: &'a Primitive,
+    standpoint: Standpoint,
+    budget: Budget,
+}
+
+impl Asked<'_> {
+    fn reason(&self) -> Reason {
+        let Self { state, id, standpoint, .. } = self;
+        let nodes: Vec<NodeReason> = state.nodes.keys().map(|node| self.node(node)).collect();
+        let runs = state.nodes.keys().filter(|node| matches!(state.standing(id, node), Standing::Active));
+        Reason {
+            resource: id.as_str().to_owned(),
+            runs_on: runs.map(|node| node.as_str().to_owned()).collect(),
+            place: standpoint.place.as_ref().map(|node| node.as_str().to_owned()),
+            why: standpoint.why.clone(),
+            blocked: standpoint.blocked.clone(),
+            would_run: self.would_run(&nodes),
+            nodes,
+            last_move: last_move(state, id),
+        }
+    }
+
+    fn node(&self, node: &NodeId) -> NodeReason {
+        let rejection = unfit(self.state, self.id, self.primitive, node);
+        let is_place = self.standpoint.place.as_ref() == Some(node);
+        let score = self.standpoint.scores.get(node).copied();
+        let why = match &rejection {
+            _ if is_place => self.standpoint.why.clone(),
+            Some(rejection) => rejection.to_string(),
+            None => self.less(node, score),
+        };
+        let change = if is_place || self.standpoint.is_settled { None } else { self.change(node, rejection.as_ref()) };
+        let terms = self.standpoint.terms.get(node).cloned().unwrap_or_default();
+        NodeReason { node: node.as_str().to_owned(), is_place, score, why, change, terms }
+    }
+
+    /// Why not on a node where no hard rule forbids it.
+    fn less(&self, node: &NodeId, score: Option<Score>) -> String {
+        if self.standpoint.is_settled {
+            return "it is not looked for a place".to_owned();
+        }
+        if let Some(last_resort) = self.standpoint.last_resorts.get(node) {
+            return format!("only a last resort: {last_resort}");
+        }
+        let score = score.unwrap_or(Score::NEG_INFINITY);
+        if score.forbids() {
+            return self.colocation(node).unwrap_or_else(|| "a colocation forbids it".to_owned());
+        }
+        let best = self.standpoint.place.as_ref();
+        let best = best.and_then(|place| Some((place, *self.standpoint.scores.get(place)?)));
+        match best {
+            _ if score < Score::ZERO => format!("it scores {score}, and runs nowhere where it scores less than 0"),
+            Some((place, best)) if best > score => format!("it scores {score}, and {best} on {place}"),
+            Some((place, _)) => format!("as good as {place}, which is first by fewest VMs, then name"),
+            None => format!("it scores {score}"),
+        }
+    }
+
+    /// The colocation that keeps it from a node.
+    fn colocation(&self, node: &NodeId) -> Option<String> {
+        let of_it = self.state.config.colocations.iter().filter(|(_, colocation)| colocation.resource == *self.id);
+        of_it.into_iter().find_map(|(name, colocation)| {
+            let place = self.standpoint.places.get(&colocation.with)?;
+            let with = &colocation.with;
+            match (colocation.score, place) {
+                (Score::INFINITY, Some(place)) if place != node => {
+                    Some(format!("colocation {name}: it runs with {with}, which is on {place}"))
+                }
+                (Score::INFINITY, None) => Some(format!("colocation {name}: it runs with {with}, which runs nowhere")),
+                (score, Some(place)) if score.forbids() && place == node => {
+                    Some(format!("colocation {name}: it does not run with {with}"))
+                }
+                _ => None,
+            }
+        })
+    }
+
+    /// What would bring it here: of its score where no rule forbids it, else that the rule goes.
+    fn change(&self, node: &NodeId, rejection: Option<&Rejection>) -> Option<Change> {
+        let (id, name) = (self.id, node.as_str());
+        let Some(rejection) = rejection else {
+            let of = |node: &NodeId| self.standpoint.scores.get(node).map_or(0, |score| score.value());
+            let behind = self.standpoint.place.as_ref().map_or(0, |place| of(place) - of(node));
+            let by = self.budget.rise(behind, |by| self.is_there(node, |state| prefer(state, id, node, by)))?;
+            return Some(rise(name, by, Some(format!("qrm configure location {id}-on-{name} {id} {by}: {name}"))));
+        };
+        let (what, command) = match rejection {
+            Rejection::NotActive(Intent::Standby | Intent::Drain) => (What::Online, format!("qrm node online {name}")),
+            Rejection::NotActive(Intent::Maintenance) => (What::Ready, format!("qrm node ready {name}")),
+            Rejection::Location(rule) => (What::Delete { id: rule.clone() }, format!("qrm configure delete {rule}")),
+            Rejection::Banned(_) => (What::Clear, format!("qrm resource clear {id} {name}")),
+            Rejection::TooManyFailures(_) | Rejection::StartFailed(_) | Rejection::CannotWork(_) => {
+                (What::Cleanup, format!("qrm resource cleanup {id} {name}"))
+            }
+            _ => return None,
+        };
+        let helps = self.budget.spend(|| self.is_there(node, |state| carry_out(state, id, node, &what)));
+        let words = format!("{name} would win after: {command}");
+        helps.then(|| Change { what, place: name.to_owned(), words, command: Some(command) })
+    }
+
+    /// Whether it would be placed here after a change.
+    fn is_there(&self, node: &NodeId, change: impl FnOnce(&mut ClusterState)) -> bool {
+        let mut state = self.state.clone();
+        change(&mut state);
+        planner::plan(&state).report.placement.get(self.id) == Some(node)
+    }
+
+    /// What would make it run where it does not.
+    fn would_run(&self, nodes: &[NodeReason]) -> Option<Change> {
+        if self.standpoint.place.is_some() {
+            return None;
+        }
+        if let Some(change) = nodes.iter().find_map(|node| node.change.clone()) {
+            let words = change.words.replacen(&format!("{} would win", change.place), "it would run", 1);
+            return Some(Change { words, ..change });
+        }
+        let mut state = self.state.clone();
+        let primitive = state.config.primitives.get_mut(self.id)?;
+        primitive.meta.insert("target-role".to_owned(), "Started".to_owned());
+        let place = planner::plan(&state).report.placement.get(self.id)?.as_str().to_owned();
+        let command = format!("qrm resource start {}", self.id);
+        let words = format!("it would run on {place} after: {command}");
+        Some(Change { what: What::Start, place, words, command: Some(command) })
+    }
+}
+
+/// A location of its own is what raises a score.
+fn prefer(state: &mut ClusterState, id: &ResourceId, node: &NodeId, score: Score) {
+    let location = Location { resource: id.clone(), score, node: node.clone() };
+    // No object has a name with a blank in it.
+    state.config.locations.insert("what if".to_owned(), location);
+}
+
+fn carry_out(state: &mut ClusterState, id: &ResourceId, node: &NodeId, what: &What) {
+    match what {
+        What::Online | What::Ready => {
+            if let Some(at) = state.nodes.get_mut(node) {
+                at.intent = Intent::Active;
+            }
+        }
+        What::Delete { id } => _ = state.config.locations.remove(id),
+        What::Clear => {
+            if let Some(preferences) = state.preferences.get_mut(id) {
+                preferences.remove(node);
+            }
+        }
+        What::Cleanup => {
+            if let Some(activity) = state.resources.get_mut(id).and_then(|nodes| nodes.get_mut(node)) {
+                (activity.failures, activity.last_failure, activity.crashes) = (0, None, 0);
+            }
+        }
+        What::Score { .. } | What::Need { .. } | What::Start => {}
+    }
+}
+
+/// From the timeline: its last start or migration, and what had become of it before.
+fn last_move(state: &ClusterState, id: &ResourceId) -> Option<LastMove> {
+    let is_its = |event: &&Event| event.resource.as_ref() == Some(id);
+    let begins = |event: &Event| {
+        event.kind == EventKind::Claimed && (event.text.starts_with("start ") || event.text.starts_with("migrate_to "))
+    };
+    let (place, last) = state.events.iter().enumerate().rev().find(|(_, event)| is_its(event) && begins(event))?;
+    let earlier = || state.events.iter().take(place).rev();
+    let was = earlier().filter(is_its).find(|event| event.kind == EventKind::Started);
+    let end = was.and_then(|was| {
+        let ends = [EventKind::Fenced, EventKind::Lost, EventKind::Failed, EventKind::Stopped, EventKind::Intent];
+        let mut since = earlier().take_while(|event| event.number > was.number);
+        since.find(|event| {
+            let concerns = event.resource.as_ref().is_none_or(|resource| resource == id);
+            event.node == was.node && concerns && ends.contains(&event.kind)
+        })
+    });
+    Some(LastMove { at: last.at, why: last.text.clone(), before: end.map(|event| event.text.clone()) })
+}

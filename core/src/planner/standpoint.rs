@@ -1,0 +1,67 @@
+//! What the planner thinks of one resource: where it should be and why, and what each node is to it. For people.
+
+use super::model::{How, Term, last_resort, place, terms};
+use super::placement::{self, Wanted};
+use super::{Blocked, Plan, plan};
+use crate::id::{NodeId, ResourceId};
+use crate::score::Score;
+use crate::state::ClusterState;
+use std::collections::BTreeMap;
+
+/// One resource, as it was decided on.
+#[derive(Clone, Debug)]
+pub struct Standpoint {
+    /// Where it should be.
+    pub place: Option<NodeId>,
+    /// Why there, or why nowhere.
+    pub why: String,
+    /// What holds it up.
+    pub blocked: Vec<Blocked>,
+    /// No place is looked for: nobody touches it, it should not run, or its node keeps it.
+    pub is_settled: bool,
+    /// What it scores, with what others have a say in.
+    pub scores: BTreeMap<NodeId, Score>,
+    /// The parts of its own score.
+    pub terms: BTreeMap<NodeId, Vec<Term>>,
+    /// Nodes that only count when there is no other, and why.
+    pub last_resorts: BTreeMap<NodeId, String>,
+    /// Where every resource should be.
+    pub places: BTreeMap<ResourceId, Option<NodeId>>,
+}
+
+/// What the planner thinks of a configured resource.
+pub fn standpoint(state: &ClusterState, id: &ResourceId) -> Option<Standpoint> {
+    let primitive = state.config.primitives.get(id)?;
+    let mut scratch = Plan::default();
+    let wanted = placement::place(state, &mut scratch);
+    let (sketch, assigned) = place(state, How::default());
+    let rsc = *sketch.resources.get(id)?;
+    let scores = &assigned.resources[rsc].scores;
+    let (place, why) = match wanted.get(id)? {
+        Wanted::On(node, why) => (Some(node.clone()), why.clone()),
+        Wanted::Stopped(why) => (None, why.clone()),
+        Wanted::HandsOff => (None, "nobody touches it: it is not managed, or in maintenance".to_owned()),
+    };
+    let resource = &sketch.model.resources[rsc];
+    let is_settled = !resource.is_managed || resource.target.is_some();
+    let own = |node: &NodeId| terms(state, id, primitive, node, true);
+    Some(Standpoint {
+        place,
+        why,
+        blocked: plan(state).report.blocked.into_iter().filter(|blocked| blocked.resource == *id).collect(),
+        is_settled,
+        scores: sketch
+            .nodes
+            .iter()
+            .enumerate()
+            .filter_map(|(ix, node)| Some((node.clone(), scores.get(ix)?)))
+            .collect(),
+        terms: sketch.nodes.iter().map(|node| (node.clone(), own(node))).collect(),
+        last_resorts: sketch
+            .nodes
+            .iter()
+            .filter_map(|node| Some((node.clone(), last_resort(state, id, node)?)))
+            .collect(),
+        places: wanted.into_iter().map(|(id, wanted)| (id, wanted.place())).collect(),
+    })
+}
