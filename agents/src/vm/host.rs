@@ -185,7 +185,7 @@ impl VmHost {
     }
 
     /// The way without libvirt.
-    async fn kill(&self, uuid: &str, deadline: Instant) {
+    pub(super) async fn kill(&self, uuid: &str, deadline: Instant) {
         let processes = match self.processes(deadline).await {
             Ok(mut processes) => processes.remove(uuid).unwrap_or_default(),
             Err(e) => {

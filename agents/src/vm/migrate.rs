@@ -16,8 +16,14 @@ use super::{EventKind, Seen, Transfer, VmError, VmEvent, Way};
 const ASK: Duration = Duration::from_millis(400);
 /// What one such question may take.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// What a migration gets to end once it was given up: libvirt waits for the other side's keepalive.
+/// What a migration gets to end once it was given up: it waits for the other side's keepalive, where the libvirtds talk to
+/// each other (tunnelled) for theirs.
 const GIVING_UP: Duration = Duration::from_secs(45);
+/// A guest that stands still for so long after its migration was given up is ended, to be started anew.
+const STILL: Duration = Duration::from_secs(20);
+const ENDED: &str = "it stood still, did not come back, and was ended";
+/// How long it waits for libvirt to tell how much was sent.
+const AMOUNT: Duration = Duration::from_millis(30);
 /// The source's process may need so long to be gone.
 const LEAVING: Duration = Duration::from_secs(10);
 
@@ -36,18 +42,27 @@ impl VmHost {
         let what = "migrating the domain";
         self.nothing_open(what, uuid)?;
         let begun = Instant::now();
-        let still = Arc::new(Mutex::new(None::<Instant>));
-        let watch = tokio::spawn(stands_still(self.events(), uuid.to_owned(), still.clone()));
-        let last = self.send(uuid, way, deadline, told).await;
+        let watched = Arc::new(Mutex::new(Watched::default()));
+        let watch = tokio::spawn(watch(self.events(), uuid.to_owned(), watched.clone()));
+        let last = self.send(uuid, way, deadline, told, &watched).await;
+        let now = || *watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_ok() {
+            // The event that tells the amount comes about with the answer; it is worth no downtime.
+            let patience = Instant::now() + AMOUNT;
+            while now().sent.is_none() && Instant::now() < patience {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
         watch.abort();
         let last = last?;
-        let paused =
-            still.lock().unwrap_or_else(PoisonError::into_inner).map_or(Duration::ZERO, |since| since.elapsed());
+        let Watched { still_since, sent } = now();
         let seen = self.wait_stopped(uuid, Instant::now() + LEAVING).await;
+        let paused = still_since.map_or(Duration::ZERO, |since| since.elapsed());
         if seen != Seen::Stopped {
             return Err(VmError::Failed { what, why: format!("libvirt says it is complete, but here it is {seen}") });
         }
-        Ok(Transfer { took_ms: millis(begun.elapsed()), paused_ms: millis(paused), left: 0, ..last })
+        let (took_ms, paused_ms) = (millis(begun.elapsed()), millis(paused));
+        Ok(Transfer { took_ms, paused_ms, sent: sent.unwrap_or(last.sent), left: 0 })
     }
 
     /// Waits for the call, tells how far it is, and gives it up at the deadline.
@@ -57,28 +72,44 @@ impl VmHost {
         way: Way,
         deadline: Instant,
         told: impl Fn(Transfer),
+        watched: &Mutex<Watched>,
     ) -> Result<Transfer, VmError> {
         let mut last = Transfer::default();
-        let call = self.libvirt().migrate(uuid, way, deadline + GIVING_UP);
+        let there = self.libvirt().reach(&way, deadline).await?;
+        let call = self.libvirt().migrate(uuid, way, &there, deadline + GIVING_UP);
         tokio::pin!(call);
         let mut ask = tokio::time::interval(ASK);
         ask.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut is_given_up = false;
+        let mut given_up = None;
         loop {
             tokio::select! {
                 ended = &mut call => {
                     return ended.map(|()| last).map_err(|error| match error {
-                        VmError::Failed { what, why } if is_given_up => {
-                            VmError::Failed { what, why: format!("it took longer than its timeout and was given up: {why}") }
+                        VmError::Failed { what, why } => {
+                            let because = given_up.map_or_else(String::new, |because| format!("{because}: "));
+                            VmError::Failed { what, why: format!("{because}{why}") }
                         }
                         other => other,
                     });
                 }
-                () = tokio::time::sleep_until(deadline), if !is_given_up => {
-                    is_given_up = true;
+                () = tokio::time::sleep_until(deadline), if given_up.is_none() => {
+                    given_up = Some("it took longer than its timeout and was given up");
                     self.call_off(uuid, Instant::now() + PATIENCE).await;
                 }
                 _ = ask.tick() => {
+                    let still = watched.lock().unwrap_or_else(PoisonError::into_inner).still_since;
+                    if given_up.is_some_and(|because| because != ENDED) && still.is_some_and(|it| it.elapsed() > STILL) {
+                        // QEMU hangs in a write of its last pages, which nobody can break off, and TCP gives up only
+                        // after a quarter of an hour: for so long the guest would be dead.
+                        given_up = Some(ENDED);
+                        tracing::warn!(uuid, "it stands still and does not come back: ending it");
+                        self.kill(uuid, Instant::now() + PATIENCE).await;
+                    }
+                    // Nobody else looks: the hypervisor would send into the void until its own patience ends.
+                    if given_up.is_none() && !there.is_alive() {
+                        given_up = Some("the other host's libvirtd gives no sign of life, and it was given up");
+                        self.call_off(uuid, Instant::now() + PATIENCE).await;
+                    }
                     // A libvirtd that does not say is no news.
                     if let Ok(Some(now)) = self.libvirt().transfer(uuid, Instant::now() + PATIENCE).await {
                         last = now;
@@ -113,17 +144,24 @@ impl VmHost {
     }
 }
 
-/// Remembers since when the CPUs of a VM stand still.
-async fn stands_still(mut news: broadcast::Receiver<VmEvent>, of: String, since: Arc<Mutex<Option<Instant>>>) {
+/// What libvirt's events tell of a migration.
+#[derive(Debug, Clone, Copy, Default)]
+struct Watched {
+    /// Since when the CPUs stand still.
+    still_since: Option<Instant>,
+    /// Bytes sent, all in all.
+    sent: Option<u64>,
+}
+
+async fn watch(mut news: broadcast::Receiver<VmEvent>, of: String, watched: Arc<Mutex<Watched>>) {
     while let Ok(event) = news.recv().await {
-        let VmEvent::Domain { uuid, kind, .. } = event else { continue };
-        if uuid != of {
-            continue;
-        }
-        let mut since = since.lock().unwrap_or_else(PoisonError::into_inner);
-        match kind {
-            EventKind::Paused => _ = since.get_or_insert_with(Instant::now),
-            EventKind::Resumed => *since = None,
+        let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            VmEvent::Domain { uuid, kind: EventKind::Paused, .. } if uuid == of => {
+                watched.still_since.get_or_insert_with(Instant::now);
+            }
+            VmEvent::Domain { uuid, kind: EventKind::Resumed, .. } if uuid == of => watched.still_since = None,
+            VmEvent::JobDone { uuid, sent, .. } if uuid == of => watched.sent = sent.or(watched.sent),
             _ => {}
         }
     }

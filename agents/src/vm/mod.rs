@@ -162,6 +162,15 @@ pub enum VmEvent {
         /// What.
         kind: EventKind,
     },
+    /// A job of one VM was completed, at the source of a migration for one. Nothing to look at by itself.
+    JobDone {
+        /// Its UUID.
+        uuid: String,
+        /// Its name.
+        name: String,
+        /// Bytes that were sent, where it is told.
+        sent: Option<u64>,
+    },
     /// Events flow (again): what happened before was missed, take an inventory.
     Connected,
     /// No events until further notice.

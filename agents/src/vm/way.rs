@@ -23,6 +23,8 @@ pub struct Way {
     pub tls: bool,
     /// Through the libvirtds.
     pub tunnelled: bool,
+    /// By the libvirtds among themselves, as what is tunnelled always is.
+    pub peer_to_peer: bool,
 }
 
 /// How far a migration is, and at its end what it came to.

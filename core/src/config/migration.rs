@@ -22,6 +22,8 @@ pub struct MigrationOptions {
     pub tls: bool,
     /// `--tunnelled`: what is sent goes through the libvirtds.
     pub tunnelled: bool,
+    /// `--p2p`: the libvirtds carry it out among themselves.
+    pub peer_to_peer: bool,
 }
 
 /// The parameters that are read here.
@@ -29,7 +31,7 @@ pub const MIGRATION_PARAMETERS: &[&str] =
     &["migrate_options", "migration_downtime", "migration_speed", "migration_transport"];
 
 /// What a migration always is, or must not be; accepted where it says nothing new.
-const IMPLIED: &[&str] = &["--live", "--p2p"];
+const IMPLIED: &[&str] = &["--live"];
 
 impl MigrationOptions {
     /// Reads them; what is not understood is named, with what may stand there.
@@ -62,9 +64,10 @@ impl MigrationOptions {
                 "--compressed" => read.compressed = true,
                 "--tls" => read.tls = true,
                 "--tunnelled" => read.tunnelled = true,
+                "--p2p" => read.peer_to_peer = true,
                 word if IMPLIED.contains(&word) => {}
                 _ => {
-                    let known = "--unsafe, --auto-converge, --compressed, --tls and --tunnelled";
+                    let known = "--unsafe, --auto-converge, --compressed, --tls, --tunnelled and --p2p";
                     return Err((
                         "migrate_options",
                         format!("migrate_options {word} is not understood: there are {known}"),
@@ -98,6 +101,7 @@ mod tests {
             downtime: 200,
             is_unsafe: true,
             auto_converge: true,
+            peer_to_peer: true,
             ..MigrationOptions::default()
         };
         assert_eq!(all, Ok(wanted));

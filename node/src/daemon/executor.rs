@@ -279,6 +279,7 @@ impl Executor {
         loop {
             let changed: Vec<ResourceId> = match news.recv().await {
                 Ok(VmEvent::Domain { uuid, .. }) => self.shared().resources.get(&uuid).cloned().into_iter().collect(),
+                Ok(VmEvent::JobDone { .. }) => Vec::new(),
                 // A look will say so where people see it.
                 Ok(VmEvent::Disconnected { why }) => {
                     tracing::warn!(why, "the hypervisor's events do not flow");

@@ -13,7 +13,7 @@ use virt::connect::Connect;
 use virt_sys as sys;
 
 use super::super::{EventKind, VmEvent};
-use super::raw::{self, Lifecycle};
+use super::raw::{self, Job, Lifecycle};
 
 /// How often a dead connection is noticed and a lost one tried again.
 const LOOK: Duration = Duration::from_millis(100);
@@ -67,7 +67,7 @@ impl Keep {
     fn run(self) {
         while !self.stop.load(Ordering::Relaxed) {
             match self.open() {
-                Ok((connection, id)) => {
+                Ok((connection, ids)) => {
                     self.set(Link::Up(connection.clone()));
                     self.tell(VmEvent::Connected);
                     while !self.stop.load(Ordering::Relaxed) && connection.is_alive().unwrap_or(false) {
@@ -76,7 +76,7 @@ impl Keep {
                     let why = "the connection ended; libvirtd was stopped or died".to_owned();
                     self.set(Link::Down(why.clone()));
                     self.tell(VmEvent::Disconnected { why });
-                    raw::forget_lifecycle(&connection, id);
+                    ids.into_iter().for_each(|id| raw::forget(&connection, id));
                 }
                 Err(why) => {
                     self.set(Link::Down(why));
@@ -86,7 +86,7 @@ impl Keep {
         }
     }
 
-    fn open(&self) -> Result<(Connect, i32), String> {
+    fn open(&self) -> Result<(Connect, Vec<i32>), String> {
         let connection = Connect::open(Some(&self.uri)).map_err(|e| e.message().to_owned())?;
         let events = self.events.clone();
         let handler = Box::new(move |event: Lifecycle| {
@@ -94,7 +94,17 @@ impl Keep {
             let _ = events.send(told_as(event));
         });
         let id = raw::on_lifecycle(&connection, handler).map_err(|e| format!("no events: {}", e.message()))?;
-        Ok((connection, id))
+        let mut ids = vec![id];
+        let events = self.events.clone();
+        let handler = Box::new(move |Job { uuid, name, sent }: Job| {
+            let _ = events.send(VmEvent::JobDone { uuid, name, sent });
+        });
+        // Without it only the amount that a migration sent is not told.
+        match raw::on_job(&connection, handler) {
+            Ok(id) => ids.push(id),
+            Err(error) => tracing::info!(%error, "libvirt does not tell what a migration came to"),
+        }
+        Ok((connection, ids))
     }
 
     fn set(&self, link: Link) {

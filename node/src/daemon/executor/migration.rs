@@ -109,5 +109,6 @@ fn way(job: &Job, target: &Target) -> Result<Way, String> {
         compressed: options.compressed,
         tls: options.tls,
         tunnelled: options.tunnelled,
+        peer_to_peer: options.peer_to_peer,
     })
 }

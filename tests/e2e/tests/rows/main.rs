@@ -14,6 +14,7 @@ mod libvirtd;
 mod majority;
 mod membership;
 mod migration;
+mod migration_faults;
 mod ocf;
 mod orderly;
 mod people;
@@ -164,6 +165,44 @@ const ROWS: &[Row] = &[
     .patient(),
     row("migrate-target-lost", "the target loses power in mid-migration: the VM goes on", migration::target_lost)
         .patient(),
+    row(
+        "migrate-link-cut",
+        "source and target lose each other before, amid and at the end of a migration: VMs stay",
+        migration_faults::link_cut,
+    )
+    .patient(),
+    row(
+        "migrate-link-cut-late",
+        "source and target lose each other with the last pages under way: the VM runs again, once",
+        migration_faults::link_cut_late,
+    )
+    .patient(),
+    row(
+        "migrate-source-cut",
+        "the source is cut off in mid-migration: the VM boots anew, once",
+        migration_faults::source_cut,
+    )
+    .patient(),
+    row("migrate-target-cut", "the target is cut off in mid-migration: the VM goes on", migration_faults::target_cut)
+        .patient(),
+    row(
+        "migrate-handover-cut",
+        "the source is cut off after the VM has left and before it runs again: it runs at the target",
+        migration_faults::handover_cut,
+    )
+    .patient(),
+    row(
+        "migrate-libvirtd-killed",
+        "libvirtd is killed at the source, then at the target, in mid-migration: VMs stay",
+        migration_faults::libvirtd_killed,
+    )
+    .patient(),
+    row(
+        "migrate-called-off",
+        "VMs on their way are moved back, stopped, and not asked for any more: each as it was wanted",
+        migration_faults::called_off,
+    )
+    .patient(),
     row("ocf-power-cut", "an address and a dummy go with their VM when its host loses power", ocf::power_cut),
     row("ocf-stop-fails", "an OCF agent breaks: what it cannot stop is fenced, and runs elsewhere", ocf::stop_fails),
     row(

@@ -10,7 +10,7 @@ use quorate_bed::wait_for;
 use crate::stage::Stage;
 
 /// How long anything about a migration may take before it is called stuck.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// By `resource move` first, then by `node standby`.
 pub(crate) fn live(stage: &mut Stage) -> Result<()> {
@@ -69,18 +69,31 @@ fn begin_slowly(stage: &mut Stage) -> Result<(String, String)> {
     let source = stage.cluster.follower()?;
     let target = another(stage, &[&leader, &source])?;
     run(stage, &["vm1"], &source, "migration_speed=1")?;
-    stage.cluster.qrm(&leader, &["resource", "move", "vm1", &target])?;
-    wait_for("the copy to come in", PATIENCE, || {
-        Ok(stage.bed().vms()?.iter().any(|process| process.host == target && process.incoming))
-    })?;
-    std::thread::sleep(Duration::from_secs(2));
-    let hosts: BTreeSet<String> = stage.bed().vms()?.into_iter().map(|process| process.host).collect();
-    ensure!(hosts == BTreeSet::from([source.clone(), target.clone()]), "it is not on its way: {hosts:?}");
+    on_its_way(stage, "vm1", (&source, &target))?;
     Ok((source, target))
 }
 
+/// Somebody asks for a VM to move there.
+pub(crate) fn send(stage: &Stage, vm: &str, target: &str) -> Result<()> {
+    let leader = stage.cluster.leader()?;
+    stage.cluster.qrm(&leader, &["resource", "move", vm, target]).map(drop)
+}
+
+/// It is asked for, and part of it has been sent.
+pub(crate) fn on_its_way(stage: &Stage, vm: &str, (source, target): (&str, &str)) -> Result<()> {
+    send(stage, vm, target)?;
+    wait_for(&format!("the copy of {vm} to come in"), PATIENCE, || {
+        Ok(stage.bed().vms()?.iter().any(|process| process.vm == vm && process.host == target && process.incoming))
+    })?;
+    std::thread::sleep(Duration::from_secs(2));
+    let of_it = stage.bed().vms()?.into_iter().filter(|process| process.vm == vm);
+    let hosts: BTreeSet<String> = of_it.map(|process| process.host).collect();
+    ensure!(hosts == BTreeSet::from([source.to_owned(), target.to_owned()]), "it is not on its way: {hosts:?}");
+    Ok(())
+}
+
 /// Runs VMs that may migrate on a host, until they have booted.
-fn run(stage: &Stage, vms: &[&str], host: &str, params: &str) -> Result<()> {
+pub(crate) fn run(stage: &Stage, vms: &[&str], host: &str, params: &str) -> Result<()> {
     let mut text = String::from("rsc_defaults resource-stickiness=200\n");
     for vm in vms {
         text.push_str(&format!(
@@ -95,7 +108,7 @@ fn run(stage: &Stage, vms: &[&str], host: &str, params: &str) -> Result<()> {
 }
 
 /// A host that is none of these.
-fn another(stage: &Stage, not: &[&str]) -> Result<String> {
+pub(crate) fn another(stage: &Stage, not: &[&str]) -> Result<String> {
     stage.bed().hosts().into_iter().find(|host| !not.contains(&host.as_str())).context("there is no other host")
 }
 
@@ -133,13 +146,13 @@ fn arrived(stage: &mut Stage, vms: &[&str], host: &str, begin: SystemTime) -> Re
 }
 
 /// Waits until a guest has written from this host after `since`.
-fn writes_from(stage: &Stage, vm: &str, host: &str, since: SystemTime) -> Result<()> {
+pub(crate) fn writes_from(stage: &Stage, vm: &str, host: &str, since: SystemTime) -> Result<()> {
     let writes = || Ok(stage.auditor.lives().iter().any(|l| l.vm == vm && l.host == host && l.last > since));
     wait_for(&format!("{vm} to write from {host}"), PATIENCE, writes)
 }
 
 /// It has not been restarted since it was first seen.
-fn same_life(stage: &Stage, vm: &str) -> Result<()> {
+pub(crate) fn same_life(stage: &Stage, vm: &str) -> Result<()> {
     let lives = stage.auditor.lives();
     let runs: BTreeSet<&str> = lives.iter().filter(|life| life.vm == vm).map(|life| life.run.as_str()).collect();
     ensure!(runs.len() == 1, "{vm} was restarted: {lives:?}");
