@@ -60,7 +60,7 @@ pub struct Status {
     pub members: BTreeMap<MemberId, Member>,
     /// The index of that membership.
     pub membership_index: Option<u64>,
-    /// When a majority last answered this leader.
+    /// When a majority last answered this leader; nobody is woken when only this moves.
     pub quorum_acked: Option<Instant>,
     /// Why this replica has stopped, if it has.
     pub stopped: Option<String>,
@@ -136,9 +136,10 @@ pub(super) fn follow(
         while metrics.changed().await.is_ok() {
             let status = Status::of(&metrics.borrow_watched(), &clock);
             tx.send_if_modified(|held| {
-                let changed = *held != status;
+                // That a majority was heard again is no news: who wants to know since when looks.
+                let is_news = Status { quorum_acked: held.quorum_acked, ..status.clone() } != *held;
                 *held = status;
-                changed
+                is_news
             });
         }
         tx.send_if_modified(|held| {
