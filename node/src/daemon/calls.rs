@@ -19,12 +19,13 @@ const READ_DEADLINE: Duration = Duration::from_secs(2);
 /// The answers.
 pub struct Answers {
     cluster: Cluster,
+    holders: tls::Holders,
 }
 
 impl Answers {
     /// Answers for this member.
     pub fn new(cluster: Cluster) -> Self {
-        Self { cluster }
+        Self { cluster, holders: tls::Holders::default() }
     }
 }
 
@@ -52,7 +53,7 @@ impl Calls for Answers {
     }
 
     fn admit(&self, from: MemberId, extensions: &tonic::Extensions) -> Result<(), String> {
-        self.cluster.state(|state| tls::admit(from, extensions, state))
+        self.cluster.state(|state| tls::admit(from, extensions, &self.holders, state))
     }
 
     fn replaced(&self, from: MemberId) -> Option<String> {

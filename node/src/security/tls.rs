@@ -8,7 +8,8 @@ use quorate_api::{Fault, Reason};
 use quorate_core::id::RaftId;
 use quorate_core::state::ClusterState;
 use quorate_raft::{Dial, Node};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tonic::Extensions;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
@@ -24,6 +25,8 @@ pub const REMOVED: &str = "was removed from this cluster";
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Reaching a peer takes no longer.
 const CONNECT: Duration = Duration::from_secs(2);
+/// So many certificates are remembered; a cluster has far fewer members.
+const MOST_HOLDERS: usize = 512;
 
 /// The listener's TLS. The CA's certificate is shown along with our own: a joiner knows nothing but its fingerprint.
 pub fn server(us: &Credentials) -> ServerTlsConfig {
@@ -67,10 +70,39 @@ pub fn require_peer(extensions: &Extensions) -> Result<PeerIdentity, Fault> {
     })
 }
 
+/// What the certificates say that were shown: members send many messages a second, and each is from somebody.
+///
+/// It spares the reading of a certificate, nothing else: whether its holder is a member is asked of the state each time.
+#[derive(Debug, Default)]
+pub struct Holders {
+    known: Mutex<HashMap<Vec<u8>, Arc<PeerIdentity>>>,
+}
+
+impl Holders {
+    /// Who called, if it showed a certificate.
+    fn peer(&self, extensions: &Extensions) -> Option<Arc<PeerIdentity>> {
+        let certificates = extensions.get::<TlsConnectInfo<TcpConnectInfo>>()?.peer_certs()?;
+        self.holder(certificates.first()?)
+    }
+
+    fn holder(&self, certificate: &[u8]) -> Option<Arc<PeerIdentity>> {
+        // Each entry is put there whole.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(holder) = known.get(certificate) {
+            return Some(holder.clone());
+        }
+        let holder = Arc::new(ca::holder(certificate).ok()?);
+        if known.len() >= MOST_HOLDERS {
+            known.clear();
+        }
+        known.insert(certificate.to_vec(), holder.clone());
+        Some(holder)
+    }
+}
+
 /// Whether the caller may speak as member `from`.
-pub fn admit(from: u64, extensions: &Extensions, state: &ClusterState) -> Result<(), String> {
-    let peer = peer_identity(extensions);
-    admit_peer(RaftId(from), peer.as_ref(), state)
+pub fn admit(from: u64, extensions: &Extensions, holders: &Holders, state: &ClusterState) -> Result<(), String> {
+    admit_peer(RaftId(from), holders.peer(extensions).as_deref(), state)
 }
 
 fn admit_peer(from: RaftId, peer: Option<&PeerIdentity>, state: &ClusterState) -> Result<(), String> {

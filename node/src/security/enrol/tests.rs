@@ -116,7 +116,7 @@ impl Cluster {
         let open = Enrolment::service(members.clone());
         let asked = members.clone();
         let guard = move |request: Request<()>| {
-            let admitted = asked.state(|state| tls::admit(2, request.extensions(), state));
+            let admitted = asked.state(|state| tls::admit(2, request.extensions(), &tls::Holders::default(), state));
             admitted.map(|()| request).map_err(Status::permission_denied)
         };
         let guarded = InterceptedService::new(Enrolment::service(members.clone()), guard);
