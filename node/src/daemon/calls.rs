@@ -6,6 +6,7 @@
 use super::clock::boot_time;
 use super::cluster::Cluster;
 use super::store;
+use crate::engine::Question;
 use crate::security::tls;
 use crate::service;
 use futures::future::BoxFuture;
@@ -30,13 +31,15 @@ impl Answers {
 }
 
 impl Calls for Answers {
-    fn call(&self, _from: MemberId, kind: String, _body: Vec<u8>) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+    fn call(&self, _from: MemberId, kind: String, body: Vec<u8>) -> BoxFuture<'_, Result<Vec<u8>, String>> {
         Box::pin(async move {
             let cluster = &self.cluster;
             let json = |result: Result<Vec<u8>, serde_json::Error>| result.map_err(|error| error.to_string());
             match kind.as_str() {
                 "poll" => {
-                    let presence = cluster.engine().presence(boot_time());
+                    // Earlier releases ask without words.
+                    let question = serde_json::from_slice(&body).unwrap_or_else(|_| Question::everything());
+                    let presence = cluster.engine().presence(boot_time(), &question);
                     json(serde_json::to_vec(&presence))
                 }
                 "live" => json(serde_json::to_vec(&cluster.own_live())),

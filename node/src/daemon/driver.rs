@@ -106,7 +106,7 @@ impl Driver {
                 let cluster = self.cluster.clone();
                 self.answer(async move { Event::Read(tag, cluster.fresh().await.is_ok()) });
             }
-            Effect::Poll(node) => self.polls.poll(node),
+            Effect::Poll(node, question) => self.polls.poll(node, question),
             Effect::Power { tag, device, definition, target, verb, timeout } => {
                 let power = self.power.clone();
                 // send-by: counted from the step, however late the task comes to run.

@@ -2,7 +2,7 @@
 
 use super::clock::boot_time;
 use super::cluster::Cluster;
-use crate::engine::{Event, Presence};
+use crate::engine::{Event, Presence, Question};
 use crate::security::tls::REMOVED;
 use quorate_core::id::NodeId;
 use quorate_raft::CallError;
@@ -31,12 +31,12 @@ impl Polls {
         Self { cluster, events, under_way: BTreeMap::new() }
     }
 
-    pub(super) fn poll(&mut self, node: NodeId) {
+    pub(super) fn poll(&mut self, node: NodeId, question: Question) {
         let places = self.under_way.entry(node.clone()).or_insert_with(|| Arc::new(Semaphore::new(POLLS_AT_ONCE)));
         let Ok(place) = places.clone().try_acquire_owned() else { return };
         let (cluster, events) = (self.cluster.clone(), self.events.clone());
         tokio::spawn(async move {
-            let event = ask(&cluster, node).await;
+            let event = ask(&cluster, node, &question).await;
             drop(place);
             // Nobody listens any more when the daemon stops.
             let _ = events.send(event).await;
@@ -44,14 +44,15 @@ impl Polls {
     }
 }
 
-async fn ask(cluster: &Cluster, node: NodeId) -> Event {
+async fn ask(cluster: &Cluster, node: NodeId, question: &Question) -> Event {
     let asked = boot_time();
     let member =
         cluster.state(|state| state.members.get(&node).map(|member| (member.raft_id.0, member.address.clone())));
     let Some((raft_id, address)) = member else {
         return Event::NotHeard { node, asked, refused: false };
     };
-    let answer = cluster.replica.call(raft_id, "poll", Vec::new(), POLL_DEADLINE).await;
+    let question = serde_json::to_vec(question).unwrap_or_default();
+    let answer = cluster.replica.call(raft_id, "poll", question, POLL_DEADLINE).await;
     if let Err(CallError::Refused { why, .. }) = &answer
         && why.contains(REMOVED)
     {

@@ -97,6 +97,28 @@ pub enum Event {
     Stopping,
 }
 
+/// What a poll wants to know, beside that somebody is there. In a quiet cluster that is next to nothing: an answer that
+/// names every member to every member grows with the cube of their number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// About whom; `None` is everybody. Members of earlier releases ask without words, and mean that.
+    pub about: Option<BTreeSet<NodeId>>,
+    /// Whether it wants to know what the host sees of itself.
+    pub first_hand: bool,
+}
+
+impl Question {
+    /// Everything there is to know.
+    pub fn everything() -> Self {
+        Self { about: None, first_hand: true }
+    }
+
+    /// Whether it wants to hear about this node.
+    pub fn is_about(&self, node: &NodeId) -> bool {
+        self.about.as_ref().is_none_or(|about| about.contains(node))
+    }
+}
+
 /// What a member says of itself and of whom it hears, when polled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
@@ -106,8 +128,12 @@ pub struct Presence {
     pub session: SessionId,
     /// As which daemon start; zero before its hello.
     pub incarnation: Incarnation,
-    /// For how long it has not heard each other member.
+    /// For how long it has not heard each other member that it asks and was asked about.
     pub silence: BTreeMap<NodeId, Duration>,
+    /// For how long it has been asking those that it began to ask a short while ago: longer than that it could not say
+    /// of any that it is silent.
+    #[serde(default)]
+    pub asking: BTreeMap<NodeId, Duration>,
     /// How long ago the kernel of each other member refused it a connection, where it did.
     #[serde(default)]
     pub refused: BTreeMap<NodeId, Duration>,
@@ -115,9 +141,9 @@ pub struct Presence {
     pub boots: BTreeMap<NodeId, SessionId>,
     /// How far the migrations are that it sends.
     pub migrations: BTreeMap<ResourceId, Progress>,
-    /// What it sees on its host.
-    #[serde(default)]
-    pub first_hand: FirstHand,
+    /// What it sees on its host, where it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_hand: Option<FirstHand>,
 }
 
 /// What a host says of itself: for people, and for whoever cannot read it from the log.
@@ -177,7 +203,7 @@ pub enum Effect {
     /// Read linearizably, here or at the leader.
     Read(Tag),
     /// Ask a member for its presence.
-    Poll(NodeId),
+    Poll(NodeId, Question),
     /// Ask a fence device.
     Power {
         /// For the answer.

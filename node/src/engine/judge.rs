@@ -96,23 +96,23 @@ impl Judge {
     fn judge(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness, majority: &Majority) {
         self.judge_self(ctx);
         let properties = ctx.view.state.properties();
+        let all = ctx.view.state;
+        let me = ctx.me;
         // Of its own node it judges an earlier boot, where its hello did not end that.
         let is_mine = |node: &NodeId, state: &NodeState| {
-            *node == ctx.me.node && state.session.as_ref().is_none_or(|session| session.id == ctx.me.session)
+            *node == me.node && state.session.as_ref().is_none_or(|session| session.id == me.session)
         };
-        let others = ctx.view.state.nodes.iter().filter(|(node, state)| !is_mine(node, state));
-        let nodes: Vec<(NodeId, NodeState)> = others.map(|(node, state)| (node.clone(), state.clone())).collect();
-        for (node, state) in nodes {
+        for (node, state) in all.nodes.iter().filter(|(node, state)| !is_mine(node, state)) {
             let Some(session) = state.living_session().filter(|session| session.state == SessionState::Open) else {
-                self.suspects.remove(&node);
-                self.gone.remove(&node);
-                self.refused.remove(&node);
-                self.waits.remove(&node);
+                self.suspects.remove(node);
+                self.gone.remove(node);
+                self.refused.remove(node);
+                self.waits.remove(node);
                 continue;
             };
-            let paused = self.pauses.get(&node).is_some_and(|until| ctx.now < *until);
-            if !paused && !ctx.is_pending(|purpose| is_about(purpose, &node)) {
-                self.judge_one(ctx, (liveness, majority), &properties, &node, &state, &session.id.clone());
+            let paused = self.pauses.get(node).is_some_and(|until| ctx.now < *until);
+            if !paused && !ctx.is_pending(|purpose| is_about(purpose, node)) {
+                self.judge_one(ctx, (liveness, majority), &properties, node, state, &session.id);
             }
         }
     }
@@ -167,8 +167,8 @@ impl Judge {
                 let since = *self.gone.entry(node.clone()).or_insert(ctx.now);
                 let waited = ctx.now.since(since);
                 // A refusal on the leader's own way may be a firewall's: others may hear this daemon well.
-                let agreed = may_judge(ctx, majority)
-                    && liveness.majority_agrees(&ctx.me.node, node, session, properties.suspect_after, ctx.now);
+                let agreed =
+                    may_judge(ctx, majority) && liveness.majority_agrees(ctx, node, session, properties.suspect_after);
                 let grace = patience(ctx, (liveness, majority), properties, node, properties.daemon_grace);
                 if waited >= grace && agreed && state.intent == Intent::Maintenance {
                     ask(ctx, node, session, state, Matter::LostInMaintenance);
@@ -202,8 +202,7 @@ impl Judge {
         session: &SessionId,
         silence: Duration,
     ) {
-        let agreed = may_judge(ctx, majority)
-            && liveness.majority_agrees(&ctx.me.node, node, session, properties.suspect_after, ctx.now);
+        let agreed = may_judge(ctx, majority) && liveness.majority_agrees(ctx, node, session, properties.suspect_after);
         let suspect = self.suspects.entry(node.clone()).or_insert_with(|| Suspect::new(session));
         if suspect.session != *session {
             *suspect = Suspect::new(session);

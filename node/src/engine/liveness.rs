@@ -1,10 +1,11 @@
-//! Who is heard: every member polls every other, and an answer proves life when its question was asked.
+//! Who is heard: an answer to a poll proves life when its question was asked. Who polls whom is in `polls`.
 //!
 //! A buffered answer is no sign of life: it is tied to a poll, and a poll that took too long was given up. Nothing here
 //! enters the log; `judge` draws the conclusions, on the leader only.
 
 use super::Ctx;
-use super::event::{Effect, FirstHand, Presence, View};
+use super::event::{FirstHand, Presence, View};
+use super::polls::{POLL_EVERY, Polls};
 use quorate_core::id::{Incarnation, NodeId, ResourceId, SessionId};
 use quorate_core::planted::{Mistake, planted};
 use quorate_core::time::BootTime;
@@ -14,14 +15,14 @@ use std::time::Duration;
 
 /// What a host said of itself is shown for so long after it was heard.
 const FIRST_HAND_LASTS: Duration = Duration::from_secs(5);
-/// Time between two polls of one member.
-pub const POLL_EVERY: Duration = Duration::from_millis(200);
 /// A report or a refusal older than this says nothing of now.
 const FRESH: Duration = Duration::from_millis(1000);
 /// A tick that comes this late shows that this host was stalled itself.
 const STALL: Duration = Duration::from_millis(400);
 /// After its first entry a new leader waits so long for its peers to reconnect, before their silence counts.
 const RECONNECT_GRACE: Duration = Duration::from_millis(500);
+/// A member that has asked for longer may say of anybody that it is silent.
+const ASKED_LONG: Duration = Duration::from_secs(10);
 
 /// What one member hears.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub(super) struct Liveness {
     peers: BTreeMap<NodeId, Peer>,
     /// The boots that the log knows: another boot of the same node is no sign of life of that one.
     sessions: BTreeMap<NodeId, SessionId>,
-    next_poll: BootTime,
+    polls: Polls,
     last_tick: BootTime,
     /// Silence is counted from here at the earliest: the start of this daemon, or the end of a stall.
     floor: BootTime,
@@ -48,6 +49,8 @@ pub(super) struct Liveness {
 struct Peer {
     /// The last answer: when it was asked for, and what it said.
     heard: Option<(BootTime, Presence)>,
+    /// The last time that it told what its host sees of itself.
+    told: Option<(BootTime, FirstHand)>,
     /// When its kernel last refused a connection.
     refused: Option<BootTime>,
 }
@@ -57,7 +60,7 @@ impl Liveness {
         Self {
             peers: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            next_poll: now,
+            polls: Polls::new(now),
             last_tick: now,
             floor: now,
             regained: now,
@@ -82,10 +85,9 @@ impl Liveness {
 
     pub(super) fn tick(&mut self, ctx: &mut Ctx<'_>) {
         self.last_tick = ctx.now;
-        if ctx.now < self.next_poll {
+        if !self.polls.are_due(ctx.now) {
             return;
         }
-        self.next_poll = ctx.now.after(POLL_EVERY);
         let sessions = ctx
             .view
             .state
@@ -93,24 +95,29 @@ impl Liveness {
             .iter()
             .filter_map(|(node, state)| Some((node.clone(), state.session.as_ref()?.id.clone())));
         self.sessions = sessions.collect();
-        for node in ctx.view.state.members.keys().filter(|node| **node != ctx.me.node) {
-            ctx.out.push(Effect::Poll(node.clone()));
-        }
+        // Whatever boot it is in: who answers is not in doubt.
+        let heard = |node: &NodeId| self.peers.get(node).and_then(|peer| peer.heard.as_ref());
+        let silent_for = |node: &NodeId| heard(node).map_or(Duration::MAX, |(asked, _)| ctx.now.since(*asked));
+        let polls = self.polls.round(ctx.now, &ctx.view, &ctx.me.node, silent_for);
+        ctx.out.extend(polls);
     }
 
     /// What the members that were heard just now say of their hosts.
     pub(super) fn first_hand(&self, now: BootTime) -> BTreeMap<NodeId, FirstHand> {
-        let heard = self.peers.iter().filter_map(|(node, peer)| Some((node, peer.heard.as_ref()?)));
-        let fresh = heard.filter(|(_, (asked, _))| now.since(*asked) < FIRST_HAND_LASTS);
-        fresh.map(|(node, (_, presence))| (node.clone(), presence.first_hand.clone())).collect()
+        let told = self.peers.iter().filter_map(|(node, peer)| Some((node, peer.told.as_ref()?)));
+        let fresh = told.filter(|(_, (asked, _))| now.since(*asked) < FIRST_HAND_LASTS);
+        fresh.map(|(node, (_, first_hand))| (node.clone(), first_hand.clone())).collect()
     }
 
-    pub(super) fn heard(&mut self, now: BootTime, asked: BootTime, presence: Presence) {
+    pub(super) fn heard(&mut self, now: BootTime, asked: BootTime, mut presence: Presence) {
         if now.since(asked) > FRESH {
             return;
         }
         let peer = self.peers.entry(presence.node.clone()).or_default();
         if peer.heard.as_ref().is_none_or(|(before, _)| *before <= asked) {
+            if let Some(first_hand) = presence.first_hand.take() {
+                peer.told = Some((asked, first_hand));
+            }
             peer.heard = Some((asked, presence));
             peer.refused = None;
         }
@@ -198,8 +205,8 @@ impl Liveness {
         let others = self.peers.iter().filter(|(peer, _)| *peer != node);
         let heard = others.filter_map(|(peer, known)| Some((peer, known.heard.as_ref()?)));
         let mut heard = heard.filter(|(_, (asked, presence))| {
-            let ago = silence_of(presence, node, session);
-            ago <= FRESH && is_after(BootTime(asked.0.saturating_sub(quorate_core::time::millis(ago))))
+            let ago = heard_ago(presence, node, session).filter(|ago| *ago <= FRESH);
+            ago.is_some_and(|ago| is_after(BootTime(asked.0.saturating_sub(quorate_core::time::millis(ago)))))
         });
         heard.next().map(|(peer, _)| peer.clone())
     }
@@ -218,7 +225,7 @@ impl Liveness {
     /// Whether a peer said, when it last answered, that it hears this session.
     pub(super) fn is_heard_by(&self, peer: &NodeId, node: &NodeId, session: &SessionId) -> bool {
         let said = self.peers.get(peer).and_then(|peer| peer.heard.as_ref());
-        said.is_some_and(|(_, presence)| silence_of(presence, node, session) <= FRESH)
+        said.is_some_and(|(_, presence)| says_it_hears(presence, node, session))
     }
 
     /// When the last poll was asked that this session answered.
@@ -249,40 +256,38 @@ impl Liveness {
         self.peers.iter().filter_map(refused).collect()
     }
 
-    /// Whether a majority of the members this one can reach, itself included, do not hear this session either.
-    pub(super) fn majority_agrees(
-        &self,
-        me: &NodeId,
-        node: &NodeId,
-        session: &SessionId,
-        silent: Duration,
-        now: BootTime,
-    ) -> bool {
-        let reports = self.peers.iter().filter(|(peer, _)| *peer != node && *peer != me).filter_map(|(_, peer)| {
-            let (asked, presence) = peer.heard.as_ref()?;
-            (now.since(*asked) <= FRESH).then(|| silence_of(presence, node, session))
-        });
+    /// beats to all voters: whether a majority of the voters this one can reach, itself included, do not hear this
+    /// session either. Who answers and does not say so does not agree; learners ask only some, and have no say.
+    pub(super) fn majority_agrees(&self, ctx: &Ctx<'_>, node: &NodeId, session: &SessionId, silent: Duration) -> bool {
+        let is_voter = |peer: &NodeId| ctx.view.voters.is_empty() || ctx.view.voters.contains(peer);
+        let others = self.peers.iter().filter(|(peer, _)| *peer != node && **peer != ctx.me.node && is_voter(peer));
+        let reached = others.filter_map(|(_, peer)| peer.heard.as_ref());
+        let reached = reached.filter(|(asked, _)| ctx.now.since(*asked) <= FRESH);
         // What a peer said is older than now by a poll and its way.
         let enough = silent.saturating_sub(POLL_EVERY * 2);
         let (mut agree, mut all) = (1_usize, 1_usize);
-        for silence in reports {
+        for (_, presence) in reached {
             all += 1;
-            agree += usize::from(silence >= enough);
+            agree += usize::from(silent_for(presence, node, session).is_some_and(|silence| silence >= enough));
         }
         agree * 2 > all
     }
 
-    /// For how long each member has not been heard here, in the boot that the log knows.
+    /// For how long each member that is asked has not been heard here, in the boot that the log knows.
     pub(super) fn silences(&self, now: BootTime) -> BTreeMap<NodeId, Duration> {
-        self.peers
-            .iter()
-            .map(|(node, peer)| {
-                let known = self.sessions.get(node);
-                let heard =
-                    peer.heard.as_ref().filter(|(_, presence)| known.is_none_or(|known| *known == presence.session));
-                (node.clone(), now.since(heard.map_or(BootTime(0), |(asked, _)| *asked)))
-            })
-            .collect()
+        let silence = |(node, _): (&NodeId, &BootTime)| {
+            let known = self.sessions.get(node);
+            let heard = self.peers.get(node).and_then(|peer| peer.heard.as_ref());
+            let heard = heard.filter(|(_, presence)| known.is_none_or(|known| *known == presence.session));
+            (node.clone(), now.since(heard.map_or(BootTime(0), |(asked, _)| *asked)))
+        };
+        self.polls.asked().iter().map(silence).collect()
+    }
+
+    /// For how long those have been asked that have not been for long.
+    pub(super) fn asking(&self, now: BootTime) -> BTreeMap<NodeId, Duration> {
+        let asked = self.polls.asked().iter().map(|(node, since)| (node.clone(), now.since(*since)));
+        asked.filter(|(_, asked)| *asked < ASKED_LONG).collect()
     }
 
     /// In which boot each member was last heard.
@@ -294,16 +299,27 @@ impl Liveness {
     pub(super) fn hearers(&self, me: &NodeId, node: &NodeId, session: &SessionId, now: BootTime) -> Vec<NodeId> {
         let own = self.hears(node, session, now);
         let others = self.peers.iter().filter(|(peer, _)| *peer != node).filter(|(_, peer)| {
-            peer.heard.as_ref().is_some_and(|(asked, presence)| {
-                now.since(*asked) <= FRESH && silence_of(presence, node, session) <= FRESH
-            })
+            peer.heard
+                .as_ref()
+                .is_some_and(|(asked, presence)| now.since(*asked) <= FRESH && says_it_hears(presence, node, session))
         });
         own.then(|| me.clone()).into_iter().chain(others.map(|(peer, _)| peer.clone())).collect()
     }
 }
 
-/// For how long a peer has not heard a session, by its own word: for ever, where it hears another boot of that host.
-fn silence_of(presence: &Presence, node: &NodeId, session: &SessionId) -> Duration {
-    let silence = presence.silence.get(node).copied();
-    silence.filter(|_| presence.boots.get(node) == Some(session)).unwrap_or(Duration::MAX)
+/// How long ago a peer heard a session, by its own word.
+fn heard_ago(presence: &Presence, node: &NodeId, session: &SessionId) -> Option<Duration> {
+    presence.silence.get(node).copied().filter(|_| presence.boots.get(node) == Some(session))
+}
+
+fn says_it_hears(presence: &Presence, node: &NodeId, session: &SessionId) -> bool {
+    heard_ago(presence, node, session).is_some_and(|ago| ago <= FRESH)
+}
+
+/// For how long a peer knows a session to be silent, by its own word: for ever, where it hears another boot of that
+/// host, but never for longer than it has asked. `None` where it does not ask, or was not asked about it.
+pub(super) fn silent_for(presence: &Presence, node: &NodeId, session: &SessionId) -> Option<Duration> {
+    let silence = *presence.silence.get(node)?;
+    let silence = heard_ago(presence, node, session).unwrap_or(Duration::MAX).max(silence);
+    Some(presence.asking.get(node).map_or(silence, |asked| silence.min(*asked)))
 }

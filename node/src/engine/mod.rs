@@ -14,16 +14,18 @@ mod majority;
 mod migration;
 mod monitor;
 mod operations;
+mod polls;
 mod power_on;
 #[cfg(test)]
 mod tests;
 mod worker;
 
 pub use event::{
-    Effect, Event, Executed, FirstHand, Job, Me, PowerAnswer, PowerVerb, Presence, ProposeError, Tag, Target, View,
+    Effect, Event, Executed, FirstHand, Job, Me, PowerAnswer, PowerVerb, Presence, ProposeError, Question, Tag, Target,
+    View,
 };
 pub use judge::append_by;
-pub use liveness::POLL_EVERY;
+pub use polls::POLL_EVERY;
 
 use quorate_core::id::{ActionId, Incarnation, NodeId, ResourceId, SessionId};
 use quorate_core::planner::Report;
@@ -79,6 +81,11 @@ pub struct Engine {
     fencing: fencing::Fencing,
     controller: controller::Controller,
     worker: worker::Worker,
+}
+
+fn asked_for<T>(mut all: BTreeMap<NodeId, T>, question: &Question) -> BTreeMap<NodeId, T> {
+    all.retain(|node, _| question.is_about(node));
+    all
 }
 
 /// What one step works with.
@@ -157,17 +164,23 @@ impl Engine {
     }
 
     /// The answer to a poll.
-    pub fn presence(&self, now: BootTime) -> Presence {
+    pub fn presence(&self, now: BootTime, question: &Question) -> Presence {
         Presence {
             node: self.me.node.clone(),
             session: self.me.session.clone(),
             incarnation: self.incarnation,
-            silence: self.liveness.silences(now),
-            refused: self.liveness.refusals(now),
-            boots: self.liveness.boots(),
+            silence: asked_for(self.liveness.silences(now), question),
+            asking: asked_for(self.liveness.asking(now), question),
+            refused: asked_for(self.liveness.refusals(now), question),
+            boots: asked_for(self.liveness.boots(), question),
             migrations: self.worker.migrations(),
-            first_hand: self.worker.first_hand(),
+            first_hand: question.first_hand.then(|| self.worker.first_hand()),
         }
+    }
+
+    /// For how long each member that this one asks has not been heard here.
+    pub fn silences(&self, now: BootTime) -> BTreeMap<NodeId, Duration> {
+        self.liveness.silences(now)
     }
 
     /// How far every migration is that is known of: those sent from here, and those that others tell of.

@@ -2,6 +2,7 @@
 
 mod fencing;
 mod late;
+mod polls;
 
 use super::{Effect, Engine, Event, Me, POLL_EVERY, PowerAnswer, PowerVerb, Presence, ProposeError, View};
 use quorate_core::config::ConfigPatch;
@@ -40,6 +41,10 @@ struct Leader {
     voters: BTreeSet<NodeId>,
     /// Whom n2 hears of n3, whatever this leader hears.
     n2_hears_n3: bool,
+    /// It says nothing of anybody.
+    n2_is_mute: bool,
+    /// For how long it has been asking, where that is not long.
+    n2_asks_since: Option<Duration>,
     /// What reads off goes on.
     lies: bool,
     handed_over: Vec<NodeId>,
@@ -65,6 +70,8 @@ impl Leader {
             judgements_dropped: 0,
             voters: ["n1", "n2", "n3"].into_iter().map(NodeId::from).collect(),
             n2_hears_n3: false,
+            n2_is_mute: false,
+            n2_asks_since: None,
             lies: false,
             handed_over: Vec::new(),
         };
@@ -138,15 +145,19 @@ impl Leader {
                 }
                 Some(Event::Proposed(tag, Ok(outcome)))
             }
-            Effect::Poll(node) if self.answers.contains(&node) => {
+            Effect::Poll(node, question) if self.answers.contains(&node) => {
                 let known = SessionId::new(format!("boot-{node}"));
                 let session = if node.as_str() == "n3" { self.boot.clone() } else { known };
                 // It hears whom this one hears; the others it does not.
-                let mut presence =
-                    Presence { node, session, incarnation: Incarnation(1), ..self.engine.presence(self.now) };
-                if self.n2_hears_n3 {
+                let answer = self.engine.presence(self.now, &question);
+                let mut presence = Presence { node, session, incarnation: Incarnation(1), ..answer };
+                if self.n2_hears_n3 && question.is_about(&"n3".into()) {
                     presence.silence.insert("n3".into(), Duration::ZERO);
                     presence.boots.insert("n3".into(), self.boot.clone());
+                }
+                presence.asking = self.n2_asks_since.map(|since| ("n3".into(), since)).into_iter().collect();
+                if self.n2_is_mute {
+                    presence.silence.clear();
                 }
                 Some(Event::Heard { asked: self.now, presence })
             }
@@ -294,7 +305,8 @@ fn a_poll_goes_out_at_every_interval() {
         leader.now = leader.now.after(TICK);
         let view = View { state: &leader.state, leader: Some(&me), is_leader: true, term: 1, voters: &leader.voters };
         let effects = leader.engine.step(leader.now, view, Event::Tick);
-        polls += effects.iter().filter(|effect| matches!(effect, Effect::Poll(node) if node.as_str() == "n2")).count();
+        polls +=
+            effects.iter().filter(|effect| matches!(effect, Effect::Poll(node, _) if node.as_str() == "n2")).count();
     }
     let most = u64::try_from(TICK.as_millis()).expect("50") * 20 / millis(POLL_EVERY);
     assert_eq!(polls as u64, most, "one poll of n2 each {POLL_EVERY:?}");

@@ -132,7 +132,7 @@ fn report(state: &ClusterState, leader: Option<&LeaderLive>) -> Report {
 /// For how long this member has not heard the others; who was never heard is left out.
 fn silence(cluster: &Cluster) -> BTreeMap<NodeId, u64> {
     let now = boot_time();
-    let silences = cluster.engine().presence(now).silence;
+    let silences = cluster.engine().silences(now);
     let heard = silences.into_iter().map(|(node, silence)| (node, millis(silence)));
     heard.filter(|(_, silence)| *silence < now.0).collect()
 }

@@ -6,7 +6,7 @@ use quorate_core::config::Primitive;
 use quorate_core::id::ResourceId;
 use quorate_core::state::{Command, Entry, Outcome};
 use quorate_core::time::BootTime;
-use quorate_node::engine::{PowerAnswer, Presence, ProposeError, Tag};
+use quorate_node::engine::{PowerAnswer, Presence, ProposeError, Question, Tag};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -145,6 +145,7 @@ pub(crate) enum Message {
         process: u64,
         asked: BootTime,
         sent: u64,
+        question: Question,
     },
     PollAnswer {
         process: u64,

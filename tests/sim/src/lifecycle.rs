@@ -6,7 +6,7 @@ use crate::replica::Replica;
 use crate::virt::Virt;
 use crate::world::World;
 use quorate_core::state::ClusterState;
-use quorate_node::engine::{Engine, Event, Me};
+use quorate_node::engine::{Engine, Event, Me, Question};
 
 impl World {
     /// The power goes: everything that runs there ends at once, and what was not synced may be lost.
@@ -161,11 +161,11 @@ impl World {
         self.step(h, Event::Tick);
     }
 
-    pub(crate) fn poll(&mut self, h: usize, target: usize) {
+    pub(crate) fn poll(&mut self, h: usize, target: usize, question: Question) {
         let asked = self.hosts[h].clock(self.now);
         let Some(process) = self.hosts[h].daemon.as_ref().map(|daemon| daemon.process) else { return };
         let sent = self.now;
-        if !self.try_send(h, target, Message::Poll { process, asked, sent }) {
+        if !self.try_send(h, target, Message::Poll { process, asked, sent, question }) {
             self.poll_lost(h, process, target, asked, sent);
         }
     }

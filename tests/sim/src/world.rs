@@ -188,7 +188,7 @@ impl World {
 
     fn deliver(&mut self, h: usize, from: usize, message: Message) {
         if self.hosts[h].daemon.is_none() {
-            if let Message::Poll { process, asked, sent } = message {
+            if let Message::Poll { process, asked, sent, .. } = message {
                 self.unanswered_poll(h, from, (process, asked, sent));
             }
             return;
@@ -206,11 +206,10 @@ impl World {
             Message::Forwarded { ticket, answer } => self.on_forwarded(h, ticket, answer),
             Message::ReadIndex { ticket } => self.on_read_index(h, from, ticket),
             Message::ReadIndexed { ticket, index } => self.on_read_indexed(h, ticket, index),
-            Message::Poll { process, asked, sent } => {
+            Message::Poll { process, asked, sent, question } => {
                 let now = self.hosts[h].clock(self.now);
-                let Some(presence) = self.hosts[h].daemon.as_ref().map(|daemon| daemon.engine.presence(now)) else {
-                    return;
-                };
+                let Some(daemon) = &self.hosts[h].daemon else { return };
+                let presence = daemon.engine.presence(now, &question);
                 if !self.try_send(h, from, Message::PollAnswer { process, asked, presence }) {
                     self.poll_lost(from, process, h, asked, sent);
                 }
@@ -262,9 +261,9 @@ impl World {
         match effect {
             Effect::Propose(tag, command) => self.propose(h, tag, command),
             Effect::Read(tag) => self.read(h, tag),
-            Effect::Poll(node) => {
+            Effect::Poll(node, question) => {
                 if let Some(target) = self.names.iter().position(|name| *name == node) {
-                    self.poll(h, target);
+                    self.poll(h, target, question);
                 }
             }
             Effect::Power { tag, device, verb, timeout, .. } => self.power(h, tag, &device, verb, timeout),
