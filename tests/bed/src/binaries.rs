@@ -12,10 +12,23 @@ use crate::layout::repository;
 /// # Errors
 /// When they do not build; the compiler's words went to standard error.
 pub fn build(release: bool) -> Result<PathBuf> {
+    let daemon = built(release, &["--package", "quorate-node", "--package", "quorate-cli", "--bins"], "quorated")?;
+    Ok(daemon.parent().context("quorated lies in no directory")?.to_owned())
+}
+
+/// Builds `qrm` alone; returns where it is.
+///
+/// # Errors
+/// When it does not build; the compiler's words went to standard error.
+pub fn build_qrm(release: bool) -> Result<PathBuf> {
+    built(release, &["--package", "quorate-cli", "--bins"], "qrm")
+}
+
+fn built(release: bool, what: &[&str], program: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.args(["build", "--message-format=json-render-diagnostics"]);
-    build.args(["--package", "quorate-node", "--package", "quorate-cli", "--bins"]);
+    build.args(what);
     if release {
         build.arg("--release");
     }
@@ -28,14 +41,13 @@ pub fn build(release: bool) -> Result<PathBuf> {
     }
     let output = build.current_dir(repository()).stderr(Stdio::inherit()).output().context("run cargo")?;
     if !output.status.success() {
-        bail!("quorated and qrm do not build: the compiler's words are above");
+        bail!("{program} does not build: the compiler's words are above");
     }
     let messages = String::from_utf8_lossy(&output.stdout);
-    let executables = messages.lines().filter_map(|line| {
+    let mut executables = messages.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         Some(PathBuf::from(message.get("executable")?.as_str()?))
     });
-    let daemon = executables.into_iter().find(|path| path.file_name().is_some_and(|name| name == "quorated"));
-    let daemon = daemon.context("cargo built no quorated")?;
-    Ok(daemon.parent().context("quorated lies in no directory")?.to_owned())
+    let found = executables.find(|path| path.file_name().is_some_and(|name| name == program));
+    found.with_context(|| format!("cargo built no {program}"))
 }

@@ -11,6 +11,7 @@ mod fleet;
 mod idle;
 mod load;
 mod members;
+mod scheduler;
 mod stage;
 mod store;
 
@@ -37,6 +38,7 @@ enum Command {
     Load(load::Arguments),
     Store(store::Arguments),
     Members(members::Arguments),
+    Scheduler(scheduler::Arguments),
 }
 
 fn run(arguments: &Arguments) -> Result<Report> {
@@ -46,6 +48,7 @@ fn run(arguments: &Arguments) -> Result<Report> {
         Command::Load(arguments) => load::run(arguments),
         Command::Store(arguments) => store::run(arguments),
         Command::Members(arguments) => members::run(arguments),
+        Command::Scheduler(arguments) => scheduler::run(arguments),
     }
 }
 
