@@ -1,7 +1,6 @@
 //! The actions of a transition and how they bind each other.
 
 use super::{NodeIx, RscIx, Task};
-use std::collections::BTreeMap;
 
 /// An action's place in `Actions::all`.
 pub(super) type ActIx = usize;
@@ -25,6 +24,15 @@ pub(super) struct Action {
     pub(super) is_under_way: bool,
     /// Why it is done.
     pub(super) reason: String,
+}
+
+impl Action {
+    /// The action without its reason.
+    pub(super) fn bare(&self) -> Self {
+        let Self { task, rsc, node, is_optional, is_runnable, is_implied, is_migration, is_under_way, .. } = *self;
+        let reason = String::new();
+        Self { task, rsc, node, is_optional, is_runnable, is_implied, is_migration, is_under_way, reason }
+    }
 }
 
 /// How the second of two actions depends on the first.
@@ -72,22 +80,45 @@ pub(super) struct Actions {
     pub(super) all: Vec<Action>,
     pub(super) bonds: Vec<(ActIx, ActIx, Bond)>,
     pub(super) any: Vec<AnyOf>,
-    index: BTreeMap<(Option<RscIx>, Task), Vec<ActIx>>,
+    /// The first and the last action of each resource.
+    chains: Vec<Option<(u32, u32)>>,
+    /// The next action of the same resource.
+    next: Vec<Option<u32>>,
+    last_fence: Option<ActIx>,
 }
 
 impl Actions {
     /// Adds an action.
     pub(super) fn add(&mut self, action: Action) -> ActIx {
         let ix = self.all.len();
-        self.index.entry((action.rsc, action.task)).or_default().push(ix);
+        match action.rsc {
+            Some(rsc) => self.link(rsc, u32::try_from(ix).expect("no plan has four thousand million actions")),
+            None if action.task == Task::Fence => self.last_fence = Some(ix),
+            None => {}
+        }
+        self.next.push(None);
         self.all.push(action);
         ix
     }
 
+    fn link(&mut self, rsc: RscIx, ix: u32) {
+        if self.chains.len() <= rsc {
+            self.chains.resize(rsc + 1, None);
+        }
+        let first = match self.chains[rsc] {
+            None => ix,
+            Some((first, last)) => {
+                self.next[last as usize] = Some(ix);
+                first
+            }
+        };
+        self.chains[rsc] = Some((first, ix));
+    }
+
     /// A gate of a collective.
     pub(super) fn gate(&mut self, rsc: RscIx, task: Task) -> ActIx {
-        if let Some(known) = self.of(rsc, task).first() {
-            return *known;
+        if let Some(known) = self.each(rsc, task).next() {
+            return known;
         }
         self.add(Action {
             task,
@@ -117,14 +148,21 @@ impl Actions {
         })
     }
 
-    /// The actions of a resource with this name.
-    pub(super) fn of(&self, rsc: RscIx, task: Task) -> &[ActIx] {
-        self.index.get(&(Some(rsc), task)).map_or(&[], Vec::as_slice)
+    /// The actions of a resource with this name, in the order they were added.
+    pub(super) fn each(&self, rsc: RscIx, task: Task) -> impl Iterator<Item = ActIx> + '_ {
+        let first = self.chains.get(rsc).copied().flatten().map(|(first, _)| first);
+        let chain = std::iter::successors(first, |ix| self.next[*ix as usize]);
+        chain.map(|ix| ix as ActIx).filter(move |ix| self.all[*ix].task == task)
     }
 
-    /// The last action of this name that is of no resource.
-    pub(super) fn of_any(&self, task: Task) -> Option<ActIx> {
-        self.index.get(&(None, task)).and_then(|all| all.last()).copied()
+    /// The same, to keep while actions are changed.
+    pub(super) fn of(&self, rsc: RscIx, task: Task) -> Vec<ActIx> {
+        self.each(rsc, task).collect()
+    }
+
+    /// The fence that was added last.
+    pub(super) fn last_fence(&self) -> Option<ActIx> {
+        self.last_fence
     }
 
     /// Binds two actions.

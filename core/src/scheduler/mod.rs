@@ -7,10 +7,12 @@
 
 mod action;
 mod assign;
+mod lists;
 mod model;
 mod names;
 mod order;
 mod outcome;
+mod room;
 mod schedule;
 mod scores;
 mod terms;
@@ -21,6 +23,7 @@ pub use model::{
 };
 pub use names::by_name;
 pub use outcome::{Done, Outcome, Step};
+pub use room::Room;
 pub use scores::Scores;
 pub use terms::{MultipleActive, NoQuorum, NodeKind, OnFail, OrderForce, Placement, Requires, Role, Task};
 

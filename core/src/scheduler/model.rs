@@ -1,8 +1,8 @@
 //! What the scheduler reads and fills in: nodes, resources with their instances, constraints and options, in dense
 //! arrays. Plain data.
 
-use super::Scores;
 use super::terms::{MultipleActive, NoQuorum, NodeKind, OnFail, OrderForce, Placement, Requires, Role, Task};
+use super::{Room, Scores};
 use crate::score::Score;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +32,8 @@ pub struct Model {
     pub fence: BTreeMap<NodeIx, FenceWish>,
     /// What was not understood or is dangerous, in words.
     pub warnings: Vec<String>,
+    /// What the scheduler makes of capacities and needs; nobody else fills it in.
+    pub room: Room,
 }
 
 /// A node that must be fenced.
@@ -397,6 +399,7 @@ impl Model {
 
     /// Whether any node that scores can take resources.
     pub fn has_available(&self, scores: &Scores) -> bool {
-        scores.iter().any(|(node, score)| self.is_available(node, Some(score)))
+        let special = scores.special().any(|(node, score)| self.is_available(node, score));
+        special || (scores.usual() >= Some(Score::ZERO) && self.room.has_usual(scores))
     }
 }

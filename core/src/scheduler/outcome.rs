@@ -1,8 +1,9 @@
 //! What is told of a transition: its actions in order, and what is where when it is done.
 
 use super::action::{Action, Actions};
+use super::lists::Lists;
 use super::order::{is_gate, word};
-use super::{Kind, Model, Role, Task};
+use super::{Kind, Model, NodeIx, Role, Task};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A transition, and the state after it has run with every action doing well.
@@ -57,23 +58,24 @@ pub(super) fn conclude(model: &Model, actions: &Actions) -> Outcome {
         is_due && action.is_runnable && !is_pseudo && !is_device && action.node.is_some()
     };
     let mut places = vec![None; actions.all.len()];
+    let mut known: BTreeMap<(Task, &str, NodeIx), usize> = BTreeMap::new();
     for (ix, action) in actions.all.iter().enumerate() {
         if !is_shown(action) {
             continue;
         }
-        let node = action.node.map(|node| model.nodes[node].name.clone()).unwrap_or_default();
+        let Some(at) = action.node else { continue };
+        let node = model.nodes[at].name.clone();
         if action.task == Task::Fence {
             outcome.fenced.insert(node.clone(), action.reason.clone());
         }
         let (resource, base) = action.rsc.map(|rsc| &model.resources[rsc]).map_or(("", ""), |of| (&of.id, &of.base));
         // Instances that do the same on one node are one step.
-        let same = |step: &Step| step.op == word(action.task) && step.base == base && step.node == node;
-        if let Some(known) = outcome.steps.iter().position(same) {
-            outcome.steps[known].instances.push(resource.to_owned());
-            places[ix] = Some(known);
+        let place = *known.entry((action.task, base, at)).or_insert(outcome.steps.len());
+        places[ix] = Some(place);
+        if let Some(known) = outcome.steps.get_mut(place) {
+            known.instances.push(resource.to_owned());
             continue;
         }
-        places[ix] = Some(outcome.steps.len());
         outcome.steps.push(Step {
             op: word(action.task),
             resource: resource.to_owned(),
@@ -90,25 +92,24 @@ pub(super) fn conclude(model: &Model, actions: &Actions) -> Outcome {
 
 /// The order among what is shown, through what is not.
 fn order(actions: &Actions, places: &[Option<usize>]) -> Vec<(usize, usize)> {
-    let mut next: Vec<Vec<usize>> = vec![Vec::new(); actions.all.len()];
-    for (first, then, bond) in &actions.bonds {
-        let counts = |ix: usize| !actions.all[ix].is_optional;
-        if !bond.is_exclusive && counts(*first) && counts(*then) {
-            next[*first].push(*then);
-        }
-    }
+    let counts = |ix: usize| !actions.all[ix].is_optional;
+    let counted =
+        actions.bonds.iter().filter(|(first, then, bond)| !bond.is_exclusive && counts(*first) && counts(*then));
+    let next = Lists::of(actions.all.len(), counted.map(|(first, then, _)| (*first, *then)));
     let mut found = BTreeSet::new();
+    let mut seen = vec![None; actions.all.len()];
+    let mut todo = Vec::new();
     for (ix, place) in places.iter().enumerate() {
         let Some(place) = place else { continue };
-        let (mut seen, mut todo) = (BTreeSet::new(), next[ix].clone());
+        todo.extend(next.at(ix));
         while let Some(at) = todo.pop() {
-            if !seen.insert(at) {
+            if seen[at].replace(ix) == Some(ix) {
                 continue;
             }
             match places[at] {
-                Some(then) if then == *place => todo.extend(&next[at]),
+                Some(then) if then == *place => todo.extend(next.at(at)),
                 Some(then) => _ = found.insert((*place, then)),
-                None => todo.extend(&next[at]),
+                None => todo.extend(next.at(at)),
             }
         }
     }
@@ -132,8 +133,8 @@ fn after(model: &Model, actions: &Actions, is_shown: &dyn Fn(&Action) -> bool) -
             }
         }
         let of = |task: Task| {
-            let shown = actions.of(rsc, task).iter().filter(|ix| is_shown(&actions.all[**ix]));
-            shown.filter_map(|ix| actions.all[*ix].node).collect::<Vec<_>>()
+            let shown = actions.each(rsc, task).filter(|ix| is_shown(&actions.all[*ix]));
+            shown.filter_map(|ix| actions.all[ix].node)
         };
         for node in of(Task::Demote) {
             on.insert(node, Role::Unpromoted);
@@ -143,7 +144,7 @@ fn after(model: &Model, actions: &Actions, is_shown: &dyn Fn(&Action) -> bool) -
         }
         let started = model.clone_of(rsc).filter(|(_, spec)| spec.promotion.is_some());
         let role = if started.is_some() { Role::Unpromoted } else { Role::Started };
-        for node in of(Task::Start).into_iter().chain(of(Task::MigrateFrom)) {
+        for node in of(Task::Start).chain(of(Task::MigrateFrom)) {
             on.insert(node, role);
         }
         for node in of(Task::Promote) {

@@ -35,7 +35,7 @@ fn fence(model: &Model, actions: &mut Actions) {
         if !can_fence(model, *node) {
             continue;
         }
-        let before = actions.of_any(Task::Fence);
+        let before = actions.last_fence();
         let fence = actions.add(Action {
             task: Task::Fence,
             rsc: None,
@@ -57,11 +57,11 @@ fn fence(model: &Model, actions: &mut Actions) {
             if resource.kind != Kind::Primitive {
                 continue;
             }
-            let may_be_there = !resource.known_on.contains(node) && resource.scores.get(*node).is_some();
+            let may_be_there = || !resource.known_on.contains(node) && resource.scores.get(*node).is_some();
             let waits = match action.task {
                 Task::Start | Task::Promote => match resource.requires {
                     Requires::Fencing | Requires::Unfencing => true,
-                    Requires::Quorum => action.task == Task::Start && may_be_there && resource.class != "stonith",
+                    Requires::Quorum => action.task == Task::Start && may_be_there() && resource.class != "stonith",
                     Requires::Nothing => false,
                 },
                 Task::Stop | Task::Demote if action.node == Some(*node) => true,
@@ -272,7 +272,7 @@ fn any_instance(model: &Model, actions: &mut Actions, rsc: RscIx, spec: &CloneSp
         let gate = actions.gate(rsc, end);
         let each = spec.instances.iter().map(|instance| {
             let parts = model.primitives(*instance).into_iter();
-            parts.flat_map(|part| actions.of(part, begin).to_vec()).collect()
+            parts.flat_map(|part| actions.of(part, begin)).collect()
         });
         let each: Vec<Vec<usize>> = each.collect();
         actions.any.push(AnyOf { gate, min: spec.min.max(1), each });
@@ -296,8 +296,7 @@ fn collect(model: &Model, actions: &mut Actions, rsc: RscIx) {
         actions.bind(before, after, Bond { first_needs_then: true, ..Bond::ORDER });
         for member in &members {
             let is_primitive = model.resources[*member].kind == Kind::Primitive;
-            let begins =
-                if is_primitive { actions.of(*member, task).to_vec() } else { vec![actions.gate(*member, task)] };
+            let begins = if is_primitive { actions.of(*member, task) } else { vec![actions.gate(*member, task)] };
             let ends = if is_primitive { begins.clone() } else { vec![actions.gate(*member, done)] };
             for begin in begins {
                 actions.bind(before, begin, Bond { then_needs_first: true, blocks: !any, ..Bond::ORDER });
@@ -325,7 +324,7 @@ fn collect(model: &Model, actions: &mut Actions, rsc: RscIx) {
         let start = Bond { first_needs_then: true, blocks: true, ..Bond::ORDER };
         let stop = Bond { then_needs_first: true, ..Bond::ORDER };
         let stopping: Vec<RscIx> =
-            group.members.iter().copied().filter(|member| !actions.of(*member, Task::Stop).is_empty()).collect();
+            group.members.iter().copied().filter(|member| actions.each(*member, Task::Stop).next().is_some()).collect();
         for pair in stopping.windows(2) {
             super::order::between(model, actions, (pair[1], Task::Stop), (pair[0], Task::Stop), stop);
         }

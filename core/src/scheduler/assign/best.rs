@@ -1,7 +1,7 @@
 //! The best node for a resource by its scores, the load and the names.
 
 use super::{capacity, put};
-use crate::scheduler::{Model, NodeIx, Placement, RscIx, by_name};
+use crate::scheduler::{Model, NodeIx, Placement, RscIx, Scores};
 use crate::score::Score;
 use std::cmp::Ordering;
 
@@ -9,36 +9,48 @@ use std::cmp::Ordering;
 pub(super) fn assign(model: &mut Model, rsc: RscIx, prefer: Option<NodeIx>) -> Option<NodeIx> {
     let roomiest = capacity::forbid_what_is_full(model, rsc);
     let current = model.current(rsc);
-    let nodes: Vec<(NodeIx, Score)> = model.resources[rsc].scores.iter().collect();
-    let chosen = choose(model, rsc, &nodes, prefer.or(roomiest), current);
+    let chosen = choose(model, rsc, prefer.or(roomiest), current);
     put(model, rsc, chosen, false, true)
 }
 
-fn choose(
-    model: &Model,
-    rsc: RscIx,
-    nodes: &[(NodeIx, Score)],
-    prefer: Option<NodeIx>,
-    current: Option<NodeIx>,
-) -> Option<NodeIx> {
-    let (best, best_score) = first(model, nodes.iter().copied(), current)?;
+/// The nodes with the best score, one that can take nothing counting as forbidden: no other can be chosen.
+pub(super) fn leading(model: &Model, scores: &Scores) -> Vec<NodeIx> {
+    let effective = |node: NodeIx, score| if model.room.is_away(node) { Score::NEG_INFINITY } else { score };
+    let special = scores.special().filter_map(|(node, score)| Some(effective(node, score?)));
+    let best = special.chain(scores.usual().filter(|_| model.room.has_usual(scores))).max();
+    match best.filter(|best| !best.forbids()) {
+        None => scores.iter().map(|(node, _)| node).collect(),
+        Some(best) if scores.usual() == Some(best) => {
+            scores.iter().filter(|(node, score)| effective(*node, *score) == best).map(|(node, _)| node).collect()
+        }
+        Some(best) => {
+            let special = scores.special().filter_map(|(node, score)| Some((node, score?)));
+            special.filter(|(node, score)| effective(*node, *score) == best).map(|(node, _)| node).collect()
+        }
+    }
+}
+
+fn choose(model: &Model, rsc: RscIx, prefer: Option<NodeIx>, current: Option<NodeIx>) -> Option<NodeIx> {
+    let scores = &model.resources[rsc].scores;
+    let leading = leading(model, scores);
+    let best_score = scores.get(*leading.first()?)?;
     if let Some(prefer) = prefer
-        && let Some(score) = model.resources[rsc].scores.get(prefer)
+        && let Some(score) = scores.get(prefer)
         && score >= Score::ZERO
         && score >= best_score
         && model.is_available(prefer, Some(score))
     {
         return Some(prefer);
     }
+    let scored = leading.iter().map(|node| (*node, scores.or_never(*node)));
+    let (best, best_score) = first(model, scored, current)?;
     let is_instance_of_unique = model.resources[rsc]
         .parent
         .and_then(|_| model.clone_of(rsc))
         .is_some_and(|(clone, spec)| spec.is_unique && model.resources[rsc].parent == Some(clone));
     if !is_instance_of_unique && best_score > Score::ZERO && model.is_available(best, Some(best_score)) {
         // Where it runs is as good as the best: it stays.
-        let equals = nodes.iter().filter(|(_, score)| *score == best_score);
-        let stays =
-            equals.map(|(node, _)| *node).find(|node| Some(*node) == current && model.nodes[*node].is_available());
+        let stays = current.filter(|node| scores.get(*node) == Some(best_score) && model.nodes[*node].is_available());
         return stays.or(Some(best));
     }
     Some(best)
@@ -55,23 +67,23 @@ pub(super) fn first(
 }
 
 /// The better node first.
-pub(super) fn compare(
+fn compare(
     model: &Model,
     (a, a_score): (NodeIx, Score),
     (b, b_score): (NodeIx, Score),
     current: Option<NodeIx>,
 ) -> Ordering {
-    let effective = |node: NodeIx, score| if model.nodes[node].is_available() { score } else { Score::NEG_INFINITY };
+    let effective = |node: NodeIx, score| if model.room.is_away(node) { Score::NEG_INFINITY } else { score };
     let by_score = effective(b, b_score).cmp(&effective(a, a_score));
     if by_score.is_ne() {
         return by_score;
     }
-    let names = || by_name(&model.nodes[a].name, &model.nodes[b].name);
+    let names = || model.room.by_name(a, b);
     if model.options.placement == Placement::Minimal {
         return names();
     }
     if model.options.placement == Placement::Balanced {
-        let by_room = capacity::compare(model, a, b);
+        let by_room = model.room.compare(a, b);
         if by_room.is_ne() {
             return by_room;
         }

@@ -1,26 +1,28 @@
 //! Utilization: what resources need and nodes have.
 
+use super::best;
+use crate::scheduler::room::Need;
 use crate::scheduler::{Kind, Model, NodeIx, Placement, RscIx};
 use crate::score::Score;
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
-
-type Amounts = BTreeMap<String, i64>;
 
 /// Takes what a resource needs from the node it is put on.
 pub(super) fn consume(model: &mut Model, rsc: RscIx, node: NodeIx) {
-    for (name, amount) in model.resources[rsc].utilization.clone() {
-        if let Some(room) = model.nodes[node].capacity.get_mut(&name) {
-            *room -= amount;
+    model.room.take(rsc, node, 1);
+    let Model { resources, nodes, .. } = model;
+    for (name, amount) in &resources[rsc].utilization {
+        if let Some(room) = nodes[node].capacity.get_mut(name) {
+            *room = room.saturating_sub(*amount);
         }
     }
 }
 
 /// Gives it back.
 pub(super) fn give_back(model: &mut Model, rsc: RscIx, node: NodeIx) {
-    for (name, amount) in model.resources[rsc].utilization.clone() {
-        if let Some(room) = model.nodes[node].capacity.get_mut(&name) {
-            *room += amount;
+    model.room.take(rsc, node, -1);
+    let Model { resources, nodes, .. } = model;
+    for (name, amount) in &resources[rsc].utilization {
+        if let Some(room) = nodes[node].capacity.get_mut(name) {
+            *room = room.saturating_add(*amount);
         }
     }
 }
@@ -31,54 +33,55 @@ pub(super) fn forbid_what_is_full(model: &mut Model, rsc: RscIx) -> Option<NodeI
     if model.options.placement == Placement::Default {
         return None;
     }
-    let own = need(model, rsc);
-    let together = together(model, rsc);
-    let all = together.iter().fold(Amounts::new(), |mut sum, part| {
-        add(&mut sum, &need(model, *part));
-        sum
-    });
-    let nodes: Vec<(NodeIx, Score)> = model.resources[rsc].scores.iter().collect();
-    let available = nodes.iter().map(|(node, score)| (*node, *score));
-    let available: Vec<(NodeIx, Score)> =
-        available.filter(|(node, score)| model.is_available(*node, Some(*score))).collect();
-    let roomiest =
-        available.iter().map(|(node, _)| *node).reduce(|a, b| if compare(model, b, a).is_lt() { b } else { a });
-    if available.iter().any(|(node, _)| has_room(model, *node, &all)) {
-        // Somewhere there is room for all: elsewhere there is none.
-        for (node, _) in &nodes {
-            if !has_room(model, *node, &all) {
-                model.resources[rsc].scores.set(*node, Score::NEG_INFINITY);
-            }
-        }
-        return roomiest;
+    let mut all = model.room.nothing();
+    for part in together(model, rsc) {
+        add(&mut all, &need(model, part));
     }
-    for (node, _) in nodes {
-        if !has_room(model, node, &own) {
+    let mut full = model.room.full(&all);
+    let has_room =
+        |(node, score): (NodeIx, Score)| model.is_available(node, Some(score)) && model.room.fits(node, &all);
+    if !full.is_empty() && !model.resources[rsc].scores.iter().any(has_room) {
+        // Nowhere is there room for all; where there is some for this one, it may go.
+        full = model.room.full(&need(model, rsc));
+    }
+    let roomiest = roomiest(model, rsc, &full);
+    for node in full {
+        if model.resources[rsc].scores.get(node).is_some() {
             model.resources[rsc].scores.set(node, Score::NEG_INFINITY);
         }
     }
     roomiest
 }
 
-fn has_room(model: &Model, node: NodeIx, amounts: &Amounts) -> bool {
-    let room = &model.nodes[node].capacity;
-    amounts.iter().all(|(name, amount)| *amount <= room.get(name).copied().unwrap_or(0))
+/// The node with most room, where there is more than one to choose from.
+fn roomiest(model: &Model, rsc: RscIx, full: &[NodeIx]) -> Option<NodeIx> {
+    let scores = &model.resources[rsc].scores;
+    if let [node] = best::leading(model, scores)[..]
+        && full.binary_search(&node).is_err()
+    {
+        return None;
+    }
+    let available = scores.iter().filter(|(node, score)| model.is_available(*node, Some(*score)));
+    available.map(|(node, _)| node).reduce(|a, b| if model.room.compare(b, a).is_lt() { b } else { a })
 }
 
-fn add(sum: &mut Amounts, more: &Amounts) {
-    for (name, amount) in more {
-        *sum.entry(name.clone()).or_default() += amount;
+fn add(sum: &mut Need, more: &Need) {
+    for (sum, more) in sum.iter_mut().zip(more) {
+        *sum = match (*sum, *more) {
+            (Some(one), Some(other)) => Some(one.saturating_add(other)),
+            (one, other) => one.or(other),
+        };
     }
 }
 
 /// What a resource with all in it that is not assigned yet needs.
-fn need(model: &Model, rsc: RscIx) -> Amounts {
+fn need(model: &Model, rsc: RscIx) -> Need {
     match &model.resources[rsc].kind {
-        Kind::Primitive if model.resources[rsc].is_assigned => Amounts::new(),
-        Kind::Primitive => model.resources[rsc].utilization.clone(),
+        Kind::Primitive if model.resources[rsc].is_assigned => model.room.nothing(),
+        Kind::Primitive => model.room.need(rsc).to_vec(),
         // One instance stands for a clone: no node takes more than that at a time.
-        Kind::Clone(spec) => spec.instances.first().map(|first| need(model, *first)).unwrap_or_default(),
-        Kind::Group(group) => group.members.iter().fold(Amounts::new(), |mut sum, member| {
+        Kind::Clone(spec) => spec.instances.first().map_or_else(|| model.room.nothing(), |first| need(model, *first)),
+        Kind::Group(group) => group.members.iter().fold(model.room.nothing(), |mut sum, member| {
             add(&mut sum, &need(model, *member));
             sum
         }),
@@ -117,22 +120,4 @@ fn together(model: &Model, rsc: RscIx) -> Vec<RscIx> {
         }
     }
     found
-}
-
-/// The node with more room first: by how many kinds of capacity it has more of.
-pub(super) fn compare(model: &Model, a: NodeIx, b: NodeIx) -> Ordering {
-    let (mine, theirs) = (&model.nodes[a].capacity, &model.nodes[b].capacity);
-    let of = |room: &Amounts, name: &str| room.get(name).copied().unwrap_or(0);
-    let mut names: Vec<&String> = mine.keys().chain(theirs.keys()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let mut balance = 0_i64;
-    for name in names {
-        balance += match of(mine, name).cmp(&of(theirs, name)) {
-            Ordering::Greater => 1,
-            Ordering::Less => -1,
-            Ordering::Equal => 0,
-        };
-    }
-    0.cmp(&balance)
 }

@@ -126,23 +126,29 @@ fn apply_to_scores(model: &mut Model, rsc: RscIx, with: RscIx, ix: usize) {
     if place.is_none() && score < Score::ZERO {
         return;
     }
-    let value = place.and_then(|node| model.nodes[node].attributes.get(attribute));
     let mut work = model.resources[rsc].scores.clone();
-    let nodes: Vec<(NodeIx, Score)> = work.iter().collect();
-    for (node, current) in nodes {
-        if place.is_none() {
-            work.set(node, current + Score::new(-score.value()));
-        } else if model.nodes[node].attributes.get(attribute) == value {
-            if score < Score::INFINITY {
-                work.set(node, current + score);
-            }
-        } else if score == Score::INFINITY {
-            work.set(node, Score::NEG_INFINITY);
+    match place {
+        None => work.add_to_all(Score::new(-score.value())),
+        Some(place) => {
+            let there = with_same(model, attribute, place);
+            let far = |current| if score == Score::INFINITY { Score::NEG_INFINITY } else { current };
+            let near = |current| if score < Score::INFINITY { current + score } else { current };
+            let is_near = |node: NodeIx| there.binary_search(&node).is_ok();
+            work.change(&there, far, |node, current| if is_near(node) { near(current) } else { far(current) });
         }
     }
     if score.forbids() || score == Score::INFINITY || model.has_available(&work) {
         model.resources[rsc].scores = work;
     }
+}
+
+/// The nodes where an attribute is the same as on this one, in their order.
+fn with_same(model: &Model, attribute: &str, place: NodeIx) -> Vec<NodeIx> {
+    if attribute == "#uname" && model.room.has_own_names() {
+        return vec![place];
+    }
+    let value = |node: NodeIx| model.nodes[node].attributes.get(attribute);
+    (0..model.nodes.len()).filter(|node| value(*node) == value(place)).collect()
 }
 
 /// Whether the roles it is limited to are the ones these two will have.

@@ -4,6 +4,7 @@
 use super::colocation;
 use crate::scheduler::{Kind, Model, NodeIx, RscIx, Scores};
 use crate::score::Score;
+use std::collections::BTreeMap;
 
 /// What part of a score counts: a product of scores over INFINITY.
 #[derive(Clone, Copy, Debug)]
@@ -109,31 +110,45 @@ fn add_own(
     pick: Pick,
     spared: &mut Vec<NodeIx>,
 ) {
+    let scores = &model.resources[source].scores;
+    let own_or_never = |node: NodeIx| {
+        let score = scores.get(node);
+        score.filter(|_| model.is_available(node, score)).unwrap_or(Score::NEG_INFINITY)
+    };
     let attribute = colocation.and_then(|ix| model.colocations[ix].attribute.as_deref()).unwrap_or("#uname");
-    let nodes: Vec<(NodeIx, Score)> = work.iter().collect();
-    for (node, current) in nodes {
-        let value = model.nodes[node].attributes.get(attribute);
-        let offered = best_with(model, source, attribute, value);
+    // What a node makes of its score, and whether it only keeps from what is unfit.
+    let outcome = |current: Score, offered: Score| {
         // What would not run here anyway draws nobody away from its other places.
         if factor.0 < 0.0 && offered < Score::ZERO {
-            continue;
+            return (current, false);
         }
         let sum = current + factor.part(offered);
-        if pick == Pick::NonNegative && sum < Score::ZERO {
-            if current > Score::ZERO {
-                spared.push(node);
-            }
-            continue;
-        }
-        work.set(node, sum);
-    }
-}
-
-/// The best score of a resource on nodes where an attribute has this value.
-fn best_with(model: &Model, rsc: RscIx, attribute: &str, value: Option<&String>) -> Score {
-    let scores = model.resources[rsc].scores.iter();
-    let fits = |(node, score): &(NodeIx, Score)| {
-        model.nodes[*node].attributes.get(attribute) == value && model.is_available(*node, Some(*score))
+        if pick == Pick::NonNegative && sum < Score::ZERO { (current, current > Score::ZERO) } else { (sum, false) }
     };
-    scores.filter(fits).map(|(_, score)| score).max().unwrap_or(Score::NEG_INFINITY)
+    let usual_offer = scores.usual().filter(|score| *score >= Score::ZERO).unwrap_or(Score::NEG_INFINITY);
+    let is_simple = attribute == "#uname" && model.room.has_own_names();
+    let spares_usual = work.usual().is_some_and(|current| outcome(current, usual_offer).1);
+    let mut each = |node, current, offered| {
+        let (score, is_spared) = outcome(current, offered);
+        if is_spared {
+            spared.push(node);
+        }
+        score
+    };
+    if is_simple && !spares_usual {
+        let mut special: Vec<NodeIx> = scores.special().map(|(node, _)| node).collect();
+        special.extend(model.room.away());
+        let usual = |current| outcome(current, usual_offer).0;
+        work.change(&special, usual, |node, current| each(node, current, own_or_never(node)));
+        return;
+    }
+    let value = |node: NodeIx| model.nodes[node].attributes.get(attribute);
+    let mut best: BTreeMap<Option<&String>, Score> = BTreeMap::new();
+    for node in 0..model.nodes.len() {
+        let entry = best.entry(value(node)).or_insert(Score::NEG_INFINITY);
+        *entry = (*entry).max(own_or_never(node));
+    }
+    let nodes: Vec<NodeIx> = (0..model.nodes.len()).collect();
+    let offered = |node| best.get(&value(node)).copied().unwrap_or(Score::NEG_INFINITY);
+    work.change(&nodes, |current| current, |node, current| each(node, current, offered(node)));
 }

@@ -10,12 +10,13 @@ mod primitive;
 mod promote;
 mod sequence;
 
-use super::{Kind, Model, NoQuorum, NodeIx, NodeKind, Placement, Resource, Role, RscIx};
+use super::{Kind, Model, NoQuorum, NodeIx, NodeKind, Placement, Resource, Role, Room, RscIx};
 use crate::score::Score;
 
 /// Assigns all.
 pub(super) fn assign(model: &mut Model) {
     lose_quorum(model);
+    model.room = Room::of(model);
     discover_exclusively(model);
     sequence::sort_colocations(model);
     if model.options.placement != Placement::Default {

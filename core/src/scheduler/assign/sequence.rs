@@ -1,22 +1,24 @@
 //! Who comes first: among resources where capacity counts, and among the colocations of one resource.
 
-use super::merge;
-use crate::scheduler::{Kind, Model, RscIx, Scores};
+use super::{colocation, merge};
+use crate::scheduler::{Kind, Model, NodeIx, RscIx, Scores};
 use crate::score::Score;
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 
 /// The colocations of each resource, the one with the most important partner first.
 pub(super) fn sort_colocations(model: &mut Model) {
     for rsc in 0..model.resources.len() {
         let mut follows = std::mem::take(&mut model.resources[rsc].follows);
         let mut followed = std::mem::take(&mut model.resources[rsc].followed);
-        follows.sort_by_key(|ix| key(model, model.colocations[*ix].with, *ix));
-        followed.sort_by_key(|ix| key(model, model.colocations[*ix].resource, *ix));
+        let with = |ix: usize| key(model, model.colocations[ix].with, ix);
+        let by = |ix: usize| key(model, model.colocations[ix].resource, ix);
+        follows.sort_by(|a, b| with(*a).cmp(&with(*b)));
+        followed.sort_by(|a, b| by(*a).cmp(&by(*b)));
         (model.resources[rsc].follows, model.resources[rsc].followed) = (follows, followed);
     }
 }
 
-fn key(model: &Model, other: RscIx, ix: usize) -> (Reverse<Score>, Reverse<u8>, String) {
+fn key(model: &Model, other: RscIx, ix: usize) -> (Reverse<Score>, Reverse<u8>, &str) {
     let resource = &model.resources[other];
     let rank = match &resource.kind {
         Kind::Primitive => 0,
@@ -24,30 +26,100 @@ fn key(model: &Model, other: RscIx, ix: usize) -> (Reverse<Score>, Reverse<u8>, 
         Kind::Clone(spec) if spec.promotion.is_none() => 2,
         Kind::Clone(_) => 3,
     };
-    (Reverse(resource.priority), Reverse(rank), model.colocations[ix].id.clone())
+    (Reverse(resource.priority), Reverse(rank), &model.colocations[ix].id)
+}
+
+/// What a resource is sorted by where capacity counts.
+struct Rank {
+    rsc: RscIx,
+    priority: Score,
+    /// What it scores where it is.
+    here: Score,
+    usual: Score,
+    /// What it scores where that is not usual, by the nodes' places.
+    special: Vec<(u32, Score)>,
 }
 
 /// Where capacity counts: by priority, then what scores more where it is, then what scores more anywhere.
 pub(super) fn sort_top(model: &mut Model) {
-    let mut nodes: Vec<usize> = (0..model.nodes.len()).collect();
+    let mut nodes: Vec<NodeIx> = (0..model.nodes.len()).collect();
     let room = |node: usize| Reverse(model.nodes[node].capacity.values().copied().collect::<Vec<i64>>());
-    nodes.sort_by_key(|node| (!model.nodes[*node].is_available(), room(*node)));
-    let mut keyed: Vec<(RscIx, Scores)> = Vec::new();
+    nodes.sort_by_cached_key(|node| (!model.nodes[*node].is_available(), room(*node)));
+    let mut places = vec![0; nodes.len()];
+    for (place, node) in (0..).zip(nodes) {
+        places[node] = place;
+    }
+    let mut ranks: Vec<Rank> = Vec::with_capacity(model.top.len());
     for rsc in model.top.clone() {
+        if colocation::follows(model, rsc).is_empty() {
+            ranks.push(Rank::of(model, rsc, &model.resources[rsc].scores, &places));
+            continue;
+        }
         let mut scores = model.resources[rsc].scores.clone();
         merge::add_chain(model, rsc, &mut scores);
-        keyed.push((rsc, scores));
+        ranks.push(Rank::of(model, rsc, &scores, &places));
     }
-    keyed.sort_by(|(a, a_scores), (b, b_scores)| {
-        let by_priority = model.resources[*b].priority.cmp(&model.resources[*a].priority);
-        let current = |rsc: RscIx| model.current(rsc).or_else(|| model.active_on(rsc).first().copied());
-        let here = |rsc: RscIx, scores: &Scores| current(rsc).map_or(Score::NEG_INFINITY, |node| scores.or_never(node));
-        let by_current = || here(*b, b_scores).cmp(&here(*a, a_scores));
-        let by_nodes = || {
-            let mut each = nodes.iter().map(|node| b_scores.or_never(*node).cmp(&a_scores.or_never(*node)));
-            each.find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
-        };
-        by_priority.then_with(by_current).then_with(by_nodes)
+    ranks.sort_by(|a, b| {
+        let by_current = b.here.cmp(&a.here);
+        b.priority.cmp(&a.priority).then(by_current).then_with(|| by_nodes(a, b, places.len()))
     });
-    model.top = keyed.into_iter().map(|(rsc, _)| rsc).collect();
+    model.top = ranks.into_iter().map(|rank| rank.rsc).collect();
+}
+
+impl Rank {
+    fn of(model: &Model, rsc: RscIx, scores: &Scores, places: &[u32]) -> Self {
+        let current = model.current(rsc).or_else(|| model.active_on(rsc).first().copied());
+        let usual = scores.usual().unwrap_or(Score::NEG_INFINITY);
+        let special = scores.special().map(|(node, score)| (places[node], score.unwrap_or(Score::NEG_INFINITY)));
+        let mut special: Vec<(u32, Score)> = special.filter(|(_, score)| *score != usual).collect();
+        special.sort_unstable();
+        let here = current.map_or(Score::NEG_INFINITY, |node| scores.or_never(node));
+        Self { rsc, priority: model.resources[rsc].priority, here, usual, special }
+    }
+}
+
+/// The one that scores more on the first node where they differ.
+fn by_nodes(a: &Rank, b: &Rank, nodes: usize) -> Ordering {
+    let (mut of_a, mut of_b) = (a.special.iter().peekable(), b.special.iter().peekable());
+    let mut place = 0;
+    loop {
+        let next = [of_a.peek(), of_b.peek()].into_iter().flatten().map(|(place, _)| *place).min();
+        let has_usual = next.map_or(nodes, |next| next as usize) > place as usize;
+        if has_usual && a.usual != b.usual {
+            return b.usual.cmp(&a.usual);
+        }
+        let Some(next) = next else { return Ordering::Equal };
+        let here = |(at, _): &&(u32, Score)| *at == next;
+        let score_a = of_a.next_if(here).map_or(a.usual, |(_, score)| *score);
+        let score_b = of_b.next_if(here).map_or(b.usual, |(_, score)| *score);
+        if score_a != score_b {
+            return score_b.cmp(&score_a);
+        }
+        place = next + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rank(scores: &[i64], usual: i64) -> Rank {
+        let score = |value: i64| Score::new(value);
+        let special = (0..).zip(scores).filter(|(_, value)| **value != usual);
+        let special = special.map(|(place, value)| (place, score(*value))).collect();
+        Rank { rsc: 0, priority: Score::ZERO, here: Score::ZERO, usual: score(usual), special }
+    }
+
+    #[test]
+    fn the_first_node_where_two_differ_decides_whatever_is_usual_for_them() {
+        let vectors: Vec<[i64; 3]> = (0..27_i64).map(|code| [code / 9 % 3, code / 3 % 3, code % 3]).collect();
+        for a in &vectors {
+            for b in &vectors {
+                for (usual_a, usual_b) in (0..3).flat_map(|a| (0..3).map(move |b| (a, b))) {
+                    let found = by_nodes(&rank(a, usual_a), &rank(b, usual_b), 3);
+                    assert_eq!(found, b.cmp(a), "{a:?} {b:?} {usual_a} {usual_b}");
+                }
+            }
+        }
+    }
 }

@@ -118,7 +118,7 @@ pub(in crate::scheduler) fn between(
     let is_clone = matches!(model.resources[then].kind, Kind::Clone(_));
     match &model.resources[first].kind {
         Kind::Primitive => {
-            for end in actions.of(first, first_task).to_vec() {
+            for end in actions.of(first, first_task) {
                 for begin in &begins {
                     let (one, other) = (actions.all[end].node, actions.all[*begin].node);
                     let is_far = bond.then_needs_first && is_clone && other.is_some() && one != other;
@@ -160,7 +160,7 @@ fn bind_all(actions: &mut Actions, firsts: &[usize], thens: &[usize], bond: Bond
 
 /// The actions of every primitive in a resource.
 fn parts(model: &Model, actions: &Actions, rsc: RscIx, task: Task) -> Vec<usize> {
-    model.primitives(rsc).into_iter().flat_map(|part| actions.of(part, task).to_vec()).collect()
+    model.primitives(rsc).into_iter().flat_map(|part| actions.of(part, task)).collect()
 }
 
 /// What is needed of a collective is needed of every part of it.
@@ -176,10 +176,7 @@ fn begins(model: &Model, actions: &mut Actions, then: RscIx, task: Task) -> Vec<
 fn migration_ends(model: &Model, actions: &mut Actions, first: RscIx) -> Vec<(Task, usize)> {
     if model.resources[first].kind == Kind::Primitive {
         let tasks = [Task::MigrateFrom, Task::MigrateTo, Task::Start, Task::Stop, Task::Promote, Task::Demote];
-        return tasks
-            .into_iter()
-            .flat_map(|task| actions.of(first, task).iter().map(move |ix| (task, *ix)).collect::<Vec<_>>())
-            .collect();
+        return tasks.into_iter().flat_map(|task| actions.each(first, task).map(move |ix| (task, ix))).collect();
     }
     [Task::Start, Task::Stop, Task::Promote, Task::Demote]
         .into_iter()
@@ -207,7 +204,7 @@ fn migrations(
     };
     for (one, other) in pairs {
         for (_, end) in ends.iter().filter(|(task, _)| task == one) {
-            for begin in actions.of(then, *other).to_vec() {
+            for begin in actions.of(then, *other) {
                 actions.bind(*end, begin, Bond::ORDER);
             }
         }
@@ -229,7 +226,7 @@ fn interleave(
             Some(first) => between(model, actions, (first, first_task), (*then, then_task), bond),
             None if bond.blocks => {
                 for part in model.primitives(*then) {
-                    for action in actions.of(part, then_task).to_vec() {
+                    for action in actions.of(part, then_task) {
                         actions.all[action].is_runnable = false;
                     }
                 }
@@ -264,7 +261,7 @@ pub(super) fn apart(model: &Model, actions: &mut Actions) {
 /// Orders what both happens on one node.
 fn local(model: &Model, actions: &mut Actions, (first, leaves): (RscIx, Task), (then, arrives): (RscIx, Task)) {
     let all = |actions: &Actions, rsc, task| -> Vec<usize> {
-        model.primitives(rsc).into_iter().flat_map(|part| actions.of(part, task).to_vec()).collect()
+        model.primitives(rsc).into_iter().flat_map(|part| actions.of(part, task)).collect()
     };
     let (leaving, arriving) = (all(actions, first, leaves), all(actions, then, arrives));
     for leave in leaving {
@@ -283,25 +280,26 @@ pub(super) fn capacity(model: &Model, actions: &mut Actions) {
     if model.options.placement == Placement::Default {
         return;
     }
-    for node in 0..model.nodes.len() {
-        let of = |actions: &Actions, tasks: &[Task]| -> Vec<usize> {
-            let fits = |ix: &usize| {
-                let action = &actions.all[*ix];
-                let weighs = action.rsc.is_some_and(|rsc| !model.resources[rsc].utilization.is_empty());
-                action.node == Some(node) && tasks.contains(&action.task) && weighs
-            };
-            (0..actions.all.len()).filter(fits).collect()
-        };
-        let (leaves, arrives) = (of(actions, &[Task::Stop]), of(actions, &[Task::Start, Task::MigrateFrom]));
-        for leave in &leaves {
-            for arrive in &arrives {
+    let (mut leaves, mut arrives) = (vec![Vec::new(); model.nodes.len()], vec![Vec::new(); model.nodes.len()]);
+    for (ix, action) in actions.all.iter().enumerate() {
+        let weighs = || action.rsc.is_some_and(|rsc| !model.resources[rsc].utilization.is_empty());
+        let (Some(node), false) = (action.node, action.is_optional) else { continue };
+        match action.task {
+            Task::Stop if weighs() => leaves[node].push(ix),
+            Task::Start | Task::MigrateFrom if weighs() => arrives[node].push(ix),
+            _ => {}
+        }
+    }
+    for (leaves, arrives) in leaves.iter().zip(&arrives) {
+        for leave in leaves {
+            for arrive in arrives {
                 let (one, other) = (&actions.all[*leave], &actions.all[*arrive]);
-                if one.rsc == other.rsc || one.is_optional || other.is_optional {
+                if one.rsc == other.rsc {
                     continue;
                 }
                 let arriving = other.rsc.filter(|_| other.task == Task::MigrateFrom);
                 actions.bind(*leave, *arrive, Bond::ORDER);
-                for half in arriving.map(|rsc| actions.of(rsc, Task::MigrateTo).to_vec()).unwrap_or_default() {
+                for half in arriving.map(|rsc| actions.of(rsc, Task::MigrateTo)).unwrap_or_default() {
                     actions.bind(*leave, half, Bond::ORDER);
                 }
             }

@@ -1,5 +1,6 @@
 //! Orders between resources, and what the actions of a transition require and forbid of each other.
 
+mod due;
 mod expand;
 mod spread;
 

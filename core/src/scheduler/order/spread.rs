@@ -1,33 +1,31 @@
 //! Spreads what actions need and cannot do along their bonds, until nothing changes.
 
+use super::due::Due;
 use crate::scheduler::action::{ActIx, Action, Actions, Bond};
+use crate::scheduler::lists::Lists;
 use crate::scheduler::{Kind, Model, Role, RscIx, Task};
 use crate::score::Score;
-use std::collections::BTreeSet;
 
 pub(super) fn spread(model: &Model, actions: &mut Actions) {
-    let mut touching: Vec<Vec<usize>> = vec![Vec::new(); actions.all.len()];
-    for (ix, (first, then, _)) in actions.bonds.iter().enumerate() {
-        touching[*first].push(ix);
-        touching[*then].push(ix);
-    }
-    let mut counted: Vec<Vec<usize>> = vec![Vec::new(); actions.all.len()];
-    for (ix, any) in actions.any.iter().enumerate() {
-        any.each.iter().flatten().for_each(|action| counted[*action].push(ix));
-    }
+    let ends = actions.bonds.iter().enumerate();
+    let touching = Lists::of(actions.all.len(), ends.flat_map(|(ix, (first, then, _))| [(*first, ix), (*then, ix)]));
+    let parts = actions.any.iter().enumerate();
+    let parts = parts.flat_map(|(ix, any)| any.each.iter().flatten().map(move |action| (*action, ix)));
+    let counted = Lists::of(actions.all.len(), parts);
     let all: Vec<usize> = (0..actions.any.len()).collect();
     close_gates(model, actions, &all);
     for action in 0..actions.all.len() {
         forsake(model, actions, action);
     }
-    let mut due: BTreeSet<usize> = (0..actions.bonds.len()).collect();
+    let mut due = Due::all(actions.bonds.len());
     // Each round makes an action needed or impossible, never the reverse: it ends.
-    while let Some(ix) = due.pop_first() {
+    while let Some(ix) = due.first() {
         let (first, then, bond) = actions.bonds[ix];
         let mut todo = update(model, actions, first, then, bond);
         while let Some(changed) = todo.pop() {
-            due.extend(&touching[changed]);
-            todo.extend(close_gates(model, actions, &counted[changed]));
+            touching.at(changed).for_each(|ix| due.insert(ix));
+            let gates: Vec<usize> = counted.at(changed).collect();
+            todo.extend(close_gates(model, actions, &gates));
             todo.extend(forsake(model, actions, changed));
         }
     }
@@ -36,7 +34,7 @@ pub(super) fn spread(model: &Model, actions: &mut Actions) {
 /// One bond; answers which actions changed.
 fn update(model: &Model, actions: &mut Actions, first: ActIx, then: ActIx, bond: Bond) -> Vec<ActIx> {
     let mut changed = Vec::new();
-    let (one, other) = (actions.all[first].clone(), actions.all[then].clone());
+    let (one, other) = (actions.all[first].bare(), actions.all[then].bare());
     let mut need = |actions: &mut Actions, ix: ActIx, why: String| {
         if actions.all[ix].is_optional {
             actions.all[ix].is_optional = false;
@@ -103,7 +101,7 @@ fn call_off(actions: &mut Actions, ix: ActIx) -> Vec<ActIx> {
     let Some(rsc) = actions.all[ix].rsc.filter(|_| actions.all[ix].is_migration) else { return Vec::new() };
     let mut changed = Vec::new();
     for task in [Task::MigrateTo, Task::MigrateFrom, Task::Stop, Task::Start] {
-        for part in actions.of(rsc, task).to_vec() {
+        for part in actions.of(rsc, task) {
             let action = &mut actions.all[part];
             if action.is_migration {
                 action.is_migration = false;
@@ -182,7 +180,7 @@ fn forsake(model: &Model, actions: &mut Actions, changed: ActIx) -> Vec<ActIx> {
     let dependents: Vec<RscIx> = bound.map(|ix| model.colocations[*ix].resource).collect();
     let mut forsaken = Vec::new();
     for part in dependents.into_iter().flat_map(|dependent| model.primitives(dependent)) {
-        for start in actions.of(part, Task::Start).to_vec() {
+        for start in actions.of(part, Task::Start) {
             if actions.all[start].is_runnable {
                 actions.all[start].is_runnable = false;
                 forsaken.push(start);
