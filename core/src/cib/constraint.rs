@@ -74,9 +74,12 @@ impl<'a> Reader<'a> {
         }
         let now = self.model.options.now;
         let rules: Vec<Element<'a>> = named(element, "rule").map(|rule| self.resolve(rule)).collect();
+        if rules.is_empty() {
+            return;
+        }
+        let (params, meta) = (self.params.get(&rsc).cloned(), self.meta.get(&rsc).cloned());
         for rule in rules {
             let role = rule.attribute("role").and_then(value::role).or(role);
-            let (params, meta) = (self.params.get(&rsc).cloned(), self.meta.get(&rsc).cloned());
             let mut wanted = Vec::new();
             for (ix, node) in self.model.nodes.iter().enumerate() {
                 let scene = Scene {

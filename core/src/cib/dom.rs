@@ -1,7 +1,9 @@
 //! Small questions to an element of the CIB.
 
 use super::{Element, Reader, value};
+use crate::scheduler::Asked;
 use crate::score::Score;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An attribute, empty where there is none.
 pub(super) fn text<'a>(element: Element<'a>, name: &str) -> &'a str {
@@ -26,6 +28,31 @@ pub(super) fn number(element: Element<'_>, name: &str) -> Option<i64> {
 /// Children of this name.
 pub(super) fn named<'a, 'n>(element: Element<'a>, name: &'n str) -> impl Iterator<Item = Element<'a>> + use<'a, 'n> {
     element.children().filter(move |child| child.has_tag_name(name))
+}
+
+/// The configured elements that others name: by `id-ref`, as a template, or as a clone of which there is one more instance.
+pub(super) fn referred(root: Element<'_>) -> BTreeMap<&str, Element<'_>> {
+    let configuration = || named(root, "configuration").flat_map(|section| section.descendants());
+    let named: BTreeSet<&str> =
+        configuration().flat_map(|e| [e.attribute("id-ref"), e.attribute("template")]).flatten().collect();
+    let is_clone = |e: &Element<'_>| e.has_tag_name("clone") || e.has_tag_name("master");
+    let found = configuration().filter_map(|e| Some((e.attribute("id")?, e)));
+    found.filter(|(id, e)| named.contains(id) || is_clone(e)).collect()
+}
+
+/// The node attributes that are read here, or by a rule.
+pub(super) fn asked(root: Element<'_>) -> Asked {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let mut asked = Asked {
+        names: owned(&["standby", "maintenance", "shutdown", "terminate"]),
+        beginnings: owned(&["#", "fail-count-", "last-failure-"]),
+    };
+    let configured = named(root, "configuration").flat_map(|section| section.descendants());
+    for part in configured.filter(|e| e.has_tag_name("expression") || e.has_tag_name("rule")) {
+        let names = ["attribute", "score-attribute"].into_iter().filter_map(|name| part.attribute(name));
+        asked.names.extend(names.map(ToOwned::to_owned));
+    }
+    asked
 }
 
 impl<'a> Reader<'a> {

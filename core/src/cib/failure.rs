@@ -8,12 +8,16 @@ use crate::score::Score;
 impl Reader<'_> {
     /// Bans resources from nodes where they failed too often, and makes what runs want to stay.
     pub(super) fn read_failures(&mut self) {
+        let counts = |name: &String| name.starts_with("fail-count-");
+        let nodes = self.model.nodes.iter().enumerate();
+        let failed: Vec<NodeIx> =
+            nodes.filter(|(_, node)| node.attributes.keys().any(counts)).map(|(node, _)| node).collect();
         for rsc in 0..self.model.resources.len() {
             if self.model.resources[rsc].kind != Kind::Primitive {
                 continue;
             }
-            for node in 0..self.model.nodes.len() {
-                self.judge_failures(rsc, node);
+            for node in &failed {
+                self.judge_failures(rsc, *node);
             }
             self.stay(rsc);
         }

@@ -20,10 +20,10 @@ pub(super) struct Finding<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn read_histories(&mut self) {
-        for history in self.histories() {
+        for history in self.histories.clone().iter() {
             let Some(rsc) = self.resource_of(history.element, history.node) else { continue };
             self.model.resources[rsc].called = history.element.attribute("id").map(ToOwned::to_owned);
-            self.read_history(rsc, &history);
+            self.read_history(rsc, history);
         }
         for rsc in 0..self.model.resources.len() {
             self.finish(rsc);

@@ -14,6 +14,8 @@ impl<'a> Reader<'a> {
         if let Some(&rsc) = self.resources.get(id) {
             match self.model.clone_of(rsc) {
                 None => return Some(rsc),
+                // What has become a clone since: its old record is of nothing that is there.
+                Some((clone, _)) if self.model.resources[clone].base == base => return None,
                 Some((_, spec)) if spec.is_unique && number.is_some() => return Some(rsc),
                 Some((clone, _)) => return self.instance(clone, base, node),
             }

@@ -24,8 +24,10 @@ pub use value::moment;
 
 use crate::scheduler::{Model, NodeIx, RscIx};
 use roxmltree::Document;
+use status::History;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
 /// Where and what is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +76,10 @@ struct Reader<'a> {
     /// `<tag>`: names for several things.
     tags: BTreeMap<String, Vec<String>>,
     problems: Vec<Problem>,
+    /// The recorded operations, in the file's order.
+    histories: Rc<[History<'a>]>,
+    /// Which of them are of a node.
+    histories_on: BTreeMap<NodeIx, Vec<usize>>,
 }
 
 /// Reads a CIB as it was at `at`, seconds since 1970; without it, at the time the file itself names, else at `clock`.
@@ -90,7 +96,7 @@ pub fn read(text: &str, at: Option<i64>, clock: i64) -> Result<Model, CibError> 
     let mut reader = Reader {
         root,
         model: Model::default(),
-        ids: document.descendants().filter_map(|e| Some((e.attribute("id")?, e))).collect(),
+        ids: dom::referred(root),
         nodes: BTreeMap::new(),
         resources: BTreeMap::new(),
         meta: BTreeMap::new(),
@@ -98,6 +104,8 @@ pub fn read(text: &str, at: Option<i64>, clock: i64) -> Result<Model, CibError> 
         options: BTreeMap::new(),
         tags: BTreeMap::new(),
         problems: Vec::new(),
+        histories: Rc::new([]),
+        histories_on: BTreeMap::new(),
     };
     if root.has_tag_name("cib") {
         reader.all(at, clock);
@@ -114,10 +122,12 @@ impl<'a> Reader<'a> {
         self.read_node_states();
         self.read_tags();
         self.read_resources();
+        self.find_histories();
         self.read_histories();
         self.read_constraints();
         self.read_health();
         self.read_failures();
+        self.model.asked = dom::asked(self.root);
     }
 
     /// An element below `<configuration>` or `<status>`, by its path.

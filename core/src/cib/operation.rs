@@ -29,10 +29,13 @@ impl<'a> Reader<'a> {
         let name = text(op, "name");
         let interval = op.attribute("interval").and_then(value::milliseconds).unwrap_or_default();
         let scene = Scene { operation: Some((name, interval)), ..*scene };
-        let mut known = self.pairs(op, "meta_attributes", &scene);
-        known.extend(self.pairs(op, "instance_attributes", &scene));
-        known.extend(op.attributes().map(|attribute| (attribute.name().to_owned(), attribute.value().to_owned())));
-        let get = |name: &str| known.get(name).map(String::as_str);
+        // What stands on the line itself counts most.
+        let mut known = BTreeMap::new();
+        if op.has_children() {
+            known = self.pairs(op, "meta_attributes", &scene);
+            known.extend(self.pairs(op, "instance_attributes", &scene));
+        }
+        let get = |name: &str| op.attribute(name).or_else(|| known.get(name).map(String::as_str));
         Operation {
             name: name.to_owned(),
             interval,

@@ -67,8 +67,8 @@ pub(super) struct History<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// All histories, in the file's order.
-    pub(super) fn histories(&self) -> Vec<History<'a>> {
+    /// Finds all histories, in the file's order.
+    pub(super) fn find_histories(&mut self) {
         let mut found = Vec::new();
         let states = self.section(&["status"]).into_iter().flat_map(|status| named(status, "node_state"));
         for state in states {
@@ -84,16 +84,20 @@ impl<'a> Reader<'a> {
                 found.push(History { node, element, ops });
             }
         }
-        found
+        for (ix, history) in found.iter().enumerate() {
+            self.histories_on.entry(history.node).or_default().push(ix);
+        }
+        self.histories = found.into();
     }
 
     /// The operations of this resource's base on a node.
     pub(super) fn ops_of(&self, base: &str, node: NodeIx) -> Vec<Op<'a>> {
-        let fits = |history: &History<'a>| {
+        let fits = |history: &&History<'a>| {
             let id = text(history.element, "id");
-            history.node == node && (id == base || id.split(':').next() == Some(base))
+            id == base || id.split(':').next() == Some(base)
         };
-        self.histories().into_iter().filter(fits).flat_map(|history| history.ops).collect()
+        let there = self.histories_on.get(&node).into_iter().flatten().map(|ix| &self.histories[*ix]);
+        there.filter(fits).flat_map(|history| history.ops.iter().copied()).collect()
     }
 }
 

@@ -12,17 +12,19 @@ mod model;
 mod names;
 mod order;
 mod outcome;
+mod planner;
 mod room;
 mod schedule;
 mod scores;
 mod terms;
 
 pub use model::{
-    CloneSpec, Colocation, FenceWish, GroupSpec, Kind, Location, Model, Node, NodeIx, Operation, Options, Order,
+    Asked, CloneSpec, Colocation, FenceWish, GroupSpec, Kind, Location, Model, Node, NodeIx, Operation, Options, Order,
     OrderEnd, Promotion, Resource, RscIx,
 };
 pub use names::by_name;
 pub use outcome::{Done, Outcome, Step};
+pub use planner::Planner;
 pub use room::Room;
 pub use scores::Scores;
 pub use terms::{MultipleActive, NoQuorum, NodeKind, OnFail, OrderForce, Placement, Requires, Role, Task};

@@ -34,6 +34,18 @@ pub struct Model {
     pub warnings: Vec<String>,
     /// What the scheduler makes of capacities and needs; nobody else fills it in.
     pub room: Room,
+    /// What else of nodes this was made by.
+    pub asked: Asked,
+}
+
+/// Attributes of nodes that were asked for while a model was made: if one of them changes, the model has to be made anew.
+/// What the scheduler itself reads is not among them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// By name.
+    pub names: BTreeSet<String>,
+    /// All whose names begin so.
+    pub beginnings: BTreeSet<String>,
 }
 
 /// A node that must be fenced.
@@ -93,7 +105,7 @@ impl Default for Options {
 }
 
 /// One node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Node {
     /// Its name.
@@ -132,7 +144,7 @@ impl Node {
 }
 
 /// One resource of any kind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Resource {
     /// Its id; instances have `:N` behind it.

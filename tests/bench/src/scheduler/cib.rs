@@ -68,7 +68,7 @@ impl Cluster {
 
     fn configuration(&self, text: &mut String) -> Result<()> {
         text.push_str(concat!(
-            r#"<cib crm_feature_set="3.16.1" validate-with="pacemaker-3.7" epoch="1" num_updates="0" admin_epoch="0" "#,
+            r#"<cib validate-with="pacemaker-3.7" epoch="1" num_updates="0" admin_epoch="0" "#,
             r#"have-quorum="1" dc-uuid="1"><configuration><crm_config><cluster_property_set id="cib-bootstrap-options">"#,
         ));
         let options = [
@@ -197,7 +197,7 @@ fn lived(text: &mut String, id: &str, agent: &str, node: &str, call: usize) -> R
     for (name, task, interval, call) in [("last_0", "start", 0, call), ("monitor_10000", "monitor", 10_000, call + 1)] {
         const UUID: &str = "6f1d4c1e-3f0a-4d5b-8f0e-5b1c2d3e4f50";
         write!(text, r#"<lrm_rsc_op id="{id}_{name}" operation_key="{id}_{task}_{interval}" operation="{task}" "#)?;
-        write!(text, r#"crm_feature_set="3.16.1" transition-key="1:1:0:{UUID}" transition-magic="0:0;1:1:0:{UUID}" "#)?;
+        write!(text, r#"transition-key="1:1:0:{UUID}" transition-magic="0:0;1:1:0:{UUID}" "#)?;
         write!(text, r#"on_node="{node}" call-id="{call}" rc-code="0" op-status="0" interval="{interval}" "#)?;
         writeln!(text, r#"last-rc-change="1795300000" exec-time="20" queue-time="0"/>"#)?;
     }

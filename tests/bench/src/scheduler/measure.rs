@@ -22,8 +22,11 @@ fn processor(who: UsageWho) -> Result<f64> {
 
 /// Milliseconds that some work of this thread takes, and what came of it.
 pub(super) fn milliseconds<T>(work: impl FnOnce() -> T) -> Result<(f64, T)> {
+    // The kernel counts up to now when a thread lets another run, else up to its last tick.
+    std::thread::yield_now();
     let before = processor(UsageWho::RUSAGE_THREAD)?;
     let done = work();
+    std::thread::yield_now();
     Ok(((processor(UsageWho::RUSAGE_THREAD)? - before) * 1000.0, done))
 }
 
