@@ -70,7 +70,6 @@ impl Asked<'_> {
         let best = self.standpoint.place.as_ref();
         let best = best.and_then(|place| Some((place, *self.standpoint.scores.get(place)?)));
         match best {
-            _ if score < Score::ZERO => format!("it scores {score}, and runs nowhere where it scores less than 0"),
             Some((place, best)) if best > score => format!("it scores {score}, and {best} on {place}"),
             Some((place, _)) => format!("as good as {place}, which is first by fewest VMs, then name"),
             None => format!("it scores {score}"),

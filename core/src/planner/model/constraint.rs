@@ -2,9 +2,11 @@
 
 use super::Sketch;
 use crate::config::OrderKind;
+use crate::id::ResourceId;
 use crate::scheduler::{Colocation, Order, OrderEnd, OrderForce, Task};
 use crate::score::Score;
 use crate::state::ClusterState;
+use std::collections::BTreeSet;
 
 impl Sketch {
     pub(super) fn add_constraints(&mut self, state: &ClusterState) {
@@ -15,6 +17,8 @@ impl Sketch {
                 continue;
             }
             let place = self.model.colocations.len();
+            // What follows in a circle would hear its own wish come back: the two would chase each other.
+            let influence = !follows(state, &colocation.with, &colocation.resource);
             self.model.colocations.push(Colocation {
                 id: id.clone(),
                 score: colocation.score,
@@ -23,7 +27,7 @@ impl Sketch {
                 role: None,
                 with_role: None,
                 attribute: None,
-                influence: true,
+                influence,
             });
             self.model.resources[resource].follows.push(place);
             self.model.resources[with].followed.push(place);
@@ -45,4 +49,19 @@ impl Sketch {
             });
         }
     }
+}
+
+/// Whether one follows another, directly or not.
+fn follows(state: &ClusterState, resource: &ResourceId, with: &ResourceId) -> bool {
+    let (mut seen, mut open) = (BTreeSet::new(), vec![resource]);
+    while let Some(at) = open.pop() {
+        if at == with {
+            return true;
+        }
+        if seen.insert(at) {
+            let bonds = state.config.colocations.values().filter(|colocation| colocation.resource == *at);
+            open.extend(bonds.map(|colocation| &colocation.with));
+        }
+    }
+    false
 }

@@ -155,14 +155,17 @@ impl Sketch {
     fn let_in_together(&self, assigned: &Model) -> Option<Self> {
         let unplaced: Vec<RscIx> = self.unplaced(assigned).collect();
         unplaced.into_iter().find_map(|rsc| {
-            let mut wider = self.clone();
-            let partners = self.bound_to(rsc);
-            let mut is_wider = false;
-            for partner in partners {
-                is_wider |= wider.let_in(partner);
+            let is_narrow = |partner: &RscIx| self.ranks.get(partner).is_some_and(Ranks::is_narrow);
+            let partners: Vec<RscIx> = self.bound_to(rsc).into_iter().filter(is_narrow).collect();
+            if partners.is_empty() {
+                return None;
             }
-            let is_placed = || scheduler::assign(wider.model.clone()).resources[rsc].assigned.is_some();
-            (is_wider && is_placed()).then_some(wider)
+            let mut wider = self.clone();
+            for partner in partners {
+                wider.let_in(partner);
+            }
+            let is_placed = scheduler::assign(wider.model.clone()).resources[rsc].assigned.is_some();
+            is_placed.then_some(wider)
         })
     }
 

@@ -20,11 +20,16 @@ pub(super) struct Ranks {
 
 /// How a place ranks for a resource: of several copies the first is kept; a node that is drained or should be left is
 /// a last resort; one in quarantine gets nothing new while there is another.
-pub(super) fn rank(state: &ClusterState, id: &ResourceId, node: &NodeId, with_wishes: bool) -> i8 {
+pub(super) fn ranks(state: &ClusterState, id: &ResourceId, nodes: &[NodeId], with_wishes: bool) -> Vec<i8> {
+    let elder = elder(state, id);
+    nodes.iter().map(|node| rank(state, id, node, elder, with_wishes)).collect()
+}
+
+fn rank(state: &ClusterState, id: &ResourceId, node: &NodeId, elder: Option<&NodeId>, with_wishes: bool) -> i8 {
     let is_last_resort = is_drained(state, node) || (with_wishes && leaves(state, id, node));
     let is_welcome = is_welcome(state, id, node) || (with_wishes && moves_to(state, id, node));
     let mut rank = 0;
-    rank += if elder(state, id) == Some(node) { 4 } else { 0 };
+    rank += if elder == Some(node) { 4 } else { 0 };
     rank -= if is_last_resort { 2 } else { 0 };
     rank - if is_welcome { 0 } else { 1 }
 }
@@ -53,9 +58,18 @@ impl Ranks {
         (ranks.len() > 1).then_some(Self { of, least })
     }
 
+    fn next(&self) -> Option<i8> {
+        self.of.iter().copied().filter(|rank| *rank < self.least).max()
+    }
+
+    /// Whether a lower rank is left out so far.
+    pub(super) fn is_narrow(&self) -> bool {
+        self.next().is_some()
+    }
+
     /// Lets in the next rank; false where there is none.
     pub(super) fn widen(&mut self) -> bool {
-        let next = self.of.iter().copied().filter(|rank| *rank < self.least).max();
+        let next = self.next();
         self.least = next.unwrap_or(self.least);
         next.is_some()
     }

@@ -2,7 +2,7 @@
 
 use super::super::migrate::under_way;
 use super::super::placement::{elder, held, runs_on, stopped_by_failure};
-use super::rank::{Ranks, rank};
+use super::rank::{Ranks, ranks};
 use super::{How, Sketch, terms};
 use crate::config::{AgentClass, OnFail, Primitive, ResourceMeta, TargetRole};
 use crate::id::{NodeId, ResourceId};
@@ -102,7 +102,7 @@ impl Sketch {
                 full.add(ix, term.score);
             }
         }
-        let of = self.nodes.iter().map(|node| rank(state, id, node, with_wishes)).collect();
+        let of = ranks(state, id, &self.nodes, with_wishes);
         let may = |(node, score): &(NodeIx, Score)| !score.forbids() && self.model.nodes[*node].is_available();
         let fit: Vec<NodeIx> = full.iter().filter(may).map(|(node, _)| node).collect();
         let ranks = Ranks::new(of, &fit);
