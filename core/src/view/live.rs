@@ -33,6 +33,9 @@ pub struct Live {
     /// What runs on a node by the log and could not be looked at there the last time, and why.
     #[serde(default)]
     pub unseen: BTreeMap<NodeId, BTreeMap<ResourceId, String>>,
+    /// By how many ms the leader's wall clock is ahead of the cluster's time.
+    #[serde(default)]
+    pub clock_ahead_ms: i64,
     /// What was found on a host that does not belong there.
     #[serde(default)]
     pub findings: BTreeMap<NodeId, Vec<String>>,
@@ -93,6 +96,7 @@ impl Live {
             migrations: BTreeMap::new(),
             stores: BTreeMap::new(),
             unseen: BTreeMap::new(),
+            clock_ahead_ms: 0,
             findings: BTreeMap::new(),
         }
     }

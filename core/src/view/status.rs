@@ -58,6 +58,12 @@ pub struct ClusterView {
     pub at: Timestamp,
     /// The revision of the configuration.
     pub revision: u64,
+    /// How often a survivor of a lost majority went on alone.
+    #[serde(default)]
+    pub generation: u64,
+    /// By how many ms the leader's wall clock is ahead of the cluster's time, or behind it: a jump of it is held.
+    #[serde(default)]
+    pub clock_ahead_ms: i64,
     /// `maintenance-mode`: hands off everything.
     pub maintenance: bool,
     /// What every member understands.
@@ -111,7 +117,7 @@ impl Document for Status {
 pub fn status(state: &ClusterState, report: &Report, live: &Live) -> Status {
     let fencing = fence::open(state);
     let mut status = Status {
-        cluster: cluster(state),
+        cluster: cluster(state, live),
         health: Health::default(),
         quorum: quorum(live),
         questions: question::questions(state, &fencing),
@@ -126,7 +132,7 @@ pub fn status(state: &ClusterState, report: &Report, live: &Live) -> Status {
     status
 }
 
-fn cluster(state: &ClusterState) -> ClusterView {
+fn cluster(state: &ClusterState, live: &Live) -> ClusterView {
     let properties = state.properties();
     let identity = state.identity.as_ref();
     ClusterView {
@@ -135,6 +141,8 @@ fn cluster(state: &ClusterState) -> ClusterView {
         index: state.index,
         at: state.now,
         revision: state.revision,
+        generation: state.generation,
+        clock_ahead_ms: live.clock_ahead_ms,
         maintenance: properties.maintenance_mode,
         feature_level: state.level,
         fencing_enabled: properties.stonith_enabled,

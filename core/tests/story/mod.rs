@@ -226,6 +226,7 @@ impl Story {
             migrations: BTreeMap::new(),
             unseen: BTreeMap::new(),
             findings: BTreeMap::new(),
+            clock_ahead_ms: 0,
         }
     }
 

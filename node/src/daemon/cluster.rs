@@ -2,7 +2,7 @@
 //!
 //! Changes go through `change`, the one way into the log; everything else only looks.
 
-use super::clock::{boot_time, wall_clock};
+use super::clock::{self, boot_time, wall_clock};
 use crate::engine::{Engine, FirstHand, Me};
 use quorate_agents::ocf::Agents;
 use quorate_core::id::{NodeId, RaftId, RequestId, ResourceId, SessionId};
@@ -30,10 +30,11 @@ impl Machine for Store {
     type Outcome = Outcome;
 
     fn stamp(command: &mut Entry) {
-        command.at = wall_clock();
+        command.at = clock::stamp();
     }
 
     fn apply(&mut self, index: u64, entry: &Entry) -> Outcome {
+        clock::applied(entry.at);
         self.0.apply(index, entry)
     }
 }
@@ -69,6 +70,9 @@ pub struct LeaderLive {
     pub stores: BTreeMap<NodeId, StoreView>,
     /// When a majority last answered the leader, ms ago.
     pub since_quorum_ms: Option<u64>,
+    /// By how many ms this member's wall clock is ahead of the log's time.
+    #[serde(default)]
+    pub clock_ahead_ms: i64,
     /// What each host says of itself.
     #[serde(default)]
     pub first_hand: BTreeMap<NodeId, FirstHand>,
@@ -92,8 +96,10 @@ impl Cluster {
     pub async fn applied(&self, index: u64) {
         let mut applied = self.replica.applied();
         let caught_up = applied.wait_for(|at| at.is_some_and(|at| at >= index));
-        if tokio::time::timeout(READ_DEADLINE, caught_up).await.is_err() {
-            tracing::debug!(index, "this member lags behind");
+        match tokio::time::timeout(READ_DEADLINE, caught_up).await {
+            // An entry that was asked for here just now: leader stamps.
+            Ok(_) => clock::answered(),
+            Err(_) => tracing::debug!(index, "this member lags behind"),
         }
     }
 
@@ -169,6 +175,7 @@ impl Cluster {
                 .collect(),
             reads_on,
             device_errors: engine.device_errors().clone(),
+            clock_ahead_ms: clock::ahead_ms(),
             first_hand: engine.first_hand(now),
             waits_ms: engine.waits(now).into_iter().map(|(node, wait)| (node, millis(wait))).collect(),
             stores,

@@ -3,7 +3,7 @@
 //! `driver` steps the engine and carries its effects out; `cluster` is the member as the rest sees it; `executor`,
 //! `ocf` and `power` are the hands; `calls` answers peers; `autopilot` keeps the voters; `forming` founds and joins;
 //! `leaving` ends in order; `member` puts a member together,
-//! `returning` starts it again, with a new store where its own was lost; `local` is the socket.
+//! `returning` starts it again, with a new store where its own was lost, `recovering` alone; `local` is the socket.
 
 mod autopilot;
 pub mod calls;
@@ -16,12 +16,14 @@ mod guid;
 mod inventory;
 pub mod leaving;
 pub mod local;
+mod log_clock;
 pub mod member;
 mod ocf;
 pub mod options;
 mod peers;
 mod polls;
 mod power;
+mod recovering;
 pub mod returning;
 mod store;
 

@@ -2,7 +2,7 @@
 
 use super::asker::Asker;
 use super::fault;
-use crate::daemon::clock::wall_clock;
+use crate::daemon::clock::{log_time, wall_clock};
 use crate::security::ca;
 use crate::security::token::Token;
 use quorate_api::proto::{TokenReply, TokenRequest};
@@ -19,12 +19,14 @@ pub(super) async fn create(asker: &Asker, request: &TokenRequest) -> Result<Toke
     let seconds = seconds(request.valid_seconds)?;
     asker.settle().await?;
     let token = asker.cluster.state(new_token)?;
-    let expires = Timestamp(wall_clock().0.saturating_add(seconds * 1000));
+    // It ends by the log's time, and is told in this host's.
+    let ends = |now: Timestamp| Timestamp(now.0.saturating_add(seconds * 1000));
+    let expires = ends(log_time());
     let command = Command::CreateToken { hash: token.hash(), expires, actor: asker.actor.clone() };
     // The answer to an earlier try would be that to another secret.
     let anew = Asker { request: None, ..asker.clone() };
     anew.propose(command).await?;
-    Ok(TokenReply { token: token.reveal(), expires_unix_ms: expires.0 })
+    Ok(TokenReply { token: token.reveal(), expires_unix_ms: ends(wall_clock()).0 })
 }
 
 fn seconds(asked: u64) -> Result<u64, Fault> {

@@ -176,6 +176,7 @@ impl FirstHand {
             stores: leader.map(|live| live.stores.clone()).unwrap_or_default(),
             device_errors: leader.map(|live| live.device_errors.clone()).unwrap_or_default(),
             unseen: leader.into_iter().flat_map(unseen).collect(),
+            clock_ahead_ms: leader.map_or(0, |live| live.clock_ahead_ms),
             findings: leader.map(|live| findings(state, live)).unwrap_or_default(),
         }
     }

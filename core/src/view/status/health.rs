@@ -3,6 +3,9 @@
 use super::{Role, Status};
 use serde::{Deserialize, Serialize};
 
+/// A leader's clock that is off by so much is told.
+const WRONG_CLOCK: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// How well the cluster is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
@@ -132,6 +135,7 @@ fn degraded(status: &Status) -> Option<Health> {
     why.extend(count_of(found, "thing on a host needs a hand", "things on hosts need a hand"));
     why.extend(count_of(distrusted, "fence device is distrusted", "fence devices are distrusted"));
     why.extend(count_of(quarantined, "node is in quarantine", "nodes are in quarantine"));
+    why.extend(wrong_clock(status.cluster.clock_ahead_ms));
     if !status.cluster.fencing_enabled {
         why.push("fencing is disabled".to_owned());
     } else if !status.resources.is_empty() {
@@ -141,6 +145,14 @@ fn degraded(status: &Status) -> Option<Health> {
         why.push("maintenance-mode is on".to_owned());
     }
     (!why.is_empty()).then(|| Health { level: Level::Degraded, text: format!("{}; {}", why.join(", "), count(status)) })
+}
+
+/// leader stamps: the cluster's time goes on evenly; a clock that differs much is for people to set.
+fn wrong_clock(ahead_ms: i64) -> Option<String> {
+    let off = std::time::Duration::from_millis(ahead_ms.unsigned_abs());
+    let side = if ahead_ms > 0 { "ahead of" } else { "behind" };
+    let minutes = off.as_secs() / 60;
+    (off >= WRONG_CLOCK).then(|| format!("the leader's clock is {minutes} min {side} the cluster's time: look at NTP"))
 }
 
 fn working(status: &Status) -> Option<Health> {
