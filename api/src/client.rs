@@ -7,7 +7,8 @@ use crate::proto::quorate_client::QuorateClient;
 use crate::proto::{
     AttributeRequest, CertificateReply, CertificateRequest, ChangeReply, ConfigureMode, ConfigureReply,
     ConfigureRequest, Document, FenceRequest, FenceVerb, InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest,
-    NodeVerb, RequestId, ResourceRequest, ResourceVerb, TokenReply, TokenRequest, ViewKind, ViewRequest, WatchRequest,
+    NodeVerb, RecoverReply, RecoverRequest, RequestId, ResourceRequest, ResourceVerb, TokenReply, TokenRequest,
+    ViewKind, ViewRequest, WatchRequest,
 };
 use crate::{Fault, MESSAGE_LIMIT, Reason, SERVER_NAME};
 use hyper_util::rt::TokioIo;
@@ -155,6 +156,11 @@ impl Client {
             witness,
         };
         self.once(|mut stub| async move { stub.join(request).await }).await
+    }
+
+    /// Makes the member that is asked the only one; every other is off for good.
+    pub async fn recover(&self, lost: Vec<String>) -> Result<RecoverReply, Fault> {
+        self.once(|mut stub| async move { stub.recover(RecoverRequest { lost }).await }).await
     }
 
     /// Makes a join token; `None` is the server's own time.

@@ -16,6 +16,7 @@ mod network;
 #[doc(hidden)]
 pub mod probe;
 mod real_sync;
+mod recover;
 mod replica;
 mod snapshot;
 mod standing;
@@ -27,6 +28,7 @@ pub use codec::CodecError;
 pub use error::{OnStoreFailed, StoreError, StoreFailed};
 pub use machine::Machine;
 pub use network::{CallError, Calls, Dial, Lane, NoCalls, Peers, Service};
+pub use recover::recover;
 pub use replica::{Importance, Member, OpenError, Options, ProposeError, Replica, ReplicaError, Role, Status};
 pub use standing::record::{StoreFault, StoreStanding};
 pub use state::StateHash;

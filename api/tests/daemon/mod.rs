@@ -3,8 +3,8 @@
 use quorate_api::proto::quorate_server::Quorate;
 use quorate_api::proto::{
     AttributeRequest, CertificateReply, CertificateRequest, ChangeReply, ConfigureReply, ConfigureRequest, Document,
-    FenceRequest, InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest, ResourceRequest, TokenReply,
-    TokenRequest, ViewRequest, WatchRequest,
+    FenceRequest, InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest, RecoverReply, RecoverRequest,
+    ResourceRequest, TokenReply, TokenRequest, ViewRequest, WatchRequest,
 };
 use quorate_api::{Fault, Reason};
 use std::sync::Mutex;
@@ -70,6 +70,9 @@ impl Quorate for Daemon {
         unused()
     }
     async fn token(&self, _: Request<TokenRequest>) -> Reply<TokenReply> {
+        unused()
+    }
+    async fn recover(&self, _: Request<RecoverRequest>) -> Reply<RecoverReply> {
         unused()
     }
     async fn certificate(&self, _: Request<CertificateRequest>) -> Reply<CertificateReply> {

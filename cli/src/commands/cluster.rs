@@ -3,6 +3,7 @@
 mod certificate;
 mod init;
 mod join;
+mod recover;
 mod remove;
 mod status;
 mod token;
@@ -20,6 +21,7 @@ pub(crate) enum Cluster {
     Join(join::Join),
     Certificate(certificate::Certificate),
     Remove(remove::Remove),
+    Recover(recover::Recover),
     Status(status::Status),
 }
 
@@ -30,6 +32,7 @@ pub(crate) async fn run(context: &Context, command: Cluster) -> Result<(), CliEr
         Cluster::Certificate(command) => certificate::run(context, &command).await,
         Cluster::Join(command) => join::run(context, &command).await,
         Cluster::Remove(command) => remove::run(context, &command).await,
+        Cluster::Recover(command) => recover::run(context, &command).await,
         Cluster::Status(command) => status::run(context, &command).await,
     }
 }

@@ -5,8 +5,8 @@ use crate::story::Story;
 use quorate_api::proto::quorate_server::{Quorate, QuorateServer};
 use quorate_api::proto::{
     AttributeRequest, CertificateReply, CertificateRequest, ChangeReply, ConfigureReply, ConfigureRequest, Document,
-    FenceRequest, InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest, NodeVerb, ResourceRequest, TokenReply,
-    TokenRequest, ViewKind, ViewRequest, WatchRequest,
+    FenceRequest, InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest, NodeVerb, RecoverReply, RecoverRequest,
+    ResourceRequest, TokenReply, TokenRequest, ViewKind, ViewRequest, WatchRequest,
 };
 use quorate_api::{Fault, Reason};
 use quorate_core::explain::explain;
@@ -233,6 +233,9 @@ impl Quorate for Memory {
         Err(Status::unimplemented("not part of these tests"))
     }
 
+    async fn recover(&self, _: Request<RecoverRequest>) -> Reply<RecoverReply> {
+        Err(Status::unimplemented("not part of these tests"))
+    }
     async fn certificate(&self, _: Request<CertificateRequest>) -> Reply<CertificateReply> {
         Err(Status::unimplemented("not part of these tests"))
     }

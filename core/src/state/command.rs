@@ -4,7 +4,7 @@ use super::activity::{ActionKind, AgentError, Moved, Seen};
 use super::fence::FenceCause;
 use super::node::{Intent, Member};
 use super::preference::{Ended, Wish};
-use super::{Breath, Matter, Release};
+use super::{Breath, Matter, Recovery, Release, Trouble};
 use crate::config::{ConfigPatch, FenceAction};
 use crate::id::{
     ActionId, HardwareId, Incarnation, NodeId, Operation, RaftId, RequestId, ResourceId, SessionId, StoreId,
@@ -360,19 +360,17 @@ pub enum Command {
     },
     /// The speaker's host shuts down, and nothing is active on it any more: that ends its session.
     Goodbye(Speaker),
-}
-
-/// What can be wrong with a member's store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Trouble {
-    /// It is damaged, gone, or older than what its peers have seen of it.
-    Store,
-    /// Somebody else speaks for this member.
-    Copy,
-    /// Its state is not that of the others.
-    Differs,
-    /// There is no room under it.
-    Full,
+    /// A claim's time has passed without a word, by the leader's own clock.
+    Overdue {
+        /// Whose it is.
+        node: NodeId,
+        /// On what.
+        resource: ResourceId,
+        /// Its number.
+        operation: Operation,
+    },
+    /// A survivor of a lost majority goes on alone.
+    Recover(Box<Recovery>),
 }
 
 /// The first entry's content.

@@ -18,14 +18,14 @@ mod standing;
 
 pub use activity::{Action, ActionKind, Activity, AgentError, Claim, Failure, Migration, Moved, Seen, Severity};
 pub use apply::power_on::{POWER_ON_TRIES, PowerOn};
-pub use command::{Command, Entry, Founding, Grant, NewAction, Outcome, Refusal, Speaker, Spent, Trouble, Verdict};
+pub use command::{Command, Entry, Founding, Grant, NewAction, Outcome, Refusal, Speaker, Spent, Verdict};
 pub use event::{Event, EventKind};
 pub use fence::{Attempt, AttemptEnd, FailedLevel, FenceCause, FenceEnd, FenceIntent, FenceRecord, Proof, TRIES_KEPT};
 pub use node::{Intent, Liveness, Member, NodeState, Removed, Session, SessionState};
 pub use preference::{Ended, Preference, Wish};
 pub use query::Standing;
 pub use release::{FEATURE_LEVEL, Release};
-pub use standing::{Asked, Breath, Distrust, Flapping, Matter, Quarantine};
+pub use standing::{Asked, Breath, Distrust, Flapping, Matter, Quarantine, Recovery, Trouble};
 
 use crate::config::Config;
 use crate::id::{ActionId, NodeId, RaftId, ResourceId};
@@ -56,6 +56,8 @@ pub struct ClusterState {
     pub now: Timestamp,
     /// Who this cluster is; `None` before the first entry.
     pub identity: Option<Identity>,
+    /// How often a survivor of a lost majority went on alone; what is of an earlier one counts no more.
+    pub generation: u64,
     /// Members by name, with what was pinned when they joined.
     pub members: BTreeMap<NodeId, Member>,
     /// Members that were removed, by the raft id that they had.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// What this program understands.
 ///
-/// 1: the first log. 2: removal of members, and hosts that say goodbye.
-pub const FEATURE_LEVEL: u16 = 2;
+/// 1: the first log. 2: removal of members, and hosts that say goodbye. 3: overdue claims.
+pub const FEATURE_LEVEL: u16 = 3;
 
 /// The program that a daemon runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,7 @@ impl Command {
     pub fn level(&self) -> u16 {
         match self {
             Self::Remove { .. } | Self::Leave { .. } | Self::Goodbye(_) => 2,
+            Self::Overdue { .. } => 3,
             _ => 1,
         }
     }

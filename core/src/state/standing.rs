@@ -3,6 +3,7 @@
 use crate::id::{NodeId, SessionId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A question that only a person can answer, beside those of fences that fail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,4 +59,32 @@ pub struct Breath {
     pub session: SessionId,
     /// Who heard it, after the proof: itself, where its own worker learned that it was proven dead.
     pub heard_by: NodeId,
+}
+
+/// What can be wrong with a member's store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Trouble {
+    /// It is damaged, gone, or older than what its peers have seen of it.
+    Store,
+    /// Somebody else speaks for this member.
+    Copy,
+    /// Its state is not that of the others.
+    Differs,
+    /// There is no room under it.
+    Full,
+}
+
+/// recover: a person's word that one member goes on alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// Who said so.
+    pub actor: String,
+    /// The member that is left.
+    pub survivor: NodeId,
+    /// All others: each is off for good.
+    pub dead: BTreeSet<NodeId>,
+    /// The generation that begins.
+    pub generation: u64,
+    /// The cluster's id from then on.
+    pub cluster_id: String,
 }

@@ -3,7 +3,7 @@
 use super::look::seen;
 use super::world::{World, number, option};
 use quorate_core::id::{HardwareId, Incarnation, NodeId, RaftId, ResourceId, SessionId, StoreId};
-use quorate_core::state::{Command, Founding, Liveness, Member, Outcome, Release, Seen, Spent, Verdict};
+use quorate_core::state::{Command, Founding, Liveness, Member, Outcome, Recovery, Release, Seen, Spent, Verdict};
 use quorate_core::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -63,6 +63,27 @@ impl World {
 
     pub(super) fn remove(&mut self, node: &NodeId) -> Result<(), String> {
         self.tell(Command::Remove { actor: "root".to_owned(), node: node.clone() });
+        Ok(())
+    }
+
+    /// The next generation is this node alone.
+    pub(super) fn recover(&mut self, node: &NodeId, dead: &[&str]) -> Result<(), String> {
+        let generation = self.state.generation + 1;
+        let recovery = Recovery {
+            actor: "root".to_owned(),
+            survivor: node.clone(),
+            dead: dead.iter().map(|node| NodeId::new(*node)).collect(),
+            generation,
+            cluster_id: format!("c1.{generation}"),
+        };
+        self.tell(Command::Recover(Box::new(recovery)));
+        Ok(())
+    }
+
+    /// The leader says of the open claim that its time has passed.
+    pub(super) fn overdue(&mut self, resource: &ResourceId, node: &NodeId) -> Result<(), String> {
+        let operation = self.state.activity(resource, node).map(|activity| activity.operation).unwrap_or_default();
+        self.tell(Command::Overdue { node: node.clone(), resource: resource.clone(), operation });
         Ok(())
     }
 

@@ -12,6 +12,8 @@ impl World {
             ["configure", ref rest @ ..] => self.configure(rest, body),
             ["member", node, "witness"] => self.witness(&node.into()),
             ["member", node, ref rest @ ..] => self.member(&node.into(), rest.contains(&"generated")),
+            ["overdue", resource, node] => self.overdue(&resource.into(), &node.into()),
+            ["recover", node, ref dead @ ..] => self.recover(&node.into(), dead),
             ["remove", node] => self.remove(&node.into()),
             ["leave", node] => self.leave(&node.into()),
             ["goodbye", node] => self.goodbye(&node.into()),

@@ -1,11 +1,12 @@
 //! Founding a cluster on this host, and joining one.
 
 use super::member::Host;
+use super::recovering;
 use crate::security::token::Token;
 use crate::security::{Ca, CaError, FilesError, Hardware, Identity, ca, enrol, names};
 use crate::service::Forming;
 use futures::future::BoxFuture;
-use quorate_api::proto::{InitReply, JoinReply, JoinRequest};
+use quorate_api::proto::{InitReply, JoinReply, JoinRequest, RecoverReply};
 use quorate_api::{Fault, Reason};
 use quorate_core::id::{NodeId, RaftId};
 use quorate_core::state::{Command, Founding, Member, Outcome};
@@ -40,6 +41,14 @@ impl Forming for Founder {
 
     fn join(&self, wish: JoinRequest) -> BoxFuture<'_, Result<JoinReply, Fault>> {
         Box::pin(self.enter(wish))
+    }
+
+    fn recover(&self, actor: String, dead: Vec<String>) -> BoxFuture<'_, Result<RecoverReply, Fault>> {
+        Box::pin(async move {
+            let busy = || Fault::new(Reason::Busy, "this is being asked already");
+            let _one = self.busy.clone().try_lock_owned().map_err(|_| busy())?;
+            recovering::prepare(&self.host, actor, dead).await
+        })
     }
 }
 

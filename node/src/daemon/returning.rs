@@ -4,6 +4,7 @@
 //! what is waited for.
 
 use super::member::{Host, StartError};
+use super::recovering;
 use crate::security::{Credentials, DataDir, FilesError, Identity, Loss, enrol};
 use quorate_api::{Fault, Reason};
 use quorate_raft::Node;
@@ -25,6 +26,7 @@ const MOST_LOSSES: usize = 2;
 pub async fn start(host: &Host, mut identity: Identity, mut credentials: Credentials) -> Result<(), Fault> {
     let data = &host.data;
     let mut losses = 0;
+    identity = recovering::carry_out(host, identity, &credentials)?;
     loop {
         if let Some(loss) = data.loss().map_err(files)? {
             // Its very last step may be all that was left to do.

@@ -69,7 +69,11 @@ fn give_up(data: &DataDir, raft_id: RaftId, fault: &StoreFault) {
         tracing::error!(%error, "that could not even be noted: this daemon ends");
         std::process::abort();
     }
-    // It starts nothing beside itself: the daemon takes its own place.
+    begin_anew();
+}
+
+/// The daemon takes its own place: it starts nothing beside itself, and what runs on this host is not touched.
+pub(super) fn begin_anew() {
     let words: Result<Vec<CString>, _> = std::env::args_os().map(|word| CString::new(word.into_vec())).collect();
     let error = words.map(|words| nix::unistd::execv(c"/proc/self/exe", &words));
     tracing::error!(?error, "it could not begin anew: this daemon ends");

@@ -26,6 +26,9 @@ pub(super) struct HandOver {
 
 impl HandOver {
     pub(super) fn drive(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness) {
+        if !ctx.view.is_leader {
+            return;
+        }
         if ctx.now < self.not_before {
             return;
         }

@@ -14,6 +14,7 @@ mod majority;
 mod migration;
 mod monitor;
 mod operations;
+mod overdue;
 mod polls;
 mod power_on;
 #[cfg(test)]
@@ -62,6 +63,7 @@ enum Purpose {
     GoAway,
     Goodbye,
     Breathes(NodeId),
+    Overdue(ResourceId, NodeId),
 }
 
 /// One member.
@@ -78,6 +80,7 @@ pub struct Engine {
     hand_over: hand_over::HandOver,
     breathing: breathing::Breathing,
     judge: judge::Judge,
+    overdue: overdue::Overdue,
     fencing: fencing::Fencing,
     controller: controller::Controller,
     worker: worker::Worker,
@@ -142,6 +145,7 @@ impl Engine {
             hand_over: hand_over::HandOver::default(),
             breathing: breathing::Breathing::default(),
             judge: judge::Judge::default(),
+            overdue: overdue::Overdue::default(),
             fencing: fencing::Fencing::default(),
             controller: controller::Controller::default(),
             worker: worker::Worker::default(),
@@ -237,6 +241,7 @@ impl Engine {
                 self.majority.tick(&mut ctx, &mut self.liveness);
                 self.worker.tick(&mut ctx);
                 self.fencing.repeat(&mut ctx);
+                self.overdue.tick(&mut ctx);
             }
             Event::Heard { asked, presence } => self.liveness.heard(now, asked, presence),
             Event::NotHeard { node, asked, refused } => self.liveness.not_heard(&node, asked, refused),
@@ -284,9 +289,7 @@ impl Engine {
         self.worker.act(&mut ctx);
         self.fencing.drive(&mut ctx, &self.liveness);
         // A leader that was not welcomed yet, or cannot be, judges and plans all the same: `apply` checks.
-        if ctx.view.is_leader {
-            self.hand_over.drive(&mut ctx, &self.liveness);
-        }
+        self.hand_over.drive(&mut ctx, &self.liveness);
         self.judge.act(&mut ctx, &self.liveness, &self.majority);
         self.controller.act(&mut ctx);
         out

@@ -2,13 +2,16 @@
 
 mod fencing;
 mod late;
+mod overdue;
 mod polls;
 
-use super::{Effect, Engine, Event, Me, POLL_EVERY, PowerAnswer, PowerVerb, Presence, ProposeError, View};
+use super::{Effect, Engine, Event, Executed, Me, POLL_EVERY, PowerAnswer, PowerVerb, Presence, ProposeError, View};
 use quorate_core::config::ConfigPatch;
 use quorate_core::grammar;
 use quorate_core::id::{HardwareId, Incarnation, NodeId, RaftId, ResourceId, SessionId, StoreId};
-use quorate_core::state::{ClusterState, Command, Entry, Founding, Liveness, Member, Outcome, Release, Wish};
+use quorate_core::state::{
+    ActionKind, ClusterState, Command, Entry, Founding, Liveness, Member, Outcome, Release, Seen, Wish,
+};
 use quorate_core::time::{BootTime, Timestamp, millis};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -181,6 +184,10 @@ impl Leader {
                 None
             }
             Effect::Read(tag) => Some(Event::Read(tag, true)),
+            // Nothing is on its own host, and what it looks for there it does not find.
+            Effect::Execute(job) if job.kind == ActionKind::Probe => {
+                Some(Event::Executed(job.tag, Executed { seen: Seen::Stopped, error: None }))
+            }
             Effect::TakeInventory(_) => Some(Event::Inventory(BTreeMap::new())),
             _ => None,
         }

@@ -175,7 +175,7 @@ impl DataDir {
         self.write(PEERS, &text, PUBLIC)
     }
 
-    fn remove(&self, name: &str) -> Result<(), FilesError> {
+    pub(super) fn remove(&self, name: &str) -> Result<(), FilesError> {
         let path = self.path().join(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

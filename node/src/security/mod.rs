@@ -9,6 +9,7 @@ pub mod files;
 pub mod hardware;
 mod lost;
 pub mod names;
+mod recovery;
 pub mod tls;
 pub mod token;
 

@@ -39,8 +39,8 @@ use asker::{Asker, patience, request_id};
 use quorate_api::proto::quorate_server::{Quorate, QuorateServer};
 use quorate_api::proto::{
     self, AttributeRequest, CertificateReply, CertificateRequest, ChangeReply, ConfigureReply, ConfigureRequest,
-    Document, FenceRequest, InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest, ResourceRequest, ResourceVerb,
-    TokenReply, TokenRequest, ViewRequest, WatchRequest,
+    Document, FenceRequest, InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest, RecoverReply, RecoverRequest,
+    ResourceRequest, ResourceVerb, TokenReply, TokenRequest, ViewRequest, WatchRequest,
 };
 use quorate_api::{Fault, MESSAGE_LIMIT, Reason};
 use restart::Restarts;
@@ -131,6 +131,18 @@ impl Quorate for Service {
         let made = self.seat.member()?.state(|state| certificate::administrator(state, asked.valid_seconds))?;
         tracing::info!(actor = actor.name, "a certificate for an administrator was made");
         Ok(Response::new(made))
+    }
+
+    async fn recover(&self, request: Request<RecoverRequest>) -> Result<Response<RecoverReply>, Status> {
+        let (actor, asked) = self.admit(request).await?;
+        if !actor.is_local {
+            let why = Fault::new(Reason::Denied, "a cluster is recovered on the host that is left");
+            return Err(why.hint("run it there, on its own socket").into());
+        }
+        tracing::warn!(actor = actor.name, dead = ?asked.lost, "to go on alone");
+        let forming = self.seat.forming()?;
+        let recovering = async move { forming.recover(actor.name, asked.lost).await };
+        Ok(Response::new(detached(recovering).await?))
     }
 
     async fn view(&self, request: Request<ViewRequest>) -> Result<Response<Document>, Status> {

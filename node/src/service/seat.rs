@@ -2,7 +2,7 @@
 
 use crate::daemon::cluster::Cluster;
 use futures::future::BoxFuture;
-use quorate_api::proto::{InitReply, JoinReply, JoinRequest};
+use quorate_api::proto::{InitReply, JoinReply, JoinRequest, RecoverReply};
 use quorate_api::{Fault, Reason};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use tokio::sync::watch;
@@ -103,4 +103,7 @@ pub trait Forming: Send + Sync + 'static {
 
     /// Joins the cluster that the token is of.
     fn join(&self, wish: JoinRequest) -> BoxFuture<'_, Result<JoinReply, Fault>>;
+
+    /// Goes on alone, with the next generation; every other member is off for good, by this person's word.
+    fn recover(&self, actor: String, dead: Vec<String>) -> BoxFuture<'_, Result<RecoverReply, Fault>>;
 }

@@ -77,6 +77,8 @@ impl<M: Machine, C: Calls> Service<M, C> {
     fn admit(&self, from: MemberId, to: MemberId, cluster: &str, extensions: &tonic::Extensions) -> Result<(), Status> {
         let us: &Peers = self.replica.peers();
         if cluster != us.cluster {
+            // Of an earlier generation, most likely: it is to hear that it is no member any more.
+            self.calls.admit(from, extensions).map_err(Status::permission_denied)?;
             let text = format!("this is cluster {}, not {cluster}", us.cluster);
             return Err(Status::failed_precondition(text));
         }
@@ -224,6 +226,7 @@ impl<M: Machine, C: Calls> Members for Service<M, C> {
             return Err(Status::unavailable(format!("this is member {}, not {}", us.me, message.to)));
         }
         let refused = if message.cluster != us.cluster {
+            self.calls.admit(message.from, &extensions).map_err(Status::permission_denied)?;
             Some(format!("this is cluster {}, not {}", us.cluster, message.cluster))
         } else if let Some(why) = self.calls.replaced(message.from) {
             Some(why)

@@ -6,7 +6,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use quorate_raft::{CallError, Importance, OpenError, ProposeError, ReplicaError, Role, StoreError};
-use support::{Host, PATIENCE, Write, get, propose, set, three, wait};
+use support::{Host, PATIENCE, Write, get, options, propose, set, three, wait};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_proposed_anywhere_is_applied_everywhere() {
@@ -219,4 +219,34 @@ async fn what_cannot_be_taken_is_refused_before_it_is_in_any_log() {
         assert!(matches!(large, Err(ProposeError::TooLarge(_))));
         assert_eq!(replica.status().borrow().last_log, before);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_survivor_goes_on_alone_with_all_that_its_log_has() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let mut hosts = three(dir.path()).await;
+    let mut last = 0;
+    // Snapshots, and a tail after them.
+    for number in 0..450 {
+        last = propose(&hosts[0], set(number % 10, number)).await;
+    }
+    let survivor = hosts.pop().expect("three");
+    survivor.applied(last).await;
+    for host in hosts {
+        host.kill().await;
+    }
+    let node = survivor.node.clone();
+    let killed = survivor.kill().await;
+    let store = options(dir.path(), 3).dir;
+    let at = quorate_raft::recover::<support::Texts>(&store, 3, node.clone(), &set("alone", "yes")).expect("recovered");
+    assert!(at > last);
+    // Done again, as after a crash, it does no harm.
+    let again = quorate_raft::recover::<support::Texts>(&store, 3, node, &set("alone", "again")).expect("recovered");
+    let back = killed.restart().await;
+    let status = back.status("leads alone", |s| s.established && s.role == Role::Leader).await;
+    assert_eq!(status.members.keys().copied().collect::<Vec<_>>(), [3]);
+    back.applied(again).await;
+    assert_eq!((get(&back, "9").as_deref(), get(&back, "alone").as_deref()), (Some("449"), Some("again")));
+    let next = propose(&back, set("next", "yes")).await;
+    assert!(next > again);
 }

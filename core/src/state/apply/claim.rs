@@ -292,7 +292,7 @@ impl ClusterState {
     }
 }
 
-fn fail(activity: &mut Activity, operation: &str, error: &AgentError, at: crate::time::Timestamp) {
+pub(super) fn fail(activity: &mut Activity, operation: &str, error: &AgentError, at: crate::time::Timestamp) {
     activity.failures = activity.failures.saturating_add(1);
     // A look that fails too says nothing about the next start.
     let start_failed =

@@ -80,9 +80,13 @@ impl ClusterState {
         if let Some(why) = self.removal_obstacle(node) {
             return Err(Refusal::Unsafe(why));
         }
-        let Some(member) = self.members.remove(node) else {
-            return stale(format!("{node} is no member"));
-        };
+        self.drop_member(actor, node);
+        Ok(Outcome::Done)
+    }
+
+    /// What was a member is remembered, and never comes back.
+    pub(super) fn drop_member(&mut self, actor: &str, node: &NodeId) {
+        let Some(member) = self.members.remove(node) else { return };
         self.cancel_actions_of(node);
         self.nodes.remove(node);
         self.intents.remove(node);
@@ -108,7 +112,6 @@ impl ClusterState {
         }
         self.record(EventKind::Member, Some(node), None, format!("{actor} removed {node} from the cluster"));
         self.raise_level();
-        Ok(Outcome::Done)
     }
 
     /// lagging: what every member understands may be used from here on; it stays so.

@@ -14,8 +14,10 @@ mod judge;
 mod leave;
 mod member;
 mod migrate;
+mod overdue;
 pub(super) mod power_on;
 mod preference;
+mod recover;
 mod store;
 mod transition;
 
@@ -97,6 +99,7 @@ impl ClusterState {
             Command::Observe { speaker, resource, operation, seen, error } => {
                 self.observe(speaker, resource, *operation, seen, error.as_ref())
             }
+            Command::Overdue { node, resource, operation } => self.overdue(node, resource, *operation),
             Command::Configure { actor, base, patch, diff } => self.configure(actor, *base, patch, diff),
             Command::SetIntent { actor, node, intent } => self.set_intent(actor, node, *intent),
             Command::SetAttribute { node, name, value } => self.set_attribute(node, name, value.as_deref()),
@@ -104,6 +107,7 @@ impl ClusterState {
             Command::Clear { actor, resource, node } => self.clear(actor, resource, node.as_ref()),
             Command::EndPreferences(ended) => self.end_preferences(ended),
             Command::Wake => self.wake(),
+            Command::Recover(recovery) => self.recover(recovery),
             Command::Remove { actor, node } => self.remove(actor, node),
             Command::Leave { actor, node, session } => self.leave(actor, node, session),
             Command::Goodbye(speaker) => self.goodbye(speaker),

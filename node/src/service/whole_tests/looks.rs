@@ -4,7 +4,7 @@ use super::{Daemon, N1, change, member, open, shown};
 use crate::service::{Forming, Seat};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use quorate_api::proto::{Document, InitReply, JoinReply, JoinRequest, ResourceVerb, ViewKind};
+use quorate_api::proto::{Document, InitReply, JoinReply, JoinRequest, RecoverReply, ResourceVerb, ViewKind};
 use quorate_api::{Client, ClientOptions, Fault, Reason};
 use quorate_core::id::NodeId;
 use quorate_core::state::{Event, EventKind};
@@ -22,6 +22,10 @@ impl Forming for Refusing {
 
     fn join(&self, _wish: JoinRequest) -> BoxFuture<'_, Result<JoinReply, Fault>> {
         async { Err(Fault::new(Reason::Refused, "not today").hint("tomorrow")) }.boxed()
+    }
+
+    fn recover(&self, actor: String, dead: Vec<String>) -> BoxFuture<'_, Result<RecoverReply, Fault>> {
+        async move { Err(Fault::new(Reason::Refused, format!("{actor} says that {dead:?} are gone"))) }.boxed()
     }
 }
 

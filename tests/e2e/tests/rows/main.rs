@@ -19,6 +19,7 @@ mod ocf;
 mod orderly;
 mod people;
 mod power;
+mod recover;
 mod refusals;
 mod stage;
 mod store;
@@ -223,6 +224,8 @@ const ROWS: &[Row] = &[
         refusals::all,
     )
     .patient(),
+    row("recover", "two of three are lost for good: the third goes on alone, and they never come back", recover::alone)
+        .patient(),
     row(
         "voters-replaced",
         "four hosts, three vote: a dead voter's place goes to the learner",
