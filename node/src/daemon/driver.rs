@@ -190,7 +190,7 @@ impl Driver {
 /// Brings a command of the engine's into the log, in time or not at all.
 pub(crate) async fn bring(cluster: &Cluster, made: BootTime, command: Command) -> Result<Outcome, ProposeError> {
     // A plan is made anew when it is shed; what is known of the world must not be.
-    let importance = if matches!(command, Command::Plan { .. }) { Importance::Ordinary } else { Importance::Vital };
+    let importance = if matches!(command, Command::Plan { .. }) { Importance::Planned } else { Importance::Vital };
     let by = append_by(&command, made);
     let entry = Entry { at: wall_clock(), request: None, command };
     let answer = match by {

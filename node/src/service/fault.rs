@@ -16,6 +16,8 @@ pub(super) fn unproposed(error: &ProposeError) -> Fault {
             Fault::new(Reason::NoLeader, message).hint(NO_MAJORITY)
         }
         ProposeError::Busy => Fault::new(Reason::Busy, error.to_string()).hint("try again in a moment"),
+        ProposeError::Full => Fault::new(Reason::Failed, error.to_string())
+            .hint("no member that could lead has room: `qrm cluster status` shows how full each disk is"),
         ProposeError::TooLarge(_) => Fault::new(Reason::Invalid, error.to_string()).hint("make it in several changes"),
         ProposeError::Unknown { .. } => {
             Fault::new(Reason::Timeout, error.to_string()).hint("it may have been done or not: look at `qrm status`")

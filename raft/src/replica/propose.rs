@@ -15,6 +15,8 @@ use crate::types::{Bytes, MemberId, Reply, TypeConfig};
 const MAX_COMMAND: usize = 4 * 1024 * 1024;
 /// How long a leader waits for its own proposal; after that nobody can tell.
 const LOCAL_DEADLINE: Duration = Duration::from_secs(10);
+/// A leader whose disk is full hands over to one with room within this; nobody has any after that.
+const FULL_PATIENCE: Duration = Duration::from_secs(3);
 /// The pause before the next try when there is no leader or it is busy.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -23,7 +25,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub enum Importance {
     /// Hellos, proofs, results.
     Vital,
-    /// What users and the planner want.
+    /// What the planner wants: the lane of the ordinary, and taken as long as the disk takes anything. VMs are kept running
+    /// on a disk that is too full for people's changes.
+    Planned,
+    /// What users want.
     Ordinary,
 }
 
@@ -103,8 +108,13 @@ impl<M: Machine> Replica<M> {
     ) -> Result<(u64, M::Outcome), ProposeError> {
         let bytes = codec::encode(Kind::Command, M::COMMAND_SCHEMA, command)?;
         let end = Instant::now() + deadline;
-        let mut hint = None;
+        let (mut hint, mut full_since) = (None, None);
         loop {
+            // rolled back: who is not known to be the member it says it is, speaks for nobody.
+            if !self.is_taken() {
+                pause(end, "this member's store was not taken by its peers yet").await?;
+                continue;
+            }
             let target = hint.take().or_else(|| self.leader());
             let failed = match target {
                 Some(id) if id == self.id() => {
@@ -127,20 +137,18 @@ impl<M: Machine> Replica<M> {
                 ProposeError::NotLeader { leader } if leader.is_some() && leader != target => {
                     hint = leader;
                 }
-                ProposeError::NotLeader { .. }
-                | ProposeError::Busy
-                | ProposeError::Full
-                | ProposeError::NotSent { .. } => {}
+                ProposeError::NotLeader { .. } | ProposeError::Busy | ProposeError::NotSent { .. } => {}
+                ProposeError::Full => {
+                    if full_since.get_or_insert_with(Instant::now).elapsed() >= FULL_PATIENCE {
+                        return Err(failed);
+                    }
+                }
                 ProposeError::TooLarge(_)
                 | ProposeError::Unreadable(_)
                 | ProposeError::Stopped(_)
                 | ProposeError::Unknown { .. } => return Err(failed),
             }
-            if Instant::now() + PAUSE >= end {
-                let last = failed.to_string();
-                return Err(ProposeError::NotSent { last });
-            }
-            tokio::time::sleep(PAUSE).await;
+            pause(end, failed).await?;
         }
     }
 
@@ -163,6 +171,7 @@ impl<M: Machine> Replica<M> {
             ForwardError::NotSent { leader: Some(leader), .. } => {
                 ProposeError::NotLeader { leader: Some(leader).filter(|id| *id != 0) }
             }
+            ForwardError::NotSent { why, .. } if why == ProposeError::Full.to_string() => ProposeError::Full,
             ForwardError::NotSent { why, .. } => ProposeError::NotSent { last: why },
         })
     }
@@ -187,7 +196,7 @@ impl<M: Machine> Replica<M> {
         }
         let lane = match importance {
             Importance::Vital => &self.inner.vital,
-            Importance::Ordinary => &self.inner.ordinary,
+            Importance::Planned | Importance::Ordinary => &self.inner.ordinary,
         };
         let Ok(_in_flight) = lane.try_acquire() else {
             return Err(ProposeError::Busy);
@@ -203,6 +212,15 @@ impl<M: Machine> Replica<M> {
             Reply::Nothing => Err(unknown("the entry was applied without an outcome")),
         }
     }
+}
+
+/// Before the next try, where there is time for one.
+async fn pause(end: Instant, last: impl ToString) -> Result<(), ProposeError> {
+    if Instant::now() + PAUSE >= end {
+        return Err(ProposeError::NotSent { last: last.to_string() });
+    }
+    tokio::time::sleep(PAUSE).await;
+    Ok(())
 }
 
 fn refused(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> ProposeError {

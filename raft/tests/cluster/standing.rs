@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use quorate_raft::StoreFault;
+use quorate_raft::{Importance, ProposeError, StoreFault};
 
 use crate::support::{Host, Killed, Write, get, propose, set, three, wait};
 
@@ -58,6 +58,9 @@ async fn an_older_copy_of_a_store_is_refused_however_it_was_taken() {
     let why = refused(&host).await;
     assert!(why.contains("older copy"), "{why}");
     assert!(!host.replica.is_taken());
+    let (write, wait) = (set("said", "by the copy"), Duration::from_millis(300));
+    let said = host.replica.propose_anywhere(Importance::Ordinary, &write, wait).await;
+    assert!(matches!(said, Err(ProposeError::NotSent { .. })), "{said:?}");
 
     // The others go on, and nothing it might say is taken.
     let index = propose(&hosts[0], set("after", "yes")).await;
