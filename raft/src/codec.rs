@@ -30,6 +30,7 @@ pub(crate) enum Kind {
     Command = 6,
     Outcome = 7,
     Seen = 8,
+    Belongs = 9,
     Append = 16,
     AppendReply = 17,
     VoteRequest = 18,

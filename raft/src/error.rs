@@ -22,6 +22,14 @@ pub enum StoreError {
         /// What was found.
         why: String,
     },
+    /// It is a store, of somebody else. Its owner's votes are in it: never to be used as this member's.
+    #[error("{path} is not this member's store: {why}")]
+    Foreign {
+        /// The store's directory.
+        path: PathBuf,
+        /// Whose it is.
+        why: String,
+    },
     /// The program was linked so that its writes are not made durable.
     #[error("writes to {path} are not synced: this program was linked without its sync_file_range")]
     NotDurable {

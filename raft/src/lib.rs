@@ -5,6 +5,7 @@
 //! mean (`machine` is the seam), it decides nothing about nodes or resources, and it dials and
 //! listens only through what the embedder gives it.
 
+mod belongs;
 mod codec;
 #[doc(hidden)]
 pub mod doors;

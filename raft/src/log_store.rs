@@ -26,6 +26,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
 use crate::codec::{self, CodecError, Kind};
 use crate::error::{StoreError, StoreFailed};
 use crate::real_sync;
@@ -83,6 +85,7 @@ impl LogStore {
         for path in unfinished {
             std::fs::remove_file(&path).map_err(|e| StoreError::io("remove", path, e))?;
         }
+        forget_cached(dir).map_err(|e| StoreError::io("sync", dir, e))?;
         // sled asserts on some kinds of damage.
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let store = Self::open_patiently(dir)?;
@@ -336,6 +339,17 @@ fn inspect(dir: &Path) -> Result<(Option<&'static str>, Vec<PathBuf>), std::io::
         }
     }
     Ok((lost, unfinished))
+}
+
+/// What counts is what is on the disk. After a failed sync the kernel may hold pages for clean that were never written:
+/// whoever reads those takes for durable what the next power cut takes away.
+fn forget_cached(dir: &Path) -> Result<(), std::io::Error> {
+    for entry in std::fs::read_dir(dir)?.flatten().filter(|entry| entry.path().is_file()) {
+        let file = File::open(entry.path())?;
+        file.sync_all()?;
+        posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
+    }
+    Ok(())
 }
 
 fn sync_path(path: &Path) -> Result<(), StoreError> {

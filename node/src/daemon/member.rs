@@ -140,6 +140,9 @@ impl Host {
             OpenError::Store(StoreError::Damaged { path, why }) => {
                 StartError::Lost(LossKind::Damaged, format!("{}: {why}", path.display()))
             }
+            OpenError::Store(StoreError::Foreign { path, why }) => {
+                StartError::Lost(LossKind::Foreign, format!("{}: {why}", path.display()))
+            }
             error => {
                 let message = format!("the store in {} cannot be used: {error}", dir.display());
                 StartError::Fault(Fault::new(Reason::Failed, message))

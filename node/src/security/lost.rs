@@ -33,6 +33,8 @@ pub enum LossKind {
     RolledBack,
     /// Its state is not that of the others.
     Differs,
+    /// It is of another cluster, or of another member.
+    Foreign,
 }
 
 impl LossKind {
@@ -41,6 +43,7 @@ impl LossKind {
             Self::Damaged => "damaged",
             Self::RolledBack => "rolled-back",
             Self::Differs => "differs",
+            Self::Foreign => "foreign",
         }
     }
 }

@@ -9,12 +9,14 @@ mod space;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::{ChangeMembers, Raft, ReadPolicy};
 use tokio::sync::{Semaphore, watch};
 
+use crate::belongs;
 use crate::error::{OnStoreFailed, StoreError};
 use crate::log::Log;
 use crate::machine::Machine;
@@ -24,7 +26,7 @@ use crate::standing::record::{Standing, StoreFault, StoreStanding};
 use crate::standing::task::{self, Work};
 use crate::standing::{TellReplyV1, TellV1};
 use crate::state::{Shared, StateHash, StateMachine};
-use crate::types::{MemberId, Node, TypeConfig};
+use crate::types::{MemberId, Node, Snapshot, TypeConfig};
 
 pub use options::Options;
 pub use propose::{Importance, ProposeError};
@@ -116,10 +118,9 @@ impl<M: Machine> Replica<M> {
         if !options.may_begin && !options.dir.join("log").exists() {
             return Err(StoreError::damaged(&options.dir, "the log of this member is gone").into());
         }
-        let log = Log::open(&options.dir.join("log"), on_failed.clone())?;
-        let (files, current) = SnapshotFiles::open(&options.dir.join("snapshots"))?;
-        log.fits(current.as_ref().and_then(|c| c.meta.last_log_id))
-            .map_err(|why| StoreError::damaged(&options.dir, why))?;
+        let written_by = belongs::check(&options.dir, &options.cluster, &options.store)?;
+        let (log, files, current) =
+            read(&options.dir, &on_failed).map_err(|error| belongs::explain(error, written_by.as_deref()))?;
         let (view, opened) = (log.view(), log.opened());
         let is_pristine = matches!(view.stands_at(), (None, None, None));
         let standing = Standing::open(options.dir.clone(), options.store.clone(), opened, is_pristine)?;
@@ -345,6 +346,14 @@ impl<M: Machine> Replica<M> {
         // The task's own panic is not ours to report; it is stopped either way.
         let _ = self.raft().shutdown().await;
     }
+}
+
+/// Log and snapshot, as they lie on the disk, and that they are those of one member.
+fn read(dir: &Path, on_failed: &OnStoreFailed) -> Result<(Log, SnapshotFiles, Option<Snapshot>), StoreError> {
+    let log = Log::open(&dir.join("log"), on_failed.clone())?;
+    let (files, current) = SnapshotFiles::open(&dir.join("snapshots"))?;
+    log.fits(current.as_ref().and_then(|c| c.meta.last_log_id)).map_err(|why| StoreError::damaged(dir, why))?;
+    Ok((log, files, current))
 }
 
 type Changed = Result<
