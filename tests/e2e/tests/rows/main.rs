@@ -7,7 +7,9 @@
 #![allow(clippy::print_stdout)]
 
 mod bmc;
+mod copies;
 mod daemon;
+mod disk;
 mod frozen;
 mod isolation;
 mod libvirtd;
@@ -249,6 +251,24 @@ const ROWS: &[Row] = &[
         "a member starts on an older copy of its store: found out, and it votes again with a new one",
         store::rolled_back,
     ),
+    row("disk-full", "the disks under the stores run full: told, handed over, and VMs are kept running", disk::full)
+        .patient(),
+    row("disk-eio", "the leader's disk fails: it ends and says so, and comes back once that is mended", disk::eio)
+        .patient(),
+    row(
+        "disk-cloned",
+        "a host is started with a copy of another's disk: refused, also under its address",
+        copies::cloned,
+    )
+    .patient(),
+    row("store-foreign", "a member has the store of another cluster: it says so, and rejoins", copies::foreign)
+        .patient(),
+    row(
+        "snapshot-over-the-wire",
+        "a member is away until the logs begin after what it has: it gets the whole state",
+        copies::snapshot,
+    )
+    .patient(),
     row("libvirtd-killed", "libvirtd is killed: unknown is told, a stop works, nobody is fenced", libvirtd::killed)
         .patient(),
     row("libvirtd-hung", "libvirtd hangs: unknown is told, a stop works, nobody is fenced", libvirtd::hung).patient(),
