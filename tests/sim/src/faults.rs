@@ -164,6 +164,20 @@ impl World {
         );
     }
 
+    /// A seed that likes ambushes cuts the link between the ends of a migration at any stage of it.
+    pub(crate) fn cut_on_the_way(&mut self, source: usize, target: usize, stage: &str) {
+        if self.faults.over || !self.dice.chance(self.faults.ambush / 2) {
+            return;
+        }
+        self.trace(|world| format!("CUT between {} and {}: {stage}", world.names[source], world.names[target]));
+        self.counts.cuts_on_the_way += 1;
+        let ends = self.dice.of(800..=30_000);
+        for (from, to) in [(source, target), (target, source)] {
+            self.network.cut(from, to, true);
+            self.later(ends..=ends, Undo::Link(from, to));
+        }
+    }
+
     pub(crate) fn spring(&mut self, h: usize, kill: bool) {
         if self.faults.over {
             return;

@@ -11,6 +11,8 @@ use quorate_core::time::Timestamp;
 
 /// Without a link a hypervisor gives up after so long.
 const KEEPALIVE: u64 = 6000;
+/// One whose link is cut with its last pages under way may hang; after so long its guest is ended.
+const STILL: u64 = 20_000;
 
 /// A migration as its source's hypervisor knows it.
 #[derive(Clone, Debug)]
@@ -35,6 +37,7 @@ impl World {
             Some(_) => return refused(Seen::Paused("migrating".to_owned()), "it does not run"),
             None => return refused(Seen::Stopped, "the domain is gone"),
         }
+        self.cut_on_the_way(h, target, "it begins");
         let there = &self.hosts[target];
         let target_boot = there.boot;
         let is_free = there.up && !there.virt.domains.contains_key(resource);
@@ -78,8 +81,12 @@ impl World {
             return self.later_flow(h, wait, resource, id);
         }
         if here == Some(Vm::Leaving) {
-            return self.settle_flow(h, resource, &flow);
+            return match self.is_stuck(h, &flow) {
+                true => self.wait_stuck(h, resource, &flow),
+                false => self.settle_flow(h, resource, &flow),
+            };
         }
+        self.cut_on_the_way(h, flow.target, "its pages move");
         let there = &self.hosts[flow.target];
         let is_there = there.boot == flow.target_boot && there.virt.domains.get(resource) == Some(&Vm::Arriving(id));
         if here != Some(Vm::Running) || flow.called_off || (self.linked(h, flow.target) && !is_there) {
@@ -97,6 +104,9 @@ impl World {
         }
         self.trace(|world| format!("{resource} switches from {} to {}", world.names[h], world.names[flow.target]));
         self.hosts[h].virt.domains.insert(resource.clone(), Vm::Leaving);
+        if let Some(flow) = self.hosts[h].virt.flows.get_mut(resource) {
+            flow.stuck_since = None;
+        }
         if planted(Mistake::UnpausedMigration) {
             self.hosts[flow.target].virt.domains.insert(resource.clone(), Vm::Running);
             self.begins_to_run(flow.target, resource);
@@ -104,8 +114,29 @@ impl World {
             self.hosts[flow.target].virt.domains.insert(resource.clone(), Vm::Whole);
         }
         self.tell_changed(flow.target, resource);
+        self.cut_on_the_way(h, flow.target, "its guest stands still");
         let wait = self.dice.of(5..=300);
         self.later_flow(h, wait, resource, id);
+    }
+
+    /// The link is cut, and the write of the last pages neither ends nor fails.
+    fn is_stuck(&mut self, h: usize, flow: &Flow) -> bool {
+        !self.linked(h, flow.target) && (flow.stuck_since.is_some() || self.dice.chance(500))
+    }
+
+    fn wait_stuck(&mut self, h: usize, resource: &ResourceId, flow: &Flow) {
+        let since = flow.stuck_since.unwrap_or(self.now);
+        if self.now - since <= STILL {
+            if let Some(flow) = self.hosts[h].virt.flows.get_mut(resource) {
+                flow.stuck_since = Some(since);
+            }
+            return self.later_flow(h, 500, resource, flow.id);
+        }
+        self.trace(|world| format!("{resource} stood still on {} and is ended", world.names[h]));
+        self.counts.stuck_ends += 1;
+        self.hosts[h].virt.flows.remove(resource);
+        self.hosts[h].virt.domains.remove(resource);
+        self.answer_flow(h, flow, ended(Seen::Stopped, Some("it stood still, and was ended")));
     }
 
     /// The source's hypervisor ends it: by the other side's last word, or without it.

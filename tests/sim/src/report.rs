@@ -79,6 +79,10 @@ counts! {
     recoveries = "recoveries",
     /// Migrations that began.
     migrations = "migrations",
+    /// Links cut just then between the ends of one.
+    cuts_on_the_way = "links cut on the way",
+    /// Guests that stood still in a cut-off migration until they were ended.
+    stuck_ends = "guests stuck and ended",
     /// Of these, those whose copy was let run.
     handovers = "handovers",
     /// Sessions judged lost.
