@@ -20,15 +20,16 @@ pub(crate) fn alone(stage: &mut Stage) -> Result<()> {
     let recover = ["cluster", "recover", "--lost", &one, "--lost", &two];
     refused(stage, &survivor, &recover, &["a majority", "nothing to recover"])?;
 
-    // One is gone with its BMC; the other stands still, and its power is on.
+    // One is gone with its BMC; the other is cut off, and its power is on.
     stage.bed().power_off_with_bmc(&two)?;
-    stage.bed().freeze(&one)?;
+    stage.bed().cut(&one)?;
     let unconfirmed = || Ok(!own_status(stage, &survivor)?.quorum.confirmed);
     wait_for("the majority to be missed", PATIENCE, unconfirmed)?;
     thread::sleep(Duration::from_secs(2));
     refused(stage, &survivor, &recover[..4], &["nothing was said of", &two])?;
     refused(stage, &survivor, &recover, &["is not off", "reads its power as on", &one])?;
     stage.bed().power_off(&one)?;
+    stage.bed().heal(&one)?;
     let before = stage.pids()?;
     ensure!(before.keys().eq(["vm2"]), "without a majority there run {before:?}");
 
