@@ -9,6 +9,7 @@ mod cargo;
 mod demo;
 mod fuzz;
 mod pacemaker_cases;
+mod placement_grid;
 mod programs;
 mod setup;
 mod test;
@@ -37,6 +38,7 @@ enum Command {
     Bed(bed::Arguments),
     Bench(programs::Bench),
     PacemakerCases(pacemaker_cases::Arguments),
+    PlacementGrid(placement_grid::Arguments),
     Fuzz(fuzz::Arguments),
 }
 
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Bed(arguments) => bed::run(&arguments),
         Command::Bench(arguments) => programs::bench(&arguments),
         Command::PacemakerCases(arguments) => pacemaker_cases::run(&arguments),
+        Command::PlacementGrid(arguments) => placement_grid::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
     };
     match result {

@@ -243,6 +243,8 @@ impl<'a> Reader<'a> {
             follows: Vec::new(),
             followed: Vec::new(),
             assigned: None,
+            is_displaced: false,
+            turn: None,
             is_assigned: false,
             is_assigning: false,
             is_merging: false,

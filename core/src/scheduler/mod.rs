@@ -2,7 +2,7 @@
 //! actions. Pure and deterministic. It does not read files and changes nothing: `cib` makes its input, `simulate` runs
 //! what it answers in memory.
 //!
-//! Phases: `assign` gives every resource its node and role, `schedule` creates the actions that lead there, `order`
+//! Phases: `assign` gives every resource its node and role, `packing` mends that where room is short, `schedule` creates the actions that lead there, `order`
 //! makes them depend on each other and spreads what one requires or forbids to the others.
 
 mod action;
@@ -12,6 +12,7 @@ mod model;
 mod names;
 mod order;
 mod outcome;
+mod packing;
 mod planner;
 mod room;
 mod schedule;
@@ -37,7 +38,11 @@ pub fn assign(mut model: Model) -> Model {
 
 /// Plans: assigns, schedules, orders, and tells what would be done and what would be then.
 pub fn schedule(mut model: Model) -> Outcome {
+    let before = assign::begin(&mut model);
     assign::assign(&mut model);
+    if let Some(before) = before {
+        packing::pack(&mut model, &before);
+    }
     let mut actions = schedule::schedule(&mut model);
     order::apply(&mut model, &mut actions);
     outcome::conclude(&model, &actions)

@@ -219,6 +219,10 @@ pub struct Resource {
     pub followed: Vec<usize>,
     /// Where it was assigned to, once it was.
     pub assigned: Option<NodeIx>,
+    /// It was put elsewhere to make room for others.
+    pub is_displaced: bool,
+    /// When its move comes, among moves that make room for each other.
+    pub turn: Option<usize>,
     /// It was assigned, to a node or to none.
     pub is_assigned: bool,
     /// It is being assigned now.

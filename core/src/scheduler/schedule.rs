@@ -136,6 +136,9 @@ impl Primitive<'_> {
         match (active.first(), target) {
             _ if is_multiple => "it is active on more than one node".to_owned(),
             _ if is_failed => "it failed".to_owned(),
+            (Some(from), Some(to)) if self.model.resources[self.rsc].is_displaced && !active.contains(&to) => {
+                format!("it makes room for others: it moves from {} to {}", name(*from), name(to))
+            }
             (Some(from), Some(to)) if !active.contains(&to) => format!("it moves from {} to {}", name(*from), name(to)),
             (Some(_), None) => "it may run nowhere, or should not".to_owned(),
             (None, Some(to)) => format!("it should run, and does not; {} is best", name(to)),
@@ -198,7 +201,10 @@ impl Primitive<'_> {
 
     fn migrate(&mut self, from: NodeIx, to: NodeIx, start: usize, stops: &[usize]) {
         let is_half_done = self.model.resources[self.rsc].migrating.is_some_and(|(_, half)| half == to);
-        let why = format!("it moves live from {} to {}", self.model.nodes[from].name, self.model.nodes[to].name);
+        let is_displaced = self.model.resources[self.rsc].is_displaced;
+        let makes_room = if is_displaced { "it makes room for others: " } else { "" };
+        let why =
+            format!("{makes_room}it moves live from {} to {}", self.model.nodes[from].name, self.model.nodes[to].name);
         let migrate_from = self.add(Task::MigrateFrom, Some(to), false, &why);
         self.actions.all[migrate_from].is_migration = true;
         if !is_half_done {

@@ -71,6 +71,8 @@ const RELEASE: &[&str] = &["--release"];
 const SEEDS: &[&str] = &["--seeds", "3000"];
 const CASES: &[&str] = &["run", "--quiet", "--package=xtask"];
 const HOLD: &[&str] = &["pacemaker-cases", "--hold"];
+/// A small part; by hand it draws as many clusters as one likes.
+const GRID: &[&str] = &["placement-grid", "--seeds", "2"];
 const MISTAKES: &[&str] = &["--mistakes"];
 const CUTS: &[&str] = &["--rounds", "20"];
 /// By way of this program itself, which builds the engine apart from everything else.
@@ -115,6 +117,14 @@ pub(super) fn steps() -> Vec<Step> {
             15,
             nothing,
             cargo(CASES, HOLD, success),
+        ),
+        step(
+            "scheduler",
+            "placement grid",
+            "placing where capacity is tight",
+            15,
+            nothing,
+            cargo(CASES, GRID, success),
         ),
         step("sim", "sim tests", "the simulation's own", 15, nothing, cargo(SIM_TESTS, &[], tests)),
         step("sim", "sim seeds", "the shipping engine under faults", 15, nothing, cargo(SIM, SEEDS, success)),

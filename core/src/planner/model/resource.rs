@@ -199,6 +199,8 @@ fn blank(id: &ResourceId, nodes: usize) -> Resource {
         follows: Vec::new(),
         followed: Vec::new(),
         assigned: None,
+        is_displaced: false,
+        turn: None,
         is_assigned: false,
         is_assigning: false,
         is_merging: false,

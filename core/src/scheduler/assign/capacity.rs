@@ -6,7 +6,7 @@ use crate::scheduler::{Kind, Model, NodeIx, Placement, RscIx};
 use crate::score::Score;
 
 /// Takes what a resource needs from the node it is put on.
-pub(super) fn consume(model: &mut Model, rsc: RscIx, node: NodeIx) {
+pub(in crate::scheduler) fn consume(model: &mut Model, rsc: RscIx, node: NodeIx) {
     model.room.take(rsc, node, 1);
     let Model { resources, nodes, .. } = model;
     for (name, amount) in &resources[rsc].utilization {
@@ -17,7 +17,7 @@ pub(super) fn consume(model: &mut Model, rsc: RscIx, node: NodeIx) {
 }
 
 /// Gives it back.
-pub(super) fn give_back(model: &mut Model, rsc: RscIx, node: NodeIx) {
+pub(in crate::scheduler) fn give_back(model: &mut Model, rsc: RscIx, node: NodeIx) {
     model.room.take(rsc, node, -1);
     let Model { resources, nodes, .. } = model;
     for (name, amount) in &resources[rsc].utilization {

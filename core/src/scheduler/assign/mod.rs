@@ -1,7 +1,7 @@
 //! Gives every resource its node: most important first, what it follows before it, with the wishes of what follows it.
 
 mod best;
-mod capacity;
+pub(super) mod capacity;
 mod clone;
 mod colocation;
 mod group;
@@ -10,14 +10,20 @@ mod primitive;
 mod promote;
 mod sequence;
 
+use super::packing::Before;
 use super::{Kind, Model, NoQuorum, NodeIx, NodeKind, Placement, Resource, Role, Room, RscIx};
 use crate::score::Score;
 
-/// Assigns all.
-pub(super) fn assign(model: &mut Model) {
+/// What holds before anything is assigned; answers what is to be kept of it for `packing`.
+pub(super) fn begin(model: &mut Model) -> Option<Before> {
     lose_quorum(model);
     model.room = Room::of(model);
     discover_exclusively(model);
+    Before::of(model)
+}
+
+/// Assigns all.
+pub(super) fn assign(model: &mut Model) {
     sequence::sort_colocations(model);
     if model.options.placement != Placement::Default {
         sequence::sort_top(model);

@@ -1,7 +1,7 @@
 //! Who comes first: among resources where capacity counts, and among the colocations of one resource.
 
 use super::{colocation, merge};
-use crate::scheduler::{Kind, Model, NodeIx, RscIx, Scores};
+use crate::scheduler::{Kind, Model, NodeIx, RscIx, Scores, by_name};
 use crate::score::Score;
 use std::cmp::{Ordering, Reverse};
 
@@ -61,7 +61,8 @@ pub(super) fn sort_top(model: &mut Model) {
     }
     ranks.sort_by(|a, b| {
         let by_current = b.here.cmp(&a.here);
-        b.priority.cmp(&a.priority).then(by_current).then_with(|| by_nodes(a, b, places.len()))
+        let by_id = || by_name(&model.resources[a.rsc].id, &model.resources[b.rsc].id);
+        b.priority.cmp(&a.priority).then(by_current).then_with(|| by_nodes(a, b, places.len())).then_with(by_id)
     });
     model.top = ranks.into_iter().map(|rank| rank.rsc).collect();
 }

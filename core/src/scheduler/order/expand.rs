@@ -2,7 +2,7 @@
 //! by instance, live migrations by their halves.
 
 use crate::scheduler::action::{Actions, AnyOf, Bond};
-use crate::scheduler::{CloneSpec, Kind, Model, NodeIx, Order, OrderEnd, OrderForce, Placement, Role, RscIx, Task};
+use crate::scheduler::{CloneSpec, Kind, Model, NodeIx, Order, OrderEnd, OrderForce, Role, RscIx, Task};
 use std::collections::BTreeMap;
 
 /// What an order ends in.
@@ -270,37 +270,11 @@ fn local(model: &Model, actions: &mut Actions, (first, leaves): (RscIx, Task), (
                 && actions.all[leave].rsc != actions.all[*arrive].rsc
             {
                 actions.bind(leave, *arrive, Bond::ORDER);
-            }
-        }
-    }
-}
-
-/// Where capacity counts, a node takes what arrives when it has let go what leaves.
-pub(super) fn capacity(model: &Model, actions: &mut Actions) {
-    if model.options.placement == Placement::Default {
-        return;
-    }
-    let (mut leaves, mut arrives) = (vec![Vec::new(); model.nodes.len()], vec![Vec::new(); model.nodes.len()]);
-    for (ix, action) in actions.all.iter().enumerate() {
-        let weighs = || action.rsc.is_some_and(|rsc| !model.resources[rsc].utilization.is_empty());
-        let (Some(node), false) = (action.node, action.is_optional) else { continue };
-        match action.task {
-            Task::Stop if weighs() => leaves[node].push(ix),
-            Task::Start | Task::MigrateFrom if weighs() => arrives[node].push(ix),
-            _ => {}
-        }
-    }
-    for (leaves, arrives) in leaves.iter().zip(&arrives) {
-        for leave in leaves {
-            for arrive in arrives {
-                let (one, other) = (&actions.all[*leave], &actions.all[*arrive]);
-                if one.rsc == other.rsc {
-                    continue;
-                }
-                let arriving = other.rsc.filter(|_| other.task == Task::MigrateFrom);
-                actions.bind(*leave, *arrive, Bond::ORDER);
-                for half in arriving.map(|rsc| actions.of(rsc, Task::MigrateTo)).unwrap_or_default() {
-                    actions.bind(*leave, half, Bond::ORDER);
+                // A live migration is there from its beginning.
+                for half in
+                    actions.all[*arrive].rsc.map(|rsc| actions.of(rsc, Task::MigrateTo).to_vec()).unwrap_or_default()
+                {
+                    actions.bind(leave, half, Bond::ORDER);
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 mod due;
 mod expand;
+mod room;
 mod spread;
 
 pub(super) use expand::between;
@@ -14,6 +15,6 @@ use super::action::Actions;
 pub(super) fn apply(model: &mut Model, actions: &mut Actions) {
     expand::constraints(model, actions);
     expand::apart(model, actions);
-    expand::capacity(model, actions);
+    room::bind(model, actions);
     spread::spread(model, actions);
 }
