@@ -32,17 +32,21 @@ pub use terms::{MultipleActive, NoQuorum, NodeKind, OnFail, OrderForce, Placemen
 
 /// Only assigns: every resource has its node and what it should be there.
 pub fn assign(mut model: Model) -> Model {
-    assign::assign(&mut model);
+    place(&mut model);
     model
+}
+
+fn place(model: &mut Model) {
+    let before = assign::begin(model);
+    assign::assign(model);
+    if let Some(before) = before {
+        packing::pack(model, &before);
+    }
 }
 
 /// Plans: assigns, schedules, orders, and tells what would be done and what would be then.
 pub fn schedule(mut model: Model) -> Outcome {
-    let before = assign::begin(&mut model);
-    assign::assign(&mut model);
-    if let Some(before) = before {
-        packing::pack(&mut model, &before);
-    }
+    place(&mut model);
     let mut actions = schedule::schedule(&mut model);
     order::apply(&mut model, &mut actions);
     outcome::conclude(&model, &actions)

@@ -15,6 +15,9 @@ use super::action::Actions;
 pub(super) fn apply(model: &mut Model, actions: &mut Actions) {
     expand::constraints(model, actions);
     expand::apart(model, actions);
-    room::bind(model, actions);
+    let exchanges = room::exchanges(model, actions);
     spread::spread(model, actions);
+    if room::bind(model, actions, exchanges) {
+        spread::spread(model, actions);
+    }
 }

@@ -5,19 +5,17 @@ use crate::scheduler::action::{ActIx, Actions, Bond};
 use crate::scheduler::{Model, NodeIx, Placement, RscIx, Task};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Binds what arrives to what leaves.
-pub(super) fn bind(model: &Model, actions: &mut Actions) {
-    if model.options.placement == Placement::Default {
-        return;
+/// Binds what arrives to what leaves, now that it is known what is needed. Answers whether something is held back.
+pub(super) fn bind(model: &Model, actions: &mut Actions, exchanges: Vec<(ActIx, ActIx)>) -> bool {
+    if exchanges.is_empty() {
+        return false;
     }
-    let pairs = all_pairs(model, actions);
-    if pairs.is_empty() {
-        return;
-    }
-    let pairs = if stuck(actions, &pairs) > stuck(actions, &[]) { one_by_one(model, actions) } else { pairs };
+    let is_circular = stuck(actions, &exchanges) > stuck(actions, &[]);
+    let (pairs, is_held) = if is_circular { one_by_one(model, actions) } else { (exchanges, false) };
     for (leave, arrive) in pairs {
         actions.bind(leave, arrive, Bond::ORDER);
     }
+    is_held
 }
 
 /// What leaves nodes and what arrives there, both by node.
@@ -25,7 +23,7 @@ fn traffic(model: &Model, actions: &Actions) -> BTreeMap<NodeIx, (Vec<ActIx>, Ve
     let mut traffic: BTreeMap<NodeIx, (Vec<ActIx>, Vec<ActIx>)> = BTreeMap::new();
     for (ix, action) in actions.all.iter().enumerate() {
         let weighs = action.rsc.is_some_and(|rsc| !model.resources[rsc].utilization.is_empty());
-        let Some(node) = action.node.filter(|_| weighs && !action.is_optional) else { continue };
+        let Some(node) = action.node.filter(|_| weighs && !action.is_optional && action.is_runnable) else { continue };
         match action.task {
             Task::Stop => traffic.entry(node).or_default().0.push(ix),
             Task::Start | Task::MigrateFrom => traffic.entry(node).or_default().1.push(ix),
@@ -43,7 +41,11 @@ fn beginnings(actions: &Actions, arrive: ActIx) -> Vec<ActIx> {
     halves.iter().copied().chain([arrive]).collect()
 }
 
-fn all_pairs(model: &Model, actions: &Actions) -> Vec<(ActIx, ActIx)> {
+/// All that leaves a node with all that arrives there.
+pub(super) fn exchanges(model: &Model, actions: &Actions) -> Vec<(ActIx, ActIx)> {
+    if model.options.placement == Placement::Default {
+        return Vec::new();
+    }
     let mut pairs = Vec::new();
     for (leaves, arrives) in traffic(model, actions).values() {
         for arrive in arrives.iter().filter(|_| !leaves.is_empty()) {
@@ -75,7 +77,10 @@ fn stuck(actions: &Actions, more: &[(ActIx, ActIx)]) -> usize {
 /// For each action for how many it waits, and which wait for it.
 fn graph(actions: &Actions, more: &[(ActIx, ActIx)]) -> (Vec<usize>, Vec<Vec<ActIx>>) {
     let (mut waits, mut next) = (vec![0; actions.all.len()], vec![Vec::new(); actions.all.len()]);
+    // What is not done delays nobody; a gate stands for others.
+    let counts = |ix: ActIx| !actions.all[ix].is_optional || actions.all[ix].node.is_none();
     let bonds = actions.bonds.iter().filter(|(_, _, bond)| !bond.is_exclusive).map(|(first, then, _)| (*first, *then));
+    let bonds = bonds.filter(|(first, then)| counts(*first) && counts(*then));
     for (first, then) in bonds.chain(more.iter().copied()) {
         waits[then] += 1;
         next[first].push(then);
@@ -84,7 +89,7 @@ fn graph(actions: &Actions, more: &[(ActIx, ActIx)]) -> (Vec<usize>, Vec<Vec<Act
 }
 
 /// Each arrival with those that must have left for it, as found by going through the transition once.
-fn one_by_one(model: &Model, actions: &mut Actions) -> Vec<(ActIx, ActIx)> {
+fn one_by_one(model: &Model, actions: &mut Actions) -> (Vec<(ActIx, ActIx)>, bool) {
     let traffic = traffic(model, actions);
     let (waits, next) = graph(actions, &[]);
     let mut arrives: BTreeMap<ActIx, Vec<ActIx>> = BTreeMap::new();
@@ -102,8 +107,8 @@ fn one_by_one(model: &Model, actions: &mut Actions) -> Vec<(ActIx, ActIx)> {
     }
     let free = traffic.keys().map(|node| (*node, free(model, *node))).collect();
     let mut walk = Walk { model, actions, waits, next, arrives, leaves, nodes: free, pairs: Vec::new() };
-    walk.all();
-    walk.pairs
+    let is_held = walk.all();
+    (walk.pairs, is_held)
 }
 
 type Amounts = BTreeMap<String, i64>;
@@ -147,20 +152,14 @@ struct Walk<'m> {
 }
 
 impl Walk<'_> {
-    fn all(&mut self) {
+    /// Answers whether something had to be held back.
+    fn all(&mut self) -> bool {
         let mut ready: BTreeSet<ActIx> = (0..self.waits.len()).filter(|ix| self.waits[*ix] == 0).collect();
         while !ready.is_empty() {
             let free = ready.iter().copied().find(|ix| !self.arrives.contains_key(ix));
             let mut arrivals: Vec<ActIx> = ready.iter().copied().collect();
             arrivals.sort_by_key(|ix| (self.turn(*ix), *ix));
-            let chosen = free.or_else(|| arrivals.iter().copied().find(|ix| self.needed(*ix).is_some()));
-            let Some(at) = chosen else {
-                // There is no room for any of them, whatever comes first: they stay where they are.
-                for held in arrivals {
-                    self.actions.all[held].is_runnable = false;
-                }
-                return;
-            };
+            let Some(at) = free.or_else(|| arrivals.into_iter().find(|ix| self.needed(*ix).is_some())) else { break };
             ready.remove(&at);
             self.happen(at);
             for then in self.next[at].clone() {
@@ -170,6 +169,12 @@ impl Walk<'_> {
                 }
             }
         }
+        // There is no room for any of the others, whatever comes first: they stay where they are.
+        let held: Vec<ActIx> = self.arrives.values().flatten().copied().collect();
+        for ix in &held {
+            self.actions.all[*ix].is_runnable = false;
+        }
+        !held.is_empty()
     }
 
     /// What frees room elsewhere comes first, in the order that was found for it.
@@ -211,7 +216,7 @@ impl Walk<'_> {
             && let Some(room) = self.nodes.get_mut(&node)
         {
             add(&mut room.arrived, &self.model.resources[rsc].utilization, 1);
-            let begin = &self.arrives[&ix];
+            let begin = self.arrives.remove(&ix).unwrap_or_default();
             let others = room.left.iter().take(count).filter(|leave| self.actions.all[**leave].rsc != Some(rsc));
             self.pairs.extend(others.flat_map(|leave| begin.iter().map(move |begin| (*leave, *begin))));
         }

@@ -32,6 +32,7 @@ impl Reading {
         reading.room_and_items(model, before);
         reading.keep_apart(model);
         reading.put_in_order(model);
+        reading.wait_for_all_before();
         let room = &reading.problem.room;
         for item in &mut reading.problem.items {
             for (wish, room) in item.wish.iter_mut().zip(room) {
@@ -154,6 +155,21 @@ impl Reading {
                     item.needs.extend(others);
                 }
             }
+        }
+    }
+
+    /// What comes before something that comes before it comes before it too.
+    fn wait_for_all_before(&mut self) {
+        let direct: Vec<Vec<usize>> = self.problem.items.iter().map(|item| item.after.clone()).collect();
+        for (ix, item) in self.problem.items.iter_mut().enumerate().filter(|(ix, _)| !direct[*ix].is_empty()) {
+            let mut all = BTreeSet::new();
+            let mut todo = direct[ix].clone();
+            while let Some(at) = todo.pop() {
+                if at != ix && all.insert(at) {
+                    todo.extend(&direct[at]);
+                }
+            }
+            item.after = all.into_iter().collect();
         }
     }
 }
