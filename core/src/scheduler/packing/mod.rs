@@ -8,6 +8,7 @@ mod read;
 mod search;
 mod sequence;
 mod solve;
+mod window;
 mod wishes;
 
 use super::assign::capacity;
@@ -89,7 +90,7 @@ const ROUNDS: usize = 3;
 /// An answer that the next plan, which begins where this one ends, would not change.
 fn settled(reading: &Reading, greedy: &Places) -> Places {
     let problem = &reading.problem;
-    let mut places = wishes::granted(problem, solve::solve(problem, greedy));
+    let mut places = wishes::granted(problem, window::solve(problem, greedy));
     for _ in 0..ROUNDS {
         if places.iter().all(Option::is_some) {
             break;
@@ -99,7 +100,7 @@ fn settled(reading: &Reading, greedy: &Places) -> Places {
             item.is_running = place.is_some();
             item.home = *place;
         }
-        let more = wishes::granted(&next, solve::solve(&next, &places));
+        let more = wishes::granted(&next, window::solve(&next, &places));
         let is_better = problem.compare(&more, &places).is_gt() && sequence::is_possible(problem, &more);
         if !is_better {
             break;

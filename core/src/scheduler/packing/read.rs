@@ -58,16 +58,22 @@ impl Reading {
         let all = self.members.iter().flatten();
         let kinds: BTreeSet<&String> = all.flat_map(|rsc| model.resources[*rsc].utilization.keys()).collect();
         let need = |rsc: RscIx, kind: &String| model.resources[rsc].utilization.get(kind).copied().unwrap_or(0);
-        let room = |node: &NodeIx| {
-            let here = self.members.iter().flatten().filter(|rsc| model.resources[**rsc].assigned == Some(*node));
-            let here: Vec<RscIx> = here.copied().collect();
-            let of = |kind: &&String| {
-                let Some(left) = model.nodes[*node].capacity.get(*kind) else { return 0 };
-                (left + here.iter().map(|rsc| need(*rsc, kind)).sum::<i64>()).max(0)
-            };
-            kinds.iter().map(of).collect()
-        };
-        let room: Vec<Vec<i64>> = self.nodes.iter().map(room).collect();
+        let mut room: Vec<Vec<i64>> = Vec::new();
+        for node in &self.nodes {
+            let left = |kind: &&String| model.nodes[*node].capacity.get(*kind).copied().unwrap_or(0);
+            room.push(kinds.iter().map(left).collect());
+        }
+        // What the items were given is theirs to be given again.
+        for rsc in self.members.iter().flatten() {
+            let bin = model.resources[*rsc].assigned.and_then(|node| self.bin_of.get(&node));
+            let Some(bin) = bin.copied() else { continue };
+            for (place, kind) in kinds.iter().enumerate() {
+                if model.nodes[self.nodes[bin]].capacity.contains_key(*kind) {
+                    room[bin][place] += need(*rsc, kind);
+                }
+            }
+        }
+        room.iter_mut().flatten().for_each(|room| *room = (*room).max(0));
         let items = self.members.iter().map(|unit| {
             let size = kinds.iter().map(|kind| unit.iter().map(|rsc| need(*rsc, kind)).sum::<i64>().max(0)).collect();
             Item { size, ..self.item(model, before, unit) }

@@ -12,22 +12,22 @@ pub(super) const STEPS: u64 = 3_000_000;
 const LIMITS: &[usize] = &[0, 1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 24, usize::MAX];
 
 /// The best answer found; at least as good as the one that is known.
-pub(super) fn solve(problem: &Problem, known: &Places) -> Places {
+pub(super) fn solve(problem: &Problem, known: &Places, steps: u64) -> Places {
     let stays = stays(problem);
     let nothing = vec![None; problem.items.len()];
-    let start = if better(problem, &stays, &nothing) { stays } else { nothing };
+    let start = if is_better(problem, &stays, &nothing) { stays } else { nothing };
     if let Some(best) = exact::best(problem, &start) {
         return best;
     }
-    let mut solver = Solver { problem, ranks: problem.ranks(), budget: Budget(STEPS) };
+    let mut solver = Solver { problem, ranks: problem.ranks(), budget: Budget(steps) };
     let mut answer = solver.answer();
     problem.without_needless(&mut answer);
-    let best = if better(problem, &answer, &start) { answer } else { start };
-    if better(problem, known, &best) { known.clone() } else { best }
+    let best = if is_better(problem, &answer, &start) { answer } else { start };
+    if is_better(problem, known, &best) { known.clone() } else { best }
 }
 
 /// Whether this answer can be given and is better.
-fn better(problem: &Problem, answer: &Places, than: &Places) -> bool {
+pub(super) fn is_better(problem: &Problem, answer: &Places, than: &Places) -> bool {
     problem.is_valid(answer)
         && sequence::is_possible(problem, answer)
         && (!problem.is_valid(than) || problem.compare(answer, than) == Ordering::Greater)
@@ -52,7 +52,7 @@ impl Solver<'_> {
         let mut wanted: Vec<usize> = (0..homes.len()).filter(|ix| homes[*ix].is_none()).collect();
         wanted.sort_by_key(|ix| (Reverse(self.ranks[*ix]), self.weight(*ix), *ix));
         if self.may_fit(&homes, &wanted)
-            && let Some(found) = self.all(&homes, &wanted, STEPS / 2)
+            && let Some(found) = self.all(&homes, &wanted, self.budget.0 / 2)
         {
             return found;
         }
