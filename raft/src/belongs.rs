@@ -61,6 +61,13 @@ pub(crate) fn explain(error: StoreError, written_by: Option<&str>) -> StoreError
     }
 }
 
+/// The store is of the next generation of its cluster from here on, which has another id.
+pub(crate) fn hand_on(dir: &Path, cluster: &str, store: &str) -> Result<(), StoreError> {
+    let path = dir.join(FILE);
+    let ours = BelongsV1 { cluster: cluster.to_owned(), store: store.to_owned(), program: VERSION.to_owned() };
+    write(dir, &path, &ours).map_err(|error| StoreError::io("write", &path, error))
+}
+
 /// The file is whole or the one before, whatever happens.
 fn write(dir: &Path, path: &Path, value: &BelongsV1) -> io::Result<()> {
     let bytes = codec::encode(Kind::Belongs, V1, value).map_err(io::Error::other)?;
@@ -86,6 +93,9 @@ mod tests {
         assert!(refused("shed", "s1").contains("it is of another cluster (house), and this member is of shed"));
         assert!(refused("house", "s2").contains("the store s1 of another member"));
         assert_eq!(check(dir.path(), "house", "s1").expect("a refusal changes nothing"), None);
+        hand_on(dir.path(), "house.1", "s1").expect("it is of the next generation");
+        assert_eq!(check(dir.path(), "house.1", "s1").expect("the same"), None);
+        assert!(refused("house", "s1").contains("another cluster"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::belongs;
 use crate::codec::{self, Kind};
 use crate::error::StoreError;
 use crate::log_store::LogStore;
@@ -14,11 +15,17 @@ use crate::snapshot::SnapshotFiles;
 use crate::types::{Entry, LogId, MemberId, Membership, Node, Payload, Vote, log_id};
 
 /// Makes `id` the only member, and has `command` follow that at once: both are committed together, before this member
-/// leads. All that its log has is kept, committed or not. Answers the index of the command.
+/// leads. All that its log has is kept, committed or not. The store belongs to `cluster` from then on. Answers the index
+/// of the command.
 ///
 /// # Errors
 /// When the store cannot be read or written.
-pub fn recover<M: Machine>(dir: &Path, id: MemberId, node: Node, command: &M::Command) -> Result<u64, StoreError> {
+pub fn recover<M: Machine>(
+    dir: &Path,
+    (id, node): (MemberId, Node),
+    (cluster, store_id): (&str, &str),
+    command: &M::Command,
+) -> Result<u64, StoreError> {
     let path = dir.join("log");
     if !path.exists() {
         return Err(StoreError::damaged(dir, "the log of this member is gone"));
@@ -47,5 +54,6 @@ pub fn recover<M: Machine>(dir: &Path, id: MemberId, node: Node, command: &M::Co
         store.put_entry(&Entry { log_id: log_id(term, index), payload }).map_err(unwritten)?;
     }
     store.sync().map_err(unwritten)?;
+    belongs::hand_on(dir, cluster, store_id)?;
     Ok(index)
 }

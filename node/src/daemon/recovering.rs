@@ -152,9 +152,11 @@ pub(super) fn carry_out(host: &Host, identity: Identity, credentials: &Credentia
     let node = Node { name: identity.node.to_string(), address: identity.address.clone() };
     let entry = Entry { at: wall_clock(), request: None, command: Command::Recover(Box::new(recovery.clone())) };
     let store = host.data.store_dir();
-    let index = quorate_raft::recover::<Store>(&store, identity.raft_id.0, node, &entry).map_err(|error| {
-        Fault::new(Reason::Failed, format!("the store in {} cannot be recovered: {error}", store.display()))
-    })?;
+    let belongs = (recovery.cluster_id.as_str(), identity.store.as_str());
+    let index =
+        quorate_raft::recover::<Store>(&store, (identity.raft_id.0, node), belongs, &entry).map_err(|error| {
+            Fault::new(Reason::Failed, format!("the store in {} cannot be recovered: {error}", store.display()))
+        })?;
     let identity = Identity { cluster_id: recovery.cluster_id.clone(), ..identity };
     host.data.save(&identity, credentials).map_err(files)?;
     host.data.save_peers(&BTreeMap::new()).map_err(files)?;

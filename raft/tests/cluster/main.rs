@@ -238,10 +238,12 @@ async fn a_survivor_goes_on_alone_with_all_that_its_log_has() {
     let node = survivor.node.clone();
     let killed = survivor.kill().await;
     let store = options(dir.path(), 3).dir;
-    let at = quorate_raft::recover::<support::Texts>(&store, 3, node.clone(), &set("alone", "yes")).expect("recovered");
+    let at = quorate_raft::recover::<support::Texts>(&store, (3, node.clone()), ("test", ""), &set("alone", "yes"))
+        .expect("recovered");
     assert!(at > last);
     // Done again, as after a crash, it does no harm.
-    let again = quorate_raft::recover::<support::Texts>(&store, 3, node, &set("alone", "again")).expect("recovered");
+    let again = quorate_raft::recover::<support::Texts>(&store, (3, node), ("test", ""), &set("alone", "again"))
+        .expect("recovered");
     let back = killed.restart().await;
     let status = back.status("leads alone", |s| s.established && s.role == Role::Leader).await;
     assert_eq!(status.members.keys().copied().collect::<Vec<_>>(), [3]);
