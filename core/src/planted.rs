@@ -57,6 +57,24 @@ mistakes! {
     BelieveBuffered = "believe-buffered",
     /// A judgement is brought into the log however old it is by then, and by whoever leads by then.
     JudgeLate = "judge-late",
+    /// A member whose store was lost votes on under its old raft id.
+    KeepRaftId = "keep-raft-id",
+    /// A store that is older than what was seen of it is taken for what it is not.
+    TakeAnyStore = "take-any-store",
+    /// A refusal of what a store has left behind since counts as one of the store.
+    HeedOldNews = "heed-old-news",
+    /// A change of voters that a leader left half done stays so.
+    LeaveHalfDone = "leave-half-done",
+    /// A whole state is taken over though what is there is newer.
+    InstallOlder = "install-older",
+    /// A member is removed whatever may be active on it.
+    RemoveActive = "remove-active",
+    /// A host that shuts down says goodbye though something may be active on it.
+    GoodbyeTooSoon = "goodbye-too-soon",
+    /// A witness is taken for a host.
+    WitnessIsHost = "witness-is-host",
+    /// A ban keeps nothing away.
+    IgnoreBan = "ignore-ban",
 }
 
 impl fmt::Display for Mistake {

@@ -2,6 +2,7 @@
 
 use crate::config::{Primitive, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
+use crate::planted::{Mistake, planted};
 use crate::score::Score;
 use crate::state::{ActionKind, ClusterState, Failure, Intent, Liveness, Severity, Wish};
 use serde::{Deserialize, Serialize};
@@ -103,7 +104,8 @@ pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive,
     if let Some(failure) = never_again(state, resource, node) {
         return Some(Rejection::CannotWork(failure.error.clone()));
     }
-    if let Some(ban) = super::preference::of(state, resource, node).filter(|wish| wish.wish == Wish::Ban) {
+    let ban = super::preference::of(state, resource, node).filter(|wish| wish.wish == Wish::Ban);
+    if let Some(ban) = ban.filter(|_| !planted(Mistake::IgnoreBan)) {
         return Some(Rejection::Banned(ban.by.clone()));
     }
     let (meta, _) = ResourceMeta::read(resource, primitive, &state.config.rsc_defaults);

@@ -3,6 +3,7 @@
 use super::{Action, ActionKind, Activity, Claim, ClusterState, NodeState, Seen, SessionState, Speaker};
 use crate::config::{AgentClass, Primitive, Properties, Requires, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
+use crate::planted::{Mistake, planted};
 
 /// Whether a resource may be active on a node: the answer of the rule `not active`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ impl ClusterState {
 
     /// Whether a node votes and runs nothing.
     pub fn is_witness(&self, node: &NodeId) -> bool {
-        self.members.get(node).is_some_and(|member| member.witness)
+        self.members.get(node).is_some_and(|member| member.witness) && !planted(Mistake::WitnessIsHost)
     }
 
     /// What is known of a resource on a node.

@@ -9,6 +9,7 @@ use super::operations::Operations;
 use super::{Ctx, Purpose};
 use quorate_core::config::Primitive;
 use quorate_core::id::ResourceId;
+use quorate_core::planted::{Mistake, planted};
 use quorate_core::state::{Activity, Command, Liveness, NodeState, Outcome, Proof, Refusal, Seen, SessionState};
 use quorate_core::time::BootTime;
 use quorate_core::view::Progress;
@@ -87,7 +88,7 @@ impl Worker {
             }
             Phase::Working if superseded(ctx, node) => self.phase = Phase::New,
             Phase::Working if has_left(ctx, node) => self.phase = Phase::Gone,
-            Phase::Working if node.leaving && ctx.view.state.held_by(&ctx.me.node).is_empty() => self.part(ctx),
+            Phase::Working if node.leaving && may_part(ctx) => self.part(ctx),
             Phase::Working => self.operations.act(ctx),
             // The shutdown was called off, or never came: it takes part again.
             Phase::Gone if !node.leaving => self.phase = Phase::New,
@@ -265,6 +266,11 @@ fn must_die(ctx: &Ctx<'_>, node: &NodeState) -> Option<String> {
     }
     let intent = ctx.view.state.intents.get(&ctx.me.node).filter(|intent| intent.session == ctx.me.session)?;
     intent.condemned.then(|| "an off was sent to this host and had no effect".to_owned())
+}
+
+/// proofs (1): nothing that it has is left, nor anything that it may have.
+fn may_part(ctx: &Ctx<'_>) -> bool {
+    ctx.view.state.held_by(&ctx.me.node).is_empty() || planted(Mistake::GoodbyeTooSoon)
 }
 
 /// Its own goodbye stands.

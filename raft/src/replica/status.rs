@@ -58,6 +58,8 @@ pub struct Status {
     pub snapshot: Option<u64>,
     /// All members, by the newest membership in the log.
     pub members: BTreeMap<MemberId, Member>,
+    /// Two sets of voters have to agree: a change of voters is under way, or was left half done.
+    pub changing: bool,
     /// The index of that membership.
     pub membership_index: Option<u64>,
     /// When a majority last answered this leader; nobody is woken when only this moves.
@@ -101,6 +103,7 @@ impl Status {
             last_applied: applied.map(|id| id.index),
             snapshot: metrics.snapshot.as_ref().map(|id| id.index),
             members: members.collect(),
+            changing: membership.membership().get_joint_config().len() > 1,
             membership_index: membership.log_id().as_ref().map(|id| id.index),
             quorum_acked: metrics.last_quorum_acked.as_ref().map(|at| clock.at(**at)),
             stopped: metrics.running_state.as_ref().err().map(ToString::to_string),

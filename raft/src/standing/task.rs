@@ -69,6 +69,9 @@ pub(crate) async fn show<M: Machine>(work: Arc<Work<M>>) {
         for ((id, node), answer) in left.iter().zip(join_all(asked).await) {
             match answer {
                 Ok(None) => drop(taken.insert(*id)),
+                Ok(Some(why)) if is_old_news(&standing, &shown, &work.log.stands_at()) => {
+                    tracing::info!(by = %node, why, "a refusal of what this store has left behind since: shown again");
+                }
                 Ok(Some(why)) => {
                     tracing::error!(by = %node, why, "this member's store is refused");
                     standing.set_fault(super::record::StoreFault::Refused(format!("{} refuses it: {why}", node.name)));
@@ -85,6 +88,16 @@ pub(crate) async fn show<M: Machine>(work: Arc<Work<M>>) {
         }
         tokio::time::sleep(if standing.is_open() { SHOW_LATER } else { SHOW_AGAIN }).await;
     }
+}
+
+/// What was shown is behind what this member has voted or taken in since, and what a peer has seen of that came first:
+/// its refusal is of a message, not of the store. A store that takes no part yet moves by nothing.
+fn is_old_news(
+    standing: &super::record::Standing,
+    shown: &super::ShowV1,
+    (vote, last, _): &(Option<crate::types::Vote>, Option<LogId>, Option<LogId>),
+) -> bool {
+    standing.is_open() && (shown.vote, shown.last) != (vote.as_ref().map(Into::into), last.as_ref().map(Into::into))
 }
 
 /// Keeps what was seen, and on the leader tells it to all and compares their states.
@@ -218,6 +231,20 @@ fn failed<M: Machine>(work: &Work<M>, error: &io::Error) {
 mod tests {
     use super::*;
     use crate::replica::Member;
+
+    #[test]
+    fn a_refusal_that_a_vote_has_overtaken_is_no_refusal_of_the_store() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let standing =
+            super::super::record::Standing::open(dir.path().to_path_buf(), "s".to_owned(), 1, false).expect("opens");
+        let vote = |term| Some(crate::types::Vote::new(term, 1));
+        let shown = standing.show(vote(3).as_ref().map(Into::into), None);
+        // Nothing of Raft leaves a store that was not taken: it cannot have moved on.
+        assert!(!is_old_news(&standing, &shown, &(vote(4), None, None)));
+        standing.set_open();
+        assert!(is_old_news(&standing, &shown, &(vote(4), None, None)));
+        assert!(!is_old_news(&standing, &shown, &(vote(3), None, None)));
+    }
 
     #[test]
     fn a_majority_has_to_take_it() {

@@ -24,6 +24,8 @@ pub(crate) enum Mode {
     Lying,
     /// It acknowledges an off and does nothing; its readings are true.
     Stuck,
+    /// It sits on an off that it has taken: longer than any grant lasts, and whatever boots meanwhile is hit.
+    Late,
 }
 
 #[derive(Debug, Default)]
@@ -122,7 +124,10 @@ impl World {
                 true
             }
             PowerVerb::Off => {
-                if host.power && matches!(mode, Mode::Ok | Mode::Slow) {
+                if mode == Mode::Late {
+                    let wait = self.dice.of(2000..=25_000);
+                    self.queue.push(self.now + wait, Scope::World, What::LateDrop(target));
+                } else if host.power && matches!(mode, Mode::Ok | Mode::Slow) {
                     self.check_off(target);
                     let (boot, wait) = (self.hosts[target].boot, self.dice.of(0..=400));
                     self.queue.push(self.now + wait, Scope::World, What::PowerDrop { host: target, boot });
@@ -144,6 +149,15 @@ impl World {
             format!("{} hears of {}'s device: {:?} -> {:?}", world.names[h], world.names[target], verb, answer.result)
         });
         self.step(h, Event::Power(tag, answer));
+    }
+
+    /// An off that was taken long ago, whoever it hits by now: send-by ends with the datagram.
+    pub(crate) fn late_drop(&mut self, h: usize) {
+        if self.hosts[h].power && !self.faults.is_over() {
+            let boot = self.hosts[h].boot;
+            self.counts.late_offs += 1;
+            self.power_drop(h, boot);
+        }
     }
 
     pub(crate) fn power_drop(&mut self, h: usize, boot: u64) {

@@ -1,15 +1,19 @@
 //! The oracle: it knows what really runs where, and the log as it was committed, and compares.
 
+use crate::host::Life;
 use crate::replica::Slot;
 use crate::virt::Vm;
 use crate::world::{World, mix};
 use quorate_core::id::{ActionId, NodeId, Operation, ResourceId, SessionId};
 use quorate_core::state::{
-    ActionKind, ClusterState, Command, FenceEnd, Outcome, SessionState, Standing, Verdict, invariant,
+    ActionKind, ClusterState, Command, FenceEnd, Outcome, SessionState, Standing, Verdict, Wish, invariant,
 };
 use quorate_node::engine::{Job, ProposeError, Tag};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+
+/// A plan made before a ban may still be carried out for so long.
+const BAN_HOLDS: u64 = 5000;
 
 /// What is really so.
 #[derive(Default)]
@@ -28,6 +32,8 @@ pub(crate) struct Oracle {
     answered: BTreeSet<(usize, u64, ResourceId, Operation)>,
     /// Whether the claim of a VM that stands there prepared stood at that moment.
     prepared: BTreeMap<(usize, ResourceId), bool>,
+    /// Since when each VM is banned from where.
+    banned: BTreeMap<(ResourceId, NodeId), u64>,
     /// Where each VM last began to run.
     last_host: BTreeMap<ResourceId, (usize, u64)>,
 }
@@ -47,6 +53,9 @@ impl World {
         }
         self.oracle.log.push(slot.clone());
         self.counts.entries += 1;
+        if let Some(members) = &slot.members {
+            self.members = members.clone();
+        }
         let Some(entry) = &slot.entry else {
             return self.oracle.outcomes.push(None);
         };
@@ -62,6 +71,7 @@ impl World {
         if let Some(broken) = invariant::broken(&self.oracle.state).into_iter().next() {
             self.fail(broken.rule, broken.what);
         }
+        self.check_bans(slot);
         self.check_proofs();
         self.check_beliefs();
         self.check_judgement(slot);
@@ -90,6 +100,15 @@ impl World {
         }
     }
 
+    /// A whole state is the one that all came to after the same entry.
+    pub(crate) fn compare_snapshot(&mut self, h: usize) {
+        let at = self.oracle.log.len();
+        let own = self.hosts[h].daemon.as_ref().filter(|daemon| daemon.replica.applied == at);
+        if own.is_some_and(|daemon| daemon.state != self.oracle.state) {
+            self.fail("same state", format!("{} took over another state after entry {at}", self.names[h]));
+        }
+    }
+
     /// Members that are at the same index have the same state.
     pub(crate) fn compare_states(&mut self) {
         let at = self.oracle.log.len();
@@ -98,6 +117,35 @@ impl World {
         });
         if let Some(h) = different {
             self.fail("same state", format!("{} has another state after entry {at}", self.names[h]));
+        }
+    }
+
+    /// What was banned long ago is not brought there.
+    fn check_bans(&mut self, slot: &Slot) {
+        let state = &self.oracle.state;
+        let all = state.preferences.iter();
+        let bans = all.flat_map(|(vm, nodes)| {
+            let bans = nodes.iter().filter(|(_, preference)| preference.wish == Wish::Ban);
+            bans.map(move |(node, _)| (vm.clone(), node.clone()))
+        });
+        let bans: BTreeSet<_> = bans.collect();
+        self.oracle.banned.retain(|ban, _| bans.contains(ban));
+        for ban in bans {
+            self.oracle.banned.entry(ban).or_insert(slot.born);
+        }
+        let (Some(Command::Claim { action, speaker, .. }), Some(Some(Outcome::Granted(_)))) =
+            (slot.entry.as_ref().map(|entry| &entry.command), self.oracle.outcomes.last())
+        else {
+            return;
+        };
+        let Some(action) = self.oracle.state.actions.get(action).filter(|action| action.kind == ActionKind::Start)
+        else {
+            return;
+        };
+        let key = (action.resource.clone(), speaker.node.clone());
+        let long = self.oracle.banned.get(&key).is_some_and(|since| slot.born >= since + BAN_HOLDS);
+        if long {
+            self.fail("ban", format!("{} is started on {}, from where it was banned long before", key.0, key.1));
         }
     }
 
@@ -141,6 +189,9 @@ impl World {
         self.outdate_copies(vm, h);
         let boot = self.hosts[h].boot;
         self.trace(|world| format!("{vm} RUNS on {}", world.names[h]));
+        if self.hosts[h].witness {
+            self.fail("witness", format!("{vm} runs on {}, which is a witness", self.names[h]));
+        }
         let twice = (0..self.hosts.len()).filter(|other| *other != h).find(|other| {
             let host = &self.hosts[*other];
             let excused =
@@ -251,6 +302,13 @@ impl World {
     /// What is not as it should be in the healed world; `None` when all is well.
     pub(crate) fn not_well(&self) -> Option<String> {
         let state = &self.oracle.state;
+        if self.members.is_joint() {
+            return Some(format!("two sets of voters are left to agree: {:?}", self.members.sets));
+        }
+        let is_awaited = |h: &usize| self.hosts[*h].life != Life::Member && state.members.contains_key(&self.names[*h]);
+        if let Some(h) = (0..self.hosts.len()).find(is_awaited) {
+            return Some(format!("{} is not a member again", self.names[h]));
+        }
         if let Some((node, at)) = state.nodes.iter().find(|(_, at)| !at.is_online()) {
             return Some(format!("{node} is {:?}", at.liveness));
         }
@@ -276,7 +334,8 @@ impl World {
             .map(|order| &order.then)
             .collect();
         let wanted: BTreeSet<&ResourceId> = wanted.difference(&held_back).copied().collect();
-        crate::setup::vms().iter().find_map(|vm| {
+        let placeless = self.placeless();
+        crate::setup::vms().iter().filter(|vm| !placeless.contains(vm)).find_map(|vm| {
             let on: Vec<&NodeId> = self
                 .names
                 .iter()
@@ -286,6 +345,27 @@ impl World {
                 .collect();
             (on.len() != usize::from(wanted.contains(vm))).then(|| format!("{vm} is on {on:?}"))
         })
+    }
+
+    /// VMs that cannot all run as they should, with the members that are left, and what has to wait for them.
+    fn placeless(&self) -> BTreeSet<&ResourceId> {
+        let config = &self.oracle.state.config;
+        let places = |vm: &ResourceId| {
+            let hosts = self.oracle.state.members.values().filter(|member| !member.witness).map(|member| &member.name);
+            let forbids = |node: &NodeId| config.locations.values().any(|it| it.resource == *vm && it.node == *node);
+            hosts.filter(|node| !forbids(node)).collect::<BTreeSet<_>>()
+        };
+        let mut all: BTreeSet<&ResourceId> = config.primitives.keys().filter(|vm| places(vm).is_empty()).collect();
+        for apart in config.colocations.values() {
+            let both = (&apart.resource, &apart.with);
+            if places(both.0).union(&places(both.1)).count() < 2 {
+                all.extend([both.0, both.1]);
+            }
+        }
+        let after = config.orders.values().filter(|order| all.contains(&order.first)).map(|order| &order.then);
+        let after: Vec<&ResourceId> = after.collect();
+        all.extend(after);
+        all
     }
 
     /// Fences that ended, and how; for the summary of a trace.

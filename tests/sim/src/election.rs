@@ -1,6 +1,7 @@
 //! Elections: pre-vote, votes, and the lease that keeps a follower loyal while it hears a leader.
 
 use crate::event::{Message, Scope, What};
+use crate::members::{Id, Peer};
 use crate::replica::Role;
 use crate::world::World;
 use quorate_node::engine::Event;
@@ -19,13 +20,20 @@ impl World {
         let deadline = match &self.hosts[h].daemon {
             Some(daemon) if daemon.replica.role == Role::Leader => now + 300,
             Some(daemon) if daemon.replica.deadline > now => daemon.replica.deadline,
-            Some(_) => {
+            Some(_) if self.may_stand(h) => {
                 self.ask_votes(h, Role::PreCandidate, false);
                 self.hosts[h].daemon.as_ref().map_or(now + 300, |daemon| daemon.replica.deadline)
             }
+            Some(_) => now + 300,
             None => return,
         };
         self.queue.push(deadline, scope, What::Election);
+    }
+
+    /// Learners stand for nothing, and neither does a store that nobody has taken yet.
+    fn may_stand(&self, h: usize) -> bool {
+        let host = &self.hosts[h];
+        host.disk.members().votes(host.disk.id) && host.daemon.as_ref().is_some_and(|daemon| daemon.replica.open)
     }
 
     fn ask_votes(&mut self, h: usize, role: Role, transfer: bool) {
@@ -34,21 +42,30 @@ impl World {
         let Some(daemon) = &mut host.daemon else { return };
         let lost_leader = daemon.replica.leader.take().is_some();
         daemon.replica.role = role;
-        daemon.replica.votes = [h].into();
+        let id = host.disk.id;
+        daemon.replica.votes = [id].into();
         daemon.replica.deadline = deadline;
         let last = host.disk.last();
         let message = if role == Role::Candidate {
             host.disk.term += 1;
-            host.disk.voted = Some(h);
+            host.disk.voted = Some(id);
+            host.disk.settled = false;
             Message::Vote { term: host.disk.term, last, transfer }
         } else {
             Message::PreVote { term: host.disk.term + 1, last }
         };
-        for peer in (0..self.hosts.len()).filter(|peer| *peer != h) {
-            self.send(h, peer, message.clone());
+        let members = host.disk.members();
+        for peer in members.others(id).into_iter().filter(|peer| members.votes(peer.id)) {
+            self.tell(h, peer, message.clone());
         }
         if lost_leader {
             self.step(h, Event::Applied);
+        }
+        if members.agree(|voter| voter == id) {
+            match role {
+                Role::PreCandidate => self.ask_votes(h, Role::Candidate, false),
+                _ => self.lead(h),
+            }
         }
     }
 
@@ -63,10 +80,12 @@ impl World {
         if term > host.disk.term {
             host.disk.term = term;
             host.disk.voted = None;
+            host.disk.settled = false;
             replica.leader = None;
             replica.role = Role::Follower;
         }
         if leader.is_some() {
+            host.disk.settled = true;
             replica.role = Role::Follower;
             replica.leader = leader;
             replica.heard = now;
@@ -81,6 +100,16 @@ impl World {
         }
     }
 
+    /// It has no vote any more: whoever has one leads from here on.
+    pub(crate) fn resign(&mut self, h: usize, term: u64) {
+        self.trace(|world| format!("{} votes no more, and does not lead term {term} any longer", world.names[h]));
+        if let Some(daemon) = &mut self.hosts[h].daemon {
+            (daemon.replica.role, daemon.replica.leader) = (Role::Follower, None);
+        }
+        self.depose(h);
+        self.step(h, Event::Applied);
+    }
+
     fn may_vote(&self, h: usize, last: (u64, usize), transfer: bool) -> bool {
         let host = &self.hosts[h];
         host.daemon.as_ref().is_some_and(|daemon| {
@@ -90,25 +119,29 @@ impl World {
         })
     }
 
-    pub(crate) fn on_pre_vote(&mut self, h: usize, from: usize, term: u64, last: (u64, usize)) {
+    pub(crate) fn on_pre_vote(&mut self, h: usize, from: Peer, term: u64, last: (u64, usize)) {
         let own = self.hosts[h].disk.term;
         if term < own {
-            self.send(h, from, Message::HigherTerm { term: own });
+            self.tell(h, from, Message::HigherTerm { term: own });
         } else if self.may_vote(h, last, false) {
-            self.send(h, from, Message::PreVoteGiven { term });
+            self.tell(h, from, Message::PreVoteGiven { term });
         }
     }
 
-    pub(crate) fn on_pre_vote_given(&mut self, h: usize, from: usize, term: u64) {
-        if self.hosts[h].disk.term + 1 == term && self.has_majority(h, from, Role::PreCandidate) {
+    pub(crate) fn on_pre_vote_given(&mut self, h: usize, from: Peer, term: u64) {
+        if self.hosts[h].disk.term + 1 == term && self.has_majority(h, from.id, Role::PreCandidate) {
             self.ask_votes(h, Role::Candidate, false);
         }
     }
 
-    pub(crate) fn on_vote(&mut self, h: usize, from: usize, term: u64, last: (u64, usize), transfer: bool) {
+    pub(crate) fn on_vote(&mut self, h: usize, from: Peer, term: u64, last: (u64, usize), transfer: bool) {
         let own = self.hosts[h].disk.term;
+        if let Some(daemon) = &mut self.hosts[h].daemon {
+            let seen = daemon.replica.seen.entry(from.id).or_default();
+            seen.note_vote((term, false));
+        }
         if term < own {
-            return self.send(h, from, Message::HigherTerm { term: own });
+            return self.tell(h, from, Message::HigherTerm { term: own });
         }
         let fits = self.may_vote(h, last, transfer);
         if term > own
@@ -118,37 +151,40 @@ impl World {
         }
         let deadline = self.patience();
         let host = &mut self.hosts[h];
-        let free = host.disk.term == term && host.disk.voted.is_none_or(|voted| voted == from);
+        let free = host.disk.term == term && host.disk.voted.is_none_or(|voted| voted == from.id);
         if fits && free {
-            host.disk.voted = Some(from);
+            host.disk.voted = Some(from.id);
             if let Some(daemon) = &mut host.daemon {
                 daemon.replica.deadline = deadline;
             }
-            self.send(h, from, Message::VoteGiven { term });
+            self.tell(h, from, Message::VoteGiven { term });
         }
     }
 
     /// The engine wants another voter to lead: the leader asks it, once it has the whole log.
     pub(crate) fn offer(&mut self, h: usize, to: usize) {
         let (term, last) = (self.hosts[h].disk.term, self.hosts[h].disk.log.len());
-        let leads = self.hosts[h]
-            .daemon
-            .as_ref()
-            .is_some_and(|daemon| daemon.replica.role == Role::Leader && daemon.replica.matched[to] == last);
+        let members = self.hosts[h].disk.members();
+        let id = members.hosts.iter().find(|(id, host)| **host == to && members.votes(**id)).map(|(id, _)| *id);
+        let Some(id) = id else { return };
+        let leads = self.hosts[h].daemon.as_ref().is_some_and(|daemon| {
+            let has_all = daemon.replica.followers.get(&id).is_some_and(|follower| follower.matched == last);
+            daemon.replica.role == Role::Leader && has_all
+        });
         if leads {
             self.counts.hand_overs += 1;
-            self.send(h, to, Message::Stand { term });
+            self.tell(h, Peer { host: to, id }, Message::Stand { term });
         }
     }
 
     pub(crate) fn on_stand(&mut self, h: usize, term: u64) {
-        if self.hosts[h].disk.term == term {
+        if self.hosts[h].disk.term == term && self.may_stand(h) {
             self.ask_votes(h, Role::Candidate, true);
         }
     }
 
-    pub(crate) fn on_vote_given(&mut self, h: usize, from: usize, term: u64) {
-        if self.hosts[h].disk.term == term && self.has_majority(h, from, Role::Candidate) {
+    pub(crate) fn on_vote_given(&mut self, h: usize, from: Peer, term: u64) {
+        if self.hosts[h].disk.term == term && self.has_majority(h, from.id, Role::Candidate) {
             self.lead(h);
         }
     }
@@ -159,25 +195,27 @@ impl World {
         }
     }
 
-    fn has_majority(&mut self, h: usize, from: usize, role: Role) -> bool {
+    /// Whether this vote was the last that was needed.
+    fn has_majority(&mut self, h: usize, from: Id, role: Role) -> bool {
         let host = &mut self.hosts[h];
-        let majority = host.disk.majority();
+        let members = host.disk.members();
         let Some(daemon) = host.daemon.as_mut().filter(|daemon| daemon.replica.role == role) else { return false };
-        daemon.replica.votes.insert(from);
-        daemon.replica.votes.len() == majority
+        let votes = &mut daemon.replica.votes;
+        let before = members.agree(|id| votes.contains(&id));
+        votes.insert(from);
+        !before && members.agree(|id| votes.contains(&id))
     }
 
     fn lead(&mut self, h: usize) {
-        let members = self.hosts.len();
         let host = &mut self.hosts[h];
         let Some(daemon) = &mut host.daemon else { return };
         let (next, term) = (host.disk.log.len() + 1, host.disk.term);
+        host.disk.settled = true;
         let replica = &mut daemon.replica;
         replica.role = Role::Leader;
         replica.leader = Some(h);
-        replica.next = vec![next; members];
-        replica.matched = vec![0; members];
-        replica.rounds = vec![0; members];
+        replica.followers.clear();
+        replica.goal = None;
         replica.first = next;
         self.counts.leaders += 1;
         self.trace(|world| format!("{} leads term {term}", world.names[h]));

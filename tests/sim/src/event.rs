@@ -1,7 +1,10 @@
 //! What is going to happen, in order of simulated time; what is due at the same moment goes in the order it was planned.
 
 use crate::faults::Undo;
+use crate::members::{Id, Peer};
 use crate::replica::{Entries, Ticket};
+use crate::snapshot::Snapshot;
+use crate::standing::{AllSeen, Shown};
 use quorate_core::config::Primitive;
 use quorate_core::id::ResourceId;
 use quorate_core::state::{Command, Entry, Outcome};
@@ -9,6 +12,7 @@ use quorate_core::time::BootTime;
 use quorate_node::engine::{PowerAnswer, Presence, ProposeError, Question, Tag};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::rc::Rc;
 
 /// Where an event happens: it is dropped when that is gone, and put off while the host stands still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +30,8 @@ pub(crate) enum Scope {
 /// What happens.
 #[derive(Clone, Debug)]
 pub(crate) enum What {
-    /// A message arrives.
-    Deliver { from: usize, message: Message },
+    /// A message arrives: from this replica, and for that one; 0 for whichever is there.
+    Deliver { from: usize, ids: (Id, Id), message: Message },
     /// The daemon's timer.
     Tick,
     /// A follower's patience may be over.
@@ -35,13 +39,23 @@ pub(crate) enum What {
     /// A leader speaks to its followers.
     Heartbeat { term: u64 },
     /// The log is on disk up to here.
-    Synced { upto: usize, term: u64, ack: Option<(usize, Message)> },
+    Synced { upto: usize, term: u64, ack: Option<(Peer, Message)> },
     /// A command of the engine's that was held up is handed to the log.
     Bring { tag: Tag, command: Box<Command>, made: BootTime },
     /// A request was not answered in time.
     RequestTimeout(u64),
     /// The rest of what was committed before the restart is applied.
     Replay,
+    /// The store is shown to those that have not taken it.
+    Show,
+    /// What was seen of the others' stores is kept, and told by the leader.
+    TellSeen,
+    /// The leader looks whether the right ones vote.
+    Autopilot,
+    /// A host without a store asks to be a member again.
+    Return,
+    /// All VMs of a host are killed: it has no business with them.
+    Abandon,
     /// A poll was not answered in time.
     PollTimeout { target: usize, asked: BootTime, refused: bool },
     /// A call reaches the domain.
@@ -62,6 +76,10 @@ pub(crate) enum What {
     PowerAnswer(u64, PowerAnswer),
     /// The host's power goes off by its device.
     PowerDrop { host: usize, boot: u64 },
+    /// The same, long after the device was told.
+    LateDrop(usize),
+    /// Nobody waits any longer for a host to be empty that goes down.
+    HostDown,
     /// Somebody switches the host on.
     PowerOn(usize),
     /// The kernel is up.
@@ -80,6 +98,10 @@ pub(crate) enum What {
     Undo(Undo),
     /// A person does something.
     Person,
+    /// A person removes a member, and tries again so often.
+    Remove(usize, u32),
+    /// A person empties a removed host's disk, and lets it join.
+    JoinAgain(usize),
     /// A person who stopped a VM starts it again.
     Restart(ResourceId),
     /// A person tries again.
@@ -126,6 +148,19 @@ pub(crate) enum Message {
         matched: usize,
         round: u64,
     },
+    /// Instead of entries that are gone: a whole state, and what it covers.
+    Snapshot {
+        term: u64,
+        snapshot: Rc<Snapshot>,
+        covered: Rc<Entries>,
+        round: u64,
+    },
+    Show(Shown),
+    ShownTo {
+        shown: Shown,
+        refused: bool,
+    },
+    Seen(Rc<AllSeen>),
     Forward {
         ticket: Ticket,
         entry: Box<Entry>,
@@ -152,6 +187,28 @@ pub(crate) enum Message {
         asked: BootTime,
         presence: Presence,
     },
+    /// Whoever polls was removed.
+    CastOut {
+        process: u64,
+    },
+}
+
+impl Message {
+    /// Whether it comes back on the way of what it answers.
+    pub(crate) fn is_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::PreVoteGiven { .. }
+                | Self::VoteGiven { .. }
+                | Self::HigherTerm { .. }
+                | Self::Appended { .. }
+                | Self::ShownTo { .. }
+                | Self::Forwarded { .. }
+                | Self::ReadIndexed { .. }
+                | Self::PollAnswer { .. }
+                | Self::CastOut { .. }
+        )
+    }
 }
 
 /// What asks for an answer of the replica, in one daemon.
@@ -163,6 +220,8 @@ pub(crate) enum Request {
     Read(Tag, Option<usize>),
     /// A person asked.
     Person(u64),
+    /// A host without a store asked; it looks for the answer in the state.
+    Errand,
 }
 
 /// An event with its time.

@@ -28,6 +28,11 @@ pub(crate) enum Kind {
     BadStarts,
     BadStops,
     SlowDisk,
+    StoreLost,
+    StoreRolledBack,
+    Silent,
+    Shutdown,
+    ClockJump,
 }
 
 /// How often each happens, before a seed's own taste.
@@ -51,6 +56,11 @@ const KINDS: &[(Kind, u64)] = &[
     (Kind::BadStarts, 2),
     (Kind::BadStops, 2),
     (Kind::SlowDisk, 2),
+    (Kind::StoreLost, 2),
+    (Kind::StoreRolledBack, 4),
+    (Kind::Silent, 2),
+    (Kind::Shutdown, 4),
+    (Kind::ClockJump, 2),
 ];
 
 /// How a fault ends.
@@ -67,6 +77,7 @@ pub(crate) enum Undo {
     SlowCalls(usize),
     Bad(usize),
     SlowDisk(usize),
+    Store(usize),
 }
 
 /// A seed's taste.
@@ -107,6 +118,11 @@ impl Faults {
     /// Whether words about power may be wrong in this run.
     pub(crate) fn has_liars(&self) -> bool {
         self.liars
+    }
+
+    /// Whether nothing goes wrong any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
     }
 
     fn choose(&self, dice: &mut Dice) -> Option<Kind> {
@@ -251,7 +267,7 @@ impl World {
                 }
             }
             Kind::Device => {
-                let modes = [Mode::Slow, Mode::Slow, Mode::Dead, Mode::Hung, Mode::Refusing, Mode::Stuck];
+                let modes = [Mode::Slow, Mode::Slow, Mode::Dead, Mode::Hung, Mode::Refusing, Mode::Stuck, Mode::Late];
                 let lies = self.faults.liars && self.dice.chance(600);
                 self.hosts[h].bmc.mode = if lies { Mode::Lying } else { *self.dice.pick(&modes) };
                 self.later(3000..=25_000, Undo::Device(h));
@@ -273,6 +289,20 @@ impl World {
             Kind::BadStops => {
                 self.hosts[h].virt.bad_stops = 500;
                 self.later(1000..=10_000, Undo::Bad(h));
+            }
+            Kind::Silent => self.hosts[h].virt.hung_until = self.now + self.dice.of(15_000..=45_000),
+            Kind::Shutdown => self.begin_shutdown(h),
+            Kind::ClockJump => {
+                self.hosts[h].skew = self.dice.of(0..=7_200_000);
+            }
+            Kind::StoreLost => {
+                if self.may_lose_store(h) {
+                    self.lose_store(h);
+                }
+            }
+            Kind::StoreRolledBack => {
+                self.hosts[h].copy = Some(Box::new(self.hosts[h].disk.clone()));
+                self.later(1500..=20_000, Undo::Store(h));
             }
             Kind::SlowDisk => {
                 self.hosts[h].slow_disk = self.dice.of(50..=600);
@@ -341,6 +371,7 @@ impl World {
             Undo::SlowCalls(h) => self.hosts[h].virt.slow_calls = false,
             Undo::Bad(h) => (self.hosts[h].virt.bad_starts, self.hosts[h].virt.bad_stops) = (0, 0),
             Undo::SlowDisk(h) => self.hosts[h].slow_disk = 0,
+            Undo::Store(h) => self.roll_back(h),
         }
         self.trace(|_| format!("over: {undo:?}"));
     }

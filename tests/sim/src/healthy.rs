@@ -4,6 +4,7 @@
 //! and it reach each other. It may be fenced by request, or for a stop that failed; never for its silence.
 
 use crate::event::{Scope, What};
+use crate::members::Id;
 use crate::replica::Slot;
 use crate::world::World;
 use quorate_core::id::{NodeId, SessionId};
@@ -106,9 +107,10 @@ impl World {
     }
 
     fn reaches_majority(&self, h: usize) -> bool {
-        let reached = (0..self.hosts.len()).filter(|other| *other != h && self.speaks(*other));
-        let reached = reached.filter(|other| self.network.is_whole(h, *other)).count();
-        reached + 1 >= self.hosts[h].disk.majority()
+        self.members.agree(|id| {
+            let Some(other) = self.members.hosts.get(&id).copied() else { return false };
+            other == h || (self.votes_as(other, id) && self.network.is_whole(h, other))
+        })
     }
 
     fn is_well(&self, h: usize) -> bool {
@@ -120,6 +122,12 @@ impl World {
 
     fn moves(&self, h: usize) -> bool {
         self.hosts[h].up && !self.hosts[h].frozen
+    }
+
+    /// Whether this replica can do its part: the store is the one that has the vote, and was taken.
+    fn votes_as(&self, h: usize, id: Id) -> bool {
+        let host = &self.hosts[h];
+        self.speaks(h) && host.disk.id == id && host.daemon.as_ref().is_some_and(|daemon| daemon.replica.open)
     }
 
     fn speaks(&self, h: usize) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::bmc::Bmc;
 use crate::event::{Planned, Request};
+use crate::members::{Id, Members};
 use crate::replica::{Disk, Replica};
 use crate::virt::Virt;
 use quorate_core::id::{HardwareId, NodeId, SessionId};
@@ -9,6 +10,7 @@ use quorate_core::state::ClusterState;
 use quorate_core::time::BootTime;
 use quorate_node::engine::Engine;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// One host.
 pub(crate) struct Host {
@@ -21,6 +23,9 @@ pub(crate) struct Host {
     pub(crate) up: bool,
     /// Whether it stands still, kernel and guests and all.
     pub(crate) frozen: bool,
+    /// It is being shut down, and its daemon knows of its own goodbye.
+    pub(crate) going_down: bool,
+    pub(crate) said_goodbye: bool,
     /// Which boot this is, or was.
     pub(crate) boot: u64,
     pub(crate) session: SessionId,
@@ -29,6 +34,15 @@ pub(crate) struct Host {
     /// How far its wall clock is ahead of the world's.
     pub(crate) skew: u64,
     pub(crate) disk: Disk,
+    /// Whether its data directory is that of a member.
+    pub(crate) life: Life,
+    /// A copy of its disk that somebody took.
+    pub(crate) copy: Option<Box<Disk>>,
+    /// How many stores and keys it has had.
+    pub(crate) stores: u64,
+    pub(crate) keys: u64,
+    /// It votes and runs nothing.
+    pub(crate) witness: bool,
     pub(crate) virt: Virt,
     pub(crate) bmc: Bmc,
     pub(crate) daemon: Option<Daemon>,
@@ -46,6 +60,17 @@ pub(crate) struct Host {
     pub(crate) lied_about: BTreeSet<SessionId>,
 }
 
+/// What its data directory is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// It is that of a member.
+    Member,
+    /// Its store, which had this raft id, is lost: it asks to rejoin.
+    Rejoining(Id),
+    /// It was emptied, and has a token.
+    Joining,
+}
+
 /// A running daemon.
 pub(crate) struct Daemon {
     pub(crate) process: u64,
@@ -53,22 +78,31 @@ pub(crate) struct Daemon {
     pub(crate) state: ClusterState,
     pub(crate) replica: Replica,
     pub(crate) requests: BTreeMap<u64, Request>,
+    /// Who votes, and of which membership that is the word.
     pub(crate) voters: BTreeSet<NodeId>,
+    pub(crate) voters_of: Rc<Members>,
 }
 
 impl Host {
-    pub(crate) fn new(name: &str, hosts: usize) -> Self {
+    pub(crate) fn new(name: &str, id: Id) -> Self {
         Self {
             hardware: HardwareId::new(format!("hw-{name}")),
             hardware_is_dmi: true,
             power: false,
             up: false,
             frozen: false,
+            going_down: false,
+            said_goodbye: false,
             boot: 0,
             session: SessionId::new(format!("{name}-boot-0")),
             clock_zero: 0,
             skew: 0,
-            disk: Disk::new(hosts),
+            disk: Disk::new(id),
+            life: Life::Member,
+            copy: None,
+            stores: 0,
+            keys: 0,
+            witness: false,
             virt: Virt::default(),
             bmc: Bmc::default(),
             daemon: None,

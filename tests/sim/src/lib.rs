@@ -13,13 +13,17 @@ mod faults;
 mod healthy;
 mod host;
 mod lifecycle;
+mod members;
 mod migration;
 mod network;
 mod people;
+mod rejoin;
 mod replica;
 mod report;
 mod requests;
 mod setup;
+mod snapshot;
+mod standing;
 mod standstill;
 mod virt;
 mod world;
@@ -76,6 +80,7 @@ impl World {
         for h in 0..self.hosts.len() {
             self.hosts[h].skew = self.dice.of(0..=3000);
         }
+        self.taste();
         self.found();
         for h in 0..self.hosts.len() {
             let name = self.names[h].to_string();

@@ -1,12 +1,14 @@
 //! Power, boots and daemon starts of hosts.
 
-use crate::event::{Message, Scope, What};
-use crate::host::Daemon;
+use crate::event::{Message, Request, Scope, What};
+use crate::host::{Daemon, Life};
 use crate::replica::Replica;
 use crate::virt::Virt;
 use crate::world::World;
-use quorate_core::state::ClusterState;
+use quorate_core::state::{ClusterState, Command, Entry, Proof, SessionState};
+use quorate_core::time::Timestamp;
 use quorate_node::engine::{Engine, Event, Me, Question};
+use std::rc::Rc;
 
 impl World {
     /// The power goes: everything that runs there ends at once, and what was not synced may be lost.
@@ -22,10 +24,10 @@ impl World {
         let (synced, len) = (self.hosts[h].disk.synced.max(self.hosts[h].disk.committed), self.hosts[h].disk.log.len());
         let kept = usize::try_from(self.dice.of(synced.min(len) as u64..=len as u64)).expect("a log is short");
         let host = &mut self.hosts[h];
-        host.disk.log.truncate(kept);
-        host.disk.synced = host.disk.synced.min(kept);
+        host.disk.truncate(kept);
         host.up = false;
         host.frozen = false;
+        (host.going_down, host.said_goodbye) = (false, false);
         host.put_off.clear();
         let faults = Virt { bad_starts: host.virt.bad_starts, bad_stops: host.virt.bad_stops, ..Virt::default() };
         host.virt = faults;
@@ -75,6 +77,48 @@ impl World {
         self.begin_boot(h);
     }
 
+    /// The host is to go down: its daemon has what runs there moved away or stopped first, for as long as it is let.
+    pub(crate) fn begin_shutdown(&mut self, h: usize) {
+        let (session, node) = (self.hosts[h].session.clone(), self.names[h].clone());
+        if self.hosts[h].daemon.is_none() || self.hosts[h].frozen || self.hosts[h].going_down {
+            return;
+        }
+        self.counts.shutdowns += 1;
+        self.hosts[h].going_down = true;
+        let command = Command::Leave { actor: "the host's shutdown".to_owned(), node, session };
+        self.propose_entry(h, Request::Errand, Entry { at: Timestamp(0), request: None, command });
+        let (boot, patience) = (self.hosts[h].boot, self.dice.of(2000..=15_000));
+        self.queue.push(self.now + patience, Scope::Boot(h, boot), What::HostDown);
+    }
+
+    /// Its own goodbye stands, as its own daemon knows: the host need not wait any longer.
+    pub(crate) fn look_for_goodbye(&mut self, h: usize) {
+        let host = &self.hosts[h];
+        let Some(daemon) = host.daemon.as_ref().filter(|_| host.going_down && !host.said_goodbye) else { return };
+        let session = daemon.state.nodes.get(&self.names[h]).and_then(|node| node.session.as_ref());
+        let is_over = session.is_some_and(|session| {
+            session.id == host.session && matches!(session.state, SessionState::Ended(Proof::Goodbye { .. }))
+        });
+        if is_over {
+            self.counts.goodbyes += 1;
+            self.hosts[h].said_goodbye = true;
+            let (boot, wait) = (self.hosts[h].boot, self.dice.of(50..=2000));
+            self.queue.push(self.now + wait, Scope::Boot(h, boot), What::HostDown);
+        }
+    }
+
+    /// It goes down, with whatever is left there; and is switched on again, or boots.
+    pub(crate) fn host_down(&mut self, h: usize) {
+        self.trace(|world| format!("{} goes down", world.names[h]));
+        self.kill_daemon(h);
+        self.end_boot(h);
+        if self.dice.chance(500) {
+            return self.begin_boot(h);
+        }
+        self.hosts[h].power = false;
+        self.plan_power_on(h);
+    }
+
     /// `kill -9`, or anything else that ends the process: the VMs and the actions stay.
     pub(crate) fn kill_daemon(&mut self, h: usize) {
         if self.hosts[h].daemon.take().is_some() {
@@ -87,7 +131,10 @@ impl World {
         if !self.hosts[h].up || self.hosts[h].boot != boot || self.hosts[h].daemon.is_some() {
             return;
         }
-        let (now, hosts) = (self.now, self.hosts.len());
+        if self.hosts[h].life != Life::Member {
+            return self.queue.push(self.now + 100, Scope::Boot(h, boot), What::Return);
+        }
+        let now = self.now;
         let first = self.dice.of(200..=350);
         let name = self.names[h].clone();
         let host = &mut self.hosts[h];
@@ -100,13 +147,22 @@ impl World {
             release: quorate_core::state::Release::this(),
         };
         let engine = Engine::new(me, host.clock(now));
+        host.disk.opened += 1;
+        let snapshot = host.disk.snapshot.clone();
+        let mut replica = Replica::new(now + first);
+        // Nobody can have seen more of a store that never held anything.
+        replica.open = host.disk.log.is_empty() && host.disk.term == 0;
+        replica.seen = host.disk.seen.clone();
+        let whole = snapshot.as_ref().map_or(0, |snapshot| snapshot.index());
+        (replica.commit, replica.applied) = (whole, whole);
         host.daemon = Some(Daemon {
             process,
             engine,
-            state: ClusterState::default(),
-            replica: Replica::new(hosts, now + first),
+            state: snapshot.map_or_else(ClusterState::default, |snapshot| snapshot.state().clone()),
+            replica,
             requests: std::collections::BTreeMap::new(),
-            voters: self.names.iter().cloned().collect(),
+            voters: std::collections::BTreeSet::new(),
+            voters_of: Rc::default(),
         });
         host.disk.synced = host.disk.log.len();
         let committed = host.disk.committed;
@@ -116,6 +172,10 @@ impl World {
         let tick = self.dice.of(1..=100);
         self.queue.push(now + tick, scope, What::Tick);
         self.queue.push(now + first, scope, What::Election);
+        self.queue.push(now + 1, scope, What::Show);
+        let look = self.dice.of(1..=500);
+        self.queue.push(now + look, scope, What::TellSeen);
+        self.queue.push(now + look, scope, What::Autopilot);
         let replay = self.dice.of(1..=60);
         self.queue.push(now + replay, scope, What::Replay);
         // At least the founding is known, so that it knows its members.

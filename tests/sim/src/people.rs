@@ -4,10 +4,11 @@ use crate::event::{Request, Scope, What};
 use crate::world::World;
 use quorate_core::config::{ConfigPatch, TargetRole};
 use quorate_core::id::{NodeId, RequestId, ResourceId, SessionId};
-use quorate_core::state::{ClusterState, Command, Entry, FenceCause, Intent, Outcome, Refusal};
+use quorate_core::state::{ClusterState, Command, Entry, FenceCause, Intent, Outcome, Refusal, Wish as Liking};
 use quorate_core::time::Timestamp;
 use quorate_node::engine::ProposeError;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What somebody wants.
 #[derive(Clone, Debug)]
@@ -20,6 +21,9 @@ pub(crate) enum Wish {
     Cleanup(ResourceId),
     Trust(ResourceId),
     Release(NodeId),
+    Remove(NodeId),
+    Prefer(ResourceId, NodeId, Liking, Option<Duration>),
+    Clear(ResourceId),
 }
 
 /// A wish and how far it came.
@@ -48,7 +52,7 @@ impl World {
         let node = self.dice.pick(&self.names).clone();
         let vms = crate::setup::vms();
         let vm = self.dice.pick(&vms).clone();
-        match self.dice.of(0..=99) {
+        match self.dice.of(0..=119) {
             0..=19 => self.wish(Wish::Intent(node, Intent::Standby)),
             20..=39 => self.wish(Wish::Intent(node, Intent::Active)),
             40..=50 => self.wish(Wish::Role(vm, TargetRole::Stopped)),
@@ -59,10 +63,28 @@ impl World {
             84..=86 => self.wish(Wish::Fence(node)),
             87..=94 => self.confirm_what_is_off(),
             95..=97 => self.wish(Wish::Cleanup(vm)),
-            _ => self.wish(Wish::Intent(node, Intent::Maintenance)),
+            98..=99 => self.wish(Wish::Intent(node, Intent::Maintenance)),
+            100..=105 => self.wish(Wish::Intent(node, Intent::Drain)),
+            106..=114 => self.prefer(vm, node),
+            115..=117 => self.wish(Wish::Clear(vm)),
+            _ => {
+                let h = self.dice.index(self.hosts.len());
+                self.begin_removal(h);
+            }
         }
         let wait = if self.dice.chance(400) { self.dice.of(100..=1500) } else { self.dice.of(1500..=8000) };
         self.queue.push(self.now + wait, Scope::World, What::Person);
+    }
+
+    /// A move or a ban, with an end or without.
+    fn prefer(&mut self, vm: ResourceId, node: NodeId) {
+        let liking = *self.dice.pick(&[Liking::Move, Liking::Move, Liking::Ban, Liking::Leave]);
+        let lasts = self.dice.chance(500).then(|| Duration::from_millis(self.dice.of(1000..=20_000)));
+        self.wish(Wish::Prefer(vm, node, liking, lasts));
+    }
+
+    pub(crate) fn is_calm(&self) -> bool {
+        self.people.calm
     }
 
     fn restart(&mut self, vm: ResourceId) {
@@ -114,6 +136,7 @@ impl World {
         }
         for vm in crate::setup::vms() {
             let role = if self.dice.chance(850) { TargetRole::Started } else { TargetRole::Stopped };
+            self.wish(Wish::Clear(vm.clone()));
             self.wish(Wish::Role(vm, role));
         }
     }
@@ -147,7 +170,7 @@ impl World {
         }
     }
 
-    fn wish(&mut self, wish: Wish) {
+    pub(crate) fn wish(&mut self, wish: Wish) {
         let serial = self.fresh();
         self.trace(|_| format!("somebody wants {wish:?}"));
         self.people.asked.insert(serial, Asked { wish, serial: 1, command: None, tries: 0, host: 0 });
@@ -252,6 +275,11 @@ fn command(state: &ClusterState, wish: &Wish) -> Option<Command> {
             state.nodes.get(node).filter(|at| at.disarmed.is_some() || at.flapping.quarantine.is_some())?;
             Command::Release { actor: Some(actor), node: node.clone() }
         }
+        Wish::Remove(node) => Command::Remove { actor, node: node.clone() },
+        Wish::Prefer(resource, node, wish, lasts) => {
+            Command::Prefer { actor, resource: resource.clone(), node: node.clone(), wish: *wish, lasts: *lasts }
+        }
+        Wish::Clear(resource) => Command::Clear { actor, resource: resource.clone(), node: None },
         Wish::Cleanup(resource) => Command::Cleanup { actor, resource: resource.clone(), node: None },
     })
 }

@@ -2,9 +2,12 @@
 //!
 //! Small and abstract, but faithful where the engine could notice: terms, majorities, log matching, followers that lag,
 //! leaders that were cut off and do not know it yet, entries without a majority that survive or vanish. Elections are in
-//! `election`, requests in `requests`.
+//! `election`, requests in `requests`, who is a member in `members`, whole states in `snapshot`.
 
 use crate::event::{Message, What};
+use crate::members::{Id, Members, Peer};
+use crate::snapshot::Snapshot;
+use crate::standing::AllSeen;
 use crate::world::World;
 use quorate_core::state::{Entry, Outcome};
 use quorate_node::engine::{Event, ProposeError};
@@ -21,6 +24,8 @@ const BATCH: usize = 64;
 pub(crate) struct Slot {
     pub(crate) term: u64,
     pub(crate) entry: Option<Entry>,
+    /// Who votes from here on.
+    pub(crate) members: Option<Rc<Members>>,
     /// Simulated time when a leader took it into its log.
     pub(crate) born: u64,
 }
@@ -28,15 +33,28 @@ pub(crate) struct Slot {
 pub(crate) type Entries = Vec<Rc<Slot>>;
 
 /// What a restart or a power cut leaves.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Disk {
+    /// The raft id that this store has.
+    pub(crate) id: Id,
+    /// How often it was opened.
+    pub(crate) opened: u64,
     pub(crate) term: u64,
-    pub(crate) voted: Option<usize>,
+    pub(crate) voted: Option<Id>,
+    /// The leader of the term is known.
+    pub(crate) settled: bool,
     pub(crate) log: Entries,
+    /// Every change of members in the log, and where.
+    pub(crate) changes: Vec<(usize, Rc<Members>)>,
+    /// A whole state: what is not after it is not applied again.
+    pub(crate) snapshot: Option<Rc<Snapshot>>,
+    /// Entries up to here are gone: nobody gets them from here.
+    pub(crate) purged: usize,
+    /// What was seen of the others' stores.
+    pub(crate) seen: AllSeen,
     /// So far it was synced, and only so far acknowledged.
     pub(crate) synced: usize,
     pub(crate) committed: usize,
-    pub(crate) hosts: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,20 +70,32 @@ pub(crate) enum Role {
 pub(crate) struct Replica {
     pub(crate) role: Role,
     pub(crate) leader: Option<usize>,
-    pub(crate) votes: BTreeSet<usize>,
+    pub(crate) votes: BTreeSet<Id>,
+    /// Its store was taken by its peers; until then it says nothing.
+    pub(crate) open: bool,
+    pub(crate) taken: BTreeSet<Id>,
+    pub(crate) seen: AllSeen,
+    /// Where a change of voters that this leader began is to end.
+    pub(crate) goal: Option<BTreeSet<Id>>,
     /// When its patience is over, and when it last heard of a leader.
     pub(crate) deadline: u64,
     pub(crate) heard: u64,
-    pub(crate) next: Vec<usize>,
-    pub(crate) matched: Vec<usize>,
+    pub(crate) followers: BTreeMap<Id, Follower>,
     pub(crate) round: u64,
-    pub(crate) rounds: Vec<u64>,
     /// Its own first entry of this term.
     pub(crate) first: usize,
     pub(crate) waiting: BTreeMap<usize, Ticket>,
     pub(crate) reads: Vec<LeaderRead>,
     pub(crate) commit: usize,
     pub(crate) applied: usize,
+}
+
+/// How far another replica is, as its leader knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Follower {
+    pub(crate) next: usize,
+    pub(crate) matched: usize,
+    pub(crate) round: u64,
 }
 
 /// Who waits for an answer.
@@ -85,8 +115,40 @@ pub(crate) struct LeaderRead {
 }
 
 impl Disk {
-    pub(crate) fn new(hosts: usize) -> Self {
-        Self { term: 1, voted: None, log: Vec::new(), synced: 0, committed: 0, hosts }
+    /// An empty store, with this raft id.
+    pub(crate) fn new(id: Id) -> Self {
+        Self {
+            id,
+            opened: 0,
+            term: 0,
+            voted: None,
+            settled: false,
+            log: Vec::new(),
+            changes: Vec::new(),
+            snapshot: None,
+            purged: 0,
+            seen: AllSeen::new(),
+            synced: 0,
+            committed: 0,
+        }
+    }
+
+    pub(crate) fn push(&mut self, slot: Rc<Slot>) {
+        if let Some(members) = &slot.members {
+            self.changes.push((self.log.len() + 1, members.clone()));
+        }
+        self.log.push(slot);
+    }
+
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.log.truncate(len);
+        self.synced = self.synced.min(len);
+        self.changes.retain(|(index, _)| *index <= len);
+    }
+
+    /// Who votes and who has a place, by the last word of the log, committed or not.
+    pub(crate) fn members(&self) -> Rc<Members> {
+        self.changes.last().map(|(_, members)| members.clone()).unwrap_or_default()
     }
 
     pub(crate) fn last(&self) -> (u64, usize) {
@@ -96,24 +158,22 @@ impl Disk {
     pub(crate) fn term_at(&self, index: usize) -> u64 {
         if index == 0 { 0 } else { self.log.get(index - 1).map_or(0, |slot| slot.term) }
     }
-
-    pub(crate) fn majority(&self) -> usize {
-        self.hosts / 2 + 1
-    }
 }
 
 impl Replica {
-    pub(crate) fn new(hosts: usize, deadline: u64) -> Self {
+    pub(crate) fn new(deadline: u64) -> Self {
         Self {
             role: Role::Follower,
             leader: None,
             votes: BTreeSet::new(),
+            open: false,
+            taken: BTreeSet::new(),
+            seen: AllSeen::new(),
+            goal: None,
             deadline,
             heard: 0,
-            next: vec![1; hosts],
-            matched: vec![0; hosts],
+            followers: BTreeMap::new(),
             round: 0,
-            rounds: vec![0; hosts],
             first: 0,
             waiting: BTreeMap::new(),
             reads: Vec::new(),
@@ -131,12 +191,21 @@ impl Replica {
 impl World {
     /// A leader takes an entry into its log.
     pub(crate) fn append(&mut self, h: usize, entry: Option<Entry>, ticket: Option<Ticket>) {
-        let (stamp, born) = (self.wall_clock(h), self.now);
+        let (stamp, born, term) = (self.wall_clock(h), self.now, self.hosts[h].disk.term);
+        let entry = entry.map(|entry| Entry { at: stamp, ..entry });
+        self.append_slot(h, Slot { term, entry, members: None, born }, ticket);
+    }
+
+    pub(crate) fn append_members(&mut self, h: usize, members: Rc<Members>) {
+        let (born, term) = (self.now, self.hosts[h].disk.term);
+        self.append_slot(h, Slot { term, entry: None, members: Some(members), born }, None);
+    }
+
+    fn append_slot(&mut self, h: usize, slot: Slot, ticket: Option<Ticket>) {
         let host = &mut self.hosts[h];
         let Some(daemon) = &mut host.daemon else { return };
-        let entry = entry.map(|entry| Entry { at: stamp, ..entry });
-        let term = host.disk.term;
-        host.disk.log.push(Rc::new(Slot { term, entry, born }));
+        let term = slot.term;
+        host.disk.push(Rc::new(slot));
         let index = host.disk.log.len();
         if let Some(ticket) = ticket {
             daemon.replica.waiting.insert(index, ticket);
@@ -164,15 +233,20 @@ impl World {
         if let Some(daemon) = &mut self.hosts[h].daemon {
             daemon.replica.round += 1;
         }
-        for peer in (0..self.hosts.len()).filter(|peer| *peer != h) {
+        let disk = &self.hosts[h].disk;
+        for peer in disk.members().others(disk.id) {
             self.send_append(h, peer);
         }
     }
 
-    fn send_append(&mut self, h: usize, peer: usize) {
-        let host = &self.hosts[h];
-        let Some(daemon) = &host.daemon else { return };
-        let prev = daemon.replica.next[peer] - 1;
+    fn send_append(&mut self, h: usize, peer: Peer) {
+        let host = &mut self.hosts[h];
+        let Some(daemon) = &mut host.daemon else { return };
+        let fresh = Follower { next: host.disk.log.len() + 1, matched: 0, round: 0 };
+        let prev = daemon.replica.followers.entry(peer.id).or_insert(fresh).next - 1;
+        if prev < host.disk.purged {
+            return self.send_snapshot(h, peer);
+        }
         let upto = host.disk.log.len().min(prev + BATCH);
         let entries = host.disk.log[prev.min(upto)..upto].to_vec();
         let message = Message::Append {
@@ -182,31 +256,30 @@ impl World {
             commit: daemon.replica.commit,
             round: daemon.replica.round,
         };
-        self.send(h, peer, message);
+        self.tell(h, peer, message);
     }
 
-    pub(crate) fn on_append(&mut self, h: usize, from: usize, message: Message) {
+    pub(crate) fn on_append(&mut self, h: usize, from: Peer, message: Message) {
         let Message::Append { term, prev, entries, commit, round } = message else { return };
         let own = self.hosts[h].disk.term;
         if term < own {
-            return self.send(h, from, Message::Appended { term: own, fits: false, matched: 0, round });
+            return self.tell(h, from, Message::Appended { term: own, fits: false, matched: 0, round });
         }
-        self.follow(h, term, Some(from));
+        self.follow(h, term, Some(from.host));
         let host = &mut self.hosts[h];
         if host.disk.log.len() < prev.0 || host.disk.term_at(prev.0) != prev.1 {
             let hint = host.disk.log.len().min(prev.0.saturating_sub(1));
-            return self.send(h, from, Message::Appended { term, fits: false, matched: hint, round });
+            return self.tell(h, from, Message::Appended { term, fits: false, matched: hint, round });
         }
         let matched = prev.0 + entries.len();
         let mut lost_committed = false;
         for (index, slot) in (prev.0 + 1..).zip(entries) {
             if host.disk.log.len() >= index && host.disk.log[index - 1].term != slot.term {
                 lost_committed |= index <= host.disk.committed;
-                host.disk.log.truncate(index - 1);
-                host.disk.synced = host.disk.synced.min(index - 1);
+                host.disk.truncate(index - 1);
             }
             if host.disk.log.len() < index {
-                host.disk.log.push(slot);
+                host.disk.push(slot);
             }
         }
         let is_synced = host.disk.synced >= matched;
@@ -215,7 +288,7 @@ impl World {
         }
         let ack = Message::Appended { term, fits: true, matched, round };
         if is_synced {
-            self.send(h, from, ack);
+            self.tell(h, from, ack);
         } else {
             let at = self.now + self.sync_time(h);
             self.queue.push(at, self.process_scope(h), What::Synced { upto: matched, term, ack: Some((from, ack)) });
@@ -223,19 +296,19 @@ impl World {
         self.commit_to(h, commit.min(matched));
     }
 
-    pub(crate) fn synced(&mut self, h: usize, upto: usize, term: u64, ack: Option<(usize, Message)>) {
+    pub(crate) fn synced(&mut self, h: usize, upto: usize, term: u64, ack: Option<(Peer, Message)>) {
         let disk = &mut self.hosts[h].disk;
         if disk.term != term {
             return;
         }
         disk.synced = disk.synced.max(upto.min(disk.log.len()));
         match ack {
-            Some((to, ack)) => self.send(h, to, ack),
+            Some((to, ack)) => self.tell(h, to, ack),
             None => self.advance_commit(h),
         }
     }
 
-    pub(crate) fn on_appended(&mut self, h: usize, from: usize, (term, fits, matched, round): (u64, bool, usize, u64)) {
+    pub(crate) fn on_appended(&mut self, h: usize, from: Peer, (term, fits, matched, round): (u64, bool, usize, u64)) {
         let host = &mut self.hosts[h];
         let (own, len) = (host.disk.term, host.disk.log.len());
         if term > own {
@@ -245,15 +318,15 @@ impl World {
         if term < own {
             return;
         }
-        let replica = &mut daemon.replica;
-        replica.rounds[from] = replica.rounds[from].max(round);
+        let Some(follower) = daemon.replica.followers.get_mut(&from.id) else { return };
+        follower.round = follower.round.max(round);
         if fits {
-            replica.matched[from] = replica.matched[from].max(matched);
-            replica.next[from] = replica.next[from].max(matched + 1);
+            follower.matched = follower.matched.max(matched);
+            follower.next = follower.next.max(matched + 1);
         } else {
-            replica.next[from] = (matched + 1).clamp(replica.matched[from] + 1, len + 1);
+            follower.next = (matched + 1).clamp(follower.matched + 1, len + 1);
         }
-        let behind = !fits || (replica.next[from] <= len && matched + BATCH <= len);
+        let behind = !fits || (follower.next <= len && matched + BATCH <= len);
         self.answer_reads(h);
         self.advance_commit(h);
         if behind {
@@ -265,10 +338,11 @@ impl World {
     fn advance_commit(&mut self, h: usize) {
         let host = &self.hosts[h];
         let Some(daemon) = host.daemon.as_ref().filter(|daemon| daemon.replica.role == Role::Leader) else { return };
-        let mut matched = daemon.replica.matched.clone();
-        matched[h] = host.disk.synced;
-        matched.sort_unstable_by(|a, b| b.cmp(a));
-        let index = matched[host.disk.majority() - 1];
+        let matched = |id: Id| match daemon.replica.followers.get(&id) {
+            _ if id == host.disk.id => host.disk.synced,
+            follower => follower.map_or(0, |follower| follower.matched),
+        };
+        let index = host.disk.members().shared(matched);
         if index > daemon.replica.commit && host.disk.term_at(index) == host.disk.term {
             self.commit_to(h, index);
         }
@@ -305,6 +379,9 @@ impl World {
             self.step(h, Event::Applied);
         }
         self.finish_reads(h);
+        self.take_snapshot(h);
+        self.members_agreed(h);
+        self.look_for_goodbye(h);
     }
 
     /// Applies one entry; `None` when the daemon is gone, `Some(None)` for an entry without a command.

@@ -69,10 +69,24 @@ counts! {
     daemon_starts = "daemon starts",
     /// Leaders elected.
     leaders = "leaders elected",
+    /// Changes of the members that have a place or a vote.
+    member_changes = "changes of members",
+    /// Stores that were lost or older than what was seen of them.
+    lost_stores = "stores lost",
+    /// Of these, those that rejoined under a new raft id.
+    rejoined = "rejoined",
+    /// Members removed.
+    removed = "members removed",
+    /// Of these, those that joined again.
+    joined = "joined again",
+    /// Whole states taken over.
+    snapshots = "whole states taken over",
     /// Times a leader offered to hand over.
     hand_overs = "hand-overs",
     /// VMs that crashed.
     crashes = "VM crashes",
+    /// VMs killed while their hypervisor was silent.
+    killed = "killed past a silent hypervisor",
     /// VMs that began to run.
     starts = "VM starts",
     /// Of these, those whose last host had been proven dead.
@@ -101,6 +115,12 @@ counts! {
     device_offs = "hosts switched off",
     /// Hosts that a device switched on again.
     device_ons = "on again",
+    /// Offs that a device sat on.
+    late_offs = "late offs",
+    /// Hosts shut down in order.
+    shutdowns = "hosts shut down",
+    /// Of these, those that said goodbye.
+    goodbyes = "goodbyes",
     /// Lies of devices.
     lies = "lies of devices",
     /// Proofs found false.

@@ -1,6 +1,7 @@
 //! Proposals and linearizable reads, from any member by way of the leader; and every way in which an answer is lost.
 
 use crate::event::{Message, Request, What};
+use crate::members::Id;
 use crate::replica::{LeaderRead, Role, Ticket};
 use crate::world::World;
 use quorate_core::state::{Command, Entry, Outcome};
@@ -50,7 +51,11 @@ impl World {
     }
 
     fn not_sent(&self, h: usize, ticket: Ticket) -> What {
-        What::Deliver { from: h, message: Message::Forwarded { ticket, answer: Err(ProposeError::NotSent) } }
+        What::Deliver {
+            from: h,
+            ids: (0, 0),
+            message: Message::Forwarded { ticket, answer: Err(ProposeError::NotSent) },
+        }
     }
 
     pub(crate) fn on_forward(&mut self, h: usize, from: usize, ticket: Ticket, entry: Entry) {
@@ -81,6 +86,7 @@ impl World {
                 self.step(h, Event::Proposed(tag, answer));
             }
             Some(Request::Person(wish)) => self.person_answered(wish, answer),
+            Some(Request::Errand) => {}
             Some(read @ Request::Read(..)) => {
                 daemon.requests.insert(ticket.request, read);
             }
@@ -94,7 +100,7 @@ impl World {
             Some(Request::Propose(tag)) => self.step(h, Event::Proposed(tag, Err(ProposeError::Unknown))),
             Some(Request::Person(wish)) => self.person_answered(wish, Err(ProposeError::Unknown)),
             Some(Request::Read(tag, _)) => self.step(h, Event::Read(tag, false)),
-            None => {}
+            Some(Request::Errand) | None => {}
         }
     }
 
@@ -118,17 +124,19 @@ impl World {
             let read = LeaderRead { ticket, round: daemon.replica.round, index: daemon.replica.commit };
             daemon.replica.reads.push(read);
         }
+        // The only voter needs nobody's answer.
+        self.answer_reads(h);
     }
 
     /// Reads whose round a majority has answered.
     pub(crate) fn answer_reads(&mut self, h: usize) {
         let host = &mut self.hosts[h];
-        let majority = host.disk.majority();
+        let (own, members) = (host.disk.id, host.disk.members());
         let Some(daemon) = &mut host.daemon else { return };
         let replica = &mut daemon.replica;
-        let rounds = replica.rounds.clone();
-        let is_answered =
-            |read: &LeaderRead| 1 + rounds.iter().filter(|round| **round >= read.round).count() >= majority;
+        let followers = &replica.followers;
+        let has = |id: Id, round: u64| id == own || followers.get(&id).is_some_and(|follower| follower.round >= round);
+        let is_answered = |read: &LeaderRead| members.agree(|id| has(id, read.round));
         let (done, open): (Vec<_>, Vec<_>) = std::mem::take(&mut replica.reads).into_iter().partition(is_answered);
         replica.reads = open;
         for read in done {
@@ -138,7 +146,7 @@ impl World {
 
     fn tell_index(&mut self, h: usize, to: usize, ticket: Ticket, index: Option<usize>) {
         if to == h {
-            let what = What::Deliver { from: h, message: Message::ReadIndexed { ticket, index } };
+            let what = What::Deliver { from: h, ids: (0, 0), message: Message::ReadIndexed { ticket, index } };
             self.queue.push(self.now, self.process_scope(h), what);
         } else {
             self.send(h, to, Message::ReadIndexed { ticket, index });

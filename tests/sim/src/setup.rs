@@ -1,5 +1,6 @@
 //! The cluster a run begins with: founded, joined and configured.
 
+use crate::members::Members;
 use crate::replica::Slot;
 use crate::world::World;
 use quorate_core::config::{
@@ -63,17 +64,19 @@ fn device(node: &str) -> Primitive {
 }
 
 impl World {
-    fn member(&self, h: usize) -> Member {
+    /// What it joins as; `apply` gives it its raft id.
+    pub(crate) fn member(&self, h: usize) -> Member {
+        let host = &self.hosts[h];
         Member {
             name: self.names[h].clone(),
             raft_id: RaftId(h as u64 + 1),
             address: format!("{}:1", self.names[h]),
             hardware: self.hosts[h].hardware.clone(),
             hardware_is_dmi: self.hosts[h].hardware_is_dmi,
-            store: StoreId::new(format!("store-{h}")),
-            fingerprint: String::new(),
+            store: self.store_id(h),
+            fingerprint: format!("key-{h}-{}", host.keys),
             joined: Timestamp(0),
-            witness: false,
+            witness: host.witness,
         }
     }
 
@@ -104,15 +107,27 @@ impl World {
             patch: Box::new(patch),
             diff: String::new(),
         });
+        let mut members = Some(self.first_members());
         for (index, command) in (1..).zip(commands) {
             let entry = Entry { at: self.wall_clock(0), request: None, command };
-            let slot = Rc::new(Slot { term: 1, entry: Some(entry), born: self.now });
+            let slot = Rc::new(Slot { term: 1, entry: Some(entry), members: members.take(), born: self.now });
             for host in &mut self.hosts {
-                host.disk.log.push(slot.clone());
-                (host.disk.synced, host.disk.committed) = (index, index);
+                host.disk.push(slot.clone());
+                (host.disk.term, host.disk.synced, host.disk.committed) = (1, index, index);
             }
             self.founded = index;
         }
+    }
+
+    pub(crate) fn store_id(&self, h: usize) -> StoreId {
+        StoreId::new(format!("store-{h}-{}", self.hosts[h].stores))
+    }
+
+    /// An odd number votes: all, or all but the last, which is the witness where there is one.
+    fn first_members(&self) -> Rc<Members> {
+        let ids = || self.hosts.iter().map(|host| host.disk.id);
+        let voters = if self.hosts.len().is_multiple_of(2) { self.hosts.len() - 1 } else { self.hosts.len() };
+        Rc::new(Members { sets: vec![ids().take(voters).collect()], hosts: ids().zip(0..).collect() })
     }
 
     fn configuration(&mut self) -> Config {

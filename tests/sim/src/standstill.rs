@@ -39,7 +39,11 @@ impl World {
             Some(true) => {
                 let Some(ticket) = self.ticket(h, Request::Propose(tag)) else { return };
                 let answer = Message::Forwarded { ticket, answer: Err(ProposeError::NotSent) };
-                self.queue.push(self.now + 1, self.process_scope(h), What::Deliver { from: h, message: answer });
+                self.queue.push(
+                    self.now + 1,
+                    self.process_scope(h),
+                    What::Deliver { from: h, ids: (0, 0), message: answer },
+                );
             }
             Some(false) | None => self.propose_entry(h, Request::Propose(tag), entry),
         }

@@ -64,6 +64,8 @@ pub(crate) struct Call {
     answered: bool,
     /// Its caller was killed when the hypervisor had it already.
     orphaned: bool,
+    /// From here on a stop goes its way without the hypervisor.
+    killed_at: u64,
     outcome: Option<Answer>,
 }
 
@@ -152,10 +154,10 @@ impl World {
         };
         let host = &mut self.hosts[h];
         let Some(daemon) = &host.daemon else { return };
-        let process = daemon.process;
+        let (process, killed_at) = (daemon.process, self.now + timeout * 3 / 4);
         host.virt.jobs.insert((process, tag), resource.clone());
         host.virt.queues.entry(resource.clone()).or_default().push(id);
-        let call = Call { process, tag, resource, kind, answered: false, orphaned: false, outcome: None };
+        let call = Call { process, tag, resource, kind, answered: false, orphaned: false, killed_at, outcome: None };
         host.virt.calls.insert(id, call);
         let scope = Scope::Boot(h, host.boot);
         self.queue.push(self.now + latency, scope, What::CallEffect(id));
@@ -168,6 +170,10 @@ impl World {
         let scope = Scope::Boot(h, host.boot);
         let Some(call) = host.virt.calls.get(&id) else { return };
         let is_first = host.virt.queues.get(&call.resource).and_then(|queue| queue.first()) == Some(&id);
+        // Stop has a way without the hypervisor: the process is killed, and nobody can say more than that it is gone.
+        if host.virt.hung_until > self.now && is_first && call.kind == Kind::Stop && call.killed_at <= self.now {
+            return self.kill_without(h, id);
+        }
         if host.virt.hung_until > self.now || !is_first {
             let wait =
                 if is_first { host.virt.hung_until - self.now + self.dice.of(2..=40) } else { self.dice.of(5..=20) };
@@ -192,6 +198,26 @@ impl World {
             call.outcome = Some(answer);
         }
         self.queue.push(self.now + latency, scope, What::CallReturn(id));
+    }
+
+    fn kill_without(&mut self, h: usize, id: u64) {
+        let host = &mut self.hosts[h];
+        let Some(call) = host.virt.calls.get_mut(&id) else { return };
+        let (resource, process, orphaned) = (call.resource.clone(), call.process, call.orphaned);
+        call.outcome = Some(ended(Seen::Unknown("the hypervisor does not answer".to_owned()), None));
+        if let Some(queue) = host.virt.queues.get_mut(&resource) {
+            queue.retain(|other| *other != id);
+        }
+        if !orphaned {
+            self.check_contained(h, process, &resource);
+        }
+        self.counts.killed += 1;
+        self.trace(|world| format!("{resource} is killed on {} without its hypervisor", world.names[h]));
+        let host = &mut self.hosts[h];
+        host.virt.domains.remove(&resource);
+        host.virt.flows.remove(&resource);
+        let scope = Scope::Boot(h, host.boot);
+        self.queue.push(self.now + 5, scope, What::CallReturn(id));
     }
 
     /// A migration is not wanted any more.

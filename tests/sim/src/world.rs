@@ -7,13 +7,16 @@ use crate::event::{Message, Planned, Queue, Scope, What};
 use crate::faults::Faults;
 use crate::healthy::Health;
 use crate::host::Host;
+use crate::members::{Id, Members, Peer};
 use crate::network::Network;
 use crate::people::People;
 use crate::report::{Counts, Failure};
+use crate::snapshot::Keeping;
 use quorate_core::id::NodeId;
 use quorate_core::time::Timestamp;
 use quorate_node::engine::{Effect, Event, View};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// Wall-clock time when a run begins.
 const WALL_START: u64 = 1_700_000_000_000;
@@ -31,6 +34,11 @@ pub(crate) struct World {
     pub(crate) health: Health,
     pub(crate) people: People,
     pub(crate) faults: Faults,
+    pub(crate) keeping: Keeping,
+    /// Who votes, by the last committed word.
+    pub(crate) members: Rc<Members>,
+    /// Raft ids whose stores are lost.
+    pub(crate) lost_stores: BTreeSet<Id>,
     pub(crate) counts: Counts,
     pub(crate) failure: Option<Failure>,
     /// Log entries that every member has from the beginning.
@@ -47,13 +55,16 @@ impl World {
         Self {
             now: 1000,
             queue: Queue::default(),
-            hosts: names.iter().map(|name| Host::new(name.as_str(), hosts)).collect(),
+            hosts: (1..).zip(&names).map(|(id, name)| Host::new(name.as_str(), id)).collect(),
             network: Network::new(hosts),
             powers: BTreeMap::new(),
             oracle: Oracle::default(),
             health: Health::new(hosts),
             people: People::default(),
             faults,
+            keeping: Keeping::default(),
+            members: Rc::default(),
+            lost_stores: BTreeSet::new(),
             counts: Counts::default(),
             failure: None,
             founded: 0,
@@ -124,7 +135,7 @@ impl World {
         self.fingerprint = mix(self.fingerprint, self.now * 16 + host.map_or(15, |h| h as u64));
         match (host, planned.what) {
             (None, what) => self.happen_outside(what),
-            (Some(h), What::Deliver { from, message }) => self.deliver(h, from, message),
+            (Some(h), What::Deliver { from, ids, message }) => self.deliver(h, from, ids, message),
             (Some(h), what) => self.happen_on(h, what),
         }
     }
@@ -133,12 +144,15 @@ impl World {
         match what {
             What::PowerTaken(id) => self.power_taken(id),
             What::PowerDrop { host, boot } => self.power_drop(host, boot),
+            What::LateDrop(h) => self.late_drop(h),
             What::PowerOn(h) => self.power_on(h),
             What::KernelUp(h, boot) => self.kernel_up(h, boot),
             What::Pulse => self.pulse(),
             What::Fault => self.next_fault(),
             What::Undo(undo) => self.undo(undo),
             What::Person => self.next_wish(),
+            What::Remove(h, tries) => self.remove_member(h, tries),
+            What::JoinAgain(h) => self.join_again(h),
             What::Restart(vm) => self.start_again(vm),
             What::PersonRetry(wish) => self.ask_again(wish),
             other => unreachable!("{other:?} happens on a host"),
@@ -153,6 +167,12 @@ impl World {
             What::Synced { upto, term, ack } => self.synced(h, upto, term, ack),
             What::Bring { tag, command, made } => self.bring(h, tag, *command, made),
             What::RequestTimeout(number) => self.request_timeout(h, number),
+            What::HostDown => self.host_down(h),
+            What::Show => self.show(h),
+            What::TellSeen => self.tell_seen(h),
+            What::Autopilot => self.autopilot(h),
+            What::Return => self.return_to_cluster(h),
+            What::Abandon => self.abandon(h),
             What::Replay => self.replay(h, self.hosts[h].disk.committed),
             What::PollTimeout { target, asked, refused } => {
                 let node = self.names[target].clone();
@@ -179,29 +199,65 @@ impl World {
 
     /// Whether the message is on its way.
     pub(crate) fn try_send(&mut self, from: usize, to: usize, message: Message) -> bool {
+        self.send_as(from, to, (self.hosts[from].disk.id, 0), message)
+    }
+
+    /// Sends as one replica to another, or to whichever is there.
+    pub(crate) fn send_as(&mut self, from: usize, to: usize, ids: (Id, Id), message: Message) -> bool {
         let way = self.network.way(from, to, &mut self.dice);
         if let Some(way) = way {
-            self.queue.push(self.now + way, Scope::Host(to), What::Deliver { from, message });
+            self.queue.push(self.now + way, Scope::Host(to), What::Deliver { from, ids, message });
         }
         way.is_some()
     }
 
-    fn deliver(&mut self, h: usize, from: usize, message: Message) {
+    fn deliver(&mut self, h: usize, from: usize, ids: (Id, Id), message: Message) {
         if self.hosts[h].daemon.is_none() {
             if let Message::Poll { process, asked, sent, .. } = message {
                 self.unanswered_poll(h, from, (process, asked, sent));
             }
             return;
         }
+        let sender = Peer { host: from, id: ids.0 };
+        if !self.is_let_in(h, sender, ids.1, &message) {
+            return;
+        }
         match message {
-            Message::PreVote { term, last } => self.on_pre_vote(h, from, term, last),
-            Message::PreVoteGiven { term } => self.on_pre_vote_given(h, from, term),
-            Message::Vote { term, last, transfer } => self.on_vote(h, from, term, last, transfer),
+            Message::Show(shown) => self.on_show(h, sender, shown),
+            Message::ShownTo { shown, refused } => self.on_shown(h, sender, shown, refused),
+            Message::Seen(seen) => self.on_seen(h, &seen),
+            Message::CastOut { process } => self.on_cast_out(h, from, process),
+            raft => self.deliver_to_replica(h, sender, raft),
+        }
+    }
+
+    fn deliver_to_replica(&mut self, h: usize, sender: Peer, message: Message) {
+        let from = sender.host;
+        let is_open = self.hosts[h].daemon.as_ref().is_some_and(|daemon| daemon.replica.open);
+        match message {
+            Message::PreVote { .. }
+            | Message::PreVoteGiven { .. }
+            | Message::Vote { .. }
+            | Message::Stand { .. }
+            | Message::VoteGiven { .. }
+            | Message::HigherTerm { .. }
+            | Message::Append { .. }
+            | Message::Appended { .. }
+            | Message::Snapshot { .. }
+                if !is_open => {}
+            Message::Snapshot { term, snapshot, covered, round } => {
+                self.on_snapshot(h, sender, (term, round), &snapshot, &covered);
+            }
+            Message::PreVote { term, last } => self.on_pre_vote(h, sender, term, last),
+            Message::PreVoteGiven { term } => self.on_pre_vote_given(h, sender, term),
+            Message::Vote { term, last, transfer } => self.on_vote(h, sender, term, last, transfer),
             Message::Stand { term } => self.on_stand(h, term),
-            Message::VoteGiven { term } => self.on_vote_given(h, from, term),
+            Message::VoteGiven { term } => self.on_vote_given(h, sender, term),
             Message::HigherTerm { term } => self.on_higher_term(h, term),
-            append @ Message::Append { .. } => self.on_append(h, from, append),
-            Message::Appended { term, fits, matched, round } => self.on_appended(h, from, (term, fits, matched, round)),
+            append @ Message::Append { .. } => self.on_append(h, sender, append),
+            Message::Appended { term, fits, matched, round } => {
+                self.on_appended(h, sender, (term, fits, matched, round))
+            }
             Message::Forward { ticket, entry } => self.on_forward(h, from, ticket, *entry),
             Message::Forwarded { ticket, answer } => self.on_forwarded(h, ticket, answer),
             Message::ReadIndex { ticket } => self.on_read_index(h, from, ticket),
@@ -219,6 +275,7 @@ impl World {
                     self.step(h, Event::Heard { asked, presence });
                 }
             }
+            other => unreachable!("{other:?} is no message to a replica"),
         }
     }
 
@@ -244,7 +301,13 @@ impl World {
         let Self { hosts, names, now, .. } = self;
         let host = &mut hosts[h];
         let now = host.clock(*now);
+        let members = host.disk.members();
         let Some(daemon) = &mut host.daemon else { return };
+        if !Rc::ptr_eq(&daemon.voters_of, &members) {
+            let voters = members.voters();
+            daemon.voters = voters.iter().map(|id| names[members.hosts[id]].clone()).collect();
+            daemon.voters_of = members;
+        }
         let view = View {
             state: &daemon.state,
             leader: daemon.replica.leader.map(|leader| &names[leader]),
@@ -285,8 +348,11 @@ impl World {
                 let boot = self.hosts[h].boot;
                 self.queue.push(self.now + wait, Scope::Boot(h, boot), What::Reboot);
             }
-            // Nobody is removed here; a member that thinks so would be a mistake of the engine.
-            Effect::Abandon(why) => panic!("{} was never removed: {why}", self.names[h]),
+            Effect::Abandon(why) => {
+                self.trace(|world| format!("{} has no business with the VMs any more: {why}", world.names[h]));
+                let (boot, wait) = (self.hosts[h].boot, self.dice.of(20..=500));
+                self.queue.push(self.now + wait, Scope::Boot(h, boot), What::Abandon);
+            }
             Effect::Stopped => {
                 let (boot, wait) = (self.hosts[h].boot, self.dice.of(500..=12_000));
                 self.trace(|world| format!("the daemon of {} has stopped", world.names[h]));

@@ -4,6 +4,7 @@
 
 use super::stale;
 use crate::id::{NodeId, ResourceId, SessionId};
+use crate::planted::{Mistake, planted};
 use crate::state::{
     ClusterState, EventKind, Intent, Outcome, Proof, REMOVED_KEPT, Refusal, Release, Removed, Speaker, Standing,
 };
@@ -39,7 +40,7 @@ impl ClusterState {
         if !self.nodes.get(node).is_some_and(|state| state.leaving) || self.intents.contains_key(node) {
             return stale(format!("{node} does not shut down in order"));
         }
-        if let Some((resource, _)) = self.held_by(node).first() {
+        if let Some((resource, _)) = self.held_by(node).first().filter(|_| !planted(Mistake::GoodbyeTooSoon)) {
             return Err(Refusal::Unsafe(format!("{resource} may be active on {node}")));
         }
         self.end_session(node, Proof::Goodbye { at: self.now });
@@ -77,7 +78,7 @@ impl ClusterState {
         if !self.members.contains_key(node) {
             return Err(Refusal::Invalid(format!("there is no node {node}")));
         }
-        if let Some(why) = self.removal_obstacle(node) {
+        if let Some(why) = self.removal_obstacle(node).filter(|_| !planted(Mistake::RemoveActive)) {
             return Err(Refusal::Unsafe(why));
         }
         self.drop_member(actor, node);

@@ -1,0 +1,227 @@
+//! Who should vote, and who has a place at all: pure, so that the shipping rule is simulated too.
+//!
+//! `voters` says who should vote: an odd number of at most seven, which stays with who votes already. A voter that is
+//! proven dead gives its place to a learner that is caught up; one that is only silent keeps it. A store that was lost
+//! keeps its place, in which nobody votes, until the one that came in its stead is caught up.
+
+use quorate_core::id::RaftId;
+use quorate_core::state::{ClusterState, Liveness};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// More voters make every write slower and tolerate no more than most need.
+const MOST_VOTERS: usize = 7;
+/// A learner that is no more entries behind than this is caught up.
+const CLOSE: u64 = 200;
+/// From so many hosts on a witness votes only where it makes their number odd.
+const HOSTS_ENOUGH: usize = 3;
+
+/// What the leader's replica knows of all replicas.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replicas {
+    /// The leader's own id.
+    pub me: u64,
+    /// The last entry of its log.
+    pub last: u64,
+    /// All of them.
+    pub known: BTreeMap<u64, Replica>,
+}
+
+/// One replica.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replica {
+    /// The name of its member.
+    pub name: String,
+    /// It has a vote.
+    pub voter: bool,
+    /// How much of the log it has, as far as the leader knows.
+    pub matched: Option<u64>,
+}
+
+/// A member, as far as its vote is concerned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seat {
+    /// Its id in Raft.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Where its peers reach it.
+    pub address: String,
+    /// It leads.
+    pub leads: bool,
+    /// It has a vote now.
+    pub votes: bool,
+    /// It runs nothing.
+    pub witness: bool,
+    /// It takes part, and has nearly all of the log.
+    pub healthy: bool,
+    /// Its session is proven dead; or it is a witness, which nobody proves anything of, and lost.
+    pub dead: bool,
+    /// A store that its member has lost: nobody votes in its place.
+    pub lost: bool,
+    /// It came in place of a lost store that had a vote.
+    pub heir: bool,
+}
+
+/// Every place at the table, by the state and the replica together.
+pub fn seats(state: &ClusterState, replicas: &Replicas) -> Vec<Seat> {
+    let seat = |member: &quorate_core::state::Member| {
+        let RaftId(id) = member.raft_id;
+        let at = state.nodes.get(&member.name);
+        let known = replicas.known.get(&id);
+        let leads = id == replicas.me;
+        let caught_up = known.and_then(|member| member.matched).is_some_and(|matched| matched + CLOSE >= replicas.last);
+        let lost = |liveness| liveness == Liveness::Off || (member.witness && liveness == Liveness::Lost);
+        Seat {
+            id,
+            name: member.name.to_string(),
+            address: member.address.clone(),
+            leads,
+            votes: known.is_some_and(|member| member.voter),
+            witness: member.witness,
+            healthy: leads || (caught_up && at.is_some_and(quorate_core::state::NodeState::is_online)),
+            dead: at.is_some_and(|at| lost(at.liveness)),
+            lost: false,
+            heir: false,
+        }
+    };
+    let mut seats: Vec<Seat> = state.members.values().map(seat).collect();
+    let known = |id: u64| state.members.values().any(|member| member.raft_id.0 == id);
+    for (id, member) in replicas.known.iter().filter(|(id, member)| member.voter && !known(**id)) {
+        let Some(heir) = seats.iter_mut().find(|seat| seat.name == member.name) else { continue };
+        heir.heir = true;
+        let lost = Seat { id: *id, votes: true, healthy: false, dead: true, lost: true, heir: false, ..heir.clone() };
+        seats.push(lost);
+    }
+    seats
+}
+
+/// Who should vote.
+pub fn voters(seats: &[Seat]) -> BTreeSet<u64> {
+    let odd = |count: usize| if count.is_multiple_of(2) { count.saturating_sub(1) } else { count };
+    let hosts = seats.iter().filter(|seat| !seat.witness && !seat.dead).count();
+    // The best first; who may not vote is left out.
+    let rank = |seat: &Seat| {
+        let spare = seat.witness && hosts >= HOSTS_ENOUGH;
+        let rank = match (seat.votes, seat.healthy, seat.dead) {
+            (_, true, _) if spare => 2,
+            (true, _, false) => 0,
+            (false, true, _) => 1,
+            (true, _, true) => 3,
+            (false, false, _) => return None,
+        };
+        Some((rank, Reverse(seat.leads), Reverse(seat.healthy), Reverse(seat.heir), seat.witness, seat.id))
+    };
+    let mut ranked: Vec<_> = seats.iter().filter_map(rank).collect();
+    ranked.sort_unstable();
+    let members = seats.iter().filter(|seat| !seat.lost).count();
+    ranked.truncate(odd(members).min(MOST_VOTERS));
+    // An even number tolerates no more than one less does.
+    ranked.truncate(odd(ranked.len()));
+    ranked.into_iter().map(|(.., id)| id).collect()
+}
+
+/// Whether a majority of the new voters is there to take over.
+pub fn is_safe(seats: &[Seat], wanted: &BTreeSet<u64>) -> bool {
+    let healthy = seats.iter().filter(|seat| seat.healthy && wanted.contains(&seat.id)).count();
+    healthy * 2 > wanted.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `1L 2V 3l 4V!`: id, then (L)eader, (V)oter or (l)earner; `?` behind or silent, `!` proven dead, `w` a witness,
+    /// `x` a lost store and `h` what came in its place.
+    fn chosen(text: &str) -> Vec<u64> {
+        let seat = |word: &str| Seat {
+            id: word[..1].parse().unwrap(),
+            leads: word.contains('L'),
+            votes: word.contains(['L', 'V']),
+            witness: word.contains('w'),
+            healthy: !word.contains(['?', '!', 'x']),
+            dead: word.contains(['!', 'x']),
+            lost: word.contains('x'),
+            heir: word.contains('h'),
+            ..Seat::default()
+        };
+        let seats: Vec<Seat> = text.split(' ').map(seat).collect();
+        let voters = voters(&seats);
+        assert!(is_safe(&seats, &voters), "{text}: {voters:?}");
+        voters.into_iter().collect()
+    }
+
+    #[test]
+    fn an_odd_number_votes_and_at_most_seven() {
+        assert_eq!(chosen("1L"), [1]);
+        assert_eq!(chosen("1L 2l"), [1]);
+        assert_eq!(chosen("1L 2l 3l"), [1, 2, 3]);
+        assert_eq!(chosen("1L 2l 3l?"), [1]);
+        assert_eq!(chosen("1L 2V 3V 4l"), [1, 2, 3]);
+        assert_eq!(chosen("1L 2V 3V 4l 5l"), [1, 2, 3, 4, 5]);
+        assert_eq!(chosen("1L 2V 3V 4V 5V 6V 7V 8l 9l"), [1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn a_voter_that_is_proven_dead_is_replaced_and_a_silent_one_is_not() {
+        assert_eq!(chosen("1L 2V? 3V 4l"), [1, 2, 3]);
+        assert_eq!(chosen("1L 2V! 3V 4l"), [1, 3, 4]);
+        assert_eq!(chosen("1L 2V! 3V 4l?"), [1, 2, 3]);
+        assert_eq!(chosen("1L 2V! 3V"), [1, 2, 3]);
+        // It comes back as a learner, and stays one.
+        assert_eq!(chosen("1L 2l 3V 4V"), [1, 3, 4]);
+    }
+
+    #[test]
+    fn a_lost_store_keeps_its_place_until_another_is_caught_up_its_own_first() {
+        assert_eq!(chosen("1L 2V 3Vx 4lh?"), [1, 2, 3]);
+        assert_eq!(chosen("1L 2V 3Vx 4lh"), [1, 2, 4]);
+        assert_eq!(chosen("1L 2V 3Vx 4l 5lh"), [1, 2, 5]);
+    }
+
+    #[test]
+    fn seats_are_what_state_and_replica_say_together() {
+        let (cluster, status) = pair(&[("n1", 1), ("n2", 2), ("n3", 4)], &[(1, "n1"), (2, "n2"), (3, "n3"), (9, "n9")]);
+        let seats = seats(&cluster, &status);
+        let told: Vec<(u64, bool, bool)> = seats.iter().map(|seat| (seat.id, seat.lost, seat.heir)).collect();
+        assert_eq!(told, [(1, false, false), (2, false, false), (4, false, true), (3, true, false)]);
+    }
+
+    /// Members of the state with their raft ids, and voters of the replica with their names.
+    fn pair(members: &[(&str, u64)], voters: &[(u64, &str)]) -> (ClusterState, Replicas) {
+        let mut state = ClusterState::default();
+        for (name, id) in members {
+            let member = quorate_core::state::Member {
+                name: (*name).into(),
+                raft_id: RaftId(*id),
+                address: String::new(),
+                hardware: "h".into(),
+                hardware_is_dmi: true,
+                store: "s".into(),
+                fingerprint: String::new(),
+                joined: quorate_core::time::Timestamp(0),
+                witness: false,
+            };
+            state.members.insert((*name).into(), member);
+        }
+        let voter =
+            |(id, name): &(u64, &str)| (*id, Replica { name: (*name).to_owned(), voter: true, matched: Some(10) });
+        (state, Replicas { me: 1, last: 10, known: voters.iter().map(voter).collect() })
+    }
+
+    #[test]
+    fn whoever_is_left_after_a_removal_is_an_odd_number_with_the_leader() {
+        assert_eq!(chosen("2L 3V"), [2]);
+        assert_eq!(chosen("1V 3L 4V? 5V"), [1, 3, 5]);
+        assert_eq!(chosen("1V? 3L"), [3]);
+    }
+
+    #[test]
+    fn a_witness_votes_with_two_hosts_and_makes_odd_more_of_them() {
+        assert_eq!(chosen("1L 2l 3lw"), [1, 2, 3]);
+        assert_eq!(chosen("1L 2lw"), [1]);
+        assert_eq!(chosen("1L 2V 3Vw 4l"), [1, 2, 4]);
+        assert_eq!(chosen("1L 2V 3lw 4V 5l"), [1, 2, 3, 4, 5]);
+        assert_eq!(chosen("1L 2V 3Vw! 4l"), [1, 2, 4]);
+    }
+}

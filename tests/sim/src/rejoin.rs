@@ -1,0 +1,231 @@
+//! Members that come and go: stores that are lost or too old and rejoin under a new raft id, members that are removed
+//! and join again; and the door at which whoever is no member is turned away.
+
+use crate::event::{Message, Request, Scope, What};
+use crate::host::Life;
+use crate::members::{Id, Peer};
+use crate::people::Wish;
+use crate::replica::Disk;
+use crate::snapshot::Keeping;
+use crate::world::World;
+use quorate_core::id::RaftId;
+use quorate_core::planted::{Mistake, planted};
+use quorate_core::state::{Command, Entry, Intent};
+use quorate_core::time::Timestamp;
+use quorate_node::engine::Event;
+
+impl World {
+    /// What this run is like, of what is not so in every one.
+    pub(crate) fn taste(&mut self) {
+        if self.dice.chance(200) && self.hosts.len() < 5 {
+            let last = self.hosts.len() - 1;
+            self.hosts[last].witness = true;
+        }
+        if self.dice.chance(400) {
+            let every = self.dice.index(120) + 30;
+            self.keeping = Keeping { every, keep: self.dice.index(30) };
+        }
+    }
+
+    /// Who asks is a member, as far as this one knows, and asks the replica that is here.
+    pub(crate) fn is_let_in(&mut self, h: usize, from: Peer, to: Id, message: &Message) -> bool {
+        let Some(daemon) = &self.hosts[h].daemon else { return false };
+        let is_meant = to == 0 || to == self.hosts[h].disk.id;
+        // An answer comes by the call that it answers.
+        if message.is_answer() {
+            return is_meant;
+        }
+        let id = RaftId(from.id);
+        let is_member = daemon.state.members.values().any(|member| member.raft_id == id);
+        // Whoever is newer than what this member knows shows a certificate for its id.
+        let is_known = from.id == 0 || is_member || id >= daemon.state.next_raft_id || daemon.state.identity.is_none();
+        let is_replaced = !is_known && self.is_replaced(h, from);
+        if is_meant && (is_known || (is_replaced && matches!(message, Message::Show(_)))) {
+            return true;
+        }
+        if let Message::Poll { process, asked, sent, .. } = message {
+            if is_meant && !is_known && !is_replaced {
+                self.send(h, from.host, Message::CastOut { process: *process });
+            } else {
+                self.poll_lost(from.host, *process, h, *asked, *sent);
+            }
+        }
+        false
+    }
+
+    /// A member has another store in place of this one.
+    pub(crate) fn is_replaced(&self, h: usize, from: Peer) -> bool {
+        let Some(daemon) = &self.hosts[h].daemon else { return false };
+        let state = &daemon.state;
+        let (id, key) = (RaftId(from.id), self.member(from.host).fingerprint);
+        let is_other = |member: &quorate_core::state::Member| member.fingerprint == key && member.raft_id != id;
+        id < state.next_raft_id && !state.removed.contains_key(&id) && state.members.values().any(is_other)
+    }
+
+    pub(crate) fn on_cast_out(&mut self, h: usize, from: usize, process: u64) {
+        if self.hosts[h].daemon.as_ref().is_some_and(|daemon| daemon.process == process) {
+            let why = format!("{} says that this member was removed", self.names[from]);
+            self.step(h, Event::CastOut(why));
+        }
+    }
+
+    /// removal: what it still has is killed.
+    pub(crate) fn abandon(&mut self, h: usize) {
+        let virt = &mut self.hosts[h].virt;
+        virt.domains.clear();
+        virt.flows.clear();
+    }
+
+    /// Whether everything that is committed is still known when this store is gone as well.
+    pub(crate) fn may_lose_store(&self, h: usize) -> bool {
+        let own = self.hosts[h].disk.id;
+        let is_good = |id: Id| id != own && !self.lost_stores.contains(&id);
+        let views = self.hosts.iter().filter(|host| host.life == Life::Member).map(|host| host.disk.members());
+        let mut views = views.chain([self.members.clone()]).filter(|members| members.hosts.contains_key(&own));
+        self.hosts[h].life == Life::Member && views.all(|members| members.agree(is_good))
+    }
+
+    /// The store is gone, or not to be used: the daemon sets it aside and asks to rejoin.
+    pub(crate) fn lose_store(&mut self, h: usize) {
+        let id = self.hosts[h].disk.id;
+        self.trace(|world| format!("the store of {} is lost (member {id})", world.names[h]));
+        self.counts.lost_stores += 1;
+        self.lost_stores.insert(id);
+        self.kill_daemon(h);
+        let host = &mut self.hosts[h];
+        host.disk = Disk::new(id);
+        if !planted(Mistake::KeepRaftId) {
+            host.life = Life::Rejoining(id);
+            host.stores += 1;
+        }
+        let (boot, wait) = (self.hosts[h].boot, self.dice.of(100..=1500));
+        self.queue.push(self.now + wait, Scope::Boot(h, boot), What::DaemonStart(boot));
+    }
+
+    /// Somebody took a copy of the disk a while ago, and puts it back now.
+    pub(crate) fn roll_back(&mut self, h: usize) {
+        let Some(copy) = self.hosts[h].copy.take() else { return };
+        let host = &self.hosts[h];
+        // Of what nobody has seen more, nobody can say that it is older.
+        let fits = copy.id == host.disk.id && host.life == Life::Member && self.would_be_refused(h, &copy);
+        if !fits || !self.may_lose_store(h) {
+            return;
+        }
+        let id = copy.id;
+        self.trace(|world| format!("an older copy of its disk is put back on {} (member {id})", world.names[h]));
+        self.lost_stores.insert(id);
+        self.kill_daemon(h);
+        self.hosts[h].disk = *copy;
+        let (boot, wait) = (self.hosts[h].boot, self.dice.of(20..=1500));
+        self.queue.push(self.now + wait, Scope::Boot(h, boot), What::DaemonStart(boot));
+    }
+
+    /// A host without a store asks any member, again and again, until the log has its new raft id.
+    pub(crate) fn return_to_cluster(&mut self, h: usize) {
+        let boot = self.hosts[h].boot;
+        let life = self.hosts[h].life;
+        if life == Life::Member || self.hosts[h].daemon.is_some() {
+            return;
+        }
+        let wait = self.dice.of(200..=1000);
+        self.queue.push(self.now + wait, Scope::Boot(h, boot), What::Return);
+        let able = |other: &usize| {
+            *other != h
+                && self.hosts[*other].daemon.is_some()
+                && !self.hosts[*other].frozen
+                && self.network.is_whole(h, *other)
+        };
+        let able: Vec<usize> = (0..self.hosts.len()).filter(able).collect();
+        if able.is_empty() {
+            return;
+        }
+        let by = *self.dice.pick(&able);
+        let (node, store) = (self.names[h].clone(), self.store_id(h));
+        let token = format!("token-{h}-{}", self.hosts[h].keys);
+        let Some(state) = self.hosts[by].daemon.as_ref().map(|daemon| &daemon.state) else { return };
+        if let Some(member) = state.members.get(&node).filter(|member| member.store == store) {
+            let RaftId(id) = member.raft_id;
+            return self.returned(h, id, life);
+        }
+        let command = match life {
+            Life::Rejoining(old) => Command::Rejoin {
+                node,
+                hardware: self.hosts[h].hardware.clone(),
+                old: RaftId(old),
+                store,
+                why: "it was lost".to_owned(),
+            },
+            _ if !state.tokens.contains_key(&token) => {
+                Command::CreateToken { hash: token, expires: Timestamp(u64::MAX), actor: "somebody".to_owned() }
+            }
+            _ => Command::Join { token, member: Box::new(self.member(h)) },
+        };
+        self.propose_entry(by, Request::Errand, Entry { at: Timestamp(0), request: None, command });
+    }
+
+    fn returned(&mut self, h: usize, id: Id, life: Life) {
+        self.trace(|world| format!("{} is member {id} from here on", world.names[h]));
+        match life {
+            Life::Joining => self.counts.joined += 1,
+            _ => self.counts.rejoined += 1,
+        }
+        let host = &mut self.hosts[h];
+        host.disk = Disk::new(id);
+        host.life = Life::Member;
+        host.copy = None;
+        let boot = host.boot;
+        self.daemon_start(h, boot);
+    }
+
+    /// A person drains a host and removes it from the cluster.
+    pub(crate) fn begin_removal(&mut self, h: usize) {
+        let is_away = |h: &usize| !self.oracle.state.members.contains_key(&self.names[*h]);
+        let enough = self.oracle.state.members.len() > 2 && (0..self.hosts.len()).filter(is_away).count() == 0;
+        if enough {
+            self.wish(Wish::Intent(self.names[h].clone(), Intent::Drain));
+            let wait = self.dice.of(500..=6000);
+            self.queue.push(self.now + wait, Scope::World, What::Remove(h, 5));
+        }
+    }
+
+    pub(crate) fn remove_member(&mut self, h: usize, tries: u32) {
+        if self.is_calm() {
+            return;
+        }
+        if !self.oracle.state.members.contains_key(&self.names[h]) {
+            self.counts.removed += 1;
+            if self.dice.chance(700) {
+                let wait = self.dice.of(1000..=15_000);
+                self.queue.push(self.now + wait, Scope::World, What::JoinAgain(h));
+            }
+            return;
+        }
+        if tries > 0 {
+            self.wish(Wish::Remove(self.names[h].clone()));
+            let wait = self.dice.of(1500..=4000);
+            return self.queue.push(self.now + wait, Scope::World, What::Remove(h, tries - 1));
+        }
+        self.wish(Wish::Intent(self.names[h].clone(), Intent::Active));
+    }
+
+    /// A person empties the disk of a removed host, and lets it join under the same name.
+    pub(crate) fn join_again(&mut self, h: usize) {
+        let is_out = !self.oracle.state.members.contains_key(&self.names[h]);
+        let votes = self.members.hosts.iter().any(|(id, host)| *host == h && self.members.votes(*id));
+        if !is_out || self.hosts[h].life == Life::Joining {
+            return;
+        }
+        if votes || !self.hosts[h].up || !self.hosts[h].virt.domains.is_empty() {
+            return self.queue.push(self.now + 3000, Scope::World, What::JoinAgain(h));
+        }
+        self.trace(|world| format!("{} is emptied, and joins again", world.names[h]));
+        self.kill_daemon(h);
+        let host = &mut self.hosts[h];
+        self.lost_stores.insert(host.disk.id);
+        host.disk = Disk::new(0);
+        host.life = Life::Joining;
+        (host.stores, host.keys) = (host.stores + 1, host.keys + 1);
+        let boot = host.boot;
+        self.queue.push(self.now + 300, Scope::Boot(h, boot), What::Return);
+    }
+}
