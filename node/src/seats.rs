@@ -4,7 +4,7 @@
 //! proven dead gives its place to a learner that is caught up; one that is only silent keeps it. A store that was lost
 //! keeps its place, in which nobody votes, until the one that came in its stead is caught up.
 
-use quorate_core::id::RaftId;
+use quorate_core::id::{NodeId, RaftId};
 use quorate_core::state::{ClusterState, Liveness};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,6 +121,25 @@ pub fn voters(seats: &[Seat]) -> BTreeSet<u64> {
     ranked.into_iter().map(|(.., id)| id).collect()
 }
 
+/// removal: why this member cannot go yet. Whoever is removed is not let in any more, so those who vote now have to be a
+/// majority without it, or nobody could give its place away.
+pub fn needed(state: &ClusterState, voters: &BTreeMap<u64, String>, node: &NodeId) -> Option<String> {
+    let is_there = |(id, name): &(&u64, &String)| {
+        let member = state.members.values().find(|member| member.raft_id.0 == **id);
+        let online =
+            state.nodes.get(&NodeId::new(name.as_str())).is_some_and(quorate_core::state::NodeState::is_online);
+        member.is_some() && online && name.as_str() != node.as_str()
+    };
+    let (there, away): (Vec<_>, Vec<_>) = voters.iter().partition(is_there);
+    let others: Vec<&str> = away.iter().map(|(_, name)| name.as_str()).filter(|name| *name != node.as_str()).collect();
+    (!voters.is_empty() && there.len() * 2 <= voters.len()).then(|| {
+        format!(
+            "{node} cannot be removed now: without it too few of those who vote are left (not there: {})",
+            others.join(", ")
+        )
+    })
+}
+
 /// Whether a majority of the new voters is there to take over.
 pub fn is_safe(seats: &[Seat], wanted: &BTreeSet<u64>) -> bool {
     let healthy = seats.iter().filter(|seat| seat.healthy && wanted.contains(&seat.id)).count();
@@ -185,6 +204,28 @@ mod tests {
         let seats = seats(&cluster, &status);
         let told: Vec<(u64, bool, bool)> = seats.iter().map(|seat| (seat.id, seat.lost, seat.heir)).collect();
         assert_eq!(told, [(1, false, false), (2, false, false), (4, false, true), (3, true, false)]);
+    }
+
+    #[test]
+    fn who_is_needed_for_a_majority_is_not_removed() {
+        let (mut state, replicas) = pair(&[("n1", 1), ("n2", 2), ("n3", 4)], &[(1, "n1"), (2, "n2"), (3, "n3")]);
+        let voters: BTreeMap<u64, String> =
+            replicas.known.into_iter().map(|(id, replica)| (id, replica.name)).collect();
+        for name in ["n1", "n2", "n3"] {
+            let mut node = quorate_core::state::NodeState::joining(quorate_core::time::Timestamp(0));
+            node.liveness = Liveness::Online;
+            node.session = Some(quorate_core::state::Session {
+                id: name.into(),
+                state: quorate_core::state::SessionState::Open,
+                opened: quorate_core::time::Timestamp(0),
+            });
+            state.nodes.insert(name.into(), node);
+        }
+        // n3 has lost its store, which still has the vote.
+        assert!(needed(&state, &voters, &"n1".into()).is_some_and(|why| why.contains("not there: n3")));
+        assert_eq!(needed(&state, &voters, &"n3".into()), None);
+        let voters: BTreeMap<u64, String> = [(1, "n1"), (2, "n2"), (4, "n3")].map(|(id, n)| (id, n.to_owned())).into();
+        assert_eq!(needed(&state, &voters, &"n1".into()), None);
     }
 
     /// Members of the state with their raft ids, and voters of the replica with their names.

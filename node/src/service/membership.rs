@@ -3,6 +3,7 @@
 use super::asker::Asker;
 use super::fence::move_leadership;
 use super::node::known;
+use crate::seats::needed;
 use quorate_api::proto::ChangeReply;
 use quorate_api::{Fault, Reason};
 use quorate_core::id::NodeId;
@@ -36,6 +37,11 @@ pub(super) async fn remove(asker: &Asker, node: &NodeId) -> Result<ChangeReply, 
         return Ok(ChangeReply { index, message: format!("{node} is removed") });
     }
     asker.cluster.state(|state| check(state, node))?;
+    let voters = asker.cluster.replica.status().borrow().members.clone().into_iter();
+    let voters = voters.filter(|(_, member)| member.voter).map(|(id, member)| (id, member.node.name)).collect();
+    if let Some(why) = asker.cluster.state(|state| needed(state, &voters, node)) {
+        return Err(Fault::new(Reason::Refused, why).hint("bring back or remove those first: `qrm cluster status`"));
+    }
     move_leadership(asker, node).await?;
     let (index, _) = asker.propose(Command::Remove { actor: asker.actor.clone(), node: node.clone() }).await?;
     let left = asker.cluster.state(|state| named_by(state, node));

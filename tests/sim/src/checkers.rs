@@ -6,7 +6,7 @@ use crate::virt::Vm;
 use crate::world::{World, mix};
 use quorate_core::id::{ActionId, NodeId, Operation, ResourceId, SessionId};
 use quorate_core::state::{
-    ActionKind, ClusterState, Command, FenceEnd, Outcome, SessionState, Standing, Verdict, Wish, invariant,
+    ActionKind, ClusterState, Command, FenceEnd, Outcome, Proof, SessionState, Standing, Verdict, Wish, invariant,
 };
 use quorate_node::engine::{Job, ProposeError, Tag};
 use std::collections::{BTreeMap, BTreeSet};
@@ -153,7 +153,9 @@ impl World {
     fn check_proofs(&mut self) {
         let wrong = self.names.iter().zip(&self.hosts).find_map(|(name, host)| {
             let session = self.oracle.state.nodes.get(name)?.session.as_ref()?;
-            let is_ended = matches!(session.state, SessionState::Ended(_));
+            // A host that said goodbye lives on for a moment, with nothing on it.
+            let is_dead = !matches!(session.state, SessionState::Ended(Proof::Goodbye { .. }));
+            let is_ended = matches!(session.state, SessionState::Ended(_)) && is_dead;
             (is_ended && host.lives(&session.id) && !host.lied_about.contains(&session.id))
                 .then(|| (name.clone(), session.clone()))
         });

@@ -272,6 +272,13 @@ impl World {
                 self.hosts[h].bmc.mode = if lies { Mode::Lying } else { *self.dice.pick(&modes) };
                 self.later(3000..=25_000, Undo::Device(h));
             }
+            other => self.strike_inside(other, h),
+        }
+    }
+
+    /// What goes wrong within a host.
+    fn strike_inside(&mut self, kind: Kind, h: usize) {
+        match kind {
             Kind::VmCrash => self.crash_vm(h),
             Kind::Hang => self.hosts[h].virt.hung_until = self.now + self.dice.of(500..=9000),
             Kind::SlowLooks => {
@@ -295,11 +302,7 @@ impl World {
             Kind::ClockJump => {
                 self.hosts[h].skew = self.dice.of(0..=7_200_000);
             }
-            Kind::StoreLost => {
-                if self.may_lose_store(h) {
-                    self.lose_store(h);
-                }
-            }
+            Kind::StoreLost if self.may_lose_store(h) => self.lose_store(h),
             Kind::StoreRolledBack => {
                 self.hosts[h].copy = Some(Box::new(self.hosts[h].disk.clone()));
                 self.later(1500..=20_000, Undo::Store(h));
@@ -308,6 +311,7 @@ impl World {
                 self.hosts[h].slow_disk = self.dice.of(50..=600);
                 self.later(1000..=10_000, Undo::SlowDisk(h));
             }
+            _ => {}
         }
     }
 

@@ -8,7 +8,7 @@ use crate::members::Id;
 use crate::replica::Slot;
 use crate::world::World;
 use quorate_core::id::{NodeId, SessionId};
-use quorate_core::state::{Command, EventKind, SessionState, Verdict};
+use quorate_core::state::{Command, EventKind, Proof, SessionState, Verdict};
 use quorate_core::time::millis;
 use std::collections::BTreeMap;
 
@@ -77,7 +77,8 @@ impl World {
         for h in 0..self.hosts.len() {
             let (session, now) = (self.hosts[h].session.clone(), self.now);
             let state = self.oracle.state.nodes.get(&self.names[h]).and_then(|at| at.session.as_ref());
-            let is_ended = state.is_some_and(|it| it.id == session && matches!(it.state, SessionState::Ended(_)));
+            let is_dead = |state: &SessionState| matches!(state, SessionState::Ended(proof) if !matches!(proof, Proof::Goodbye { .. }));
+            let is_ended = state.is_some_and(|it| it.id == session && is_dead(&it.state));
             let is_undead = is_ended && self.hosts[h].lives(&session) && self.hosts[h].daemon.is_some();
             if !is_undead {
                 self.health.undead.remove(&session);

@@ -13,6 +13,7 @@ use quorate_core::planted::{Mistake, planted};
 use quorate_core::state::{Command, Entry, Intent};
 use quorate_core::time::Timestamp;
 use quorate_node::engine::Event;
+use quorate_node::seats::needed;
 
 impl World {
     /// What this run is like, of what is not so in every one.
@@ -79,7 +80,8 @@ impl World {
     /// Whether everything that is committed is still known when this store is gone as well.
     pub(crate) fn may_lose_store(&self, h: usize) -> bool {
         let own = self.hosts[h].disk.id;
-        let is_good = |id: Id| id != own && !self.lost_stores.contains(&id);
+        let is_member = |id: Id| self.oracle.state.members.values().any(|member| member.raft_id == RaftId(id));
+        let is_good = |id: Id| id != own && is_member(id) && !self.lost_stores.contains(&id);
         let views = self.hosts.iter().filter(|host| host.life == Life::Member).map(|host| host.disk.members());
         let mut views = views.chain([self.members.clone()]).filter(|members| members.hosts.contains_key(&own));
         self.hosts[h].life == Life::Member && views.all(|members| members.agree(is_good))
@@ -201,11 +203,32 @@ impl World {
             return;
         }
         if tries > 0 {
-            self.wish(Wish::Remove(self.names[h].clone()));
+            self.ask_to_remove(h);
             let wait = self.dice.of(1500..=4000);
             return self.queue.push(self.now + wait, Scope::World, What::Remove(h, tries - 1));
         }
         self.wish(Wish::Intent(self.names[h].clone(), Intent::Active));
+    }
+
+    /// As `qrm cluster remove` does: not whoever leads, and nobody whose vote is needed.
+    fn ask_to_remove(&mut self, h: usize) {
+        let is_leader = |h: &usize| self.hosts[*h].daemon.as_ref().is_some_and(|daemon| daemon.replica.is_ready());
+        let Some(leader) = (0..self.hosts.len()).find(is_leader) else { return };
+        let members = self.hosts[leader].disk.members();
+        if leader == h {
+            let heir = members.others(self.hosts[h].disk.id).into_iter().find(|peer| members.votes(peer.id));
+            return if let Some(heir) = heir {
+                self.offer(h, heir.host)
+            };
+        }
+        let named = |id: &Id| Some((*id, self.names[*members.hosts.get(id)?].to_string()));
+        let voters = members.voters().iter().filter_map(named).collect();
+        let node = &self.names[h];
+        let Some(daemon) = &self.hosts[leader].daemon else { return };
+        let good = |id: Id| !self.lost_stores.contains(&id) && members.hosts.get(&id) != Some(&h);
+        if needed(&daemon.state, &voters, node).is_none() && members.agree(good) {
+            self.wish(Wish::Remove(node.clone()));
+        }
     }
 
     /// A person empties the disk of a removed host, and lets it join under the same name.
