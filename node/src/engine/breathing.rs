@@ -6,7 +6,7 @@
 use super::liveness::Liveness;
 use super::{Ctx, Purpose};
 use quorate_core::id::{NodeId, SessionId};
-use quorate_core::state::{Breath, Command, SessionState};
+use quorate_core::state::{Breath, Command, Proof, SessionState};
 use quorate_core::time::BootTime;
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ impl Breathing {
     pub(super) fn look(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness) {
         let mut found = Vec::new();
         for (node, at) in &ctx.view.state.nodes {
-            let ended = at.session.as_ref().filter(|session| matches!(session.state, SessionState::Ended(_)));
+            let ended = at.session.as_ref().filter(|session| is_said_dead(&session.state));
             let Some(session) = ended else {
                 self.ended.remove(node);
                 continue;
@@ -43,9 +43,14 @@ impl Breathing {
 pub(super) fn confess(ctx: &mut Ctx<'_>) {
     let me = ctx.me.clone();
     let ended = ctx.view.state.nodes.get(&me.node).and_then(|at| at.session.as_ref());
-    if ended.is_some_and(|it| it.id == me.session && matches!(it.state, SessionState::Ended(_))) {
+    if ended.is_some_and(|it| it.id == me.session && is_said_dead(&it.state)) {
         tell(ctx, Breath { heard_by: me.node.clone(), node: me.node, session: me.session });
     }
+}
+
+/// Who said goodbye only has nothing left: its daemon may well answer until the host is switched off.
+fn is_said_dead(state: &SessionState) -> bool {
+    matches!(state, SessionState::Ended(proof) if !matches!(proof, Proof::Goodbye { .. }))
 }
 
 fn tell(ctx: &mut Ctx<'_>, breath: Breath) {

@@ -17,6 +17,11 @@ impl ClusterState {
         else {
             return stale(format!("{node} is not in session {}, proven dead", breath.session));
         };
+        if matches!(proof, Proof::Goodbye { .. }) {
+            return stale(format!(
+                "{node} said goodbye: it has nothing left, and may live on until it is switched off"
+            ));
+        }
         let why =
             format!("{node} was proven off ({}), and {} heard it alive after that", proof.words(), breath.heard_by);
         if let Proof::PowerOff { devices, .. } = &proof {
