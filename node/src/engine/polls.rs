@@ -72,7 +72,11 @@ impl Polls {
         let is_silent = |node: &NodeId| silent_for(node) > DOUBT;
         let leads = view.leader.is_none_or(|leader| leader == me || is_silent(leader));
         let doubted: BTreeSet<NodeId> = match leads {
-            true => others().filter(|node| is_silent(node) || !takes_part(node)).cloned().collect(),
+            // Of this host an earlier boot may be in doubt, which only the others can say they do not hear.
+            true => {
+                let is_doubted = |node: &&NodeId| !takes_part(node) || (*node != me && is_silent(node));
+                view.state.members.keys().filter(is_doubted).cloned().collect()
+            }
             false => BTreeSet::new(),
         };
         // Where somebody fell silent, it matters who else hears whom: leadership may have to move.
