@@ -149,6 +149,11 @@ impl World {
             let RaftId(id) = member.raft_id;
             return self.returned(h, id, life);
         }
+        // removal: who was removed meanwhile is told so, and waits for a person.
+        let is_refused = matches!(life, Life::Rejoining(_)) && !state.members.contains_key(&node);
+        if is_refused && state.identity.is_some() {
+            return;
+        }
         let command = match life {
             Life::Rejoining(old) => Command::Rejoin {
                 node,
