@@ -202,7 +202,9 @@ impl Judge {
         session: &SessionId,
         silence: Duration,
     ) {
-        let agreed = may_judge(ctx, majority) && liveness.majority_agrees(ctx, node, session, properties.suspect_after);
+        let agree = |silent| may_judge(ctx, majority) && liveness.majority_agrees(ctx, node, session, silent);
+        // What is enough to doubt is not enough to be sure: another voter may just have missed two answers.
+        let (agreed, agreed_lost) = (agree(properties.suspect_after), agree(properties.lost_after));
         let suspect = self.suspects.entry(node.clone()).or_insert_with(|| Suspect::new(session));
         if suspect.session != *session {
             *suspect = Suspect::new(session);
@@ -210,7 +212,7 @@ impl Judge {
         // A node lost in maintenance is not fenced: a person is asked.
         let state = ctx.view.state.nodes.get(node).filter(|state| state.intent == Intent::Maintenance);
         if let Some(state) = state {
-            if silence >= properties.lost_after && agreed {
+            if silence >= properties.lost_after && agreed_lost {
                 ask(ctx, node, session, state, Matter::LostInMaintenance);
             }
             return;
@@ -224,7 +226,7 @@ impl Judge {
         if patience > properties.lost_after && silence >= properties.lost_after {
             self.waits.insert(node.clone(), ctx.now.after(patience.saturating_sub(silence)));
         }
-        if silence >= patience && agreed {
+        if silence >= patience && agreed_lost {
             let evidence = format!("silent for {} ms, by a majority's word", silence.as_millis());
             return lose(ctx, node, session, (evidence, spent), !self.refused.contains(node));
         }
