@@ -94,6 +94,14 @@ impl World {
         }
     }
 
+    /// What is committed was taken by a majority: a stretch without one ends here, however short it was whole.
+    fn end_parting(&mut self) {
+        let now = self.now;
+        if self.health.parted.last().is_some_and(|(since, until)| *since < now && *until + EVERY >= now) {
+            self.health.parted.push((now, now));
+        }
+    }
+
     /// breathing: a proof is found false only where it was.
     pub(crate) fn check_breath(&mut self, slot: &Slot) {
         let Some(Command::Breathes(breath)) = slot.entry.as_ref().map(|entry| &entry.command) else { return };
@@ -137,6 +145,7 @@ impl World {
 
     /// beats to all voters: nobody is judged lost who was well for as long as silence takes.
     pub(crate) fn check_judgement(&mut self, slot: &Slot) {
+        self.end_parting();
         let Some(Command::Judge { node, session, verdict: Verdict::Lost { evidence, .. } }) =
             slot.entry.as_ref().map(|entry| &entry.command)
         else {
