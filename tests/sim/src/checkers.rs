@@ -363,6 +363,14 @@ impl World {
             if places(both.0).union(&places(both.1)).count() < 2 {
                 all.extend([both.0, both.1]);
             }
+            // The planner places the other first, and moves nobody for it: it waits while that one has its only place.
+            let is_taken = |node: &NodeId| {
+                let hosts = self.names.iter().zip(&self.hosts);
+                hosts.filter(|(name, _)| *name == node).any(|(_, host)| host.virt.domains.contains_key(both.1))
+            };
+            if places(both.0).iter().all(|node| is_taken(node)) {
+                all.insert(both.0);
+            }
         }
         let after = config.orders.values().filter(|order| all.contains(&order.first)).map(|order| &order.then);
         let after: Vec<&ResourceId> = after.collect();

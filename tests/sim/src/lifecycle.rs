@@ -151,7 +151,7 @@ impl World {
         let snapshot = host.disk.snapshot.clone();
         let mut replica = Replica::new(now + first);
         // Nobody can have seen more of a store that never held anything.
-        replica.open = host.disk.log.is_empty() && host.disk.term == 0;
+        replica.open = host.disk.is_pristine();
         replica.seen = host.disk.seen.clone();
         let whole = snapshot.as_ref().map_or(0, |snapshot| snapshot.index());
         (replica.commit, replica.applied) = (whole, whole);

@@ -110,6 +110,8 @@ impl World {
         let host = &self.hosts[h];
         // Of what nobody has seen more, nobody can say that it is older.
         let fits = copy.id == host.disk.id && host.life == Life::Member && self.would_be_refused(h, &copy);
+        // One that never held anything takes part unasked, as `raft` lets a new store.
+        let fits = fits && !copy.is_pristine();
         if !fits || !self.may_lose_store(h) {
             return;
         }

@@ -151,6 +151,11 @@ impl Disk {
         self.changes.last().map(|(_, members)| members.clone()).unwrap_or_default()
     }
 
+    /// It never held anything.
+    pub(crate) fn is_pristine(&self) -> bool {
+        self.log.is_empty() && self.term == 0
+    }
+
     pub(crate) fn last(&self) -> (u64, usize) {
         (self.log.last().map_or(0, |slot| slot.term), self.log.len())
     }
