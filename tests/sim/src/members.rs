@@ -81,7 +81,9 @@ impl World {
             return;
         }
         let known = |(id, at): (&Id, &usize)| {
-            let matched = daemon.replica.followers.get(id).map(|follower| follower.matched as u64);
+            // Who has answered this leader nothing yet has none of the log, as far as it knows.
+            let follower = daemon.replica.followers.get(id).filter(|follower| follower.matched > 0);
+            let matched = follower.map(|follower| follower.matched as u64);
             (*id, Replica { name: self.names[*at].to_string(), voter: members.votes(*id), matched })
         };
         let known = members.hosts.iter().map(known).collect();

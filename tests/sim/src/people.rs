@@ -181,6 +181,14 @@ impl World {
         !self.people.asked.is_empty()
     }
 
+    /// Whom somebody wants to be removed, and has no answer yet.
+    pub(crate) fn removals_asked(&self) -> impl Iterator<Item = &NodeId> {
+        self.people.asked.values().filter_map(|asked| match &asked.wish {
+            Wish::Remove(node) => Some(node),
+            _ => None,
+        })
+    }
+
     /// Asks any daemon that runs.
     pub(crate) fn ask_again(&mut self, wish: u64) {
         let able: Vec<usize> =

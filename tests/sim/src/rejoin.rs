@@ -10,7 +10,7 @@ use crate::snapshot::Keeping;
 use crate::world::World;
 use quorate_core::id::RaftId;
 use quorate_core::planted::{Mistake, planted};
-use quorate_core::state::{Command, Entry, Intent};
+use quorate_core::state::{Command, Entry, Intent, Member};
 use quorate_core::time::Timestamp;
 use quorate_node::engine::Event;
 use quorate_node::seats::needed;
@@ -59,7 +59,7 @@ impl World {
         let Some(daemon) = &self.hosts[h].daemon else { return false };
         let state = &daemon.state;
         let (id, key) = (RaftId(from.id), self.member(from.host).fingerprint);
-        let is_other = |member: &quorate_core::state::Member| member.fingerprint == key && member.raft_id != id;
+        let is_other = |member: &Member| member.fingerprint == key && member.raft_id != id;
         id < state.next_raft_id && !state.removed.contains_key(&id) && state.members.values().any(is_other)
     }
 
@@ -81,10 +81,24 @@ impl World {
     pub(crate) fn may_lose_store(&self, h: usize) -> bool {
         let own = self.hosts[h].disk.id;
         let is_member = |id: Id| self.oracle.state.members.values().any(|member| member.raft_id == RaftId(id));
-        let is_good = |id: Id| id != own && is_member(id) && !self.lost_stores.contains(&id);
+        // removal: it is not called back, and whoever is removed is not let in any more.
+        let goes = |id: Id| self.members_on_their_way_out().any(|member| member.raft_id == RaftId(id));
+        let is_good = |id: Id| id != own && is_member(id) && !goes(id) && !self.lost_stores.contains(&id);
         let views = self.hosts.iter().filter(|host| host.life == Life::Member).map(|host| host.disk.members());
         let mut views = views.chain([self.members.clone()]).filter(|members| members.hosts.contains_key(&own));
         self.hosts[h].life == Life::Member && views.all(|members| members.agree(is_good))
+    }
+
+    /// Members whose removal somebody waits for, or some log has: it may be committed at any time.
+    fn members_on_their_way_out(&self) -> impl Iterator<Item = &Member> {
+        let done = self.oracle.log.len();
+        let open = self.hosts.iter().flat_map(move |host| host.disk.log.iter().skip(done));
+        let written = open.filter_map(|slot| match &slot.entry.as_ref()?.command {
+            Command::Remove { node, .. } => Some(node),
+            _ => None,
+        });
+        let nodes = written.chain(self.removals_asked());
+        nodes.filter_map(|node| self.oracle.state.members.get(node))
     }
 
     /// The store is gone, or not to be used: the daemon sets it aside and asks to rejoin.
