@@ -225,8 +225,10 @@ impl Fencing {
         };
         let may_end = match &intent.cause {
             FenceCause::Lost(_) => true,
-            // It was heard when it was asked for: the wish ends when no level could do it.
-            FenceCause::Asked { .. } => intent.tries as usize >= ctx.view.state.fence_levels(target).len(),
+            // It was heard when it was asked for: the wish ends when no level could do it, or nobody is left who may.
+            FenceCause::Asked { .. } => {
+                intent.tries as usize >= ctx.view.state.fence_levels(target).len() || acting(ctx, target).is_none()
+            }
             // That it is heard was never in doubt.
             FenceCause::StopFailed { .. } | FenceCause::Broken { .. } | FenceCause::FalseProof => false,
         };
