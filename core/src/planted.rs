@@ -63,10 +63,6 @@ mistakes! {
     TakeAnyStore = "take-any-store",
     /// A refusal of what a store has left behind since counts as one of the store.
     HeedOldNews = "heed-old-news",
-    /// A change of voters that a leader left half done stays so.
-    LeaveHalfDone = "leave-half-done",
-    /// A whole state is taken over though what is there is newer.
-    InstallOlder = "install-older",
     /// A member is removed whatever may be active on it.
     RemoveActive = "remove-active",
     /// A host that shuts down says goodbye though something may be active on it.

@@ -3,7 +3,6 @@
 use crate::event::Message;
 use crate::replica::Role;
 use crate::world::World;
-use quorate_core::planted::{Mistake, planted};
 use quorate_node::seats::{Replica, Replicas, is_safe, seats, voters};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -102,8 +101,7 @@ impl World {
             return self.change_members(h, next);
         }
         let wanted = voters(&seats);
-        let half_done = members.is_joint() && !planted(Mistake::LeaveHalfDone);
-        if (wanted != members.voters() || half_done) && is_safe(&seats, &wanted) {
+        if (wanted != members.voters() || members.is_joint()) && is_safe(&seats, &wanted) {
             return self.change_members(h, members.bridge_to(&wanted));
         }
         let is_gone = |id: &Id| {

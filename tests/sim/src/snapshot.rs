@@ -4,7 +4,6 @@ use crate::event::Message;
 use crate::members::Peer;
 use crate::replica::Entries;
 use crate::world::World;
-use quorate_core::planted::{Mistake, planted};
 use quorate_core::state::ClusterState;
 use quorate_node::engine::Event;
 use std::rc::Rc;
@@ -75,7 +74,7 @@ impl World {
         let (index, names) = (snapshot.index, &self.names);
         let host = &mut self.hosts[h];
         let Some(daemon) = &mut host.daemon else { return };
-        if index > daemon.replica.commit || planted(Mistake::InstallOlder) {
+        if index > daemon.replica.commit {
             let line = format!("{} takes over the whole state after entry {index}", names[h]);
             let is_its = host.disk.log.len() >= index && host.disk.term_at(index) == covered[index - 1].term;
             if !is_its {
