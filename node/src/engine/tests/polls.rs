@@ -128,6 +128,9 @@ fn who_began_to_ask_just_now_cannot_say_that_somebody_is_silent() {
     assert_eq!(leader.liveness("n3"), Liveness::Suspect);
     leader.n2_asks_since = Some(Duration::from_millis(600));
     leader.run(Duration::from_secs(1));
+    assert_eq!(leader.liveness("n3"), Liveness::Suspect, "two missed answers are enough to doubt, not to be sure");
+    leader.n2_asks_since = Some(Duration::from_secs(5));
+    leader.run(Duration::from_secs(1));
     assert_ne!(leader.liveness("n3"), Liveness::Suspect);
 }
 

@@ -8,6 +8,7 @@ mod analysis;
 mod auditor;
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -66,8 +67,12 @@ pub(crate) fn fnv(bytes: &[u8]) -> u64 {
 pub(crate) fn last(disk: &Path) -> Result<Option<Record>> {
     let mut sector = [0; SECTOR as usize];
     let file = File::open(disk).with_context(|| format!("open {}", disk.display()))?;
-    file.read_exact_at(&mut sector, 0).with_context(|| format!("read {}", disk.display()))?;
-    Ok(Record::parse(&sector))
+    match file.read_exact_at(&mut sector, 0) {
+        Ok(()) => Ok(Record::parse(&sector)),
+        // It is being made: nobody has written to it yet.
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("read {}", disk.display())),
+    }
 }
 
 /// Every record still in the rings.
