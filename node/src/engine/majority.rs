@@ -7,7 +7,7 @@ use super::event::View;
 use super::liveness::Liveness;
 use super::{Ctx, Purpose};
 use quorate_core::id::NodeId;
-use quorate_core::state::Command;
+use quorate_core::state::{Command, EventKind};
 use quorate_core::time::BootTime;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,6 +17,8 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// An absence of a majority that is longer than an election is told, when it is over.
 const TOLD: Duration = Duration::from_secs(3);
+/// For so long after the return of a majority its members know of an absence that no leader has told yet.
+const TELLS_WITHIN: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub(super) struct Majority {
@@ -26,11 +28,23 @@ pub(super) struct Majority {
     is_heard: bool,
     /// Voters that were not heard while there was none, once there was one.
     missed: Option<BTreeSet<NodeId>>,
-    /// An absence that is over and not told yet: how long it was, and who was missed.
-    over: Option<(Duration, BTreeSet<NodeId>)>,
+    /// An absence that is over and not told yet.
+    over: Option<Over>,
     /// The start of this daemon, or the return of a majority that was away for long. A stall of this host looks the
     /// same: what it heard before that says nothing either.
     restored: BootTime,
+}
+
+/// An absence of a majority that is over.
+#[derive(Debug)]
+struct Over {
+    /// How long it was.
+    absence: Duration,
+    /// Who was missed.
+    missed: BTreeSet<NodeId>,
+    since: BootTime,
+    /// The log's index then.
+    index: u64,
 }
 
 impl Majority {
@@ -59,7 +73,8 @@ impl Majority {
         }
         let missed = self.missed.replace(BTreeSet::new()).unwrap_or_default();
         if now.since(self.seen) >= TOLD && !missed.is_empty() {
-            self.over = Some((now.since(self.seen), missed));
+            let index = view.state.index;
+            self.over = Some(Over { absence: now.since(self.seen), missed, since: now, index });
         }
         if now.since(self.seen) >= LONG {
             self.restored = now;
@@ -67,14 +82,18 @@ impl Majority {
         self.seen = now;
     }
 
-    /// The timeline says why nobody was fenced meanwhile: what could not be committed is not in it.
+    /// The timeline says why nobody was fenced meanwhile: what could not be committed is not in it. Whoever leads once the
+    /// first elections are over tells it, unless another leader has.
     fn tell(&mut self, ctx: &mut Ctx<'_>) {
-        if ctx.view.leader != Some(&ctx.me.node) {
-            self.over = None;
-        }
+        let events = &ctx.view.state.events;
+        let was_told = |over: &Over| {
+            let later = events.iter().rev().take_while(|event| event.index > over.index);
+            later.into_iter().any(|event| event.kind == EventKind::Majority)
+        };
+        self.over.take_if(|over| ctx.now.since(over.since) > TELLS_WITHIN || was_told(over));
         // A leader tells it once it may speak.
         let over = if ctx.view.is_leader { self.over.take() } else { None };
-        let Some((absence, unheard)) = over else { return };
+        let Some(Over { absence, missed: unheard, .. }) = over else { return };
         let from = ctx.me.node.clone();
         ctx.propose(Purpose::Majority, Command::MajorityBack { from, absence, unheard });
     }
