@@ -42,6 +42,8 @@ struct Leader {
     /// So many judgements come too late to be written.
     judgements_dropped: u32,
     voters: BTreeSet<NodeId>,
+    /// Who leads instead, for a while.
+    other_leads: Option<NodeId>,
     /// Whom n2 hears of n3, whatever this leader hears.
     n2_hears_n3: bool,
     /// It says nothing of anybody.
@@ -72,6 +74,7 @@ impl Leader {
             grants_lost: 0,
             judgements_dropped: 0,
             voters: ["n1", "n2", "n3"].into_iter().map(NodeId::from).collect(),
+            other_leads: None,
             n2_hears_n3: false,
             n2_is_mute: false,
             n2_asks_since: None,
@@ -127,7 +130,9 @@ impl Leader {
         let mut events = vec![event];
         while let Some(event) = events.pop() {
             let me = NodeId::from("n1");
-            let view = View { state: &self.state, leader: Some(&me), is_leader: true, term: 1, voters: &self.voters };
+            let leader = self.other_leads.as_ref().unwrap_or(&me);
+            let (is_leader, voters) = (*leader == me, &self.voters);
+            let view = View { state: &self.state, leader: Some(leader), is_leader, term: 1, voters };
             for effect in self.engine.step(self.now, view, event) {
                 events.extend(self.answer(effect));
             }

@@ -2,7 +2,7 @@
 
 use super::{Leader, TICK};
 use crate::engine::append_by;
-use quorate_core::state::{Command, Liveness, Verdict};
+use quorate_core::state::{Command, EventKind, Liveness, Verdict};
 use quorate_core::time::BootTime;
 use std::time::Duration;
 
@@ -37,4 +37,26 @@ fn who_was_judged_and_came_back_before_it_was_written_is_judged_anew() {
     leader.answers = vec!["n2".into(), "n3".into()];
     leader.run(Duration::from_secs(1));
     assert_eq!(leader.liveness("n3"), Liveness::Online);
+}
+
+/// After the return of a majority leadership may move more than once: what nobody could tell meanwhile is told all the same.
+#[test]
+fn an_absence_of_a_majority_is_told_by_who_leads_when_elections_are_over() {
+    let told = |first: Duration| {
+        let mut leader = Leader::new();
+        leader.answers = vec!["n2".into(), "n3".into()];
+        leader.run(Duration::from_secs(3));
+        leader.answers.clear();
+        leader.run(Duration::from_secs(6));
+        leader.answers = vec!["n2".into(), "n3".into()];
+        leader.other_leads = Some("n2".into());
+        leader.run(first);
+        let told = |leader: &Leader| leader.state.events.iter().filter(|it| it.kind == EventKind::Majority).count();
+        assert_eq!(told(&leader), 0, "another one leads");
+        leader.other_leads = None;
+        leader.run(Duration::from_secs(1));
+        told(&leader)
+    };
+    assert_eq!(told(Duration::from_millis(500)), 2, "of each of the two that were missed");
+    assert_eq!(told(Duration::from_secs(5)), 0, "that leader had the time to tell it");
 }
