@@ -169,7 +169,7 @@ impl Judge {
                 // A refusal on the leader's own way may be a firewall's: others may hear this daemon well.
                 let agreed =
                     may_judge(ctx, majority) && liveness.majority_agrees(ctx, node, session, properties.suspect_after);
-                let grace = patience(ctx, (liveness, majority), properties, node, properties.daemon_grace);
+                let grace = patience(ctx, (liveness, majority), (node, session), properties, properties.daemon_grace);
                 if waited >= grace && agreed && state.intent == Intent::Maintenance {
                     ask(ctx, node, session, state, Matter::LostInMaintenance);
                 } else if waited >= grace && agreed {
@@ -222,7 +222,7 @@ impl Judge {
             let evidence = format!("its power reads off, and it has been silent for {} ms", silence.as_millis());
             return lose(ctx, node, session, (evidence, spent), !self.refused.contains(node));
         }
-        let patience = patience(ctx, (liveness, majority), properties, node, properties.lost_after);
+        let patience = patience(ctx, (liveness, majority), (node, session), properties, properties.lost_after);
         if patience > properties.lost_after && silence >= properties.lost_after {
             self.waits.insert(node.clone(), ctx.now.after(patience.saturating_sub(silence)));
         }
@@ -312,11 +312,11 @@ fn may_judge(ctx: &Ctx<'_>, majority: &Majority) -> bool {
 fn patience(
     ctx: &Ctx<'_>,
     (liveness, majority): (&Liveness, &Majority),
+    (node, session): (&NodeId, &SessionId),
     properties: &Properties,
-    node: &NodeId,
     usual: Duration,
 ) -> Duration {
-    let was_heard = *node == ctx.me.node || liveness.was_heard_since(node, majority.restored());
+    let was_heard = *node == ctx.me.node || liveness.was_heard_since(node, session, majority.restored());
     if was_heard { usual } else { usual.max(properties.join_grace) }
 }
 

@@ -183,10 +183,11 @@ impl Liveness {
         now.since(heard.max(self.floor).max(grace).max(hello).max(regained))
     }
 
-    /// Whether this node gave a sign of life since then, in whatever boot.
-    pub(super) fn was_heard_since(&self, node: &NodeId, since: BootTime) -> bool {
-        let answered = self.peers.get(node).and_then(|peer| peer.heard.as_ref()).is_some_and(|(at, _)| *at >= since);
-        answered || self.hellos.get(node).is_some_and(|(_, _, seen)| *seen > since)
+    /// Whether this session gave a sign of life since then. Another boot of its host, heard before its hello is applied,
+    /// is none: that hello ends the session by a better proof than a fence.
+    pub(super) fn was_heard_since(&self, node: &NodeId, session: &SessionId, since: BootTime) -> bool {
+        let answered = self.last_heard(node, session).is_some_and(|asked| asked >= since);
+        answered || self.hellos.get(node).is_some_and(|(known, _, seen)| known == session && *seen > since)
     }
 
     /// breathing: who heard this session in answer to a question that was asked after that moment, on this member's

@@ -283,6 +283,19 @@ fn a_node_not_heard_since_its_judge_started_gets_the_join_grace() {
 }
 
 #[test]
+fn a_node_that_was_waited_for_and_answers_before_its_hello_is_not_lost() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into()];
+    leader.run(Duration::from_secs(20));
+    assert_eq!(leader.liveness("n3"), Liveness::Suspect, "after a power failure of all it may still be booting");
+    leader.boot = "boot-2".into();
+    leader.answers.push("n3".into());
+    leader.run(Duration::from_secs(1));
+    assert_eq!(leader.liveness("n3"), Liveness::Suspect, "its hello is on its way, and is the proof");
+    assert!(leader.state.intents.is_empty(), "nobody is to fence the newborn");
+}
+
+#[test]
 fn a_hello_is_a_sign_of_life_before_any_poll_is_answered() {
     let mut leader = Leader::new();
     leader.answers = vec!["n2".into(), "n3".into()];

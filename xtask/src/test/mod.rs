@@ -7,6 +7,7 @@ mod count;
 mod process;
 mod step;
 
+use std::collections::VecDeque;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -62,16 +63,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     process::forward_signals()?;
     let end = Instant::now() + TOTAL;
     let mut results = Vec::new();
+    let mut last_words = Vec::new();
     for step in &chosen {
         println!("== {}: {}", step.name, step.about);
         let begin = Instant::now();
         let outcome = match &obstacle {
             Some(why) if step.needs == Needs::Bed => cannot(why),
-            _ => try_step(step, end),
+            _ => try_step(step, end, &mut last_words),
         };
         let took = begin.elapsed();
         println!("== {} {} in {:.0} s", step.name, outcome.word(), took.as_secs_f32());
         results.push((step.name, took, outcome));
+    }
+    // Once more where whoever reads only the end of a long output finds it.
+    for (step, lines) in &last_words {
+        println!("\n== the last words of {step}, which failed");
+        print!("{}", lines.iter().map(String::as_str).collect::<String>());
     }
     Ok(conclude(&results))
 }
@@ -95,26 +102,42 @@ fn cannot(why: &str) -> Outcome {
     }
 }
 
-fn try_step(step: &Step, end: Instant) -> Outcome {
+/// What failed steps said last.
+type LastWords = Vec<(&'static str, VecDeque<String>)>;
+
+fn try_step(step: &Step, end: Instant, last_words: &mut LastWords) -> Outcome {
     let deadline = end.min(Instant::now() + step.limit);
     let outcome = match &step.work {
         Work::Tidy => tidy::check(&mut std::io::stdout()).map(|problems| match problems {
             0 => Outcome::Passed(Count::default()),
             _ => Outcome::Failed(format!("{problems} problems in the tree")),
         }),
-        Work::Cargo(arguments, program, must) => try_cargo(step, arguments, program, *must, deadline),
+        Work::Cargo(arguments, program, must) => {
+            try_cargo(step, arguments, program, *must, deadline).map(|(outcome, last)| {
+                if matches!(outcome, Outcome::Failed(_)) {
+                    last_words.push((step.name, last));
+                }
+                outcome
+            })
+        }
     };
     // The step could not even begin; the others may.
     outcome.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")))
 }
 
-fn try_cargo(step: &Step, arguments: &[&str], program: &[&str], must: Must, deadline: Instant) -> Result<Outcome> {
+fn try_cargo(
+    step: &Step,
+    arguments: &[&str],
+    program: &[&str],
+    must: Must,
+    deadline: Instant,
+) -> Result<(Outcome, VecDeque<String>)> {
     let mut command = cargo::command(arguments)?;
     if !program.is_empty() {
         command.arg("--").args(program);
     }
-    let (end, count) = process::run(step.name, command, deadline)?;
-    Ok(judge(&end, count, must))
+    let (end, said) = process::run(step.name, command, deadline)?;
+    Ok((judge(&end, said.count, must), said.last))
 }
 
 fn judge(end: &End, count: Count, must: Must) -> Outcome {

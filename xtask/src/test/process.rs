@@ -1,6 +1,7 @@
 //! One process of a step: its output passes through and is counted on the way, it has a time limit, and it does not outlive
 //! us. Whether what happened is good is for others to say.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -21,6 +22,9 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 /// What is left in the pipe is read in no time, unless something that outlived the process holds it open.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// So many of its last lines are kept, to be shown again where a step failed.
+const LINES_KEPT: usize = 40;
+
 /// The process group that a signal to us has to end; 0 is none.
 static GROUP: AtomicI32 = AtomicI32::new(0);
 
@@ -30,6 +34,24 @@ pub(super) enum End {
     Code(i32),
     Signal(i32),
     OutOfTime,
+}
+
+/// What a process said.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) count: Count,
+    /// Its last lines.
+    pub(super) last: VecDeque<String>,
+}
+
+impl Said {
+    fn add(&mut self, line: String) {
+        self.count.add(&line);
+        if self.last.len() == LINES_KEPT {
+            self.last.pop_front();
+        }
+        self.last.push_back(line);
+    }
 }
 
 /// From here on a signal to us ends the running process and its children too: they are in a group of their own, which
@@ -54,7 +76,7 @@ fn end_group() {
 
 /// Runs a command to its end or to the deadline; whatever of it is left then is killed. What it says goes to our standard
 /// output, errors too, or they would come out of order.
-pub(super) fn run(name: &str, command: Command, deadline: Instant) -> Result<(End, Count)> {
+pub(super) fn run(name: &str, command: Command, deadline: Instant) -> Result<(End, Said)> {
     run_into(std::io::stdout(), name, command, deadline)
 }
 
@@ -63,7 +85,7 @@ fn run_into(
     name: &str,
     mut command: Command,
     deadline: Instant,
-) -> Result<(End, Count)> {
+) -> Result<(End, Said)> {
     let (reader, writer) = std::io::pipe().context("make a pipe")?;
     command.stdin(Stdio::null()).stderr(writer.try_clone().context("share a pipe")?).stdout(writer).process_group(0);
     let mut child = command.spawn().with_context(|| format!("run {:?}", command.get_program()))?;
@@ -80,11 +102,11 @@ fn run_into(
             None
         }
     };
-    let mut count = Count::default();
+    let mut said = Said::default();
     while let Ok(Some(line)) = lines.recv_timeout(LAST_WORDS) {
-        count.add(&line);
+        said.add(line);
     }
-    Ok((status.map_or(End::OutOfTime, end), count))
+    Ok((status.map_or(End::OutOfTime, end), said))
 }
 
 /// `None` at the deadline.
@@ -137,7 +159,7 @@ fn pass_on(output: impl Read + Send + 'static, mut out: impl Write + Send + 'sta
 mod tests {
     use super::*;
 
-    fn sh(script: &str, limit: Duration) -> (End, Count) {
+    fn sh(script: &str, limit: Duration) -> (End, Said) {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         run_into(std::io::sink(), "sh", command, Instant::now() + limit).expect("sh runs")
@@ -146,8 +168,10 @@ mod tests {
     /// One test for all: only one process at a time may be ended by a signal to us.
     #[test]
     fn a_process_ends_by_itself_or_by_its_limit_and_leaves_nothing() {
-        let (end, count) = sh("echo 'test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured'; exit 7", LAST_WORDS);
-        assert_eq!((end, count.passed), (End::Code(7), 3));
+        let (end, said) = sh("echo 'test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured'; exit 7", LAST_WORDS);
+        assert_eq!((end, said.count.passed), (End::Code(7), 3));
+        let (_, said) = sh("seq 100", LAST_WORDS);
+        assert_eq!((said.last.len(), said.last[0].as_str()), (LINES_KEPT, "61\n"));
         assert_eq!(sh("kill -9 $$", LAST_WORDS).0, End::Signal(9));
         // What we do with a signal is not handed down: `timeout` in a test has to end what it runs.
         forward_signals().expect("handlers can be set");

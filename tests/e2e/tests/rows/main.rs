@@ -332,22 +332,33 @@ fn main() -> ExitCode {
         println!("{} rows ok ({seconds:.1} s)", rows.len());
         return ExitCode::SUCCESS;
     }
-    println!("{} of {} rows FAILED ({seconds:.1} s): {}", failed.len(), rows.len(), failed.join(", "));
+    // Once more at the end, where whoever sees only the last lines finds it.
+    for failure in &failed {
+        println!("row {} FAILED: {}", failure.row, failure.why);
+    }
+    let names: Vec<&str> = failed.iter().map(|failure| failure.row).collect();
+    println!("{} of {} rows FAILED ({seconds:.1} s): {}", failed.len(), rows.len(), names.join(", "));
     ExitCode::FAILURE
 }
 
+/// A row that failed, and what it said.
+struct Failure {
+    row: &'static str,
+    why: String,
+}
+
 /// Plays the rows whose times matter one after another, then the patient ones beside each other; answers which failed.
-fn play_all(rows: &[&Row], binaries: &Path, jobs: usize) -> Vec<&'static str> {
+fn play_all(rows: &[&Row], binaries: &Path, jobs: usize) -> Vec<Failure> {
     let (patient, alone): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.is_patient);
-    let mut failed: Vec<&str> = alone.iter().filter(|row| !play(row, binaries)).map(|row| row.name).collect();
+    let mut failed: Vec<Failure> = alone.iter().filter_map(|row| play(row, binaries).err()).collect();
     let next = AtomicUsize::new(0);
     let late = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, patient.len().max(1)) {
             scope.spawn(|| {
                 while let Some(row) = patient.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if !play(row, binaries) {
-                        late.lock().unwrap_or_else(PoisonError::into_inner).push(row.name);
+                    if let Err(failure) = play(row, binaries) {
+                        late.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
                     }
                 }
             });
@@ -357,7 +368,7 @@ fn play_all(rows: &[&Row], binaries: &Path, jobs: usize) -> Vec<&'static str> {
     failed
 }
 
-fn play(row: &Row, binaries: &Path) -> bool {
+fn play(row: &Row, binaries: &Path) -> Result<(), Failure> {
     let begin = Instant::now();
     let (result, notes) = match Stage::set(binaries, row.hosts, row.has_witness) {
         Ok(mut stage) => {
@@ -369,15 +380,16 @@ fn play(row: &Row, binaries: &Path) -> bool {
         Err(error) => (Err(error), String::new()),
     };
     let seconds = begin.elapsed().as_secs_f64();
+    let result = result.map_err(|error| Failure { row: row.name, why: format!("{error:#}").replace('\n', "\n    ") });
     let end = match &result {
         Ok(()) => format!("ok ({seconds:.1} s)"),
-        Err(error) => format!("FAILED ({seconds:.1} s)\n    {}", format!("{error:#}").replace('\n', "\n    ")),
+        Err(failure) => format!("FAILED ({seconds:.1} s)\n    {}", failure.why),
     };
     // In one piece: others may be played beside it.
     print!("row {} … {end}\n{notes}", row.name);
     // Nothing depends on when it is seen.
     let _ = std::io::stdout().flush();
-    result.is_ok()
+    result
 }
 
 fn words(panic: &(dyn std::any::Any + Send)) -> String {
