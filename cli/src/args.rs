@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Events(commands::events::Events),
     Explain(commands::explain::Explain),
     Simulate(commands::simulate::Simulate),
+    Import(commands::import::Import),
 }
 
 #[cfg(test)]

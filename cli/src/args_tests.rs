@@ -98,6 +98,7 @@ fn help_of_the_top_level() {
       explain    Show why a VM is where it is, why not elsewhere, and what would
                  change that
       simulate   Show what would be done from here, and what would be then
+      import     Turn a Pacemaker configuration into ours; say what was left out
       help       Print this message or the help of the given subcommand(s)
 
     Options:

@@ -5,6 +5,7 @@ pub(crate) mod configure;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod fence;
+pub(crate) mod import;
 pub(crate) mod node;
 pub(crate) mod ra;
 pub(crate) mod resource;
@@ -38,6 +39,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         Command::Fence(command) => fence::run(context, command).await,
         Command::Events(command) => events::run(context, &command).await,
         Command::Explain(command) => explain::run(context, &command).await,
+        Command::Import(command) => import::run(context, &command).await,
         Command::Simulate(command) => simulate::run(context, &command).await,
     }
 }

@@ -9,6 +9,7 @@ pub mod config;
 pub mod explain;
 pub mod grammar;
 pub mod id;
+pub mod import;
 pub mod planner;
 pub mod planted;
 pub mod scheduler;

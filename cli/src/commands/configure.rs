@@ -37,13 +37,13 @@ pub(crate) struct Configure {
 pub(crate) struct How {
     /// Say what would change, and change nothing
     #[arg(short = 'n', long)]
-    dry_run: bool,
+    pub(crate) dry_run: bool,
     /// Go on in spite of warnings that need it
     #[arg(short = 'F', long)]
-    force: bool,
+    pub(crate) force: bool,
     /// Only if the configuration is still at this revision
     #[arg(long, value_name = "REVISION")]
-    base: Option<u64>,
+    pub(crate) base: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -72,7 +72,7 @@ pub(crate) async fn run(context: &Context, command: Configure) -> Result<(), Cli
 }
 
 /// Sends a change and says what came of it.
-async fn change(
+pub(crate) async fn change(
     context: &Context,
     client: &Client,
     how: &How,

@@ -239,6 +239,41 @@ async fn a_vm_is_explained_with_what_would_move_it() {
 }
 
 #[tokio::test]
+async fn a_pacemaker_configuration_is_printed_without_a_daemon_and_committed_with_one() {
+    let daemon = Daemon::of(&Story::healthy()).await;
+    let at = |name: &str| daemon.directory().join(name);
+    std::fs::write(at("cib.xml"), include_str!("../../../core/tests/pacemaker/household.xml")).expect("writable");
+    let domain = |name: &str, digit: u8| {
+        format!("<domain><name>{name}</name><uuid>6f1d2c3a-0b4e-4c5d-8e9f-00112233445{digit}</uuid></domain>")
+    };
+    std::fs::write(at("web.xml"), domain("web", 1)).expect("writable");
+    let ran = daemon.qrm("--socket /nowhere import --cib cib.xml").await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("xml=\"<domain><name>web</name>"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("xml=@db.xml"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("left out: t1: there are no tickets here"), "{}", ran.stderr);
+    let ran = daemon.qrm("--socket /nowhere import --cib cib.xml --json").await;
+    let shown: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(shown["missing_files"], json!(["db.xml"]));
+    assert!(
+        shown["told"]
+            .as_array()
+            .is_some_and(|told| told.iter().any(|one| one["id"] == "t1" && one["fate"] == "left-out"))
+    );
+
+    let ran = daemon.qrm("import --cib cib.xml --commit").await;
+    assert!(ran.code == 3 && ran.stderr.contains("definitions of VMs are missing: db.xml"), "{}", ran.stderr);
+    assert!(daemon.asked().is_empty());
+    std::fs::write(at("db.xml"), domain("db", 2)).expect("writable");
+    let ran = daemon.qrm("import --cib cib.xml --commit").await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let asked = daemon.asked();
+    assert!(asked.len() == 1 && asked[0].starts_with("configure Update node n1"), "{asked:?}");
+    let ran = daemon.qrm_reading("import --cib -", "<domain/>").await;
+    assert!(ran.code == 3 && ran.stderr.contains("line 1, column 1: this is <domain>"), "{}", ran.stderr);
+}
+
+#[tokio::test]
 async fn a_resource_of_a_cib_is_explained_without_a_daemon() {
     let daemon = Daemon::of(&Story::healthy()).await;
     let ran = daemon.qrm_reading("--socket /nowhere explain vm --cib -", SMALL_CIB).await;

@@ -21,6 +21,7 @@ mod ticket;
 mod value;
 
 pub use value::moment;
+pub(crate) use value::score;
 
 use crate::scheduler::{Model, NodeIx, RscIx};
 use roxmltree::Document;

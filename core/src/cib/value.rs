@@ -12,7 +12,7 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
 }
 
 /// A score; what cannot be read counts as zero, as Pacemaker does.
-pub(super) fn score(text: &str) -> Score {
+pub(crate) fn score(text: &str) -> Score {
     text.trim().parse().unwrap_or_else(|_| leading_number(text).map_or(Score::ZERO, Score::new))
 }
 

@@ -14,6 +14,7 @@ pub mod validate;
 pub use meta::{META_NAMES, MetaError, Requires, ResourceMeta};
 pub use migration::{MIGRATION_PARAMETERS, MigrationOptions};
 pub use operation::OperationSpec;
+pub(crate) use operation::attribute_errors;
 pub use patch::ConfigPatch;
 pub use property::{FenceAction, NoQuorumPolicy, PROPERTY_NAMES, Properties, PropertyError};
 pub use resource::{Agent, AgentClass, Attributes, OnFail, Operation, Primitive, TargetRole};

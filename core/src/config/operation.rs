@@ -138,7 +138,7 @@ impl Operation {
 }
 
 /// What is not understood in the attributes of one operation, or in `op_defaults`.
-pub(super) fn attribute_errors(
+pub(crate) fn attribute_errors(
     id: &ResourceId,
     class: AgentClass,
     operation: &str,

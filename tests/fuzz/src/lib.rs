@@ -23,6 +23,7 @@ pub struct Target {
 /// All doors.
 pub const TARGETS: &[Target] = &[
     Target { name: "grammar", about: "configuration text", run: text::grammar, seeds: text::grammar_seeds },
+    Target { name: "cib", about: "Pacemaker's CIB", run: text::cib, seeds: text::cib_seeds },
     Target { name: "domain-xml", about: "libvirt's XML of a VM", run: text::domain_xml, seeds: text::domain_seeds },
     Target { name: "agent-output", about: "what OCF agents print", run: text::agent_output, seeds: text::agent_seeds },
     Target {

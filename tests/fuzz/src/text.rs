@@ -1,8 +1,11 @@
 //! Doors that take text.
 
 use quorate_agents::ocf::{check_params, exit_reason, parse_metadata};
+use quorate_core::cib;
 use quorate_core::config::validate::validate;
 use quorate_core::grammar;
+use quorate_core::import::import;
+use quorate_core::scheduler::schedule;
 use quorate_core::vmdef;
 use quorate_node::security::{Token, ca, names};
 
@@ -39,6 +42,23 @@ pub(crate) fn grammar_seeds() -> Vec<Vec<u8>> {
     ]
     .map(|text| text.as_bytes().to_vec())
     .to_vec()
+}
+
+/// What is read is planned; what is imported is accepted by our own grammar.
+pub(crate) fn cib(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    if let Ok(model) = cib::read(&text, None, 0) {
+        schedule(model);
+    }
+    let Ok(imported) = import(&text, &mut |_| Err("not here".to_owned())) else { return };
+    let mut domain = |name: &str| Ok(format!("<domain><name>{name}</name></domain>"));
+    let read = grammar::read(&imported.text, &mut domain);
+    assert!(read.is_ok(), "what was imported is refused: {read:?}\n{}", imported.text);
+}
+
+pub(crate) fn cib_seeds() -> Vec<Vec<u8>> {
+    let household = include_str!("../../../core/tests/pacemaker/household.xml");
+    vec![household.as_bytes().to_vec()]
 }
 
 pub(crate) fn domain_xml(bytes: &[u8]) {

@@ -1,0 +1,74 @@
+//! `qrm import`
+
+use super::Context;
+use super::configure::load::{directory, read};
+use super::configure::{How, change};
+use crate::error::CliError;
+use clap::Args;
+use quorate_api::proto::ConfigureMode;
+use quorate_core::import::{Imported, import};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Turn a Pacemaker configuration into ours; say what was left out
+///
+/// The configuration is printed as `qrm configure load` takes it; what was left out or is otherwise here is told on
+/// standard error, one line for each. No daemon is needed until --commit. A VM's definition is looked for beside the
+/// CIB, then where its `config` says.
+///
+/// Example: qrm import --cib cib.xml > household.txt
+///
+/// Example: qrm import --cib cib.xml --commit --dry-run
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// What `cibadmin --query` prints; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    cib: PathBuf,
+    /// Commit it, as `qrm configure load update` would
+    #[arg(long)]
+    commit: bool,
+    /// Change nothing: with --commit, say what would change
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Commit in spite of warnings that need it
+    #[arg(short = 'F', long, requires = "commit")]
+    force: bool,
+}
+
+pub(crate) async fn run(context: &Context, command: &Import) -> Result<(), CliError> {
+    let imported = imported(&command.cib)?;
+    if !context.output.json {
+        for told in &imported.told {
+            context.output.remark(&told.to_string());
+        }
+    }
+    if !command.commit {
+        let document = json!({
+            "configuration": imported.text, "told": imported.told, "missing_files": imported.missing,
+        });
+        return context.output.answer(&document, || imported.text.clone());
+    }
+    if !imported.missing.is_empty() {
+        let hint = "put what `virsh dumpxml --inactive VM` prints into each, beside the CIB, and import again";
+        let message = format!("definitions of VMs are missing: {}", imported.missing.join(", "));
+        return Err(CliError::refused(message, Some(hint)));
+    }
+    let how = How { dry_run: command.dry_run, force: command.force, base: None };
+    let client = context.client().await?;
+    change(context, &client, &how, ConfigureMode::Update, imported.text).await?;
+    Ok(())
+}
+
+fn imported(cib: &Path) -> Result<Imported, CliError> {
+    let text = read(cib)?;
+    let beside = directory(cib);
+    let mut bring = |path: &str| {
+        let name = Path::new(path).file_name().unwrap_or_default();
+        let near = std::fs::read_to_string(beside.join(name));
+        near.or_else(|_| std::fs::read_to_string(path)).map_err(|error| error.to_string())
+    };
+    import(&text, &mut bring).map_err(|error| {
+        let lines: Vec<String> = error.to_string().lines().map(|line| format!("{}: {line}", cib.display())).collect();
+        CliError::refused(lines.join("\n"), None)
+    })
+}

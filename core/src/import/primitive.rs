@@ -1,0 +1,146 @@
+//! `<primitive>`: its agent, and what is handed to it.
+
+use super::options::meta_fault;
+use super::{Element, Fate, Import};
+use crate::config::{Agent, AgentClass, Attributes, Primitive};
+use crate::grammar::{SINGLE_OBJECTS, is_id};
+use crate::id::ResourceId;
+
+type Pairs<'a> = Vec<(Element<'a>, String, String)>;
+
+impl<'a> Import<'a, '_> {
+    pub(super) fn primitive(&mut self, element: Element<'a>) {
+        self.see(element);
+        let id = element.attribute("id").unwrap_or_default();
+        if !is_id(id) || SINGLE_OBJECTS.contains(&id) {
+            return self.lose(id, element, "this cannot be an id here", "rename it");
+        }
+        let template = match self.attribute(element, "template") {
+            None => None,
+            Some(name) => match self.ids.get(name).copied().filter(|at| at.has_tag_name("template")) {
+                Some(template) => {
+                    self.see(template);
+                    Some(template)
+                }
+                None => return self.lose(id, element, format!("there is no template {name:?}"), "define it"),
+            },
+        };
+        let definitions: Vec<Element<'a>> = [Some(element), template].into_iter().flatten().collect();
+        let mut of = |name: &'static str| {
+            let said: Vec<Option<&'a str>> = definitions.iter().map(|at| self.attribute(*at, name)).collect();
+            said.into_iter().flatten().next().unwrap_or_default()
+        };
+        let agent = [of("class"), of("provider"), of("type")];
+        let params = self.pairs(id, &definitions, "instance_attributes");
+        let Some((agent, params)) = self.agent(id, element, agent, params) else {
+            definitions.iter().for_each(|at| self.skip(*at));
+            return;
+        };
+        let meta = self.meta(id, &definitions);
+        let utilization = self.pairs(id, &definitions, "utilization");
+        let utilization = self.sound(id, utilization, super::resource::amount);
+        let operations = self.operations(id, agent.class, &definitions);
+        let primitive = Primitive { agent, params, meta, utilization, operations };
+        self.config.primitives.insert(ResourceId::new(id), primitive);
+    }
+
+    fn meta(&mut self, id: &str, definitions: &[Element<'a>]) -> Attributes {
+        let mut pairs = self.pairs(id, definitions, "meta_attributes");
+        // A few may stand on the element itself.
+        for name in ["is-managed", "multiple-active", "priority", "resource-stickiness"] {
+            if let Some(value) = self.attribute(definitions[0], name)
+                && !pairs.iter().any(|(_, known, _)| known == name)
+            {
+                pairs.push((definitions[0], name.to_owned(), value.to_owned()));
+            }
+        }
+        self.sound(id, pairs, |name, value| meta_fault(id, name, value))
+    }
+
+    /// The agent as it is called here, with the parameters it takes; `None` after the whole was told.
+    fn agent(
+        &mut self,
+        id: &str,
+        element: Element<'a>,
+        [class, provider, kind]: [&str; 3],
+        params: Pairs<'a>,
+    ) -> Option<(Agent, Attributes)> {
+        let is_name = |name: &str| is_id(name) && name.is_ascii();
+        match (class, provider, kind) {
+            ("ocf", "heartbeat", "VirtualDomain") => {
+                let agent = Agent { class: AgentClass::Vm, provider: None, kind: "libvirt".to_owned() };
+                Some((agent, self.virtual_domain(id, element, params)))
+            }
+            ("ocf", "pacemaker", "remote") => {
+                let mend = "let the host run quorated and join";
+                self.tell(Fate::LeftOut, id, element, "it is a remote node, and there are none here", mend);
+                None
+            }
+            ("ocf", provider, kind) if is_name(provider) && is_name(kind) => {
+                let agent =
+                    Agent { class: AgentClass::Ocf, provider: Some(provider.to_owned()), kind: kind.to_owned() };
+                Some((agent, self.sound(id, params, |_, _| None)))
+            }
+            ("stonith", _, kind) => self.fence_device(id, element, kind, params),
+            (class, _, kind) => {
+                let what = format!("agents of the class {class} ({kind}) do not run here");
+                self.tell(Fate::LeftOut, id, element, what, "use an OCF agent, or let the host's own systemd run it");
+                None
+            }
+        }
+    }
+
+    fn fence_device(
+        &mut self,
+        id: &str,
+        element: Element<'a>,
+        kind: &str,
+        params: Pairs<'a>,
+    ) -> Option<(Agent, Attributes)> {
+        /// What the older IPMI plugin calls its parameters, and what ours does.
+        const IPMI: &[(&str, &str)] = &[
+            ("hostname", "target"),
+            ("ipaddr", "ip"),
+            ("userid", "username"),
+            ("passwd", "password"),
+            ("pcmk_host_list", "pcmk_host_list"),
+            ("pcmk_host_map", "pcmk_host_map"),
+            ("pcmk_host_check", "pcmk_host_check"),
+        ];
+        let agent = |kind: &str| Agent { class: AgentClass::Stonith, provider: None, kind: kind.to_owned() };
+        if kind == "external/ipmi" {
+            self.tell(Fate::Changed, id, element, "stonith:external/ipmi is stonith:ipmi here", "");
+            let mut taken = Attributes::new();
+            for (at, name, value) in params {
+                match IPMI.iter().find(|(there, _)| *there == name) {
+                    Some((_, here)) => _ = taken.insert((*here).to_owned(), value),
+                    None => {
+                        let what =
+                            format!("{name}={value}: stonith:ipmi speaks IPMI 2.0 itself and has no such parameter");
+                        self.tell(Fate::LeftOut, id, at, what, "");
+                    }
+                }
+            }
+            return Some((agent("ipmi"), taken));
+        }
+        if !kind.starts_with("fence_") || !is_id(kind) {
+            let mend = "use stonith:ipmi, or a fence agent of ClusterLabs: stonith:fence_…";
+            self.tell(Fate::LeftOut, id, element, format!("there is no fence agent {kind:?} here"), mend);
+            return None;
+        }
+        let params = self.sound(id, params, |_, _| None);
+        let primitive = Primitive {
+            agent: agent(kind),
+            params,
+            meta: Attributes::new(),
+            utilization: Attributes::new(),
+            operations: Vec::new(),
+        };
+        if primitive.fence_targets().is_empty() {
+            let what = "nothing says which nodes this fence device is for: a device is not asked for its list here";
+            self.tell(Fate::LeftOut, id, element, what, "give it pcmk_host_list or pcmk_host_map");
+            return None;
+        }
+        Some((primitive.agent, primitive.params))
+    }
+}
