@@ -128,7 +128,11 @@ const ROWS: &[Row] = &[
     row("away", "a daemon was stopped and stays away: one question is asked", frozen::away).patient(),
     row("majority-lost", "nobody reaches anybody, then all do: nothing starts meanwhile", majority::lost_and_back)
         .patient(),
-    row("all-power-lost", "all hosts lose power, one boots slowly: it is waited for", majority::all_power).patient(),
+    row("all-power-lost", "five hosts lose power at once, two boot slowly: they are waited for", majority::all_power)
+        .hosts(5)
+        .patient(),
+    row("switch-flapping", "the switch between all comes and goes: VMs stay, nobody is fenced", majority::switch_flaps)
+        .patient(),
     row("leader-with-a-bad-link", "others hear whom the leader does not: leadership moves", majority::bad_link),
     row("daemon-back-at-once", "a daemon is killed and back after a second: nobody notices", daemon::after_a_second),
     row("daemon-back-in-time", "a daemon is back after 0.9 of its grace: nobody is fenced", daemon::within_grace),
