@@ -13,6 +13,7 @@ use quorate_node::daemon::local;
 use quorate_node::daemon::member::Host;
 use quorate_node::daemon::options::Options;
 use quorate_node::daemon::returning;
+use quorate_node::daemon::sleep;
 use quorate_node::engine::Event;
 use quorate_node::security::{DataDir, FilesError, boot_id, hardware};
 use quorate_node::service::Seat;
@@ -53,6 +54,10 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let (ended, mut end) = mpsc::channel(1);
     let seat = Arc::new(Seat::empty());
     let processes = Processes::new(containment(&options)?);
+    // Who runs no real VMs may sleep.
+    if options.fake_vms.is_none() {
+        sleep::mask(&processes, &options.sleep_mask).await;
+    }
     let host = Host {
         backend: backend(&options).await?,
         agents: Arc::new(Agents::new(&options.ocf_root, processes.clone())),

@@ -7,6 +7,7 @@
 use super::cluster::Cluster;
 use super::driver::definitions;
 use super::executor::Executor;
+use super::sleep;
 use crate::engine::Event;
 use quorate_agents::vm::{Entry, Inventory, Seen as VmSeen};
 use quorate_core::config::AgentClass;
@@ -16,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 /// Between two looks; what libvirt's events tell is looked at without waiting for this.
 const EVERY: Duration = Duration::from_secs(15);
@@ -39,7 +40,9 @@ pub(super) async fn watch(executor: Executor, cluster: Cluster, events: mpsc::Se
         ours.refresh(&cluster);
         let mut pause = EVERY;
         if let Some(found) = executor.survey(Instant::now() + PATIENCE).await {
-            let findings = ours.findings(&found, [SYSTEMD, LIBVIRT_GUESTS].iter().all(|path| Path::new(path).exists()));
+            let mut findings =
+                ours.findings(&found, [SYSTEMD, LIBVIRT_GUESTS].iter().all(|path| Path::new(path).exists()));
+            findings.extend(sleep::finding(Path::new("/")));
             if findings != told {
                 findings.iter().for_each(|finding| tracing::warn!(finding, "found on this host"));
                 told.clone_from(&findings);
@@ -51,7 +54,7 @@ pub(super) async fn watch(executor: Executor, cluster: Cluster, events: mpsc::Se
                 return;
             }
         }
-        sleep(pause).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `driver` steps the engine and carries its effects out; `cluster` is the member as the rest sees it; `executor`,
 //! `ocf` and `power` are the hands; `calls` answers peers; `autopilot` keeps the voters; `forming` founds and joins;
-//! `leaving` ends in order; `member` puts a member together,
+//! `leaving` ends in order; `sleep` keeps the host awake; `member` puts a member together,
 //! `returning` starts it again, with a new store where its own was lost, `recovering` alone; `local` is the socket.
 
 mod autopilot;
@@ -25,6 +25,7 @@ mod polls;
 mod power;
 mod recovering;
 pub mod returning;
+pub mod sleep;
 mod store;
 
 pub use autopilot::autopilot;

@@ -41,6 +41,10 @@ pub struct Options {
     /// For so many seconds a host that goes down is waited for; the service manager has to wait longer.
     #[arg(long, default_value_t = 120)]
     pub stopping_patience: u64,
+    /// What keeps this host from falling asleep, run when the daemon starts: a program and its arguments, with blanks between.
+    /// Where there is no such program nothing is run.
+    #[arg(long, default_value = super::sleep::MASK)]
+    pub sleep_mask: String,
     /// What reboots this host, when it has to kill itself: a program and its arguments, with blanks between. The
     /// system call when not given.
     #[arg(long)]

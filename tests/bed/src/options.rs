@@ -35,6 +35,7 @@ impl DaemonCommand {
             ("--cgroup", "{cgroup}"),
             // There is no service manager here to ask.
             ("--stopping-check", "/bin/cat /run/quorate-bed/state"),
+            ("--sleep-mask", "/usr/bin/touch /run/quorate-bed/stays-awake"),
         ];
         let mut argv = vec![binaries.join("quorated").to_string_lossy().into_owned()];
         argv.extend(flags.iter().flat_map(|(flag, value)| [(*flag).to_owned(), (*value).to_owned()]));

@@ -28,6 +28,8 @@ fn back_in_time(stage: &mut Stage, away: Duration) -> Result<()> {
     std::thread::sleep(away.saturating_sub(killed.elapsed()));
     stage.bed().daemon_start(&victim)?;
     stage.cluster.wait_complete()?;
+    let is_kept_awake = stage.bed().exec(&victim, &["test", "-e", "/run/quorate-bed/stays-awake"])?;
+    ensure!(is_kept_awake.success(), "{victim} may fall asleep");
     stage.cluster.wait_running(&[STARTING], Duration::from_secs(60), |process| process.host == victim)?;
     stage.cluster.wait_running(VMS, Duration::from_secs(60), |process| process.host == victim)?;
     stage.note(format!(
