@@ -3,6 +3,8 @@
 //! Everything here reports what it saw, with "unknown" as a value of its own; nothing here decides. The daemon
 //! turns these plain types into claims, results and proofs.
 
+pub mod builtin;
+pub mod conformance;
 pub mod fence;
 pub mod last_resort;
 pub mod ocf;

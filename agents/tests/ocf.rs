@@ -238,23 +238,3 @@ async fn bad_meta_data_is_an_error_in_words() {
         assert!(error.contains(wanted), "{error}");
     }
 }
-
-/// Debian's own, where they are installed: the setup of the bed brings them.
-#[tokio::test]
-async fn every_installed_agent_describes_itself() {
-    let agents = Agents::new(quorate_agents::ocf::ROOT, Processes::new(None));
-    let mut count = 0;
-    for provider in agents.providers() {
-        for kind in agents.kinds(&provider) {
-            let name = Name::new(&provider, &kind).expect("a name");
-            let metadata = agents.metadata(&name).await.unwrap_or_else(|error| panic!("{error}"));
-            assert!(metadata.actions.iter().any(|action| action.name == "start"), "{name} cannot start");
-            count += 1;
-        }
-    }
-    if count == 0 {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no resource-agents are installed");
-        eprintln!("skipped: no resource-agents are installed");
-    }
-    println!("{count} agents");
-}

@@ -8,6 +8,7 @@ mod agents;
 mod config;
 mod events;
 mod fence;
+mod fence_test;
 mod live;
 mod plan;
 mod simulation;
@@ -18,6 +19,7 @@ pub use agents::{ActionView, AgentCheck, AgentClasses, AgentInfo, AgentList, Age
 pub use config::{ConfigView, History, UnknownObject, config, config_with_secrets, history};
 pub use events::{Events, event, events};
 pub use fence::{FenceView, Fences, Fencing, Tried, Try, fences};
+pub use fence_test::{DeviceTest, FenceTest};
 pub use live::{Live, Progress, StoreView};
 pub use plan::{NextAction, PlanView, plan};
 pub use simulation::{SimulatedAction, Simulation, simulation};

@@ -79,14 +79,14 @@ fn fence_devices_can_do_what_they_are_there_for() {
         "primitive f1 stonith:ipmi params ip_addr=10.0.0.1 username=a-name-that-is-long ipport=0 cipher=1\nprimitive f2 stonith:fence_ipmilan\n\
          primitive f3 stonith:external/ipmi params target=n1\nfencing_topology n2: f3",
         &[
-            "f1: nothing says which node this fence device is for\n  hint: `set f1.target NODE`",
+            "f1: nothing says which node this fence device is for\n  hint: `set f1.target NODE`, or pcmk_host_check=dynamic-list|status|none where it is for all",
             "f1: stonith:ipmi needs the parameter 'ip'\n  hint: `set f1.ip VALUE`",
             "f1: stonith:ipmi needs the parameter 'password'\n  hint: `set f1.password VALUE`",
             "f1: cipher is not understood: 3 or 17\n  hint: `set f1.cipher VALUE`",
             "f1: stonith:ipmi has no parameter 'ip_addr'\n  hint: did you mean 'ipaddr'?",
             "f1: ipport is not understood: a port from 1 to 65535\n  hint: `set f1.ipport VALUE`",
             "f1: username is not understood: IPMI has 16 bytes for it\n  hint: `set f1.username VALUE`",
-            "f2: nothing says which node this fence device is for\n  hint: `set f2.target NODE`",
+            "f2: nothing says which node this fence device is for\n  hint: `set f2.target NODE`, or pcmk_host_check=dynamic-list|status|none where it is for all",
             "f2: stonith:fence_ipmilan needs the parameter 'ip'\n  hint: `set f2.ip VALUE`",
             "f2: stonith:fence_ipmilan needs the parameter 'username'\n  hint: `set f2.username VALUE`",
             "f2: stonith:fence_ipmilan needs the parameter 'password'\n  hint: `set f2.password VALUE`",
@@ -147,7 +147,7 @@ fn names_and_values_mean_something() {
 #[test]
 fn what_is_accepted_and_may_surprise_is_a_warning() {
     warnings(
-        "node n1\nprimitive f1 stonith:fake params target=n2 pcmk_delay_max=5\n\
+        "node n1\nprimitive f1 stonith:fake params target=n2 pcmk_reboot_retries=5\n\
          primitive vm1 vm:fake meta critical=true op monitor interval=0 op reload timeout=60\n\
          location l1 f1 -inf: n2\nproperty cluster-name=x no-quorum-policy=ignore",
         &[
@@ -158,7 +158,7 @@ fn what_is_accepted_and_may_surprise_is_a_warning() {
             "vm1: op monitor interval=0 has no effect in this version",
             "vm1: op reload has no effect in this version",
             "l1: this location names the fence device 'f1', which is used and never started\n  hint: it has no effect: `delete l1`",
-            "f1: pcmk_delay_max has no effect in this version",
+            "f1: pcmk_reboot_retries has no effect\n  hint: did you mean 'pcmk_off_retries'?",
             "n1: no fence device is for this node, so it gets no resources\n  \
              hint: add one: `primitive fence-n1 stonith:ipmi params target=n1 …`",
         ],

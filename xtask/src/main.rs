@@ -40,6 +40,7 @@ enum Command {
     PacemakerCases(pacemaker_cases::Arguments),
     PlacementGrid(placement_grid::Arguments),
     Fuzz(fuzz::Arguments),
+    Agents(programs::Agents),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         Command::PacemakerCases(arguments) => pacemaker_cases::run(&arguments),
         Command::PlacementGrid(arguments) => placement_grid::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Agents(arguments) => programs::agents(&arguments),
     };
     match result {
         Ok(code) => code,

@@ -1,4 +1,4 @@
-//! `cargo xtask sim`, `model`, `power-loss`, `bench`: how the project's own testing programs are built and started, said once.
+//! `cargo xtask sim`, `model`, `power-loss`, `bench`, `agents`: how the project's own testing programs are built and started, said once.
 
 use std::process::ExitCode;
 
@@ -18,6 +18,9 @@ pub(crate) const POWER_LOSS: &[&str] = &["run", "--package", "quorate-raft", "--
 pub(crate) const POWER_LOSS_PLANTED: &[&str] =
     &["run", "--package", "quorate-raft", "--bin", "quorate-power-loss", "--features", "planted-no-fdatasync"];
 
+/// Looks at the agents that are installed here.
+const AGENTS: &[&str] = &["run", "--package", "quorate-agents", "--bin", "quorate-agent-check"];
+
 /// Measures release programs, and is one itself: its clients must not be what is slow.
 const BENCH: &[&str] = &["run", "--release", "--package", "quorate-bench"];
 
@@ -30,6 +33,17 @@ pub(crate) struct Bench {
     /// What quorate-bench is given, for example --help
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
+}
+
+/// Look at every installed OCF and fence agent: its meta-data, and for those that run in a sandbox all their actions
+///
+/// As root those that touch the network and mounts are tried too, in namespaces of their own.
+///
+/// Example: cargo xtask agents, and for some of them: cargo xtask agents IPaddr2 fence_ipmilan
+#[derive(clap::Args)]
+pub(crate) struct Agents {
+    /// Only agents with one of these in their name
+    names: Vec<String>,
 }
 
 /// Run the simulation: the shipping controller, worker and liveness in a world of simulated faults
@@ -68,6 +82,10 @@ pub(crate) struct PowerLoss {
     /// The first seed
     #[arg(long, default_value_t = 1)]
     seed: u64,
+}
+
+pub(crate) fn agents(arguments: &Agents) -> Result<ExitCode> {
+    pass_through(AGENTS, &arguments.names)
 }
 
 pub(crate) fn sim(arguments: &Sim) -> Result<ExitCode> {

@@ -8,6 +8,11 @@ use std::path::{Path, PathBuf};
 
 use super::{Call, Order, PowerReading, Problem, Sent};
 use crate::process::{Cleared, Exit, Outcome, Processes, Spec};
+use quorate_core::config::DeviceCall;
+use tokio::time::Instant;
+
+/// So many names of a list are kept.
+const LISTED_MOST: usize = 4096;
 
 /// Where distributions install them.
 const DIRECTORIES: &[&str] = &["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
@@ -22,6 +27,19 @@ pub(super) fn installed() -> Vec<String> {
     names
 }
 
+/// Where an agent is.
+pub(super) fn find(name: &str) -> Result<PathBuf, Problem> {
+    let missing = |hint: String| Problem::NoAgent { agent: name.to_owned(), hint };
+    if !name.starts_with("fence_") || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+        let hint = "a fence agent's name begins with fence_ and has letters, digits, `_` and `-` only";
+        return Err(missing(hint.to_owned()));
+    }
+    let found = DIRECTORIES.iter().map(|d| Path::new(d).join(name)).find(|p| p.is_file());
+    found.ok_or_else(|| {
+        missing(format!("install it (apt install fence-agents); it was looked for in {}", DIRECTORIES.join(", ")))
+    })
+}
+
 /// One configured agent program.
 #[derive(Clone)]
 pub struct Exec {
@@ -29,18 +47,13 @@ pub struct Exec {
     program: PathBuf,
     params: BTreeMap<String, String>,
     processes: Processes,
+    /// How its actions are called, where that is not as usual.
+    calls: BTreeMap<&'static str, DeviceCall>,
 }
 
 impl Exec {
     pub(super) fn new(name: &str, params: &BTreeMap<String, String>, processes: Processes) -> Result<Self, Problem> {
-        let missing = |hint: String| Problem::NoAgent { agent: name.to_owned(), hint };
-        if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
-            return Err(missing("a fence agent's name has letters, digits, `_` and `-` only".to_owned()));
-        }
-        let found = DIRECTORIES.iter().map(|d| Path::new(d).join(name)).find(|p| p.is_file());
-        let program = found.ok_or_else(|| {
-            missing(format!("install it (apt install fence-agents); it was looked for in {}", DIRECTORIES.join(", ")))
-        })?;
+        let program = find(name)?;
         for (parameter, value) in params {
             let broken = parameter.contains(['\n', '=']) || value.contains('\n');
             if broken || parameter == "action" || parameter == "option" {
@@ -48,45 +61,85 @@ impl Exec {
                 return Err(Problem::Parameter { agent: name.to_owned(), parameter: parameter.clone(), why });
             }
         }
-        Ok(Self { name: name.to_owned(), program, params: params.clone(), processes })
+        Ok(Self { name: name.to_owned(), program, params: params.clone(), processes, calls: BTreeMap::new() })
+    }
+
+    pub(super) fn called(&mut self, action: &'static str, call: DeviceCall) {
+        self.calls.insert(action, call);
     }
 
     pub(super) async fn read(&self, call: &Call) -> Result<(PowerReading, Option<String>), Problem> {
-        let outcome = self.run("status", call).await?;
-        match reading(&outcome) {
-            Some(power) => Ok((power, None)),
-            None => Err(self.failed("status", &outcome)),
+        let call = self.limited("status", call);
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let outcome = self.run("status", &call, tried).await?;
+            match reading(&outcome) {
+                Some(power) => return Ok((power, None)),
+                None if self.may_try_again("status", tried, &call) => {}
+                None => return Err(self.failed("status", &outcome)),
+            }
         }
+    }
+
+    /// What the device calls the hosts that it is for.
+    pub(super) async fn list(&self, call: &Call) -> Result<Vec<String>, Problem> {
+        let outcome = self.run("list", &self.limited("list", call), 1).await?;
+        if outcome.exit != Exit::Code(0) {
+            return Err(self.failed("list", &outcome));
+        }
+        // `PLUG,NAME` in each line; what follows a second comma is the plug's state.
+        let text = outcome.stdout.text();
+        let names = text.lines().flat_map(|line| line.split(',').take(2)).map(|name| name.trim().to_owned());
+        Ok(names.filter(|name| !name.is_empty()).take(LISTED_MOST).collect())
     }
 
     pub(super) async fn order(&self, order: Order, call: &Call, sent: &mut Sent) -> Result<(), Problem> {
-        let mut call = call.clone();
-        if let Some(send_by) = call.send_by {
-            let left = send_by.left();
-            if left.is_zero() {
-                return Err(Problem::TooLate { device: self.name.clone() });
+        let mut call = self.limited(order.name(), call);
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            if let Some(send_by) = call.send_by {
+                let left = send_by.left();
+                if left.is_zero() {
+                    return Err(Problem::TooLate { device: self.name.clone() });
+                }
+                // Nobody sees when the program sends: at the send-by it is dead.
+                call.deadline = call.deadline.min(Instant::now() + left);
             }
-            // Nobody sees when the program sends: at the send-by it is dead.
-            call.deadline = call.deadline.min(tokio::time::Instant::now() + left);
-        }
-        *sent = Sent::Maybe;
-        let outcome = match self.run(order.name(), &call).await {
-            Ok(outcome) => outcome,
-            Err(never_ran) => {
-                *sent = Sent::No;
-                return Err(never_ran);
+            let before = std::mem::replace(sent, Sent::Maybe);
+            let outcome = match self.run(order.name(), &call, tried).await {
+                Ok(outcome) => outcome,
+                Err(never_ran) => {
+                    *sent = before;
+                    return Err(never_ran);
+                }
+            };
+            match outcome.exit {
+                Exit::Code(0) => return Ok(()),
+                Exit::Code(_) | Exit::Signal(_) if self.may_try_again(order.name(), tried, &call) => {}
+                Exit::Code(_) | Exit::Signal(_) | Exit::Deadline => return Err(self.failed(order.name(), &outcome)),
             }
-        };
-        match outcome.exit {
-            Exit::Code(0) => Ok(()),
-            Exit::Code(_) | Exit::Signal(_) | Exit::Deadline => Err(self.failed(order.name(), &outcome)),
         }
     }
 
-    async fn run(&self, action: &'static str, call: &Call) -> Result<Outcome, Problem> {
-        let mut spec = Spec::new(format!("{}.{action}", call.action), &self.program, std::time::Duration::ZERO);
+    /// Ends no later than the device's own time for this action.
+    fn limited(&self, action: &str, call: &Call) -> Call {
+        let own = self.calls.get(action).and_then(|call| call.timeout);
+        let deadline = own.map_or(call.deadline, |own| call.deadline.min(Instant::now() + own));
+        Call { deadline, ..call.clone() }
+    }
+
+    fn may_try_again(&self, action: &str, tried: u32, call: &Call) -> bool {
+        self.calls.get(action).is_some_and(|of| tried < of.tries) && Instant::now() < call.deadline
+    }
+
+    async fn run(&self, action: &'static str, call: &Call, tried: u32) -> Result<Outcome, Problem> {
+        let id = format!("{}.{action}.{tried}", call.action);
+        let mut spec = Spec::new(id, &self.program, std::time::Duration::ZERO);
         spec.deadline = call.deadline;
-        let mut input = format!("action={action}\n");
+        let word = self.calls.get(action).map_or(action, |of| of.word.as_str());
+        let mut input = format!("action={word}\n");
         for (key, value) in &self.params {
             input.push_str(&format!("{key}={value}\n"));
         }
@@ -139,6 +192,72 @@ mod tests {
 
     use super::*;
     use crate::process::Captured;
+
+    /// An agent of the test's own: a shell script that finds its directory in `$0`.
+    fn agent(script: &str) -> (tempfile::TempDir, Exec) {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let program = dir.path().join("fence_test");
+        let text =
+            format!("#!/bin/sh\ncd \"$(dirname \"$0\")\"; cat >in; echo \"$(tr '\\n' ' ' <in)\" >>calls\n{script}\n");
+        std::fs::write(&program, text).expect("written");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("executable");
+        let params = BTreeMap::from([("plug".to_owned(), "7".to_owned())]);
+        let (name, processes) = ("fence_test".to_owned(), Processes::new(None));
+        (dir, Exec { name, program, params, processes, calls: BTreeMap::new() })
+    }
+
+    fn calls(dir: &tempfile::TempDir) -> Vec<String> {
+        let text = std::fs::read_to_string(dir.path().join("calls")).unwrap_or_default();
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+
+    fn as_said(word: &str, tries: u32, timeout: Option<Duration>) -> DeviceCall {
+        DeviceCall { word: word.to_owned(), timeout, tries }
+    }
+
+    #[tokio::test]
+    async fn an_action_has_the_word_the_tries_and_the_time_that_its_device_gives_it() {
+        let (dir, mut agent) = agent("[ $(wc -l <calls) -ge 3 ] || { echo busy >&2; exit 1; }");
+        agent.called("off", as_said("disable", 3, None));
+        let (call, mut sent) = (Call::new("f1", Duration::from_secs(20)), Sent::No);
+        agent.order(Order::Off, &call, &mut sent).await.expect("the third try succeeds");
+        assert_eq!((calls(&dir), sent), (vec!["action=disable plug=7".to_owned(); 3], Sent::Maybe));
+
+        let (dir, mut agent) = self::agent("echo busy >&2; exit 1");
+        agent.called("off", as_said("off", 2, None));
+        let error = agent.order(Order::Off, &call, &mut sent).await.expect_err("every try fails").to_string();
+        assert!(error.contains("fence_test off: exit code 1: busy"), "{error}");
+        assert_eq!(calls(&dir).len(), 2);
+
+        let (dir, mut agent) = self::agent("sleep 20");
+        agent.called("status", as_said("monitor", 5, Some(Duration::from_millis(300))));
+        let begun = Instant::now();
+        let error = agent.read(&call).await.expect_err("it hangs").to_string();
+        assert!(error.contains("no end within") && begun.elapsed() < Duration::from_secs(3), "{error}");
+        assert_eq!(calls(&dir), ["action=monitor plug=7"], "a deadline is no reason for another try");
+    }
+
+    #[tokio::test]
+    async fn after_its_send_by_nothing_is_tried_again() {
+        let (dir, mut agent) = agent("sleep 0.2; exit 1");
+        agent.called("off", as_said("off", 9, None));
+        let soon = crate::fence::BootTime(crate::fence::BootTime::now().0 + Duration::from_millis(500));
+        let call = Call::new("f1", Duration::from_secs(20)).send_by(soon);
+        let mut sent = Sent::No;
+        agent.order(Order::Off, &call, &mut sent).await.expect_err("it is too late");
+        assert!((1..=3).contains(&calls(&dir).len()), "{:?}", calls(&dir));
+        assert_eq!(sent, Sent::Maybe);
+    }
+
+    #[tokio::test]
+    async fn a_list_names_plugs_and_hosts() {
+        let (_dir, agent) = agent("printf '1,n1\\n2,n2,ON\\n\\nvm3\\n'");
+        let listed = agent.list(&Call::new("f1", Duration::from_secs(20))).await.expect("a list");
+        assert_eq!(listed, ["1", "n1", "2", "n2", "vm3"]);
+        let (_dir, agent) = self::agent("exit 1");
+        assert!(agent.list(&Call::new("f1", Duration::from_secs(20))).await.is_err());
+    }
 
     #[test]
     fn off_is_believed_only_when_code_and_word_agree() {

@@ -5,6 +5,7 @@
 //! is off; the success of an `off` is a claim. Nothing here decides whether to fence.
 
 pub mod boot_time;
+pub mod describe;
 #[doc(hidden)]
 pub mod doors;
 pub mod exec;
@@ -15,6 +16,8 @@ pub mod strength;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
+
+use quorate_core::config::DeviceCall;
 
 use tokio::time::Instant;
 
@@ -255,6 +258,30 @@ impl FenceDevice {
             }
         };
         Ok(Self { agent: agent.to_owned(), kind })
+    }
+
+    /// With this way to call one of its actions: `off`, `on`, `status` or `list`. What is built in has its own.
+    #[must_use]
+    pub fn called(mut self, action: &'static str, call: DeviceCall) -> Self {
+        if let Kind::Exec(agent) = &mut self.kind {
+            agent.called(action, call);
+        }
+        self
+    }
+
+    /// What the device calls the hosts that it is for; nothing is changed by that.
+    ///
+    /// # Errors
+    /// It has no list, or did not answer.
+    pub async fn list(&self, call: &Call) -> Result<Vec<String>, Problem> {
+        match &self.kind {
+            Kind::Exec(agent) => agent.list(call).await,
+            Kind::Ipmi(_) | Kind::Fake(_) => Err(Problem::Agent {
+                agent: self.agent.clone(),
+                action: "list",
+                why: "it is one host's and has no list; name its node in pcmk_host_list".to_owned(),
+            }),
+        }
     }
 
     /// The agent's name.

@@ -27,6 +27,12 @@ pub enum Verb {
     },
     /// Are the parameters good on this node?
     ValidateAll,
+    /// Make it the promoted one.
+    Promote,
+    /// Make it one of the others again.
+    Demote,
+    /// Take over changed parameters without a restart.
+    ReloadAgent,
 }
 
 impl Verb {
@@ -37,6 +43,9 @@ impl Verb {
             Self::Stop => "stop",
             Self::Monitor { .. } => "monitor",
             Self::ValidateAll => "validate-all",
+            Self::Promote => "promote",
+            Self::Demote => "demote",
+            Self::ReloadAgent => "reload-agent",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What an OCF agent says of itself: the XML its action `meta-data` prints.
 //!
-//! Agents are programs of others: what is missing has a default, what is too much is cut, and only what is no
-//! description at all is refused.
+//! Agents are programs of others: what is missing has a default, what is too much is cut, what is odd is noted, and only
+//! what is no description at all is refused. Fence agents describe themselves in the same words.
 
 use roxmltree::{Document, Node, ParsingOptions};
 
@@ -25,6 +25,15 @@ pub struct MetaData {
     pub parameters: Vec<Parameter>,
     /// What it can do, and how long that may take by its author's advice.
     pub actions: Vec<ActionAdvice>,
+    /// What is odd in it, and was read all the same.
+    pub notes: Vec<String>,
+}
+
+impl MetaData {
+    /// What is said of one action; of several the first.
+    pub fn action(&self, name: &str) -> Option<&ActionAdvice> {
+        self.actions.iter().find(|action| action.name == name)
+    }
 }
 
 /// One parameter.
@@ -36,6 +45,12 @@ pub struct Parameter {
     pub required: bool,
     /// No two resources of this agent may have the same value.
     pub unique: bool,
+    /// Those of one group may not be the same together; each alone may.
+    pub group: Option<String>,
+    /// A change of it needs no restart, where the agent can reload.
+    pub reloadable: bool,
+    /// The older name that it has taken the place of.
+    pub obsoletes: Option<String>,
     /// It is not to be used any more.
     pub deprecated: bool,
     /// `string`, `integer`, `boolean`, `select`, or what its author thought of.
@@ -74,15 +89,12 @@ pub enum MetaDataError {
     /// It describes something else.
     #[error("its meta-data begins with <{0}>, not with <resource-agent>")]
     NotAnAgent(String),
-    /// A parameter without a name.
-    #[error("its meta-data has a parameter without a name (line {0})")]
-    Unnamed(u32),
 }
 
 /// Reads meta-data.
 ///
 /// # Errors
-/// When it is no XML, no `<resource-agent>`, or has a parameter without a name.
+/// When it is no XML, or no `<resource-agent>`.
 pub fn parse(text: &str) -> Result<MetaData, MetaDataError> {
     // Agents print a document type; nothing is fetched for it.
     let options = ParsingOptions { allow_dtd: true, nodes_limit: NODES_MOST, ..ParsingOptions::default() };
@@ -96,25 +108,52 @@ pub fn parse(text: &str) -> Result<MetaData, MetaDataError> {
     }
     let parameters = children(root, "parameters").flat_map(|list| children(list, "parameter"));
     let actions = children(root, "actions").flat_map(|list| children(list, "action"));
-    Ok(MetaData {
+    let (actions, nameless): (Vec<_>, Vec<_>) =
+        actions.map(|node| action(node).ok_or_else(|| line(node))).partition(Result::is_ok);
+    let mut read = MetaData {
         name: attribute(root, "name").unwrap_or_default(),
         version: attribute(root, "version").unwrap_or_default(),
         short: description(root, "shortdesc"),
         long: description(root, "longdesc"),
-        parameters: parameters.map(parameter).collect::<Result<_, _>>()?,
-        actions: actions.filter_map(action).collect(),
-    })
+        parameters: Vec::new(),
+        actions: actions.into_iter().flatten().collect(),
+        notes: Vec::new(),
+    };
+    read.notes.extend(
+        nameless.into_iter().filter_map(Result::err).map(|line| format!("an action without a name, line {line}")),
+    );
+    if begin > 0 && !text[..begin].trim().is_empty() {
+        read.notes.push("something is printed before it".to_owned());
+    }
+    for node in parameters {
+        match parameter(node) {
+            Some(parameter) => read.parameters.push(parameter),
+            None => read.notes.push(format!("a parameter without a name, line {}", line(node))),
+        }
+    }
+    if read.short.is_empty() {
+        // Fence agents have it there.
+        read.short = attribute(root, "shortdesc").unwrap_or_default();
+    }
+    read.notes.extend(super::notes::odd(&read));
+    Ok(read)
 }
 
-fn parameter(node: Node<'_, '_>) -> Result<Parameter, MetaDataError> {
-    let line = || node.document().text_pos_at(node.range().start).row;
+fn line(node: Node<'_, '_>) -> u32 {
+    node.document().text_pos_at(node.range().start).row
+}
+
+fn parameter(node: Node<'_, '_>) -> Option<Parameter> {
     let content = children(node, "content").next();
     let options = content.into_iter().flat_map(|content| children(content, "option"));
-    Ok(Parameter {
-        name: attribute(node, "name").filter(|name| !name.is_empty()).ok_or_else(|| MetaDataError::Unnamed(line()))?,
+    Some(Parameter {
+        name: attribute(node, "name").filter(|name| !name.is_empty())?,
         required: is_set(node, "required"),
-        unique: is_set(node, "unique") || node.has_attribute("unique-group"),
-        deprecated: children(node, "deprecated").next().is_some(),
+        unique: is_set(node, "unique"),
+        group: attribute(node, "unique-group"),
+        reloadable: is_set(node, "reloadable"),
+        obsoletes: attribute(node, "obsoletes"),
+        deprecated: children(node, "deprecated").next().is_some() || is_set(node, "deprecated"),
         kind: content.and_then(|content| attribute(content, "type")).unwrap_or_else(|| "string".to_owned()),
         options: options.filter_map(|option| attribute(option, "value")).collect(),
         default: content.and_then(|content| attribute(content, "default")),
@@ -125,7 +164,7 @@ fn parameter(node: Node<'_, '_>) -> Result<Parameter, MetaDataError> {
 
 fn action(node: Node<'_, '_>) -> Option<ActionAdvice> {
     Some(ActionAdvice {
-        name: attribute(node, "name")?,
+        name: attribute(node, "name").filter(|name| !name.is_empty())?,
         timeout: attribute(node, "timeout"),
         interval: attribute(node, "interval"),
         depth: attribute(node, "depth"),
@@ -186,11 +225,14 @@ mod tests {
         let [state, mode, bare] = &read.parameters[..] else { panic!("{:?}", read.parameters) };
         assert!(state.required && state.unique && !state.deprecated);
         assert_eq!((state.kind.as_str(), state.default.as_deref()), ("string", Some("/run/x")));
-        assert!(!mode.required && mode.unique && mode.deprecated);
+        assert!(!mode.required && !mode.unique && mode.group.as_deref() == Some("m") && mode.deprecated);
         assert_eq!((mode.kind.as_str(), mode.options.as_slice()), ("select", &["a".to_owned(), "b".to_owned()][..]));
         assert_eq!((bare.kind.as_str(), bare.default.as_deref()), ("string", None));
         assert_eq!(read.actions.len(), 1);
         assert_eq!(read.actions[0].timeout.as_deref(), Some("20s"));
+        for note in ["printed before it", "an action without a name, line 15", "no action start"] {
+            assert!(read.notes.iter().any(|it| it.contains(note)), "{note}: {:?}", read.notes);
+        }
     }
 
     #[test]
@@ -199,7 +241,6 @@ mod tests {
             ("", "its meta-data cannot be read"),
             ("usage: agent {start|stop}", "its meta-data cannot be read"),
             ("<?xml version='1.0'?><a/>", "begins with <a>"),
-            ("<resource-agent><parameters>\n<parameter/></parameters></resource-agent>", "without a name (line 2)"),
             ("<resource-agent><!ENTITY", "cannot be read"),
         ] {
             let error = parse(text).expect_err(text).to_string();

@@ -7,6 +7,7 @@
 mod call;
 mod exit;
 mod metadata;
+mod notes;
 mod params;
 mod verdict;
 
@@ -30,7 +31,7 @@ pub const ROOT: &str = "/usr/lib/ocf";
 /// Where agents keep what must not outlive a boot.
 const TEMPORARY: &str = "/run/resource-agents";
 /// An agent may take so long to describe itself.
-const DESCRIBE_TIME: Duration = Duration::from_secs(20);
+pub(crate) const DESCRIBE_TIME: Duration = Duration::from_secs(20);
 /// A longer description is none.
 const DESCRIBE_MOST: usize = 1 << 20;
 /// So many names of one directory are looked at.
@@ -130,6 +131,11 @@ impl Agents {
         &self.root
     }
 
+    /// What runs them.
+    pub fn processes(&self) -> &Processes {
+        &self.processes
+    }
+
     /// Where an agent is, or would be.
     pub fn path_of(&self, name: &Name) -> PathBuf {
         self.root.join("resource.d").join(&name.provider).join(&name.kind)
@@ -178,23 +184,30 @@ impl Agents {
             return Ok(known);
         }
         let mut spec = Spec::new(self.action_id(&name.kind, "meta-data"), &program, DESCRIBE_TIME).args(["meta-data"]);
-        spec.output_cap = DESCRIBE_MOST;
         spec.env.push(("OCF_ROOT".to_owned(), self.root.to_string_lossy().into_owned()));
-        let outcome = self.processes.run(spec).await?;
-        let failed = |how: String| Err(OcfError::NoMetaData { name: name.to_string(), how });
-        match outcome.exit {
-            Exit::Code(0) if outcome.stdout.dropped > 0 => return failed(format!("more than {DESCRIBE_MOST} bytes")),
-            Exit::Code(0) => {}
-            Exit::Code(code) => return failed(OcfExit::from(code).to_string()),
-            Exit::Signal(signal) => return failed(format!("signal {signal}")),
-            Exit::Deadline => return failed(format!("no answer within {} s", DESCRIBE_TIME.as_secs())),
+        let mut parsed = describe(&self.processes, spec, &name.to_string()).await?;
+        if parsed.name != name.kind {
+            parsed.notes.push(format!("it calls itself '{}'", parsed.name));
         }
-        let parsed = metadata::parse(&outcome.stdout.text());
-        let parsed = parsed.map_err(|source| OcfError::BadMetaData { name: name.to_string(), source })?;
         let parsed = Arc::new(parsed);
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), (changed, parsed.clone()));
         Ok(parsed)
     }
+}
+
+/// Runs a program that prints its meta-data, within bounded time and output.
+pub(crate) async fn describe(processes: &Processes, mut spec: Spec, name: &str) -> Result<MetaData, OcfError> {
+    spec.output_cap = DESCRIBE_MOST;
+    let outcome = processes.run(spec).await?;
+    let failed = |how: String| Err(OcfError::NoMetaData { name: name.to_owned(), how });
+    match outcome.exit {
+        Exit::Code(0) if outcome.stdout.dropped > 0 => return failed(format!("more than {DESCRIBE_MOST} bytes")),
+        Exit::Code(0) => {}
+        Exit::Code(code) => return failed(OcfExit::from(code).to_string()),
+        Exit::Signal(signal) => return failed(format!("signal {signal}")),
+        Exit::Deadline => return failed(format!("no answer within {} s", DESCRIBE_TIME.as_secs())),
+    }
+    metadata::parse(&outcome.stdout.text()).map_err(|source| OcfError::BadMetaData { name: name.to_owned(), source })
 }
 
 fn entries(directory: &Path, fits: impl Fn(&Path) -> bool) -> Vec<String> {

@@ -34,7 +34,7 @@ pub fn check(agent: &str, metadata: &MetaData, params: &BTreeMap<String, String>
     for (name, value) in params {
         match known(name) {
             Some(parameter) => {
-                if let Some(wanted) = unfit(parameter, value) {
+                if let Some(wanted) = refused(parameter, value) {
                     let what = format!("{name}={} is not understood: {wanted}", shown(value));
                     error(what, format!("`qrm ra info {agent}` describes it"));
                 }
@@ -57,8 +57,14 @@ pub fn check(agent: &str, metadata: &MetaData, params: &BTreeMap<String, String>
     complaints
 }
 
-/// What the value should be, where it is not.
-fn unfit(parameter: &Parameter, value: &str) -> Option<String> {
+/// What the value should be, where it is not. Where not even the agent's own default fits, its type says nothing.
+fn refused(parameter: &Parameter, value: &str) -> Option<String> {
+    let is_trusted = parameter.default.as_ref().is_none_or(|it| it.is_empty() || unfit(parameter, it).is_none());
+    unfit(parameter, value).filter(|_| is_trusted)
+}
+
+/// What a value of this type should be, where it is not.
+pub(super) fn unfit(parameter: &Parameter, value: &str) -> Option<String> {
     match parameter.kind.as_str() {
         "integer" => {
             let digits = value.strip_prefix(['-', '+']).unwrap_or(value);
@@ -106,6 +112,7 @@ mod tests {
             <parameter name="ip" required="1"><shortdesc>IPv4 address
             or other</shortdesc></parameter>
             <parameter name="mask"><content type="integer"/></parameter>
+            <parameter name="dampen"><content type="integer" default="5s"/></parameter>
             <parameter name="lvs"><content type="boolean"/></parameter>
             <parameter name="mode"><content type="select"><option value="a"/><option value="b"/></content></parameter>
             <parameter name="old"><deprecated/></parameter>
@@ -119,7 +126,10 @@ mod tests {
                 .map(|it| format!("{}{}; {}", if it.is_error { "" } else { "(warning) " }, it.what, it.mend))
                 .collect()
         };
-        assert_eq!(told(&[("ip", "::1"), ("mask", "-24"), ("lvs", "No"), ("mode", "b"), ("trace_ra", "1")]), [""; 0]);
+        assert_eq!(
+            told(&[("ip", "::1"), ("mask", "-24"), ("lvs", "No"), ("mode", "b"), ("trace_ra", "1"), ("dampen", "7s")]),
+            [""; 0]
+        );
         let wrong = [("mask", "24bits"), ("lvs", "maybe"), ("mode", "c"), ("iip", "1"), ("zzz", "1"), ("old", "1")];
         assert_eq!(
             told(&wrong),

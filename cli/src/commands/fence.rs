@@ -1,6 +1,7 @@
 //! `qrm fence`
 
 mod history;
+mod test;
 
 use super::{Context, view};
 use crate::error::CliError;
@@ -17,19 +18,22 @@ use std::io::IsTerminal;
 ///
 /// Example: qrm fence n2 --action reboot
 ///
+/// Example: qrm fence test n2
+///
 /// Example: qrm fence history
 ///
 /// Example: qrm fence distrust fence-n2
 #[derive(Debug, Args)]
 pub(crate) struct Fence {
     // No sub-command: `qrm fence h` must not be taken for its beginning.
-    /// The node to be switched off, or the word `history`, `trust` or `distrust`
-    #[arg(value_name = "NODE|history|trust|distrust")]
+    /// The node to be switched off, or the word `test`, `history`, `trust` or `distrust`
+    #[arg(value_name = "NODE|test|history|trust|distrust")]
     node: String,
     /// What follows the proof; without it, as the property stonith-action says
     #[arg(long, value_enum)]
     action: Option<Action>,
-    /// Of `trust` and `distrust`: the fence device whose word proves something again, or nothing
+    /// Of `trust` and `distrust`: the fence device whose word proves something again, or nothing. Of `test`: the node
+    /// whose devices are read; nothing is switched
     device: Option<String>,
     /// Do not ask on a terminal
     #[arg(short, long)]
@@ -56,6 +60,10 @@ impl Action {
 
 pub(crate) async fn run(context: &Context, command: Fence) -> Result<(), CliError> {
     match command.node.as_str() {
+        "test" => match &command.device {
+            Some(node) => test::run(context, node).await,
+            None => Err(CliError::usage("the devices of which node?", Some("qrm fence test n1"))),
+        },
         "history" => history::run(context).await,
         word @ ("trust" | "distrust") => match &command.device {
             Some(device) => context.changed(&context.client().await?.trust(device, word == "trust").await?),

@@ -50,6 +50,27 @@ async fn every_refusal_has_its_exit_code_and_hint() {
 }
 
 #[tokio::test]
+async fn an_agent_is_written_and_nothing_is_overwritten() {
+    let daemon = Daemon::of(&Story::healthy()).await;
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let place = directory.path().display();
+    for (name, lang, begins) in
+        [("Counter", "sh", "#!/bin/sh\n# Counter "), ("counter-2", "python", "#!/usr/bin/env python3\n")]
+    {
+        let ran = daemon.qrm(&format!("ra new {name} --lang {lang} --directory {place}")).await;
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{}", ran.stdout);
+        let text = std::fs::read_to_string(directory.path().join(name)).expect("it is there");
+        assert!(
+            text.starts_with(begins) && text.contains(&format!("name=\"{name}\"")) && !text.contains("AGENT"),
+            "{text}"
+        );
+        let again = daemon.qrm(&format!("ra new {name} --directory {place}")).await;
+        assert!(again.code == 3 && again.stderr.contains("exists"), "{}", again.stderr);
+    }
+    assert_eq!(daemon.qrm(&format!("ra new ../evil --directory {place}")).await.code, 2);
+}
+
+#[tokio::test]
 async fn no_daemon_is_5_and_no_sense_is_2() {
     let daemon = Daemon::of(&Story::healthy()).await;
     assert_eq!(daemon.qrm("frobnicate").await.code, 2);

@@ -2,6 +2,7 @@
 //!
 //! Plain data. The text form is `grammar`'s, consistency is `validate`'s, and what was observed is in `state`.
 
+mod device;
 mod meta;
 mod migration;
 mod operation;
@@ -11,6 +12,7 @@ mod resource;
 pub mod secret;
 pub mod validate;
 
+pub use device::{DEVICE_PARAMETERS, DeviceCall, HostCheck};
 pub use meta::{META_NAMES, MetaError, Requires, ResourceMeta};
 pub use migration::{MIGRATION_PARAMETERS, MigrationOptions};
 pub use operation::OperationSpec;

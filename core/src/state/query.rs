@@ -144,7 +144,7 @@ impl ClusterState {
         self.config
             .primitives
             .iter()
-            .filter(|(_, primitive)| primitive.is_fence_device() && primitive.fence_targets().contains(target))
+            .filter(|(_, primitive)| primitive.is_fence_device() && primitive.fences(target))
             .map(|(id, _)| vec![id.clone()])
             .collect()
     }

@@ -41,6 +41,9 @@ pub struct AgentInfo {
     pub parameters: Vec<ParameterView>,
     /// What it can do.
     pub actions: Vec<ActionView>,
+    /// What is odd in its meta-data.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// One parameter of an agent.
@@ -58,6 +61,12 @@ pub struct ParameterView {
     pub required: bool,
     /// No two resources of this agent may have the same value.
     pub unique: bool,
+    /// Those of one group may not be the same together.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// A change of it needs no restart.
+    #[serde(default)]
+    pub reloadable: bool,
     /// It is not to be used any more.
     pub deprecated: bool,
     /// What it is, in a line.
@@ -118,7 +127,7 @@ pub enum AgentQuestion {
     Classes,
     /// Which agents has a class?
     List {
-        /// Which class.
+        /// Which class; of every one, where it is empty.
         class: String,
         /// Of which provider only.
         provider: Option<String>,

@@ -5,6 +5,27 @@
 
 use quorate_core::id::HardwareId;
 
+/// Whose a device is, by the GUID that it shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Its node's.
+    Own,
+    /// Another host's.
+    Others,
+    /// It shows none, or the node's hardware has none to compare it with.
+    Unknown(&'static str),
+}
+
+/// Whose a device is; `check` says whether that is to be believed.
+pub(crate) fn whose(shown: Option<&str>, hardware: Option<&HardwareId>, pinned: Option<&str>) -> Whose {
+    let Some(shown) = shown.and_then(digits) else { return Whose::Unknown("it shows no system GUID") };
+    match pinned.or(hardware.map(HardwareId::as_str)).and_then(digits) {
+        Some(expected) if orders(&shown).contains(&expected) => Whose::Own,
+        Some(_) => Whose::Others,
+        None => Whose::Unknown("the node's hardware has no UUID to compare its system GUID with"),
+    }
+}
+
 /// Checks what a device shows against what its node was pinned to, or against what a person pinned (`system_guid`).
 ///
 /// # Errors
@@ -82,10 +103,12 @@ mod tests {
         ];
         for (shown, hardware, pinned, fits) in rows {
             assert_eq!(check(Some(shown), Some(hardware), pinned).is_ok(), fits, "{shown} {hardware} {pinned:?}");
+            assert_eq!(whose(Some(shown), Some(hardware), pinned) == Whose::Own, fits, "{shown} {hardware} {pinned:?}");
         }
         let generated = HardwareId::new("generated:1");
         assert_eq!(check(Some("33221100554477668899aabbccddeeff"), Some(&generated), None), Ok(()));
         assert_eq!(check(None, Some(&own), None), Ok(()));
+        assert!(matches!(whose(None, Some(&own), None), Whose::Unknown(_)));
         assert!(check(Some("33221100554477668899aabbccddeeff"), Some(&own), Some("x")).is_err());
     }
 }

@@ -1,23 +1,26 @@
 //! Fence devices on behalf of the engine. Every order begins with a look: whose device is this, and does it answer?
 
-use super::guid;
+use super::device::{Device, Lists};
+use super::guid::Whose;
 use crate::engine::{PowerAnswer, PowerVerb, Tag};
-use quorate_agents::fence::{BootTime, Call, FenceDevice, PowerReading, Sent, Strength};
+use quorate_agents::fence::{BootTime, Call, Sent};
 use quorate_agents::process::Processes;
 use quorate_core::config::Primitive;
-use quorate_core::id::{HardwareId, ResourceId};
+use quorate_core::id::ResourceId;
 use quorate_core::state::Member;
 use quorate_core::text::limited;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-/// Parameters that concern us, not the agent: whose device it is, and what its word is worth.
-const OURS: &[&str] = &["proves_off", "system_guid", "target"];
+/// A device that is tested may take so long.
+const TEST_TIME: Duration = Duration::from_secs(15);
 
 /// Asks fence devices.
 #[derive(Clone)]
 pub struct Power {
     processes: Arc<Processes>,
+    lists: Lists,
 }
 
 /// How long a device may be asked, and until when an off may leave.
@@ -30,7 +33,7 @@ pub(super) struct Time {
 impl Power {
     /// With the place where agents that are programs run.
     pub fn new(processes: Arc<Processes>) -> Self {
-        Self { processes }
+        Self { processes, lists: Lists::default() }
     }
 
     /// Asks, and cuts what the device has to say of an error: a device's words are not ours, and enter the log.
@@ -56,67 +59,89 @@ impl Power {
         verb: PowerVerb,
         time: Time,
     ) -> PowerAnswer {
-        // What says for which node a device is concerns us, not the agent.
-        let ours = |name: &str| OURS.contains(&name) || name.starts_with("pcmk_");
-        let parameters =
-            definition.params.iter().filter(|(name, _)| !ours(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
-        let opened = FenceDevice::new(&definition.agent.kind, &parameters, &self.processes);
+        let opened = Device::open(device, definition, target, &self.processes, &self.lists);
         let fence = match opened {
             Ok(fence) => fence,
-            Err(error) => return PowerAnswer { result: Err(error.to_string()), sent: false },
+            Err(error) => return PowerAnswer { result: Err(error), sent: false },
         };
         let send_by = BootTime(Duration::from_millis(time.send_by.0));
         let call = Call::new(format!("fence-{device}-{}-{}", target.name, tag.0), time.timeout).send_by(send_by);
-        let hardware = target.hardware_is_dmi.then_some(&target.hardware);
-        let pinned = definition.params.get("system_guid").map(String::as_str);
-        let looked = look(&fence, &call, hardware, pinned).await;
+        let looked = fence.look(&call).await;
         match verb {
-            PowerVerb::Read => PowerAnswer { result: looked.and_then(|on| worth(on, &fence, definition)), sent: false },
+            PowerVerb::Read => PowerAnswer { result: looked.and_then(|looked| worth(looked.on, &fence)), sent: false },
             PowerVerb::On => {
                 let result = match looked {
                     Err(error) => Err(error),
-                    Ok(_) => fence.on(&call).await.map(|_| true).map_err(|error| error.to_string()),
+                    Ok(_) => fence.order(true, &call).await.map(|()| true).map_err(|(error, _)| error),
                 };
                 PowerAnswer { result, sent: false }
             }
             PowerVerb::Off => match looked {
                 Err(error) => PowerAnswer { result: Err(error), sent: false },
                 // already-off: the off is explicit all the same.
-                Ok(_) => match fence.off(&call).await {
-                    Ok(_) => PowerAnswer { result: Ok(true), sent: true },
-                    Err(error) => PowerAnswer { result: Err(error.to_string()), sent: error.sent == Sent::Maybe },
+                Ok(_) => match fence.order(false, &call).await {
+                    Ok(()) => PowerAnswer { result: Ok(true), sent: true },
+                    Err((error, sent)) => PowerAnswer { result: Err(error), sent: sent == Sent::Maybe },
                 },
             },
         }
     }
-}
 
-/// Reads the power, by a device that is the node's own as far as it can be told.
-async fn look(
-    fence: &FenceDevice,
-    call: &Call,
-    hardware: Option<&HardwareId>,
-    pinned: Option<&str>,
-) -> Result<bool, String> {
-    let reading = fence.read(call).await.map_err(|error| error.to_string())?;
-    guid::check(reading.guid.as_deref(), hardware, pinned)?;
-    match reading.power {
-        PowerReading::On => Ok(true),
-        PowerReading::Off => Ok(false),
-        PowerReading::Unknown(what) => Err(format!("the power reads neither on nor off: {what}")),
+    /// Reads a node's power by one device, and says whose that is: harmless, and nothing rests on it.
+    pub(crate) async fn test(&self, device: &ResourceId, definition: &Primitive, target: &Member) -> Tested {
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        let begun = Instant::now();
+        let opened = Device::open(device, definition, target, &self.processes, &self.lists);
+        let mut tested = Tested { proves: opened.as_ref().is_ok_and(Device::proves), ..Tested::default() };
+        let fence = match opened {
+            Ok(fence) => fence,
+            Err(error) => return Tested { error: Some(limited(error)), ..tested },
+        };
+        tested.strength = format!("{:?}", fence.strength().1);
+        let action = format!("test-{device}-{}-{}", target.name, CALLS.fetch_add(1, Ordering::Relaxed));
+        match fence.look_at_any(&Call::new(action, TEST_TIME)).await {
+            Ok(looked) => {
+                tested.whose = Some(fence.whose(&looked));
+                tested.power = Some(match &looked.unknown {
+                    Some(what) => limited(format!("unknown ({what})")),
+                    None if looked.on => "on".to_owned(),
+                    None => "off".to_owned(),
+                });
+                tested.guid = looked.guid;
+            }
+            Err(error) => tested.error = Some(limited(error)),
+        }
+        tested.took = begun.elapsed();
+        tested
     }
 }
 
-/// strength: only a device that is known to read the power of the host itself proves by its word, or one of which the
-/// operator has said so by name.
-fn worth(on: bool, fence: &FenceDevice, definition: &Primitive) -> Result<bool, String> {
-    let said_so = definition.params.get("proves_off").is_some_and(|value| value == "true");
-    if on || said_so || fence.strength() == Strength::PowerVerified {
+/// What a test of a device found.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tested {
+    /// on, off, or neither.
+    pub(crate) power: Option<String>,
+    /// Why it says nothing.
+    pub(crate) error: Option<String>,
+    /// Whose it is, where it answered.
+    pub(crate) whose: Option<Whose>,
+    /// The GUID that it shows.
+    pub(crate) guid: Option<String>,
+    /// What its agent's type is worth.
+    pub(crate) strength: String,
+    /// Whether an off reading of it proves something.
+    pub(crate) proves: bool,
+    /// How long it took.
+    pub(crate) took: Duration,
+}
+
+/// strength: what proves nothing may not say off.
+fn worth(on: bool, fence: &Device<'_>) -> Result<bool, String> {
+    if on || fence.proves() {
         return Ok(on);
     }
+    let (agent, strength) = fence.strength();
     Err(format!(
-        "{} reads off, and it is not known that this proves anything of the host ({:?}); where it does, set proves_off=true",
-        fence.agent(),
-        fence.strength()
+        "{agent} reads off, and it is not known that this proves anything of the host ({strength:?}); where it does, set proves_off=true"
     ))
 }

@@ -6,7 +6,7 @@
 use super::event::{Effect, PowerAnswer, PowerVerb, ProposeError, Tag};
 use super::liveness::Liveness;
 use super::power_on::PowerOn;
-use super::{Ctx, Purpose};
+use super::{Ctx, Purpose, delay};
 use quorate_core::config::Properties;
 use quorate_core::id::{NodeId, ResourceId, SessionId};
 use quorate_core::planted::{Mistake, planted};
@@ -40,6 +40,8 @@ pub(super) struct Fencing {
     ended: BTreeMap<NodeId, (u32, BootTime)>,
     /// When a grant was last asked for, by target: one that was refused is not asked for again at every step.
     asked: BTreeMap<NodeId, BootTime>,
+    /// When an intent was first seen here, by target and session: a device may want an off held back.
+    held_since: BTreeMap<(NodeId, SessionId), BootTime>,
     /// What follows a proof.
     power_on: PowerOn,
     device_errors: BTreeMap<ResourceId, String>,
@@ -105,6 +107,7 @@ impl Fencing {
         self.reads_on.retain(|node, _| ctx.view.state.intents.contains_key(node));
         self.asked.retain(|node, _| ctx.view.state.intents.contains_key(node));
         self.closed.retain(|node, _| ctx.view.state.intents.contains_key(node));
+        self.held_since.retain(|(node, _), _| ctx.view.state.intents.contains_key(node));
         for (target, intent) in intents {
             let busy = ctx.is_pending(|purpose| match purpose {
                 Purpose::Grant { target: about, .. } | Purpose::FenceSettle(about) | Purpose::FenceResult(about) => {
@@ -187,6 +190,12 @@ impl Fencing {
             return;
         }
         let devices = levels[tries as usize % levels.len()].clone();
+        if tries == 0 {
+            let since = *self.held_since.entry((target.clone(), intent.session.clone())).or_insert(ctx.now);
+            if ctx.now.since(since) < delay::held_back(ctx.view.state, target, &intent.session, &devices) {
+                return;
+            }
+        }
         let lasts = lasts(&properties);
         let command = Command::FenceGrant {
             speaker: ctx.speaker(),

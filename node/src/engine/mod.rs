@@ -5,6 +5,7 @@
 
 mod breathing;
 mod controller;
+mod delay;
 mod event;
 mod fencing;
 mod hand_over;

@@ -3,8 +3,8 @@
 use super::fault;
 use super::view::document;
 use crate::daemon::cluster::Cluster;
-use quorate_agents::fence;
 use quorate_agents::ocf::{Agents, Call, End, MetaData, Name, OcfExit, Verb, check_params};
+use quorate_agents::{builtin, fence};
 use quorate_api::proto::Document;
 use quorate_api::{Fault, Reason};
 use quorate_core::view::{
@@ -15,7 +15,6 @@ use std::time::Duration;
 
 /// An agent may take so long to look at its parameters.
 const VALIDATE_TIME: Duration = Duration::from_secs(20);
-const BUILT_IN: &str = "vm:libvirt and stonith:ipmi are built in: the manual describes them";
 
 /// Answers `View` of the agents.
 pub(super) async fn view(cluster: &Cluster, argument: &str) -> Result<Document, Fault> {
@@ -25,14 +24,10 @@ pub(super) async fn view(cluster: &Cluster, argument: &str) -> Result<Document, 
         AgentQuestion::Classes => Ok(document(&classes(agents))),
         AgentQuestion::List { class, provider } => Ok(document(&list(agents, &class, provider.as_deref())?)),
         AgentQuestion::Info { agent } => {
-            let name = named(&agent)?;
-            let metadata = agents.metadata(&name).await.map_err(|error| unknown(&error.to_string()))?;
-            Ok(document(&info(&name, &metadata)))
+            let (agent, metadata) = described(agents, &agent).await?;
+            Ok(document(&info(&agent, metadata)))
         }
-        AgentQuestion::Validate { agent, params } => {
-            let name = named(&agent)?;
-            Ok(document(&validate(cluster, name, params).await?))
-        }
+        AgentQuestion::Validate { agent, params } => Ok(document(&validate(cluster, &agent, params).await?)),
     }
 }
 
@@ -52,6 +47,11 @@ fn classes(agents: &Agents) -> AgentClasses {
 }
 
 fn list(agents: &Agents, class: &str, provider: Option<&str>) -> Result<AgentList, Fault> {
+    if class.is_empty() {
+        let all = ["ocf", "stonith", "vm"].map(|class| list(agents, class, None));
+        let all = all.into_iter().collect::<Result<Vec<_>, _>>()?;
+        return Ok(AgentList { agents: all.into_iter().flat_map(|list| list.agents).collect() });
+    }
     let agents = match class {
         "ocf" => {
             let providers = agents.providers();
@@ -71,21 +71,49 @@ fn list(agents: &Agents, class: &str, provider: Option<&str>) -> Result<AgentLis
     Ok(AgentList { agents })
 }
 
-/// `[ocf:][PROVIDER:]TYPE`
-fn named(text: &str) -> Result<Name, Fault> {
+/// Which agent is meant: `[ocf:][PROVIDER:]TYPE`, `stonith:TYPE` or `vm:TYPE`.
+enum Agent {
+    Ocf(Name),
+    Stonith(String),
+    Vm(String),
+}
+
+fn named(text: &str) -> Result<Agent, Fault> {
     let parts: Vec<&str> = text.split(':').collect();
     let name = match parts.as_slice() {
-        ["vm" | "stonith", ..] => {
-            return Err(Fault::new(Reason::Invalid, format!("{text} is no OCF agent")).hint(BUILT_IN));
-        }
+        ["vm", _] => return Ok(Agent::Vm(text.to_owned())),
+        ["stonith", kind] => return Ok(Agent::Stonith((*kind).to_owned())),
+        [kind] if kind.starts_with("fence_") => return Ok(Agent::Stonith((*kind).to_owned())),
         ["ocf", provider, kind] | [provider, kind] => Name::new(provider, kind),
         [kind] => Name::new("heartbeat", kind),
         _ => None,
     };
-    name.ok_or_else(|| fault::invalid(format!("'{}' is no agent", text.escape_debug()), "write ocf:PROVIDER:TYPE"))
+    let mend = "write ocf:PROVIDER:TYPE, stonith:TYPE or vm:libvirt";
+    name.map(Agent::Ocf).ok_or_else(|| fault::invalid(format!("'{}' is no agent", text.escape_debug()), mend))
 }
 
-fn info(name: &Name, metadata: &MetaData) -> AgentInfo {
+/// What an agent says of itself, and how it is written in a configuration.
+async fn described(agents: &Agents, text: &str) -> Result<(String, MetaData), Fault> {
+    match named(text)? {
+        Agent::Ocf(name) => {
+            let metadata = agents.metadata(&name).await.map_err(|error| unknown(&error.to_string()))?;
+            Ok((name.to_string(), MetaData::clone(&metadata)))
+        }
+        Agent::Vm(text) => {
+            let metadata = builtin::metadata(&text).ok_or_else(|| unknown(&format!("there is no agent {text}")))?;
+            Ok((text, metadata))
+        }
+        Agent::Stonith(kind) => {
+            let described = fence::describe::metadata(&kind, agents.processes()).await;
+            let mut metadata = described.map_err(|error| unknown(&error.to_string()))?;
+            metadata.parameters.retain(|parameter| parameter.name != "action");
+            metadata.parameters.extend(builtin::device_parameters());
+            Ok((format!("stonith:{kind}"), metadata))
+        }
+    }
+}
+
+fn info(agent: &str, metadata: MetaData) -> AgentInfo {
     let parameter = |it: &quorate_agents::ocf::Parameter| ParameterView {
         name: it.name.clone(),
         kind: it.kind.clone(),
@@ -93,6 +121,8 @@ fn info(name: &Name, metadata: &MetaData) -> AgentInfo {
         default: it.default.clone(),
         required: it.required,
         unique: it.unique,
+        group: it.group.clone(),
+        reloadable: it.reloadable,
         deprecated: it.deprecated,
         short: it.short.clone(),
         long: it.long.clone(),
@@ -105,22 +135,31 @@ fn info(name: &Name, metadata: &MetaData) -> AgentInfo {
         role: it.role.clone(),
     };
     AgentInfo {
-        agent: name.to_string(),
-        version: metadata.version.clone(),
-        short: metadata.short.clone(),
-        long: metadata.long.clone(),
+        agent: agent.to_owned(),
+        version: metadata.version,
+        short: metadata.short,
+        long: metadata.long,
         parameters: metadata.parameters.iter().map(parameter).collect(),
         actions: metadata.actions.iter().map(action).collect(),
+        notes: metadata.notes,
     }
 }
 
 /// By the meta-data, and where that has nothing against it by the agent itself.
-async fn validate(cluster: &Cluster, name: Name, params: BTreeMap<String, String>) -> Result<AgentCheck, Fault> {
+async fn validate(cluster: &Cluster, agent: &str, params: BTreeMap<String, String>) -> Result<AgentCheck, Fault> {
     let (agents, node) = (&cluster.agents, cluster.me.node.to_string());
-    let metadata = agents.metadata(&name).await.map_err(|error| unknown(&error.to_string()))?;
-    let said = check_params(&name.to_string(), &metadata, &params);
+    let name = named(agent)?;
+    let (agent, metadata) = described(agents, agent).await?;
+    let said = match &name {
+        Agent::Ocf(_) | Agent::Vm(_) => check_params(&agent, &metadata, &params),
+        Agent::Stonith(_) => fence::describe::check_device(&agent, &metadata, &params),
+    };
     let complaints = said.iter().map(|it| format!("{}: {}", it.what, it.mend)).collect();
-    if said.iter().any(|it| it.is_error) {
+    let is_refused = said.iter().any(|it| it.is_error);
+    let Agent::Ocf(name) = name else {
+        return Ok(AgentCheck { ok: !is_refused, complaints, validate_all: None, node });
+    };
+    if is_refused {
         return Ok(AgentCheck { ok: false, complaints, validate_all: None, node });
     }
     let call = Call {
@@ -139,5 +178,5 @@ async fn validate(cluster: &Cluster, name: Name, params: BTreeMap<String, String
 }
 
 fn unknown(error: &str) -> Fault {
-    Fault::new(Reason::NotFound, error).hint("`qrm ra list ocf` lists what is here")
+    Fault::new(Reason::NotFound, error).hint("`qrm ra list` lists what is here")
 }

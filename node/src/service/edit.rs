@@ -36,12 +36,12 @@ pub(super) struct Edit {
     /// In the grammar's words; empty: nothing changes.
     pub(super) diff: String,
     pub(super) warnings: Vec<String>,
-    /// The OCF resources there would be, where one is new or changed: their agents have a word in it.
+    /// The OCF resources and fence devices there would be, where one is new or changed: their agents have a word in it.
     pub(super) ocf: Vec<OcfResource>,
     pub(super) op_defaults: Attributes,
 }
 
-/// An OCF resource as it would be.
+/// An OCF resource, or a fence device, as it would be.
 #[derive(Clone, Debug)]
 pub(super) struct OcfResource {
     pub(super) id: ResourceId,
@@ -120,7 +120,7 @@ impl Base {
     }
 
     fn ocf(&self, new: &Config) -> Vec<OcfResource> {
-        let all = new.primitives.iter().filter(|(_, primitive)| primitive.agent.class == AgentClass::Ocf);
+        let all = new.primitives.iter().filter(|(_, primitive)| primitive.agent.class != AgentClass::Vm);
         let all = all.map(|(id, primitive)| {
             let as_before = |old: &Primitive| {
                 old.agent == primitive.agent && old.params == primitive.params && old.operations == primitive.operations

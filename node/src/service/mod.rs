@@ -12,6 +12,7 @@ mod configure;
 mod edit;
 mod fault;
 mod fence;
+mod fence_test;
 mod membership;
 mod node;
 mod ocf;

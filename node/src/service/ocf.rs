@@ -1,12 +1,14 @@
-//! OCF resources of a configuration before it is entered: are their parameters what their agents take? The agents of
-//! the host that is asked say so, by their meta-data.
+//! OCF resources and fence devices of a configuration before it is entered: are their parameters what their agents take?
+//! The agents of the host that is asked say so, by their meta-data.
 
 use super::edit::OcfResource;
-use quorate_agents::ocf::{Agents, MetaData, Name, OcfError, check_params};
+use quorate_agents::fence;
+use quorate_agents::ocf::{Agents, Complaint, MetaData, Name, OcfError, check_params};
 use quorate_api::{Fault, Reason};
 use quorate_core::config::Attributes;
 use quorate_core::config::validate::{Problem, nearest};
 use quorate_core::grammar::{duration, print_duration};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Warnings about resources that are new or changed.
@@ -20,7 +22,14 @@ pub(super) async fn check(
     force: bool,
 ) -> Result<Vec<String>, Fault> {
     let (mut errors, mut missing, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    let mut fence_agents = BTreeMap::new();
     for resource in resources.iter().filter(|resource| resource.is_changed) {
+        if resource.primitive.is_fence_device() {
+            let said = device(agents, resource, &mut fence_agents).await;
+            errors.extend(said.0);
+            warnings.extend(said.1);
+            continue;
+        }
         match describe(agents, resource).await {
             Ok(metadata) => {
                 let agent = resource.primitive.agent.text();
@@ -29,6 +38,7 @@ pub(super) async fn check(
                     to.push(problem(resource, complaint.what, complaint.mend));
                 }
                 warnings.extend(twins(&metadata, resource, resources));
+                warnings.extend(without_effect(&metadata, resource));
                 warnings.extend(hasty(&metadata, resource, op_defaults));
             }
             Err(problem) if force => warnings.push(problem),
@@ -43,6 +53,43 @@ pub(super) async fn check(
             .hint("ask a node that has the agent, or say with --force that it is entered unchecked"));
     }
     Ok(warnings.iter().map(ToString::to_string).collect())
+}
+
+/// What a device's agent says of its parameters: what is wrong, and what may surprise. The agent need not be on this host:
+/// another may be the one that fences.
+async fn device(
+    agents: &Agents,
+    resource: &OcfResource,
+    known: &mut BTreeMap<String, Result<MetaData, String>>,
+) -> (Vec<Problem>, Vec<Problem>) {
+    let agent = &resource.primitive.agent;
+    if !agent.kind.starts_with("fence_") {
+        return (Vec::new(), Vec::new());
+    }
+    if !known.contains_key(&agent.kind) {
+        let described = fence::describe::metadata(&agent.kind, agents.processes()).await;
+        known.insert(agent.kind.clone(), described.map_err(|error| error.to_string()));
+    }
+    match &known[&agent.kind] {
+        Err(why) => (Vec::new(), vec![problem(resource, why, "its parameters are not checked")]),
+        Ok(metadata) => {
+            let said = fence::describe::check_device(&agent.text(), metadata, &resource.primitive.params);
+            let (errors, warnings): (Vec<Complaint>, _) = said.into_iter().partition(|it| it.is_error);
+            let told = |all: Vec<Complaint>| all.into_iter().map(|it| problem(resource, it.what, it.mend)).collect();
+            (told(errors), told(warnings))
+        }
+    }
+}
+
+/// Operations that the agent does not know.
+fn without_effect(metadata: &MetaData, resource: &OcfResource) -> Vec<Problem> {
+    let names: Vec<&str> = metadata.actions.iter().map(|action| action.name.as_str()).collect();
+    let unknown = resource.primitive.operations.iter().filter(|op| !names.contains(&op.name.as_str()));
+    let told = unknown.map(|op| {
+        let what = format!("{} does not describe an action {}", resource.primitive.agent.text(), op.name);
+        problem(resource, what, format!("it has {}", names.join(", ")))
+    });
+    told.collect()
 }
 
 async fn describe(agents: &Agents, resource: &OcfResource) -> Result<Arc<MetaData>, Problem> {
@@ -78,18 +125,31 @@ fn suggestion(agents: &Agents, provider: &str, kind: &str) -> String {
     }
 }
 
-/// Another resource of the same agent with a value that has to be its own.
+/// Another resource of the same agent with a value, or with values of a group, that have to be its own.
 fn twins(metadata: &MetaData, resource: &OcfResource, all: &[OcfResource]) -> Vec<Problem> {
+    let mut own: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for parameter in &metadata.parameters {
+        match &parameter.group {
+            Some(group) => own.entry(group).or_default().push(&parameter.name),
+            None if parameter.unique => own.entry(&parameter.name).or_default().push(&parameter.name),
+            None => {}
+        }
+    }
+    let given = |of: &OcfResource, name: &str| {
+        let default = || metadata.parameters.iter().find(|it| it.name == name)?.default.clone();
+        of.primitive.params.get(name).cloned().or_else(default)
+    };
     let mut problems = Vec::new();
-    for parameter in metadata.parameters.iter().filter(|parameter| parameter.unique) {
-        let Some(value) = resource.primitive.params.get(&parameter.name) else { continue };
-        let has_it = |other: &&OcfResource| {
+    // What is nowhere said is left to the agents, which often make it of the resource's name.
+    let is_said = |names: &Vec<&str>| names.iter().any(|name| resource.primitive.params.contains_key(*name));
+    for names in own.into_values().filter(is_said) {
+        let is_twin = |other: &&OcfResource| {
             other.id != resource.id
                 && other.primitive.agent == resource.primitive.agent
-                && other.primitive.params.get(&parameter.name) == Some(value)
+                && names.iter().all(|name| given(other, name) == given(resource, name))
         };
-        if let Some(other) = all.iter().find(has_it) {
-            let what = format!("its {} is that of '{}' too", parameter.name, other.id);
+        if let Some(other) = all.iter().find(is_twin) {
+            let what = format!("its {} is that of '{}' too", names.join(" with "), other.id);
             problems.push(problem(resource, what, "give each its own"));
         }
     }

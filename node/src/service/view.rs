@@ -74,6 +74,10 @@ pub(super) async fn view(cluster: &Cluster, request: &ViewRequest) -> Result<Doc
             let id = super::edit::vm(&state.config, argument)?;
             explain(&state, &id).map(|explained| document(&explained)).ok_or_else(|| unplaced(&id))
         }
+        ViewKind::FenceTest => {
+            unconfirmed().await;
+            Ok(document(&super::fence_test::test(cluster, argument).await?))
+        }
         ViewKind::Agents => super::agents::view(cluster, argument).await,
         ViewKind::Unspecified => Err(fault::invalid("the request does not say what to show", "name a kind of view")),
     }

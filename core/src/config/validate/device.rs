@@ -2,7 +2,7 @@
 
 use super::reference::missing;
 use super::{Report, nearest};
-use crate::config::{Config, FencingTopology, Primitive, Properties};
+use crate::config::{Config, DEVICE_PARAMETERS, FencingTopology, HostCheck, Primitive, Properties};
 use crate::id::{NodeId, ResourceId};
 use std::collections::BTreeSet;
 
@@ -22,8 +22,8 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     }
     let (properties, _) = Properties::read(&config.properties);
     if properties.stonith_enabled {
-        let fenced: BTreeSet<NodeId> = devices.iter().flat_map(|(_, device)| device.fence_targets()).collect();
-        for node in config.nodes.keys().filter(|node| !fenced.contains(node)) {
+        let is_fenced = |node: &NodeId| devices.iter().any(|(_, device)| device.fences(node));
+        for node in config.nodes.keys().filter(|node| !is_fenced(node)) {
             let what = "no fence device is for this node, so it gets no resources";
             report.warning(
                 node,
@@ -35,8 +35,9 @@ pub(super) fn check(config: &Config, report: &mut Report) {
 }
 
 fn targets(report: &mut Report, id: &ResourceId, device: &Primitive) {
-    if device.fence_targets().is_empty() {
-        report.error(id, "nothing says which node this fence device is for", format!("`set {id}.target NODE`"));
+    if device.fence_targets().is_empty() && device.host_check() == HostCheck::StaticList {
+        let mend = format!("`set {id}.target NODE`, or pcmk_host_check=dynamic-list|status|none where it is for all");
+        report.error(id, "nothing says which node this fence device is for", mend);
     }
 }
 
@@ -57,9 +58,13 @@ const IPMI: &[&str] = &[
 ];
 
 fn parameters(report: &mut Report, id: &ResourceId, device: &Primitive) {
-    for name in device.params.keys().filter(|name| name.starts_with("pcmk_")) {
-        if !["pcmk_host_check", "pcmk_host_list", "pcmk_host_map"].contains(&name.as_str()) {
-            report.warning(id, format!("{name} has no effect in this version"), "");
+    for (name, value) in &device.params {
+        if name.starts_with("pcmk_") && !DEVICE_PARAMETERS.contains(&name.as_str()) {
+            let mend = nearest(name, DEVICE_PARAMETERS).map(|near| format!("did you mean '{near}'?"));
+            report.warning(id, format!("{name} has no effect"), mend.unwrap_or_default());
+        }
+        if let Some(expected) = crate::config::device::refused(name, value) {
+            report.error(id, format!("{name}={value} is not understood: {expected}"), "");
         }
     }
     match device.agent.kind.as_str() {
@@ -98,8 +103,9 @@ fn required(report: &mut Report, id: &ResourceId, device: &Primitive, groups: &[
 }
 
 fn built_in(report: &mut Report, id: &ResourceId, device: &Primitive) {
-    for (name, value) in device.params.iter().filter(|(name, _)| !name.starts_with("pcmk_")) {
-        if !IPMI.contains(&name.as_str()) {
+    let ours = |name: &str| name.starts_with("pcmk_") || DEVICE_PARAMETERS.contains(&name);
+    for (name, value) in &device.params {
+        if !ours(name) && !IPMI.contains(&name.as_str()) {
             let mend = match nearest(name, IPMI) {
                 Some(near) => format!("did you mean '{near}'?"),
                 None => format!("it has {}", IPMI.join(", ")),
@@ -154,7 +160,7 @@ fn levels(config: &Config, report: &mut Report, row: &FencingTopology) {
                 report.error(OBJECT, what, format!("it is {}; name a stonith: primitive", device.agent.text()));
             }
             Some(device) => {
-                if let Some(node) = row.node.as_ref().filter(|node| !device.fence_targets().contains(node)) {
+                if let Some(node) = row.node.as_ref().filter(|node| !device.fences(node)) {
                     let what = format!("a level for {node} names '{id}', which is not for that node");
                     let mend = format!("add {node} to the targets of '{id}', or take it out of the level");
                     report.error(OBJECT, what, mend);

@@ -54,6 +54,30 @@ fn all_devices_of_a_level_are_off_before_anything_goes_on() {
 }
 
 #[test]
+fn the_first_off_is_held_back_as_long_as_its_device_wants() {
+    for (delay, least, most) in
+        [("pcmk_delay_base=20s", 20, 22), ("pcmk_delay_base=n3:7s;n2:1s pcmk_delay_max=9", 7, 11)]
+    {
+        // The device says nothing before: no early reading makes it quick.
+        let mut leader = silent(&format!("primitive f3 stonith:fake params state=/x target=n3 {delay}\n"));
+        let mut wanted = None;
+        let mut waited = None;
+        for _ in 0..600 {
+            leader.run(Duration::from_millis(100));
+            if let Some(intent) = leader.state.intents.get(&NodeId::from("n3")) {
+                let since = *wanted.get_or_insert(leader.now);
+                waited = (intent.tries > 0).then(|| leader.now.since(since));
+            }
+            if waited.is_some() {
+                break;
+            }
+        }
+        let waited = waited.expect("it is tried at last").as_secs();
+        assert!((least..=most).contains(&waited), "{delay}: {waited} s");
+    }
+}
+
+#[test]
 fn levels_are_tried_in_turn_until_one_proves_it() {
     let levels = "primitive a stonith:fake params state=/x target=n3\n\
                   primitive b stonith:fake params state=/y target=n3\n\

@@ -1,5 +1,6 @@
 //! The whole service through its own client: a member of one over a unix socket, with the real store under it.
 
+mod agents;
 mod changes;
 mod late;
 mod looks;
