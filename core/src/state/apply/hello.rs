@@ -105,9 +105,11 @@ impl ClusterState {
             self.cancel_actions_of(node);
             self.settle_tries_of(node, incarnation);
         }
-        // A stray one enters as active; what is neither configured nor here needs no place in the state.
-        let present =
-            inventory.iter().filter(|(_, seen)| **seen != Seen::Stopped).map(|(resource, _)| resource.clone());
+        // A stray one enters as active; what is neither configured nor here needs no place in the state. Nor does what was
+        // deleted, and known to run nowhere, before a look that could tell nothing was over: nobody could look for it any
+        // more, nor stop it.
+        let is_here = |seen: &Seen| !matches!(seen, Seen::Stopped | Seen::Unknown(_));
+        let present = inventory.iter().filter(|(_, seen)| is_here(seen)).map(|(resource, _)| resource.clone());
         let known: std::collections::BTreeSet<ResourceId> = self.known_resources().chain(present).collect();
         for resource in known.into_iter().filter(|_| !is_witness) {
             let is_gone = !self.config.primitives.contains_key(&resource);
