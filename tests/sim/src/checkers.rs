@@ -125,7 +125,7 @@ impl World {
         let state = &self.oracle.state;
         let all = state.preferences.iter();
         let bans = all.flat_map(|(vm, nodes)| {
-            let bans = nodes.iter().filter(|(_, preference)| preference.wish == Wish::Ban);
+            let bans = nodes.iter().filter(|(_, said)| said.wish == Wish::Ban && !said.is_over(state.now));
             bans.map(move |(node, _)| (vm.clone(), node.clone()))
         });
         let bans: BTreeSet<_> = bans.collect();
