@@ -121,6 +121,19 @@ pub fn voters(seats: &[Seat]) -> BTreeSet<u64> {
     ranked.into_iter().map(|(.., id)| id).collect()
 }
 
+/// The names of those who vote, each by its raft id and the name its log has it under. A vote belongs to a store: where a
+/// member has lost the one that votes, and has another one since, nobody is heard in its place, and the vote has a name
+/// that no node can have.
+pub fn names<'a>(state: &ClusterState, voters: impl Iterator<Item = (u64, &'a str)>) -> BTreeSet<NodeId> {
+    let name = |(id, name): (u64, &str)| {
+        let member = state.members.values().find(|member| member.raft_id.0 == id);
+        // An id that the state does not know yet is that of a member which is newer than the state.
+        let is_past = member.is_none() && RaftId(id) < state.next_raft_id;
+        if is_past { NodeId::new(format!("member {id}")) } else { NodeId::new(name) }
+    };
+    voters.map(name).collect()
+}
+
 /// removal: why this member cannot go yet. Whoever is removed is not let in any more, so those who vote now have to be a
 /// majority without it, or nobody could give its place away.
 pub fn needed(state: &ClusterState, voters: &BTreeMap<u64, String>, node: &NodeId) -> Option<String> {
@@ -204,6 +217,21 @@ mod tests {
         let seats = seats(&cluster, &status);
         let told: Vec<(u64, bool, bool)> = seats.iter().map(|seat| (seat.id, seat.lost, seat.heir)).collect();
         assert_eq!(told, [(1, false, false), (2, false, false), (4, false, true), (3, true, false)]);
+    }
+
+    #[test]
+    fn a_vote_whose_store_is_lost_is_heard_from_nobody() {
+        let (mut state, _) = pair(&[("n1", 1), ("n2", 2), ("n3", 4)], &[]);
+        state.next_raft_id = RaftId(5);
+        let names = |voters: &[(u64, &str)]| -> Vec<String> {
+            names(&state, voters.iter().copied()).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(names(&[(1, "n1"), (2, "n2"), (3, "n3")]), ["member 3", "n1", "n2"]);
+        assert_eq!(names(&[(1, "n1"), (2, "n2"), (4, "n3")]), ["n1", "n2", "n3"]);
+        // While the vote goes over, both have it.
+        assert_eq!(names(&[(1, "n1"), (3, "n3"), (4, "n3")]), ["member 3", "n1", "n3"]);
+        // Of a member that joined after what this state knows, the log's word counts.
+        assert_eq!(names(&[(1, "n1"), (7, "n7")]), ["n1", "n7"]);
     }
 
     #[test]

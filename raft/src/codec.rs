@@ -43,6 +43,7 @@ pub(crate) enum Kind {
     ShowReply = 25,
     Tell = 26,
     TellReply = 27,
+    Roll = 28,
 }
 
 /// Bytes that are not the value they were taken for, or a value that cannot be written.

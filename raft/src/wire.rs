@@ -88,19 +88,18 @@ impl From<VoteV1> for Vote {
     }
 }
 
+impl From<&Node> for NodeV1 {
+    fn from(node: &Node) -> Self {
+        Self { name: node.name.clone(), address: node.address.clone() }
+    }
+}
+
 impl From<&Membership> for MembershipV1 {
     fn from(membership: &Membership) -> Self {
         let configs = membership.get_joint_config();
         Self {
             configs: configs.iter().map(|c| c.iter().copied().collect()).collect(),
-            nodes: membership
-                .nodes()
-                .map(|(id, node)| {
-                    let name = node.name.clone();
-                    let address = node.address.clone();
-                    (*id, NodeV1 { name, address })
-                })
-                .collect(),
+            nodes: membership.nodes().map(|(id, node)| (*id, node.into())).collect(),
         }
     }
 }

@@ -9,13 +9,13 @@ use super::executor::Executor;
 use super::polls::Polls;
 use super::power::{Power, Time};
 use crate::engine::{Effect, Event, PowerAnswer, ProposeError, Tag, View, append_by};
+use crate::seats;
 use crate::service;
 use quorate_core::config::Primitive;
 use quorate_core::id::{NodeId, ResourceId};
 use quorate_core::state::{ClusterState, Command, Entry, Outcome};
 use quorate_core::time::{BootTime, millis};
 use quorate_raft::{Importance, Status};
-use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -85,11 +85,12 @@ impl Driver {
     fn step(&self, now: BootTime, status: &watch::Receiver<Status>, event: Event) -> Vec<Effect> {
         let (leader, is_leader, term, voters) = {
             let status = status.borrow();
-            let voters = status.members.values().filter(|member| member.voter);
-            let voters: BTreeSet<NodeId> = voters.map(|member| NodeId::new(&member.node.name)).collect();
+            let voters = status.members.iter().filter(|(_, member)| member.voter);
+            let voters: Vec<(u64, String)> = voters.map(|(id, member)| (*id, member.node.name.clone())).collect();
             (status.leader, status.established, status.term, voters)
         };
         self.cluster.state(|state| {
+            let voters = seats::names(state, voters.iter().map(|(id, name)| (*id, name.as_str())));
             let leader: Option<&NodeId> = leader
                 .and_then(|id| state.members.values().find(|member| member.raft_id.0 == id))
                 .map(|member| &member.name);

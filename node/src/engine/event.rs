@@ -37,7 +37,7 @@ pub struct View<'a> {
     pub is_leader: bool,
     /// The term.
     pub term: u64,
-    /// Who votes; empty where the replica does not say: then every member does.
+    /// Who votes, as [`crate::seats::names`] has them; empty where the replica does not say: then every member does.
     pub voters: &'a BTreeSet<NodeId>,
 }
 

@@ -65,7 +65,9 @@ impl Majority {
         self.is_heard = is_heard;
         self.is_there = view.leader.is_some() && is_heard;
         if !self.is_there {
-            let unheard = view.voters.iter().filter(|node| *node != me && !liveness.is_fresh(node, now)).cloned();
+            let is_missed =
+                |node: &&NodeId| *node != me && view.state.members.contains_key(*node) && !liveness.is_fresh(node, now);
+            let unheard = view.voters.iter().filter(is_missed).cloned();
             if let Some(missed) = &mut self.missed {
                 missed.extend(unheard);
             }

@@ -11,9 +11,11 @@ use tonic::{Code, Status};
 use super::MAX_MESSAGE;
 use super::proto::members_client::MembersClient;
 use super::proto::{CallRequest, Message, ProposeRequest, propose_reply};
+use super::server::ROLL;
 use crate::codec::{self, CodecError, Kind};
 use crate::replica::Space;
 use crate::standing::record::Standing;
+use crate::standing::roll::RollV1;
 use crate::standing::{ShowReplyV1, ShowV1, TellReplyV1, TellV1};
 use crate::types::{MemberId, Node};
 use crate::wire::V1;
@@ -106,6 +108,17 @@ impl Peers {
         let reply = within(node, deadline, client.show(message)).await?;
         let reply: ShowReplyV1 = codec::decode(Kind::ShowReply, V1, &reply.get_ref().body).map_err(garbled)?;
         Ok(reply.refused)
+    }
+
+    /// Tells a member who the members are; it is told again if that fails.
+    pub(crate) async fn call_roll(&self, to: MemberId, node: &Node, roll: &RollV1, deadline: Duration) {
+        let told = match codec::encode(Kind::Roll, V1, roll) {
+            Ok(body) => self.call(to, node, ROLL, body, deadline).await.map(drop).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = told {
+            tracing::debug!(to = %node, error, "a member does not know yet who the members are");
+        }
     }
 
     /// Tells a member what was seen; where it stands.

@@ -14,6 +14,7 @@ use super::{MAX_MESSAGE, Peers};
 use crate::codec::{self, CodecError, Kind};
 use crate::machine::Machine;
 use crate::replica::{Importance, ProposeError, Replica};
+use crate::standing::roll::RollV1;
 use crate::standing::{ShowReplyV1, ShowV1, TellV1};
 use crate::types::{MemberId, Snapshot};
 use crate::wire::V1;
@@ -23,6 +24,8 @@ const MAX_SNAPSHOT: u64 = 255 * 1024 * 1024;
 
 /// Asks a member which start of its store it is.
 const RUN: &str = "raft-run";
+/// Tells a member whose store was not taken yet who the members are.
+pub(super) const ROLL: &str = "raft-roll";
 /// A member that shows itself answers this at once.
 const CALL_BACK: Duration = Duration::from_millis(700);
 
@@ -285,6 +288,11 @@ impl<M: Machine, C: Calls> Members for Service<M, C> {
         if asked.kind == RUN {
             let body = self.replica.peers().standing.run().to_be_bytes().to_vec().into();
             return Ok(Response::new(CallReply { body }));
+        }
+        if asked.kind == ROLL {
+            let roll: RollV1 = codec::decode(Kind::Roll, V1, asked.body.as_ref()).map_err(unreadable)?;
+            self.replica.note_roll(roll.try_into().map_err(unreadable)?);
+            return Ok(Response::new(CallReply::default()));
         }
         let answered = self.calls.call(asked.from, asked.kind, asked.body.into());
         let body = answered.await.map_err(Status::aborted)?.into();

@@ -23,6 +23,7 @@ use crate::machine::Machine;
 use crate::network::{CallError, Dial, Network, Peers};
 use crate::snapshot::SnapshotFiles;
 use crate::standing::record::{Standing, StoreFault, StoreStanding};
+use crate::standing::roll::Roll;
 use crate::standing::task::{self, Work};
 use crate::standing::{TellReplyV1, TellV1};
 use crate::state::{Shared, StateHash, StateMachine};
@@ -122,8 +123,7 @@ impl<M: Machine> Replica<M> {
         let (log, files, current) =
             read(&options.dir, &on_failed).map_err(|error| belongs::explain(error, written_by.as_deref()))?;
         let (view, opened) = (log.view(), log.opened());
-        let is_pristine = matches!(view.stands_at(), (None, None, None));
-        let standing = Standing::open(options.dir.clone(), options.store.clone(), opened, is_pristine)?;
+        let standing = Standing::open(options.dir.clone(), options.store.clone(), opened)?;
         let space = Arc::new(Space::new(&options.dir, options.full_percent));
         let shared = Arc::new(Shared::new(options.hash_every));
         let machine = StateMachine::new(shared.clone(), files, current);
@@ -183,7 +183,10 @@ impl<M: Machine> Replica<M> {
         initialized.map_err(|e| match e.fatal() {
             Some(fatal) => ReplicaError::Stopped(fatal.to_string()),
             None => ReplicaError::Refused(format!("this store already belongs to a cluster: {e}")),
-        })
+        })?;
+        // It is the only member there is: nobody is to be asked about its store.
+        self.peers().standing.set_open();
+        Ok(())
     }
 
     /// Whether this store has ever been part of a cluster.
@@ -279,6 +282,10 @@ impl<M: Machine> Replica<M> {
         let mut stores = self.peers().standing.stores().clone();
         stores.insert(self.id(), task::own(&self.inner.work).into());
         stores
+    }
+
+    pub(crate) fn note_roll(&self, roll: Roll) {
+        task::note_roll(&self.inner.work, roll);
     }
 
     pub(crate) fn told(&self, tell: TellV1) -> TellReplyV1 {

@@ -7,6 +7,7 @@
 
 pub(crate) mod compare;
 pub(crate) mod record;
+pub(crate) mod roll;
 pub(crate) mod task;
 
 use serde::{Deserialize, Serialize};

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::roll::Roll;
 use super::{SeenV1, ShowV1, TellReplyV1};
 use crate::codec::{self, Kind};
 use crate::error::StoreError;
@@ -64,6 +65,8 @@ pub(crate) struct Standing {
     differing: watch::Sender<BTreeMap<String, u64>>,
     stores: Mutex<BTreeMap<MemberId, StoreStanding>>,
     seen: Mutex<Seen>,
+    /// The members, as another has told while this store was not taken.
+    told: Mutex<Roll>,
 }
 
 #[derive(Default)]
@@ -74,8 +77,8 @@ struct Seen {
 }
 
 impl Standing {
-    /// Reads what was seen. `is_pristine`: nobody can have seen more of this store than it holds.
-    pub(crate) fn open(dir: PathBuf, store: String, opened: u64, is_pristine: bool) -> Result<Self, StoreError> {
+    /// Reads what was seen.
+    pub(crate) fn open(dir: PathBuf, store: String, opened: u64) -> Result<Self, StoreError> {
         let path = dir.join(FILE);
         let table: BTreeMap<MemberId, SeenV1> = match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
@@ -86,8 +89,8 @@ impl Standing {
         let run = RandomState::new().build_hasher().finish() | 1;
         let seen = Mutex::new(Seen { table, is_new: false });
         let (fault, differing) = (watch::Sender::new(None), watch::Sender::new(BTreeMap::new()));
-        let open = AtomicBool::new(is_pristine);
-        Ok(Self { dir, store, opened, run, open, fault, differing, stores: Mutex::default(), seen })
+        let (open, told) = (AtomicBool::new(false), Mutex::default());
+        Ok(Self { dir, store, opened, run, open, fault, differing, stores: Mutex::default(), seen, told })
     }
 
     /// What this member shows.
@@ -135,6 +138,18 @@ impl Standing {
     /// Where the others stand; filled on the leader only.
     pub(crate) fn stores(&self) -> MutexGuard<'_, BTreeMap<MemberId, StoreStanding>> {
         self.stores.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in how the members are, by another's log.
+    pub(crate) fn note_roll(&self, roll: Roll) {
+        if self.told.lock().unwrap_or_else(PoisonError::into_inner).renew(roll) {
+            tracing::info!("told who the members are: this store is shown to them");
+        }
+    }
+
+    /// The newest that it was told of.
+    pub(crate) fn roll(&self) -> Roll {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -198,7 +213,7 @@ mod tests {
     use super::*;
 
     fn standing(dir: &std::path::Path) -> Result<Standing, StoreError> {
-        Standing::open(dir.to_path_buf(), "s".to_owned(), 1, false)
+        Standing::open(dir.to_path_buf(), "s".to_owned(), 1)
     }
 
     #[test]

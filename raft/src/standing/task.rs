@@ -10,6 +10,7 @@ use openraft::async_runtime::WatchReceiver;
 use tokio::sync::watch;
 
 use super::compare::Hashes;
+use super::roll::{Roll, RollV1};
 use super::{HashV1, SeenV1, TellReplyV1, TellV1};
 use crate::error::{OnStoreFailed, StoreFailed};
 use crate::log::LogView;
@@ -45,30 +46,35 @@ fn others(status: &Status) -> Vec<(MemberId, Node)> {
     others.map(|(id, member)| (*id, member.node.clone())).collect()
 }
 
-/// Whether those who took this store are, with this member, a majority.
-fn is_enough(status: &Status, taken: &BTreeSet<MemberId>) -> bool {
-    let voters: Vec<MemberId> = status.members.iter().filter(|(_, m)| m.voter).map(|(id, _)| *id).collect();
-    let with = voters.iter().filter(|id| **id == status.id || taken.contains(id)).count();
-    with > voters.len() / 2
+/// The members by this member's own log.
+fn own_roll<M: Machine>(work: &Work<M>) -> Roll {
+    Roll::of(&work.raft.metrics().borrow_watched().membership_config)
 }
 
-/// Shows the store until every member has taken it, or one refuses it.
+/// Takes in who the members are, where that is news to a store that was not taken yet.
+pub(crate) fn note_roll<M: Machine>(work: &Work<M>, roll: Roll) {
+    let me = work.status.borrow().id;
+    if !work.peers.standing.is_open() && roll.is_news_to(me, &own_roll(work)) {
+        work.peers.standing.note_roll(roll);
+    }
+}
+
+/// Shows the store until every member has taken it, or one refuses it. A store that holds nothing is shown like any
+/// other: a copy of what it was before it held anything looks the same.
 pub(crate) async fn show<M: Machine>(work: Arc<Work<M>>) {
     let standing = work.peers.standing.clone();
+    let me = work.status.borrow().id;
     let mut taken = BTreeSet::new();
-    // Nobody has ever seen a store that has never held anything.
-    if standing.is_open() {
-        return;
-    }
     loop {
-        let status = work.status.borrow().clone();
-        let left: Vec<_> = others(&status).into_iter().filter(|(id, _)| !taken.contains(id)).collect();
+        let (own, told) = (own_roll(&work), standing.roll());
+        let members: BTreeMap<_, _> = own.others(me).chain(told.others(me)).collect();
+        let left: Vec<_> = members.iter().filter(|(id, _)| !taken.contains(*id)).collect();
         let (vote, last, _) = work.log.stands_at();
         let shown = standing.show(vote.as_ref().map(Into::into), last.as_ref().map(Into::into));
-        let asked = left.iter().map(|(id, node)| work.peers.show(*id, node, &shown, DEADLINE));
+        let asked = left.iter().map(|(id, node)| work.peers.show(**id, node, &shown, DEADLINE));
         for ((id, node), answer) in left.iter().zip(join_all(asked).await) {
             match answer {
-                Ok(None) => drop(taken.insert(*id)),
+                Ok(None) => drop(taken.insert(**id)),
                 Ok(Some(why)) if is_old_news(&standing, &shown, &work.log.stands_at()) => {
                     tracing::info!(by = %node, why, "a refusal of what this store has left behind since: shown again");
                 }
@@ -80,10 +86,10 @@ pub(crate) async fn show<M: Machine>(work: Arc<Work<M>>) {
                 Err(error) => tracing::debug!(%error, "a peer has not seen this member's store yet"),
             }
         }
-        if !standing.is_open() && is_enough(&status, &taken) {
+        if !standing.is_open() && (own.is_enough(me, &taken) || told.is_enough(me, &taken)) {
             standing.set_open();
         }
-        if standing.is_open() && others(&status).iter().all(|(id, _)| taken.contains(id)) {
+        if standing.is_open() && members.keys().all(|id| taken.contains(id)) {
             return;
         }
         tokio::time::sleep(if standing.is_open() { SHOW_LATER } else { SHOW_AGAIN }).await;
@@ -106,9 +112,16 @@ pub(crate) async fn tell<M: Machine>(work: Arc<Work<M>>) {
     let mut hashes = Hashes::default();
     let mut sent: BTreeMap<MemberId, Vec<(MemberId, SeenV1)>> = BTreeMap::new();
     let mut right = None;
+    let (mut changes, mut told_index) = (work.status.clone(), None);
     loop {
-        tokio::time::sleep(TELL_EVERY).await;
+        // A member that was just let in is told at once: until then it does not know whom to show its store to.
+        let is_changed = changes.wait_for(|status| status.membership_index > told_index);
+        if !matches!(tokio::time::timeout(TELL_EVERY, is_changed).await, Ok(Ok(_)) | Err(_)) {
+            // Raft has stopped, and nothing changes any more.
+            tokio::time::sleep(TELL_EVERY).await;
+        }
         let status = work.status.borrow().clone();
+        told_index = status.membership_index;
         let leads = status.role == Role::Leader && status.established;
         if leads {
             note_progress(&work, &status);
@@ -120,6 +133,10 @@ pub(crate) async fn tell<M: Machine>(work: Arc<Work<M>>) {
             (hashes, right) = (Hashes::default(), None);
             sent.clear();
             standing.stores().clear();
+            if status.leader.is_none() && standing.is_open() {
+                // Whoever could elect one may know too few of the members to take part.
+                call_roll(&work, others(&status));
+            }
             continue;
         }
         let members = others(&status);
@@ -131,14 +148,29 @@ pub(crate) async fn tell<M: Machine>(work: Arc<Work<M>>) {
         let answers = join_all(tells).await;
         hashes.note(status.id, &work.shared.hashes());
         standing.stores().retain(|id, _| status.members.contains_key(id));
-        for ((id, _), answer) in members.iter().zip(answers) {
+        let mut silent = Vec::new();
+        for ((id, node), answer) in members.iter().zip(answers) {
             if let Ok(reply) = answer {
                 hashes.note(*id, &reply.hashes);
                 sent.insert(*id, all.clone());
                 standing.stores().insert(*id, reply.into());
+            } else {
+                silent.push((*id, node.clone()));
             }
         }
+        // rolled back: who takes no part yet answers nothing else.
+        call_roll(&work, silent);
         right = judge(&work, &status, &hashes);
+    }
+}
+
+/// Tells members who may not take part yet who the members are. Nobody waits for it: most of them are just away.
+fn call_roll<M: Machine>(work: &Work<M>, to: Vec<(MemberId, Node)>) {
+    let (roll, peers) = (RollV1::from(&own_roll(work)), work.peers.clone());
+    if !to.is_empty() {
+        tokio::spawn(async move {
+            join_all(to.iter().map(|(id, node)| peers.call_roll(*id, node, &roll, DEADLINE))).await;
+        });
     }
 }
 
@@ -230,13 +262,12 @@ fn failed<M: Machine>(work: &Work<M>, error: &io::Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replica::Member;
 
     #[test]
     fn a_refusal_that_a_vote_has_overtaken_is_no_refusal_of_the_store() {
         let dir = tempfile::tempdir().expect("tempdir");
         let standing =
-            super::super::record::Standing::open(dir.path().to_path_buf(), "s".to_owned(), 1, false).expect("opens");
+            super::super::record::Standing::open(dir.path().to_path_buf(), "s".to_owned(), 1).expect("opens");
         let vote = |term| Some(crate::types::Vote::new(term, 1));
         let shown = standing.show(vote(3).as_ref().map(Into::into), None);
         // Nothing of Raft leaves a store that was not taken: it cannot have moved on.
@@ -244,18 +275,5 @@ mod tests {
         standing.set_open();
         assert!(is_old_news(&standing, &shown, &(vote(4), None, None)));
         assert!(!is_old_news(&standing, &shown, &(vote(3), None, None)));
-    }
-
-    #[test]
-    fn a_majority_has_to_take_it() {
-        let member = |voter| Member { node: Node::default(), voter, matched: None };
-        let members = |count: u64| (1..=count).map(|id| (id, member(true))).collect();
-        let three = Status { id: 1, members: members(3), ..Status::default() };
-        assert!(!is_enough(&three, &[].into()));
-        assert!(is_enough(&three, &[3].into()));
-        let alone = Status { id: 1, members: members(1), ..Status::default() };
-        assert!(is_enough(&alone, &[].into()));
-        let learner = Status { id: 4, members: members(3), ..Status::default() };
-        assert!(!is_enough(&learner, &[1].into()) && is_enough(&learner, &[1, 2].into()));
     }
 }

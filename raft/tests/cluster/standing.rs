@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use quorate_raft::probe::{Contents, Probe};
 use quorate_raft::{Importance, ProposeError, StoreFault};
 
-use crate::support::{Host, Killed, Write, get, propose, set, three, wait};
+use crate::support::{Host, Killed, PATIENCE, Write, get, propose, set, three, wait};
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("makes a directory");
@@ -90,6 +91,85 @@ async fn a_copy_taken_in_the_same_life_is_told_by_what_it_lacks() {
     let back = restart(killed, &hosts).await;
     let why = refused(&back).await;
     assert!(why.contains("copy"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_from_before_a_store_held_anything_is_refused() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let third = Host::start(dir.path(), 3).await.kill().await;
+    copy(&dir.path().join("member-3"), &dir.path().join("empty"));
+    let mut hosts = Vec::new();
+    for id in 1..=2 {
+        hosts.push(Host::start(dir.path(), id).await);
+    }
+    hosts.push(third.restart().await);
+    let last = together(&hosts).await;
+    hosts[2].applied(last).await;
+
+    let killed = hosts.remove(2).kill().await;
+    restore(dir.path(), "member-3", "empty");
+    let host = restart(killed, &hosts).await;
+    let why = refused(&host).await;
+    assert!(why.contains("older copy"), "{why}");
+    assert!(!host.replica.is_taken());
+}
+
+/// A cluster of these, founded by the first; up to which entry all of them are needed.
+async fn together(hosts: &[Host]) -> u64 {
+    let first = &hosts[0];
+    first.replica.initialize(first.node.clone()).await.expect("initializes");
+    first.status("leader", |s| s.established).await;
+    for host in &hosts[1..] {
+        first.replica.add_learner(host.replica.id(), host.node.clone(), PATIENCE).await.expect("learner");
+    }
+    let voters = hosts.iter().map(|host| host.replica.id()).collect();
+    first.replica.change_voters(voters, PATIENCE).await.expect("voters");
+    propose(first, set("together", "yes")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_stopped_between_its_first_vote_and_its_first_entry_goes_on() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    // Of the cluster it has nothing but the vote of a term: whom to ask it is told by the leader.
+    let killed = Host::start(dir.path(), 4).await.kill().await;
+    let (mut probe, held) = Probe::open(&dir.path().join("member-4").join("log")).await.expect("opens");
+    assert_eq!(held, Contents::default());
+    probe.save_vote(1, 1).await.expect("saves");
+    drop(probe);
+    let hosts = three(dir.path()).await;
+    let fourth = killed.restart().await;
+    assert!(!fourth.replica.is_taken());
+    let leader = &hosts[0].replica;
+    leader.add_learner(4, fourth.node.clone(), PATIENCE).await.expect("learner");
+    leader.change_voters([1, 2, 3, 4].into(), PATIENCE).await.expect("voters");
+    fourth.applied(propose(&hosts[0], set("after", "yes")).await).await;
+    assert!(fourth.replica.is_taken());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_goes_on_when_all_it_knew_are_gone() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let mut hosts = three(dir.path()).await;
+    propose(&hosts[0], set("before", "yes")).await;
+    let killed = hosts.remove(2).kill().await;
+    for id in [4, 5] {
+        let host = Host::start(dir.path(), id).await;
+        hosts[0].replica.add_learner(id, host.node.clone(), PATIENCE).await.expect("learner");
+        hosts.push(host);
+    }
+    let leader = &hosts[0].replica;
+    leader.change_voters([3, 4, 5].into(), PATIENCE).await.expect("voters");
+    for _ in 0..2 {
+        hosts.remove(0).kill().await;
+    }
+    // Two of three vote for one of them; to the third both are strangers.
+    propose(&hosts[0], set("alone", "yes")).await;
+    let leader = hosts.iter().find(|host| host.replica.is_leader()).expect("leader");
+    leader.replica.remove_learners([1, 2].into(), PATIENCE).await.expect("removed");
+    let third = restart(killed, &hosts).await;
+    third.applied(propose(&hosts[0], set("after", "yes")).await).await;
+    assert!(third.replica.is_taken());
+    assert_eq!(get(&third, "before").as_deref(), Some("yes"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use crate::faults::Undo;
 use crate::members::{Id, Peer};
 use crate::replica::{Entries, Ticket};
 use crate::snapshot::Snapshot;
-use crate::standing::{AllSeen, Shown};
+use crate::standing::{AllSeen, Roll, Shown};
 use quorate_core::config::Primitive;
 use quorate_core::id::ResourceId;
 use quorate_core::state::{Command, Entry, Outcome};
@@ -161,6 +161,8 @@ pub(crate) enum Message {
         refused: bool,
     },
     Seen(Rc<AllSeen>),
+    /// Who the members are, for one that may know too few of them to show its store to.
+    Roll(Roll),
     Forward {
         ticket: Ticket,
         entry: Box<Entry>,

@@ -5,7 +5,7 @@ use crate::event::{Planned, Request};
 use crate::members::{Id, Members};
 use crate::replica::{Disk, Replica};
 use crate::virt::Virt;
-use quorate_core::id::{HardwareId, NodeId, SessionId};
+use quorate_core::id::{HardwareId, NodeId, RaftId, SessionId};
 use quorate_core::state::ClusterState;
 use quorate_core::time::BootTime;
 use quorate_node::engine::Engine;
@@ -78,9 +78,10 @@ pub(crate) struct Daemon {
     pub(crate) state: ClusterState,
     pub(crate) replica: Replica,
     pub(crate) requests: BTreeMap<u64, Request>,
-    /// Who votes, and of which membership that is the word.
+    /// Who votes, and of which membership and state that is the word.
     pub(crate) voters: BTreeSet<NodeId>,
     pub(crate) voters_of: Rc<Members>,
+    pub(crate) voters_by: (RaftId, usize),
 }
 
 impl Host {

@@ -150,8 +150,6 @@ impl World {
         host.disk.opened += 1;
         let snapshot = host.disk.snapshot.clone();
         let mut replica = Replica::new(now + first);
-        // Nobody can have seen more of a store that never held anything.
-        replica.open = host.disk.is_pristine();
         replica.seen = host.disk.seen.clone();
         let whole = snapshot.as_ref().map_or(0, |snapshot| snapshot.index());
         (replica.commit, replica.applied) = (whole, whole);
@@ -163,6 +161,7 @@ impl World {
             requests: std::collections::BTreeMap::new(),
             voters: std::collections::BTreeSet::new(),
             voters_of: Rc::default(),
+            voters_by: Default::default(),
         });
         host.disk.synced = host.disk.log.len();
         let committed = host.disk.committed;

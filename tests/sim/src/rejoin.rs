@@ -2,6 +2,7 @@
 //! and join again; and the door at which whoever is no member is turned away.
 
 use crate::event::{Message, Request, Scope, What};
+use crate::faults::Undo;
 use crate::host::Life;
 use crate::members::{Id, Peer};
 use crate::people::Wish;
@@ -14,6 +15,9 @@ use quorate_core::state::{Command, Entry, Intent, Member};
 use quorate_core::time::Timestamp;
 use quorate_node::engine::Event;
 use quorate_node::seats::needed;
+
+/// Of so many new stores in a thousand an empty copy is put back later.
+const COPIED: u64 = 150;
 
 impl World {
     /// What this run is like, of what is not so in every one.
@@ -124,8 +128,6 @@ impl World {
         let host = &self.hosts[h];
         // Of what nobody has seen more, nobody can say that it is older.
         let fits = copy.id == host.disk.id && host.life == Life::Member && self.would_be_refused(h, &copy);
-        // One that never held anything takes part unasked, as `raft` lets a new store.
-        let fits = fits && !copy.is_pristine();
         if !fits || !self.may_lose_store(h) {
             return;
         }
@@ -197,6 +199,11 @@ impl World {
         host.life = Life::Member;
         host.copy = None;
         let boot = host.boot;
+        if !self.faults.over && self.dice.chance(COPIED) {
+            // Somebody took a copy before it held anything.
+            self.hosts[h].copy = Some(Box::new(self.hosts[h].disk.clone()));
+            self.later(1500..=12_000, Undo::Store(h));
+        }
         self.daemon_start(h, boot);
     }
 

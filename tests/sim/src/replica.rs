@@ -7,7 +7,7 @@
 use crate::event::{Message, What};
 use crate::members::{Id, Members, Peer};
 use crate::snapshot::Snapshot;
-use crate::standing::AllSeen;
+use crate::standing::{AllSeen, Roll};
 use crate::world::World;
 use quorate_core::state::{Entry, Outcome};
 use quorate_node::engine::{Event, ProposeError};
@@ -75,6 +75,8 @@ pub(crate) struct Replica {
     pub(crate) open: bool,
     pub(crate) taken: BTreeSet<Id>,
     pub(crate) seen: AllSeen,
+    /// The members, as it was told while its store was not taken.
+    pub(crate) told: Roll,
     /// Where a change of voters that this leader began is to end.
     pub(crate) goal: Option<BTreeSet<Id>>,
     /// When its patience is over, and when it last heard of a leader.
@@ -151,9 +153,10 @@ impl Disk {
         self.changes.last().map(|(_, members)| members.clone()).unwrap_or_default()
     }
 
-    /// It never held anything.
-    pub(crate) fn is_pristine(&self) -> bool {
-        self.log.is_empty() && self.term == 0
+    /// The same, and where in the log that is.
+    pub(crate) fn roll(&self) -> Roll {
+        let (index, members) = self.changes.last().cloned().unwrap_or_default();
+        Roll { at: (self.term_at(index), index), members }
     }
 
     pub(crate) fn last(&self) -> (u64, usize) {
@@ -174,6 +177,7 @@ impl Replica {
             open: false,
             taken: BTreeSet::new(),
             seen: AllSeen::new(),
+            told: Roll::default(),
             goal: None,
             deadline,
             heard: 0,

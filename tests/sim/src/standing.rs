@@ -2,7 +2,8 @@
 //! whose own comparison is tested there.
 
 use crate::event::{Message, What};
-use crate::members::{Id, Peer};
+use crate::host::Life;
+use crate::members::{Id, Members, Peer};
 use crate::world::World;
 use quorate_core::planted::{Mistake, planted};
 use std::collections::BTreeMap;
@@ -13,6 +14,16 @@ const SHOW_AGAIN: u64 = 150;
 const SHOW_LATER: u64 = 2000;
 /// Between two rounds of telling what was seen.
 const TELL_EVERY: u64 = 500;
+
+/// Who has left so many rounds of its leader unanswered may not take part yet.
+const SILENT_ROUNDS: u64 = 6;
+
+/// The members, and where in the log that stands.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Roll {
+    pub(crate) at: (u64, usize),
+    pub(crate) members: Rc<Members>,
+}
 
 /// What a store shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +88,9 @@ impl World {
         let Some(daemon) = &host.daemon else { return };
         let (id, open) = (host.disk.id, daemon.replica.open);
         let mut left = host.disk.members().others(id);
+        left.extend(daemon.replica.told.members.others(id));
+        left.sort_unstable_by_key(|peer| peer.id);
+        left.dedup();
         left.retain(|peer| !daemon.replica.taken.contains(&peer.id));
         if !open && host.disk.members().agree(|other| other == id) {
             // It is the only one that votes: there is nobody to ask.
@@ -135,16 +149,44 @@ impl World {
         let (id, members) = (host.disk.id, host.disk.members());
         let Some(daemon) = &mut host.daemon else { return };
         daemon.replica.taken.insert(from.id);
-        let voters = members.voters();
-        let with = voters.iter().filter(|voter| **voter == id || daemon.replica.taken.contains(voter)).count();
-        if with * 2 > voters.len() {
+        let has = |member: Id| member == id || daemon.replica.taken.contains(&member);
+        if members.agree(has) || daemon.replica.told.members.agree(has) {
             daemon.replica.open = true;
+        }
+    }
+
+    /// Tells who the members are: a leader those that do not answer it, anybody all others while there is no leader.
+    fn call_roll(&mut self, h: usize) {
+        let host = &self.hosts[h];
+        let Some(replica) = host.daemon.as_ref().map(|daemon| &daemon.replica).filter(|replica| replica.open) else {
+            return;
+        };
+        let lags = |peer: &Peer| {
+            let answered = replica.followers.get(&peer.id).map_or(0, |follower| follower.round);
+            answered + SILENT_ROUNDS < replica.round
+        };
+        let is_to_know = |peer: &Peer| if replica.is_ready() { lags(peer) } else { replica.leader.is_none() };
+        let roll = host.disk.roll();
+        let others: Vec<Peer> = roll.members.others(host.disk.id).into_iter().filter(is_to_know).collect();
+        for peer in others {
+            self.tell(h, peer, Message::Roll(roll.clone()));
+        }
+    }
+
+    pub(crate) fn on_roll(&mut self, h: usize, roll: Roll) {
+        let host = &mut self.hosts[h];
+        let (id, own) = (host.disk.id, host.disk.roll().at);
+        let Some(daemon) = &mut host.daemon else { return };
+        let told = &mut daemon.replica.told;
+        if !daemon.replica.open && roll.members.hosts.contains_key(&id) && roll.at > own && roll.at > told.at {
+            *told = roll;
         }
     }
 
     /// The leader notes how far everybody is, and tells all; everybody keeps what it was told.
     pub(crate) fn tell_seen(&mut self, h: usize) {
         self.queue.push(self.now + TELL_EVERY, self.process_scope(h), What::TellSeen);
+        self.call_roll(h);
         let host = &mut self.hosts[h];
         let (id, members) = (host.disk.id, host.disk.members());
         let Some(daemon) = &mut host.daemon else { return };
@@ -182,7 +224,8 @@ impl World {
         }
     }
 
-    /// Whether so many of the others have seen more of this store than the copy holds that no majority takes it.
+    /// Whether so many of the others have seen more of this store than the copy holds that no majority takes it, of the
+    /// members as any log has them.
     pub(crate) fn would_be_refused(&self, h: usize, copy: &crate::replica::Disk) -> bool {
         let shown = Shown {
             opened: copy.opened + 1,
@@ -190,13 +233,15 @@ impl World {
             vote: (copy.term, copy.settled),
             last: copy.last(),
         };
-        let members = self.hosts[h].disk.members();
-        let takes = |id: Id| {
-            let host = members.hosts.get(&id).map(|host| &self.hosts[*host]).filter(|host| host.disk.id == id);
-            id == copy.id
-                || host.is_none_or(|host| !host.disk.seen.get(&copy.id).is_some_and(|seen| seen.refuses(&shown)))
-        };
-        // The copy asks those it knows; both have to be in the way of it.
-        !members.agree(takes) && !copy.members().agree(takes)
+        let logs = self.hosts.iter().filter(|host| host.life == Life::Member).map(|host| host.disk.members());
+        let mut rolls = logs.chain([self.members.clone(), copy.members()]);
+        rolls.all(|members| {
+            let takes = |id: Id| {
+                let host = members.hosts.get(&id).map(|host| &self.hosts[*host]).filter(|host| host.disk.id == id);
+                id == copy.id
+                    || host.is_none_or(|host| !host.disk.seen.get(&copy.id).is_some_and(|seen| seen.refuses(&shown)))
+            };
+            !members.hosts.contains_key(&copy.id) || !members.agree(takes)
+        })
     }
 }

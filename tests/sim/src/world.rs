@@ -226,6 +226,7 @@ impl World {
             Message::Show(shown) => self.on_show(h, sender, shown),
             Message::ShownTo { shown, refused } => self.on_shown(h, sender, shown, refused),
             Message::Seen(seen) => self.on_seen(h, &seen),
+            Message::Roll(roll) => self.on_roll(h, roll),
             Message::CastOut { process } => self.on_cast_out(h, from, process),
             raft => self.deliver_to_replica(h, sender, raft),
         }
@@ -303,10 +304,12 @@ impl World {
         let now = host.clock(*now);
         let members = host.disk.members();
         let Some(daemon) = &mut host.daemon else { return };
-        if !Rc::ptr_eq(&daemon.voters_of, &members) {
+        let said = (daemon.state.next_raft_id, daemon.state.removed.len());
+        if !Rc::ptr_eq(&daemon.voters_of, &members) || daemon.voters_by != said {
             let voters = members.voters();
-            daemon.voters = voters.iter().map(|id| names[members.hosts[id]].clone()).collect();
-            daemon.voters_of = members;
+            let voters = voters.iter().map(|id| (*id, names[members.hosts[id]].as_str()));
+            daemon.voters = quorate_node::seats::names(&daemon.state, voters);
+            (daemon.voters_of, daemon.voters_by) = (members, said);
         }
         let view = View {
             state: &daemon.state,
