@@ -12,6 +12,7 @@ pub mod id;
 pub mod import;
 pub mod planner;
 pub mod planted;
+pub mod rule;
 pub mod scheduler;
 pub mod score;
 pub mod state;

@@ -27,12 +27,12 @@ fn words_that_are_wrong() {
     );
     check(
         "primitive",
-        "line 1, column 1: the primitive's id is missing after 'primitive'\n  hint: write primitive ID CLASS:[PROVIDER:]TYPE \
+        "line 1, column 1: the primitive's id is missing after 'primitive'\n  hint: write primitive ID (CLASS:[PROVIDER:]TYPE|@TEMPLATE) \
          [params NAME=VALUE…] [meta NAME=VALUE…] [utilization NAME=NUMBER…] [op NAME NAME=VALUE…]…",
     );
     check(
         "location l1 vm1 inf:n1",
-        "line 1, column 17: 'inf:n1' is no score with a colon and a blank after it\n  hint: write location ID RSC SCORE: NODE",
+        "line 1, column 17: 'inf:n1' is no score with a colon and a blank after it\n  hint: write location ID WHO SCORE: NODE, or location ID WHO rule SCORE: EXPRESSION…, where WHO is RSC, GROUP, TAG, /PATTERN/ or { RSC… }",
     );
     check(
         "location l1 vm1 many: n1",
@@ -40,7 +40,7 @@ fn words_that_are_wrong() {
     );
     check(
         "location l1 vm1 100: n1 n2",
-        "line 1, column 25: 'n2' is not expected here\n  hint: write location ID RSC SCORE: NODE",
+        "line 1, column 25: 'n2' is not expected here\n  hint: write location ID WHO SCORE: NODE, or location ID WHO rule SCORE: EXPRESSION…, where WHO is RSC, GROUP, TAG, /PATTERN/ or { RSC… }",
     );
     check(
         "node n1 # the first",
@@ -110,26 +110,12 @@ fn what_is_not_there_yet_is_named() {
     let not_yet = |text: &str, column: u32, what: &str, hint: &str| {
         check(text, &format!("line 1, column {column}: {what} not supported yet{hint}"));
     };
-    let objects = "\n  hint: this version knows node, primitive, location, colocation, order, fencing_topology, property, \
-                   rsc_defaults, op_defaults";
-    for keyword in [
-        "group",
-        "clone",
-        "ms",
-        "bundle",
-        "rsc_template",
-        "tag",
-        "rsc_ticket",
-        "alert",
-        "acl_target",
-        "role",
-        "modgroup",
-        "monitor",
-    ] {
+    let objects = "\n  hint: this version knows node, primitive, rsc_template, group, tag, location, colocation, order, fencing_topology, \
+                   property, rsc_defaults, op_defaults";
+    for keyword in ["clone", "ms", "bundle", "rsc_ticket", "alert", "acl_target", "role"] {
         not_yet(&format!("{keyword} x y"), 1, &format!("'{keyword}' is"), objects);
     }
     not_yet("primitive s systemd:nginx", 13, "agent class 'systemd' is", agents);
-    not_yet("primitive vm1 @small", 15, "resource templates are", agents);
     not_yet("primitive vm1 vm:fake params rule 1: a=b", 30, "rules are", plain);
     not_yet("property 10: rule #uname eq n1 a=b", 14, "rules are", plain);
     not_yet("primitive vm1 vm:fake params $id-ref=p", 30, "attribute sets that refer to others are", plain);
@@ -140,24 +126,31 @@ fn what_is_not_there_yet_is_named() {
         "'op_params' is",
         "\n  hint: op lines take interval, timeout, on-fail and enabled",
     );
-    let location = "\n  hint: write location ID RSC SCORE: NODE";
-    not_yet("location l vm1 rule inf: #uname eq n1", 16, "rules are", location);
-    not_yet("location l vm1 role=Promoted inf: n1", 16, "roles are", location);
-    not_yet("location l vm1 resource-discovery=never inf: n1", 16, "'resource-discovery' is", location);
-    not_yet("location l /vm.*/ inf: n1", 12, "resource patterns are", "\n  hint: write one location for each resource");
-    let pairs = "\n  hint: write one constraint for each pair";
-    not_yet("location l { a b } inf: n1", 12, "resource sets are", pairs);
-    not_yet("colocation c inf: ( a b ) d", 19, "resource sets are", pairs);
-    not_yet("order o Mandatory: [ a b ] d", 20, "resource sets are", pairs);
     not_yet(
-        "colocation c inf: a b d",
-        23,
-        "colocations of more than two resources are",
-        "\n  hint: write one colocation for each pair",
+        "location l vm1 role=Promoted inf: n1",
+        16,
+        "roles are",
+        "\n  hint: leave it out: what is started is meant",
     );
+    not_yet(
+        "location l vm1 resource-discovery=never inf: n1",
+        16,
+        "'resource-discovery' is",
+        "\n  hint: leave it out: every node is looked at, for safety",
+    );
+    let lifetime = "\n  hint: a move or ban with a lifetime ends by itself: `qrm resource ban RSC NODE LIFETIME`";
+    not_yet("location l vm1 rule inf: date lt 2030-01-01", 26, "rules on dates are", lifetime);
+    not_yet(
+        "location l vm1 rule $role=Promoted inf: defined x",
+        21,
+        "roles are",
+        "\n  hint: write rule SCORE: EXPRESSION",
+    );
+    let any = "\n  hint: write ( … ): all of them are needed";
+    not_yet("order o Mandatory: [ a b ] d", 20, "sets of which any member suffices are", any);
+    not_yet("group g a params x=1", 11, "parameters of groups are", "\n  hint: give each member its own");
     not_yet("colocation c inf: a:Promoted b", 19, "roles are", "\n  hint: write 'a' alone");
     not_yet("order o a:promote b", 9, "orders of other actions than start are", "\n  hint: write 'a' alone");
-    not_yet("order o a b d", 13, "orders of more than two resources are", "\n  hint: write one order for each pair");
     not_yet(
         "fencing_topology attr:rack=1 f1",
         18,
@@ -171,9 +164,50 @@ fn what_is_not_there_yet_is_named() {
 fn every_statement_that_is_wrong_is_named_at_once() {
     check(
         "node n1\n\nlocation l1 vm1\n# fine\ncolocation c1 inf: a\nnode n2\nprimitive vm1 vm:fake \\\n  meta x",
-        "line 3, column 13: a score, such as 100: or inf:, is missing after 'vm1'\n  hint: write location ID RSC SCORE: NODE\n\
-         line 5, column 20: the resource it follows is missing after 'a'\n  hint: write colocation ID SCORE: RSC WITH-RSC\n\
-         line 8, column 8: 'x' is not expected here\n  hint: write primitive ID CLASS:[PROVIDER:]TYPE [params NAME=VALUE…] \
+        "line 3, column 13: a score, such as 100: or inf:, is missing after 'vm1'\n  hint: write location ID WHO SCORE: NODE, or location ID WHO rule SCORE: EXPRESSION…, where WHO is RSC, GROUP, TAG, /PATTERN/ or { RSC… }\n\
+         line 5, column 20: the resource it follows is missing after 'a'\n  hint: write colocation ID SCORE: RSC WITH-RSC, or colocation ID SCORE: RSC… ( RSC… )…\n\
+         line 8, column 8: 'x' is not expected here\n  hint: write primitive ID (CLASS:[PROVIDER:]TYPE|@TEMPLATE) [params NAME=VALUE…] \
          [meta NAME=VALUE…] [utilization NAME=NUMBER…] [op NAME NAME=VALUE…]…",
     );
+}
+
+#[test]
+fn sets_patterns_and_rules_that_are_wrong() {
+    check(
+        "location l /vm inf: n1",
+        "line 1, column 12: the pattern '/vm' has no / at its end\n  hint: write /PATTERN/, in quotes where it holds blanks",
+    );
+    assert!(refused("location l /(/ inf: n1").starts_with("line 1, column 12: '(' is no regular expression: "));
+    check(
+        "location l vm1 rule 5: rack is 3",
+        "line 1, column 29: 'is' is no comparison\n  hint: write eq, ne, lt, gt, lte or gte, with string:, number: or version: \
+         before it where it matters",
+    );
+    check(
+        "location l vm1 rule 5: a eq 1 and b eq 2 or defined c",
+        "line 1, column 42: a rule joins its tests by 'and' or by 'or', not by both\n  hint: write two rules: where both hold, \
+         their scores add up",
+    );
+    for text in [
+        "order o a ( b",
+        "order o a ( )",
+        "location l { } inf: n1",
+        "location l { a",
+        "group g",
+        "tag t",
+        "tag t:",
+        "modgroup g put a",
+        "modgroup g add a beside b",
+        "modgroup g remove a b",
+        "monitor a",
+        "monitor a 0",
+        "monitor a 5s:x",
+        "monitor a:Promoted 5s",
+        "location l vm1 rule",
+        "location l vm1 rule inf:",
+        "rsc_template t @u",
+    ] {
+        let errors = refused(text);
+        assert!(errors.starts_with("line 1, column ") && errors.contains("\n  hint: "), "{text}: {errors}");
+    }
 }

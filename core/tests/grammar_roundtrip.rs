@@ -2,13 +2,18 @@
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
+use quorate_core::config::shorthand::{
+    Group, Own, ResourceSet, Shorthand, Want, Who, WideColocation, WideLocation, WideOrder,
+};
 use quorate_core::config::{
     Agent, AgentClass, Attributes, Colocation, Config, FencingTopology, Location, NodeConfig, Operation, Order,
     OrderKind, Primitive, validate::validate,
 };
-use quorate_core::grammar::{Mode, apply_statements, diff, duration, parse, print, print_object, read};
+use quorate_core::grammar::{self, Mode, apply_statements, diff, duration, parse, print, print_object, read};
 use quorate_core::id::{NodeId, ResourceId};
+use quorate_core::rule::{COMPARISONS, KINDS, PRESENCES, Rule, RuleScore, Test};
 use quorate_core::score::Score;
+use std::collections::BTreeMap;
 
 fn no_files(name: &str) -> Result<String, String> {
     Err(format!("nothing should ask for {name}"))
@@ -102,7 +107,20 @@ fn config() -> impl Strategy<Value = Config> {
         topology(),
     );
     let sets = (attributes(), attributes(), attributes());
-    (objects, constraints, sets).prop_map(|(objects, constraints, sets)| Config {
+    (objects, constraints, sets, shorthand()).prop_map(|(objects, constraints, sets, shorthand)| {
+        let mut config = plain(objects, constraints, sets);
+        config.shorthand = shorthand;
+        config.expand();
+        config
+    })
+}
+
+type Objects = (BTreeMap<NodeId, NodeConfig>, BTreeMap<ResourceId, Primitive>);
+type Constraints =
+    (BTreeMap<String, Location>, BTreeMap<String, Colocation>, BTreeMap<String, Order>, Vec<FencingTopology>);
+
+fn plain(objects: Objects, constraints: Constraints, sets: (Attributes, Attributes, Attributes)) -> Config {
+    Config {
         nodes: objects.0,
         primitives: objects.1,
         locations: constraints.0,
@@ -112,7 +130,85 @@ fn config() -> impl Strategy<Value = Config> {
         properties: sets.0,
         rsc_defaults: sets.1,
         op_defaults: sets.2,
+        ..Config::default()
+    }
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    let name = || prop_oneof![Just("#uname".to_owned()), "x[a-z-]{0,5}[a-z]"];
+    let score = prop_oneof![score().prop_map(RuleScore::Number), "s[a-z]{1,5}".prop_map(RuleScore::Attribute)];
+    let present = (name(), 0..PRESENCES.len()).prop_map(|(attribute, at)| Test {
+        attribute,
+        operation: PRESENCES[at].to_owned(),
+        kind: String::new(),
+        value: None,
+    });
+    let compared = (name(), 0..COMPARISONS.len(), 0..=KINDS.len(), nasty());
+    let compared = compared.prop_map(|(attribute, at, kind, value)| Test {
+        attribute,
+        operation: COMPARISONS[at].to_owned(),
+        kind: KINDS.get(kind).copied().unwrap_or_default().to_owned(),
+        value: Some(value),
+    });
+    let tests = vec(prop_oneof![present, compared], 1..4);
+    (score, any::<bool>(), tests).prop_map(|(score, any, tests)| Rule { score, any: any && tests.len() > 1, tests })
+}
+
+/// As they read back: what depends on each other stands together.
+fn resource_sets() -> impl Strategy<Value = Vec<ResourceSet>> {
+    let set = |sequential| vec(id("p"), 1..3).prop_map(move |members| ResourceSet { members, sequential });
+    (vec((set(false), set(true)), 1..3), any::<bool>()).prop_map(|(pairs, cut)| {
+        let mut sets: Vec<ResourceSet> = pairs.into_iter().flat_map(|(apart, together)| [apart, together]).collect();
+        sets.truncate(if cut { sets.len() - 1 } else { sets.len() });
+        sets
     })
+}
+
+fn shorthand() -> impl Strategy<Value = Shorthand> {
+    let nothing = || Agent { class: AgentClass::Vm, provider: None, kind: String::new() };
+    let own = (id("t"), primitive()).prop_map(move |(template, primitive)| Own {
+        template: Some(template),
+        primitive: Primitive { agent: nothing(), ..primitive },
+    });
+    let group = (vec(resource(), 1..4), attributes()).prop_map(|(members, meta)| Group { members, meta });
+    let who = prop_oneof![
+        "[a-z.^$*+? ]{0,4}"
+            .prop_filter("a pattern", |text| !text.is_empty() && !text.starts_with(['*', '+', '?']) && regex(text))
+            .prop_map(Who::Pattern),
+        vec(id("p"), 1..3).prop_map(Who::Set),
+    ];
+    let ruled = (id("p"), vec(rule(), 1..3)).prop_map(|(name, rules)| (Who::One(name), Want::Rules(rules)));
+    let wide = (who, score(), node_id()).prop_map(|(who, score, node)| (who, Want::Node(score, node)));
+    let location = prop_oneof![ruled, wide].prop_map(|(who, want)| WideLocation { who, want });
+    let colocation = (score(), resource_sets()).prop_map(|(score, sets)| WideColocation { score, sets });
+    let order = (order(), resource_sets()).prop_map(|(order, sets)| WideOrder {
+        kind: order.kind,
+        sets,
+        symmetrical: order.symmetrical,
+    });
+    (
+        btree_map(id("t"), primitive(), 0..2),
+        btree_map(id("q").prop_map(ResourceId::new), own, 0..2),
+        btree_map(id("g"), group, 0..2),
+        btree_map(id("s"), vec(id("p"), 1..3), 0..2),
+        btree_map(id("wl"), location, 0..3),
+        btree_map(id("wc"), colocation, 0..2),
+        btree_map(id("wo"), order, 0..2),
+    )
+        .prop_map(|(templates, own, groups, tags, locations, colocations, orders)| Shorthand {
+            templates,
+            own,
+            groups,
+            tags,
+            locations,
+            colocations,
+            orders,
+            ..Shorthand::default()
+        })
+}
+
+fn regex(text: &str) -> bool {
+    grammar::parse(&format!("location l '/{text}/' inf: n"), &mut |_| Err(String::new())).is_ok()
 }
 
 /// Words that make it past the first one, in any order.

@@ -2,9 +2,9 @@
 
 use super::dom::{named, text};
 use super::{Element, value};
+use crate::rule::test;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// What a rule is asked about.
@@ -48,42 +48,7 @@ fn expression(part: Element<'_>, scene: &Scene<'_>) -> bool {
         ("meta", Some(name)) => scene.meta.and_then(|meta| meta.get(name)).map(String::as_str),
         (_, value) => value,
     };
-    let ordering = || compare(actual?, wanted?, text(part, "type"), text(part, "operation"));
-    match text(part, "operation") {
-        "defined" => actual.is_some(),
-        "not_defined" => actual.is_none(),
-        "eq" => ordering() == Some(Ordering::Equal),
-        "ne" => ordering() != Some(Ordering::Equal),
-        "lt" => ordering() == Some(Ordering::Less),
-        "gt" => ordering() == Some(Ordering::Greater),
-        "lte" => ordering().is_some_and(Ordering::is_le),
-        "gte" => ordering().is_some_and(Ordering::is_ge),
-        _ => false,
-    }
-}
-
-/// As strings, unless the rule says numbers; without a type, order is by number where both are numbers.
-fn compare(left: &str, right: &str, kind: &str, operation: &str) -> Option<Ordering> {
-    let numbers = || {
-        let read = |text: &str| text.trim().parse::<f64>().ok();
-        read(left)?.partial_cmp(&read(right)?)
-    };
-    let words = || left.to_ascii_lowercase().cmp(&right.to_ascii_lowercase());
-    match kind {
-        "number" => Some(numbers().unwrap_or_else(words)),
-        "integer" => {
-            let whole = |text: &str| text.trim().split('.').next()?.parse::<i64>().ok();
-            Some(whole(left).zip(whole(right)).map_or_else(words, |(left, right)| left.cmp(&right)))
-        }
-        "version" => Some(versions(left, right)),
-        "" if !matches!(operation, "eq" | "ne") => Some(numbers().unwrap_or_else(words)),
-        _ => Some(words()),
-    }
-}
-
-fn versions(left: &str, right: &str) -> Ordering {
-    let fields = |text: &str| text.split('.').map(|field| field.parse().unwrap_or(0)).collect::<Vec<u64>>();
-    fields(left).cmp(&fields(right))
+    test(actual, text(part, "operation"), text(part, "type"), wanted)
 }
 
 fn agent(part: Element<'_>, scene: &Scene<'_>) -> bool {

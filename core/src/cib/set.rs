@@ -3,6 +3,7 @@
 use super::constraint::task;
 use super::dom::{flag, named, text};
 use super::{Element, Reader, value};
+use crate::config::shorthand::set::{self, colocated, ordered};
 use crate::scheduler::{Colocation, Order, OrderEnd, OrderForce, Role, RscIx, Task};
 use crate::score::Score;
 
@@ -47,67 +48,33 @@ impl<'a> Reader<'a> {
             attribute: None,
             influence,
         };
-        let mut found = Vec::new();
-        for set in &sets {
-            for (place, member) in set.members.iter().enumerate() {
-                // Apart from all before it; together with the one before it.
-                let from = if score < Score::ZERO { 0 } else { place.saturating_sub(1) };
-                if set.is_sequential {
-                    let before = &set.members[from..place];
-                    found.extend(before.iter().map(|with| colocation(*member, *with, set.role, set.role)));
-                }
-            }
-        }
-        for pair in sets.windows(2) {
-            let (follower, followed) = (&pair[0], &pair[1]);
-            let ends = |set: &Set, chosen: Option<&RscIx>| match chosen {
-                Some(one) if set.is_sequential => vec![*one],
-                _ => set.members.clone(),
-            };
-            for resource in ends(follower, follower.members.first()) {
-                for with in ends(followed, followed.members.last()) {
-                    found.push(colocation(resource, with, follower.role, followed.role));
-                }
-            }
-        }
+        let pairs = colocated(&plain(&sets), score < Score::ZERO).into_iter();
+        let found: Vec<Colocation> = pairs
+            .map(|((at, place), (with_at, with_place))| {
+                let (set, with) = (&sets[at], &sets[with_at]);
+                colocation(set.members[place], with.members[with_place], set.role, with.role)
+            })
+            .collect();
         found.into_iter().for_each(|one| self.colocate(one));
     }
 
     pub(super) fn read_order_sets(&mut self, element: Element<'a>, force: OrderForce, is_symmetrical: bool) {
         let sets = self.read_sets(element);
         let id = text(element, "id").to_owned();
-        let mut add = |first: RscIx, first_task, then: RscIx, then_task, requires_all| {
+        for ((at, place), (then_at, then_place)) in ordered(&plain(&sets), force == OrderForce::Serialize) {
+            let (first, then) = (&sets[at], &sets[then_at]);
             self.model.orders.push(Order {
                 id: id.clone(),
-                first: OrderEnd { resource: first, task: first_task },
-                then: OrderEnd { resource: then, task: then_task },
+                first: OrderEnd { resource: first.members[place], task: first.task },
+                then: OrderEnd { resource: then.members[then_place], task: then.task },
                 force,
                 is_symmetrical,
-                requires_all,
+                requires_all: at == then_at || first.requires_all,
             });
-        };
-        for set in &sets {
-            for (place, member) in set.members.iter().enumerate() {
-                // Never two at once is meant of all of them.
-                let from = if force == OrderForce::Serialize { 0 } else { place.saturating_sub(1) };
-                if set.is_sequential || force == OrderForce::Serialize {
-                    for before in &set.members[from..place] {
-                        add(*before, set.task, *member, set.task, true);
-                    }
-                }
-            }
-        }
-        for pair in sets.windows(2) {
-            let (first, then) = (&pair[0], &pair[1]);
-            let ends = |set: &Set, chosen: Option<&RscIx>| match chosen {
-                Some(one) if set.is_sequential => vec![*one],
-                _ => set.members.clone(),
-            };
-            for before in ends(first, first.members.last()) {
-                for after in ends(then, then.members.first()) {
-                    add(before, first.task, after, then.task, first.requires_all);
-                }
-            }
         }
     }
+}
+
+fn plain(sets: &[Set]) -> Vec<set::Set<'_, RscIx>> {
+    sets.iter().map(|set| set::Set { members: &set.members, is_sequential: set.is_sequential }).collect()
 }

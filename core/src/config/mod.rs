@@ -10,6 +10,7 @@ mod patch;
 mod property;
 mod resource;
 pub mod secret;
+pub mod shorthand;
 pub mod validate;
 
 pub use device::{DEVICE_PARAMETERS, DeviceCall, HostCheck};
@@ -26,6 +27,7 @@ pub(crate) use resource::boolean;
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
 use serde::{Deserialize, Serialize};
+use shorthand::Shorthand;
 use std::collections::BTreeMap;
 
 /// The whole configuration.
@@ -49,6 +51,8 @@ pub struct Config {
     pub rsc_defaults: Attributes,
     /// Operation attributes for every operation that does not set them itself.
     pub op_defaults: Attributes,
+    /// What stands for more than itself; what it stands for is above.
+    pub shorthand: Shorthand,
 }
 
 impl Config {

@@ -1,5 +1,6 @@
 //! The difference of two configurations as data: what a log entry carries instead of the whole.
 
+use super::shorthand::{Group, Own, Shorthand, WideColocation, WideLocation, WideOrder};
 use super::{Attributes, Colocation, Config, FencingTopology, Location, NodeConfig, Order, Primitive};
 use crate::id::{NodeId, ResourceId};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,45 @@ pub struct ConfigPatch {
     properties: Option<Attributes>,
     rsc_defaults: Option<Attributes>,
     op_defaults: Option<Attributes>,
+    shorthand: ShorthandPatch,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct ShorthandPatch {
+    templates: MapPatch<String, Primitive>,
+    groups: MapPatch<String, Group>,
+    tags: MapPatch<String, Vec<String>>,
+    own: MapPatch<ResourceId, Own>,
+    locations: MapPatch<String, WideLocation>,
+    colocations: MapPatch<String, WideColocation>,
+    orders: MapPatch<String, WideOrder>,
+    ruled: MapPatch<ResourceId, Vec<String>>,
+}
+
+impl ShorthandPatch {
+    fn between(old: &Shorthand, new: &Shorthand) -> Self {
+        Self {
+            templates: map_patch(&old.templates, &new.templates),
+            groups: map_patch(&old.groups, &new.groups),
+            tags: map_patch(&old.tags, &new.tags),
+            own: map_patch(&old.own, &new.own),
+            locations: map_patch(&old.locations, &new.locations),
+            colocations: map_patch(&old.colocations, &new.colocations),
+            orders: map_patch(&old.orders, &new.orders),
+            ruled: map_patch(&old.ruled, &new.ruled),
+        }
+    }
+
+    fn apply_to(&self, shorthand: &mut Shorthand) {
+        patch_map(&mut shorthand.templates, &self.templates);
+        patch_map(&mut shorthand.groups, &self.groups);
+        patch_map(&mut shorthand.tags, &self.tags);
+        patch_map(&mut shorthand.own, &self.own);
+        patch_map(&mut shorthand.locations, &self.locations);
+        patch_map(&mut shorthand.colocations, &self.colocations);
+        patch_map(&mut shorthand.orders, &self.orders);
+        patch_map(&mut shorthand.ruled, &self.ruled);
+    }
 }
 
 impl ConfigPatch {
@@ -38,6 +78,7 @@ impl ConfigPatch {
             properties: whole(&old.properties, &new.properties),
             rsc_defaults: whole(&old.rsc_defaults, &new.rsc_defaults),
             op_defaults: whole(&old.op_defaults, &new.op_defaults),
+            shorthand: ShorthandPatch::between(&old.shorthand, &new.shorthand),
         }
     }
 
@@ -57,6 +98,7 @@ impl ConfigPatch {
         whole(&mut config.properties, self.properties.as_ref());
         whole(&mut config.rsc_defaults, self.rsc_defaults.as_ref());
         whole(&mut config.op_defaults, self.op_defaults.as_ref());
+        self.shorthand.apply_to(&mut config.shorthand);
     }
 
     /// Whether it changes nothing.

@@ -18,7 +18,9 @@ const GRAPHICS: &str = " passwd=";
 /// The configuration with a mask in the place of each secret.
 pub fn masked(config: &Config) -> Config {
     let mut shown = config.clone();
-    for primitive in shown.primitives.values_mut() {
+    let own = shown.shorthand.own.values_mut().map(|own| &mut own.primitive);
+    let templates = shown.shorthand.templates.values_mut();
+    for primitive in shown.primitives.values_mut().chain(own).chain(templates) {
         mask(primitive, MASK);
     }
     shown
@@ -29,20 +31,25 @@ pub fn masked_change(old: &Config, new: &Config) -> (Config, Config) {
     let shown = masked(old);
     let mut changed = new.clone();
     for (id, primitive) in &mut changed.primitives {
-        let before = old.primitives.get(id);
-        let plain = primitive.clone();
-        mask(primitive, MASK);
-        let is_same = |name: &String, value: &String| before.and_then(|before| before.params.get(name)) == Some(value);
-        for (name, value) in &mut primitive.params {
-            let was = before.and_then(|before| {
-                shown.primitives.get(id)?.params.get(name).filter(|_| before.params.contains_key(name))
-            });
-            if was == Some(value) && plain.params.get(name).is_some_and(|plain| !is_same(name, plain)) {
-                value.push_str(" (changed)");
-            }
-        }
+        mark_changed(primitive, old.primitives.get(id));
+    }
+    for (id, own) in &mut changed.shorthand.own {
+        mark_changed(&mut own.primitive, old.written(id).map(|(_, primitive)| primitive));
+    }
+    for (id, template) in &mut changed.shorthand.templates {
+        mark_changed(template, old.shorthand.templates.get(id));
     }
     (shown, changed)
+}
+
+/// Masks, and tells a secret that is another than before.
+fn mark_changed(primitive: &mut Primitive, before: Option<&Primitive>) {
+    for (name, value) in &mut primitive.params {
+        let Some(masked) = shown(name, value, MASK) else { continue };
+        let was = before.and_then(|before| before.params.get(name));
+        let is_other = was.is_some_and(|was| was != value && shown(name, was, MASK).as_ref() == Some(&masked));
+        *value = if is_other { format!("{masked} (changed)") } else { masked };
+    }
 }
 
 /// Puts the secrets back that came as they were shown.
@@ -51,26 +58,36 @@ pub fn masked_change(old: &Config, new: &Config) -> (Config, Config) {
 /// Names what has no secret behind it.
 pub fn unmask(old: &Config, new: &mut Config) -> Result<(), Vec<Problem>> {
     let mut problems = Vec::new();
-    for (id, primitive) in &mut new.primitives {
-        let known = old.primitives.get(id);
-        for (name, value) in &mut primitive.params {
-            if !value.contains(MASK) {
-                continue;
-            }
-            let behind = known.and_then(|known| known.params.get(name));
-            match behind.filter(|behind| shown(name, behind, MASK).as_deref() == Some(value.as_str())) {
-                Some(behind) => value.clone_from(behind),
-                None if is_secret(name) || value.contains(GRAPHICS) => problems.push(Problem {
-                    object: id.to_string(),
-                    what: format!("its {name} is masked, and there is nothing behind the mask"),
-                    mend: "write the secret itself; `qrm configure show --secrets` shows those that are configured"
-                        .to_owned(),
-                }),
-                None => {}
-            }
+    for (id, own) in &mut new.shorthand.own {
+        reveal(id.as_str(), &mut own.primitive, old.written(id).map(|(_, primitive)| primitive), &mut problems);
+    }
+    for (id, template) in &mut new.shorthand.templates {
+        reveal(id, template, old.shorthand.templates.get(id), &mut problems);
+    }
+    for (id, primitive) in new.primitives.iter_mut().filter(|(id, _)| !new.shorthand.own.contains_key(*id)) {
+        reveal(id.as_str(), primitive, old.written(id).map(|(_, primitive)| primitive), &mut problems);
+    }
+    new.expand();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+fn reveal(id: &str, primitive: &mut Primitive, known: Option<&Primitive>, problems: &mut Vec<Problem>) {
+    for (name, value) in &mut primitive.params {
+        if !value.contains(MASK) {
+            continue;
+        }
+        let behind = known.and_then(|known| known.params.get(name));
+        match behind.filter(|behind| shown(name, behind, MASK).as_deref() == Some(value.as_str())) {
+            Some(behind) => value.clone_from(behind),
+            None if is_secret(name) || value.contains(GRAPHICS) => problems.push(Problem {
+                object: id.to_owned(),
+                what: format!("its {name} is masked, and there is nothing behind the mask"),
+                mend: "write the secret itself; `qrm configure show --secrets` shows those that are configured"
+                    .to_owned(),
+            }),
+            None => {}
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 fn mask(primitive: &mut Primitive, with: &str) {

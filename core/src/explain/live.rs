@@ -2,6 +2,7 @@
 
 use super::change::{Budget, rise};
 use super::{Change, Explanation, LastMove, NodeReason, Reason, What};
+use crate::config::shorthand::whole;
 use crate::config::{Location, Primitive};
 use crate::id::{NodeId, ResourceId};
 use crate::planner::{self, Rejection, Standpoint, unfit};
@@ -84,11 +85,13 @@ impl Asked<'_> {
             let with = &colocation.with;
             match (colocation.score, place) {
                 (Score::INFINITY, Some(place)) if place != node => {
-                    Some(format!("colocation {name}: it runs with {with}, which is on {place}"))
+                    Some(format!("colocation {}: it runs with {with}, which is on {place}", whole(name)))
                 }
-                (Score::INFINITY, None) => Some(format!("colocation {name}: it runs with {with}, which runs nowhere")),
+                (Score::INFINITY, None) => {
+                    Some(format!("colocation {}: it runs with {with}, which runs nowhere", whole(name)))
+                }
                 (score, Some(place)) if score.forbids() && place == node => {
-                    Some(format!("colocation {name}: it does not run with {with}"))
+                    Some(format!("colocation {}: it does not run with {with}", whole(name)))
                 }
                 _ => None,
             }
@@ -159,7 +162,11 @@ fn carry_out(state: &mut ClusterState, id: &ResourceId, node: &NodeId, what: &Wh
                 at.intent = Intent::Active;
             }
         }
-        What::Delete { id } => _ = state.config.locations.remove(id),
+        What::Delete { id } => {
+            state.config.locations.remove(id);
+            state.config.shorthand.locations.remove(id);
+            state.config.expand();
+        }
         What::Clear => {
             if let Some(preferences) = state.preferences.get_mut(id) {
                 preferences.remove(node);

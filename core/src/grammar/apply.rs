@@ -1,8 +1,9 @@
 //! Carries statements out on a configuration: all of them or none.
 
 use super::error::EditError;
+use super::group::{modify, monitor};
 use super::print::{Key, keys};
-use super::reference::{find, referrers, remove, remove_device, rename_resource};
+use super::reference::{find, referrers, remove, remove_mention, rename_mentions};
 use super::set::{set, unset};
 use super::statement::{Object, Statement, Verb};
 use crate::config::Config;
@@ -39,6 +40,7 @@ pub fn apply_statements(config: &mut Config, statements: Vec<Statement>, mode: M
     if !edit.errors.is_empty() {
         return Err(edit.errors);
     }
+    edit.config.expand();
     *config = edit.config;
     Ok(())
 }
@@ -60,6 +62,10 @@ impl Edit {
                 Ok(())
             }
             Verb::Set { path, value } => set(&mut self.config, line, &path, value),
+            Verb::ModGroup { group, member, change } => modify(&mut self.config, line, &group, &member, &change),
+            Verb::Monitor { resource, interval, timeout } => {
+                monitor(&mut self.config, line, &resource, interval, timeout)
+            }
             Verb::Rename { from, to } => self.rename(line, &from, &to),
         };
         self.errors.extend(done.err());
@@ -69,11 +75,24 @@ impl Edit {
         if let Some(key) = key(&object) {
             self.may_define(line, &key)?;
             self.defined.insert(key.id().to_owned(), line);
+            // Of its kind it may have had the other form.
+            remove(&mut self.config, &key);
         }
         let config = &mut self.config;
         match object {
             Object::Node(id, node) => _ = config.nodes.insert(id, node),
-            Object::Primitive(id, primitive) => _ = config.primitives.insert(id, primitive),
+            Object::Primitive(id, own) => {
+                config.primitives.insert(id.clone(), own.primitive.clone());
+                if own.template.is_some() {
+                    config.shorthand.own.insert(id, own);
+                }
+            }
+            Object::Template(id, template) => _ = config.shorthand.templates.insert(id, template),
+            Object::Group(id, group) => _ = config.shorthand.groups.insert(id, group),
+            Object::Tag(id, members) => _ = config.shorthand.tags.insert(id, members),
+            Object::WideLocation(id, it) => _ = config.shorthand.locations.insert(id, it),
+            Object::WideColocation(id, it) => _ = config.shorthand.colocations.insert(id, it),
+            Object::WideOrder(id, it) => _ = config.shorthand.orders.insert(id, it),
             Object::Location(id, location) => _ = config.locations.insert(id, location),
             Object::Colocation(id, colocation) => _ = config.colocations.insert(id, colocation),
             Object::Order(id, order) => _ = config.orders.insert(id, order),
@@ -121,13 +140,20 @@ impl Edit {
             }
         }
         for key in &gone {
-            if let Key::Primitive(id) = key {
-                let referrers = referrers(&self.config, id).into_iter();
+            if matches!(key, Key::Primitive(_) | Key::Group(_) | Key::Template(_) | Key::Tag(_)) {
+                let referrers = referrers(&self.config, key.id()).into_iter();
                 let left: Vec<Key> = referrers.filter(|referrer| !gone.contains(referrer)).collect();
+                let needs = |referrer: &Key| matches!((key, referrer), (Key::Template(_), Key::Primitive(_)));
+                if let Some(made) = left.iter().find(|referrer| needs(referrer)) {
+                    let message = format!("'{}' is the template of '{}'", key.id(), made.id());
+                    let hint = format!("write what it says into '{}' first, or delete both", made.id());
+                    self.errors.push(EditError::new(line, message, hint));
+                    continue;
+                }
                 if force {
-                    self.cascade(id, &left);
+                    self.cascade(key.id(), &left);
                 } else if !left.is_empty() {
-                    self.errors.push(still_used(line, id, &left));
+                    self.errors.push(still_used(line, key.id(), &left));
                     continue;
                 }
             }
@@ -136,11 +162,15 @@ impl Edit {
         }
     }
 
-    fn cascade(&mut self, id: &ResourceId, referrers: &[Key]) {
+    /// What names it loses the name, or goes where it is nothing without it, and so on.
+    fn cascade(&mut self, name: &str, referrers: &[Key]) {
         for referrer in referrers {
-            match referrer {
-                Key::FencingTopology => remove_device(&mut self.config, id),
-                constraint => remove(&mut self.config, constraint),
+            if remove_mention(&mut self.config, referrer, name) {
+                let further = super::reference::referrers(&self.config, referrer.id());
+                remove(&mut self.config, referrer);
+                if matches!(referrer, Key::Group(_) | Key::Tag(_)) {
+                    self.cascade(referrer.id(), &further);
+                }
             }
         }
     }
@@ -158,11 +188,25 @@ impl Edit {
                 if let Some(primitive) = config.primitives.remove(&id) {
                     config.primitives.insert(to.clone(), primitive);
                 }
-                rename_resource(config, &id, &to);
+                if let Some(own) = config.shorthand.own.remove(&id) {
+                    config.shorthand.own.insert(to, own);
+                }
             }
-            Key::Location(id) => move_entry(&mut config.locations, &id, to),
-            Key::Colocation(id) => move_entry(&mut config.colocations, &id, to),
-            Key::Order(id) => move_entry(&mut config.orders, &id, to),
+            Key::Template(id) => move_entry(&mut config.shorthand.templates, &id, to),
+            Key::Group(id) => move_entry(&mut config.shorthand.groups, &id, to),
+            Key::Tag(id) => move_entry(&mut config.shorthand.tags, &id, to),
+            Key::Location(id) => {
+                move_entry(&mut config.locations, &id, to);
+                move_entry(&mut config.shorthand.locations, &id, to);
+            }
+            Key::Colocation(id) => {
+                move_entry(&mut config.colocations, &id, to);
+                move_entry(&mut config.shorthand.colocations, &id, to);
+            }
+            Key::Order(id) => {
+                move_entry(&mut config.orders, &id, to);
+                move_entry(&mut config.shorthand.orders, &id, to);
+            }
             Key::Node(_) => {
                 let message = format!("'{from}' is a node, and a node's name is the one it joined with");
                 return Err(EditError::new(line, message, "remove the node and join it under the other name"));
@@ -172,6 +216,7 @@ impl Edit {
                 return Err(EditError::new(line, message, "rename resources and constraints"));
             }
         }
+        rename_mentions(config, from, to);
         Ok(())
     }
 }
@@ -186,14 +231,17 @@ fn key(object: &Object) -> Option<Key> {
     match object {
         Object::Node(id, _) => Some(Key::Node(id.clone())),
         Object::Primitive(id, _) => Some(Key::Primitive(id.clone())),
-        Object::Location(id, _) => Some(Key::Location(id.clone())),
-        Object::Colocation(id, _) => Some(Key::Colocation(id.clone())),
-        Object::Order(id, _) => Some(Key::Order(id.clone())),
+        Object::Template(id, _) => Some(Key::Template(id.clone())),
+        Object::Group(id, _) => Some(Key::Group(id.clone())),
+        Object::Tag(id, _) => Some(Key::Tag(id.clone())),
+        Object::Location(id, _) | Object::WideLocation(id, _) => Some(Key::Location(id.clone())),
+        Object::Colocation(id, _) | Object::WideColocation(id, _) => Some(Key::Colocation(id.clone())),
+        Object::Order(id, _) | Object::WideOrder(id, _) => Some(Key::Order(id.clone())),
         Object::FencingTopology(_) | Object::Property(_) | Object::RscDefaults(_) | Object::OpDefaults(_) => None,
     }
 }
 
-fn still_used(line: u32, id: &ResourceId, referrers: &[Key]) -> EditError {
+fn still_used(line: u32, id: &str, referrers: &[Key]) -> EditError {
     let name = |key: &Key| match key {
         Key::FencingTopology => key.keyword().to_owned(),
         key => format!("{} '{}'", key.keyword(), key.id()),

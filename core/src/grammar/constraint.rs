@@ -4,46 +4,29 @@ use super::cursor::{Cursor, Parsed, shown};
 use super::error::SyntaxError;
 use super::statement::Object;
 use super::token::Word;
-use crate::config::{Colocation, FencingTopology, Location, Order, OrderKind};
+use super::wide;
+use crate::config::{Colocation, FencingTopology, Order, OrderKind};
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
 
-/// `location ID RSC SCORE: NODE`
+/// `location ID WHO (SCORE: NODE | rule …)`
 pub(super) fn location(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
     let id = cursor.new_id("the constraint's id")?;
-    cursor.refuse_sets()?;
-    if let Some(word) = cursor.peek().filter(|word| word.text.starts_with('/')) {
-        return Err(SyntaxError::not_yet(word.at, "resource patterns are").hint("write one location for each resource"));
-    }
-    let resource = ResourceId::new(cursor.id("the resource")?);
-    if let Some(word) = cursor.peek() {
-        let what = match word.text.as_str() {
-            "rule" => Some("rules are"),
-            option if option.starts_with("role=") => Some("roles are"),
-            option if option.starts_with("resource-discovery=") => Some("'resource-discovery' is"),
-            _ => None,
-        };
-        if let Some(what) = what {
-            return Err(SyntaxError::not_yet(word.at, what).hint("write location ID RSC SCORE: NODE"));
-        }
-    }
-    let score = cursor.score()?;
-    let node = NodeId::new(cursor.id("the node")?);
-    Ok(Object::Location(id, Location { resource, score, node }))
+    wide::location(cursor, id)
 }
 
 /// `colocation ID SCORE: RSC WITH-RSC`
 pub(super) fn colocation(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
     let id = cursor.new_id("the constraint's id")?;
     let score = cursor.score()?;
-    cursor.refuse_sets()?;
+    if wide::is_of_sets(cursor) {
+        return wide::colocation(cursor, id, score);
+    }
     let resource = started(cursor, "the resource that follows", "Started", "roles are")?;
     let with = started(cursor, "the resource it follows", "Started", "roles are")?;
     if let Some(word) = cursor.peek() {
         let what = if word.text.starts_with("node-attribute=") {
             "'node-attribute' is"
-        } else if !word.text.contains('=') {
-            "colocations of more than two resources are"
         } else {
             return Err(cursor.unexpected(word));
         };
@@ -63,15 +46,14 @@ pub(super) fn order(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
         }
         None => OrderKind::Mandatory,
     };
-    cursor.refuse_sets()?;
+    if wide::is_of_sets(cursor) {
+        return wide::order(cursor, id, kind);
+    }
     let first = started(cursor, "the resource that starts first", "start", "orders of other actions than start are")?;
     let then = started(cursor, "the resource that starts after it", "start", "orders of other actions than start are")?;
     let mut symmetrical = kind.is_symmetrical_by_default();
     while let Some(word) = cursor.take() {
-        let Some((name, value)) = word.text.split_once('=') else {
-            let error = SyntaxError::not_yet(word.at, "orders of more than two resources are");
-            return Err(error.hint("write one order for each pair"));
-        };
+        let (name, value) = word.text.split_once('=').unwrap_or((&word.text, ""));
         symmetrical = match (name, crate::config::boolean(value)) {
             ("symmetrical", Some(symmetrical)) => symmetrical,
             _ => return Err(cursor.unexpected(word)),

@@ -103,16 +103,6 @@ impl<'w, 'e> Cursor<'w, 'e> {
             SyntaxError::new(word.at, message).hint("write a whole number, inf or -inf, then a colon")
         })
     }
-
-    /// Sets of resources are written with brackets, in every constraint.
-    pub(super) fn refuse_sets(&self) -> Parsed<()> {
-        match self.rest().iter().find(|word| word.text.starts_with(['(', '[', '{']) && word.is_bare_from(0)) {
-            Some(word) => {
-                Err(SyntaxError::not_yet(word.at, "resource sets are").hint("write one constraint for each pair"))
-            }
-            None => Ok(()),
-        }
-    }
 }
 
 /// A text as a message shows it: whole where it is short and on one line.

@@ -11,6 +11,7 @@ mod cursor;
 mod diff;
 mod duration;
 mod error;
+mod group;
 mod object;
 mod parse;
 mod print;
@@ -18,6 +19,7 @@ mod reference;
 mod set;
 mod statement;
 mod token;
+mod wide;
 
 pub use apply::{Mode, apply_statements};
 pub use diff::diff;
@@ -25,7 +27,7 @@ pub use duration::{duration, print_duration};
 pub use error::{EditError, ReadError, SyntaxError};
 pub use parse::parse;
 pub use print::{print, print_object};
-pub use statement::{Object, Statement, Verb};
+pub use statement::{GroupChange, Object, Statement, Verb};
 
 use crate::config::Config;
 

@@ -1,11 +1,12 @@
-//! `node` and `primitive`
+//! `node`, `primitive`, `rsc_template`, `group` and `tag`
 
 use super::attributes::attributes;
 use super::cursor::{Cursor, Parsed, shown};
 use super::error::SyntaxError;
 use super::statement::Object;
 use super::token::Word;
-use super::{is_attribute_name, is_id};
+use super::{SINGLE_OBJECTS, is_attribute_name, is_id};
+use crate::config::shorthand::{Group, Own};
 use crate::config::{Agent, AgentClass, Attributes, NodeConfig, Operation, Primitive};
 use crate::id::{NodeId, ResourceId};
 
@@ -38,12 +39,77 @@ pub(super) fn node(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
 
 const SECTIONS: &[&str] = &["params", "meta", "utilization", "op", "operations", "op_params", "op_meta"];
 
-/// `primitive ID AGENT [params…] [meta…] [utilization…] [op…]…`; a pair before any section is a parameter.
+/// `primitive ID (AGENT|@TEMPLATE) [params…] [meta…] [utilization…] [op…]…`; a pair before any section is a parameter.
 pub(super) fn primitive(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
     let id = ResourceId::new(cursor.new_id("the primitive's id")?);
     let word = cursor.need("its agent, such as vm:libvirt,")?;
+    let template = match word.text.strip_prefix('@') {
+        Some(name) => Some(cursor.id_of(word, name)?),
+        None => None,
+    };
+    let agent = if template.is_some() { of_template() } else { agent(word)? };
+    let primitive = body(cursor, agent)?;
+    Ok(Object::Primitive(id, Own { template, primitive }))
+}
+
+/// `rsc_template ID AGENT …`, as a primitive goes on
+pub(super) fn template(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
+    let id = cursor.new_id("the template's id")?;
+    let word = cursor.need("its agent, such as vm:libvirt,")?;
+    if word.text.starts_with('@') {
+        let error = SyntaxError::new(word.at, "a template cannot begin from another");
+        return Err(error.hint("write its agent, such as vm:libvirt"));
+    }
+    let agent = agent(word)?;
+    Ok(Object::Template(id, body(cursor, agent)?))
+}
+
+/// `group ID MEMBER… [meta NAME=VALUE…]`
+pub(super) fn group(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
+    let id = cursor.new_id("the group's id")?;
+    let mut group = Group { members: Vec::new(), meta: Attributes::new() };
+    while let Some(word) = cursor.take() {
+        match word.text.as_str() {
+            "meta" => attributes(cursor, &mut group.meta, &["meta", "params"])?,
+            "params" => {
+                let error = SyntaxError::not_yet(word.at, "parameters of groups are");
+                return Err(error.hint("give each member its own"));
+            }
+            text if text.starts_with("description=") => {
+                return Err(SyntaxError::not_yet(word.at, "descriptions are").hint("write it as a comment"));
+            }
+            text => group.members.push(ResourceId::new(cursor.id_of(word, text)?)),
+        }
+    }
+    if group.members.is_empty() {
+        cursor.need("a member")?;
+    }
+    Ok(Object::Group(id, group))
+}
+
+/// `tag ID[:] RESOURCE…`
+pub(super) fn tag(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
+    let word = cursor.need("the tag's id")?;
+    let id = cursor.id_of(word, word.text.trim_end_matches(':'))?;
+    if SINGLE_OBJECTS.contains(&id.as_str()) {
+        return Err(SyntaxError::new(word.at, format!("'{id}' cannot be an id")).hint("choose another"));
+    }
+    let mut members = vec![cursor.id("a resource")?];
+    while cursor.peek().is_some() {
+        members.push(cursor.id("a resource")?);
+    }
+    Ok(Object::Tag(id, members))
+}
+
+/// What stands for the agent until the template says it.
+pub(super) fn of_template() -> Agent {
+    Agent { class: AgentClass::Vm, provider: None, kind: String::new() }
+}
+
+/// What follows an agent; a pair before any section is a parameter.
+fn body(cursor: &mut Cursor<'_, '_>, agent: Agent) -> Parsed<Primitive> {
     let mut primitive = Primitive {
-        agent: agent(word)?,
+        agent,
         params: Attributes::new(),
         meta: Attributes::new(),
         utilization: Attributes::new(),
@@ -72,7 +138,7 @@ pub(super) fn primitive(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
         };
         attributes(cursor, section, SECTIONS)?;
     }
-    Ok(Object::Primitive(id, primitive))
+    Ok(primitive)
 }
 
 /// `op NAME NAME=VALUE…`
@@ -90,9 +156,6 @@ fn operation(cursor: &mut Cursor<'_, '_>) -> Parsed<Operation> {
 fn agent(word: &Word) -> Parsed<Agent> {
     const HINT: &str = "this version has vm:libvirt, ocf:PROVIDER:TYPE, stonith:ipmi and stonith:fence_AGENT";
     let text = word.text.as_str();
-    if text.starts_with('@') {
-        return Err(SyntaxError::not_yet(word.at, "resource templates are").hint(HINT));
-    }
     // crmsh searches a bare type as ocf:heartbeat first.
     let (class, kind) = text.split_once(':').unwrap_or(("ocf", text));
     let class = match class {

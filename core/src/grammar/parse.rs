@@ -4,12 +4,13 @@ use super::attributes::attributes;
 use super::constraint::{colocation, fencing_topology, location, order};
 use super::cursor::{Cursor, Parsed, shown};
 use super::error::SyntaxError;
-use super::object::{node, primitive};
-use super::statement::{Object, Statement, Verb};
+use super::object::{group, node, primitive, tag, template};
+use super::statement::{GroupChange, Object, Statement, Verb};
 use super::token::{Word, statements};
-use super::{Expand, error::Position};
+use super::{Expand, duration, error::Position};
 use crate::config::Attributes;
 use crate::config::validate::nearest;
+use crate::id::ResourceId;
 
 /// Longer texts are refused before they are read; a configuration of a thousand VMs is a tenth of it.
 const LONGEST_TEXT: usize = 64 << 20;
@@ -46,6 +47,11 @@ fn statement(words: &[Word], expand: Expand<'_>) -> Parsed<Verb> {
     let verb = match keyword.text.as_str() {
         "node" => Verb::Define(node(&mut cursor)?),
         "primitive" => Verb::Define(primitive(&mut cursor)?),
+        "rsc_template" => Verb::Define(template(&mut cursor)?),
+        "group" => Verb::Define(group(&mut cursor)?),
+        "tag" => Verb::Define(tag(&mut cursor)?),
+        "modgroup" => modgroup(&mut cursor)?,
+        "monitor" => monitor(&mut cursor)?,
         "location" => Verb::Define(location(&mut cursor)?),
         "colocation" => Verb::Define(colocation(&mut cursor)?),
         "order" => Verb::Define(order(&mut cursor)?),
@@ -105,6 +111,48 @@ fn set(cursor: &mut Cursor<'_, '_>) -> Parsed<Verb> {
     Ok(Verb::Set { path, value })
 }
 
+/// `modgroup GROUP add MEMBER [after|before OTHER]`, `modgroup GROUP remove MEMBER`
+fn modgroup(cursor: &mut Cursor<'_, '_>) -> Parsed<Verb> {
+    let group = cursor.id("the group")?;
+    let word = cursor.need("add or remove")?;
+    let is_added = match word.text.as_str() {
+        "add" => true,
+        "remove" => false,
+        other => return Err(cursor.refuse(word.at, format!("{} is neither add nor remove", shown(other)))),
+    };
+    let member = ResourceId::new(cursor.id("the member")?);
+    let change = match cursor.take() {
+        None if is_added => GroupChange::Append,
+        None => GroupChange::Remove,
+        Some(word) if is_added && word.text == "after" => {
+            GroupChange::After(ResourceId::new(cursor.id("the member before it")?))
+        }
+        Some(word) if is_added && word.text == "before" => {
+            GroupChange::Before(ResourceId::new(cursor.id("the member after it")?))
+        }
+        Some(word) => return Err(cursor.unexpected(word)),
+    };
+    Ok(Verb::ModGroup { group, member, change })
+}
+
+/// `monitor RSC INTERVAL[:TIMEOUT]`
+fn monitor(cursor: &mut Cursor<'_, '_>) -> Parsed<Verb> {
+    let word = cursor.need("the resource")?;
+    if word.text.contains(':') {
+        let error = SyntaxError::not_yet(word.at, "monitors of a role are");
+        return Err(error.hint("write monitor RSC INTERVAL[:TIMEOUT]"));
+    }
+    let resource = cursor.id_of(word, &word.text)?;
+    let word = cursor.need("the interval")?;
+    let (interval, timeout) = word.text.split_once(':').map_or((word.text.as_str(), None), |(i, t)| (i, Some(t)));
+    for time in [Some(interval), timeout].into_iter().flatten() {
+        if duration(time).is_none_or(|time| time.is_zero()) {
+            return Err(cursor.refuse(word.at, format!("{} is no time above zero such as 10s", shown(time))));
+        }
+    }
+    Ok(Verb::Monitor { resource, interval: interval.to_owned(), timeout: timeout.map(ToOwned::to_owned) })
+}
+
 fn unknown(keyword: &Word) -> SyntaxError {
     let known: Vec<&'static str> = USAGE.iter().map(|(name, _)| *name).collect();
     let name = keyword.text.as_str();
@@ -125,11 +173,20 @@ const USAGE: &[(&str, &str)] = &[
     ("node", "node NAME [attributes NAME=VALUE…] [utilization NAME=NUMBER…]"),
     (
         "primitive",
-        "primitive ID CLASS:[PROVIDER:]TYPE [params NAME=VALUE…] [meta NAME=VALUE…] [utilization NAME=NUMBER…] [op NAME NAME=VALUE…]…",
+        "primitive ID (CLASS:[PROVIDER:]TYPE|@TEMPLATE) [params NAME=VALUE…] [meta NAME=VALUE…] [utilization NAME=NUMBER…] [op NAME NAME=VALUE…]…",
     ),
-    ("location", "location ID RSC SCORE: NODE"),
-    ("colocation", "colocation ID SCORE: RSC WITH-RSC"),
-    ("order", "order ID [Mandatory:|Optional:|Serialize:] FIRST THEN [symmetrical=true|false]"),
+    ("rsc_template", "rsc_template ID CLASS:[PROVIDER:]TYPE, and on as a primitive"),
+    ("group", "group ID MEMBER… [meta NAME=VALUE…]"),
+    ("tag", "tag ID RSC…"),
+    (
+        "location",
+        "location ID WHO SCORE: NODE, or location ID WHO rule SCORE: EXPRESSION…, where WHO is RSC, GROUP, TAG, /PATTERN/ or { RSC… }",
+    ),
+    ("colocation", "colocation ID SCORE: RSC WITH-RSC, or colocation ID SCORE: RSC… ( RSC… )…"),
+    (
+        "order",
+        "order ID [Mandatory:|Optional:|Serialize:] FIRST THEN [symmetrical=true|false]; more than two, and ( RSC… ) for those that do not wait for each other, make sets",
+    ),
     ("fencing_topology", "fencing_topology [LEVEL…] [NODE: LEVEL…]…, where a LEVEL is DEVICE[,DEVICE…]"),
     ("property", "property NAME=VALUE…"),
     ("rsc_defaults", "rsc_defaults NAME=VALUE…"),
@@ -137,9 +194,11 @@ const USAGE: &[(&str, &str)] = &[
     ("delete", "delete ID… [--force]"),
     ("set", "set ID.[OP.][INTERVAL.]NAME VALUE"),
     ("rename", "rename ID NEW-ID"),
+    ("modgroup", "modgroup GROUP add MEMBER [after|before OTHER], or modgroup GROUP remove MEMBER"),
+    ("monitor", "monitor RSC INTERVAL[:TIMEOUT]"),
 ];
 
-const EDITS: &[&str] = &["delete", "set", "rename"];
+const EDITS: &[&str] = &["delete", "set", "rename", "modgroup", "monitor"];
 
 /// The rest of crmsh's grammar.
 const NOT_YET: &[&str] = &[
@@ -150,15 +209,10 @@ const NOT_YET: &[&str] = &[
     "clone",
     "erase",
     "filter",
-    "group",
     "master",
-    "modgroup",
-    "monitor",
     "ms",
     "role",
-    "rsc_template",
     "rsc_ticket",
-    "tag",
     "user",
     "xml",
 ];

@@ -1,8 +1,11 @@
 //! A configuration as crmsh writes it; what is printed is valid input and reads back as the same configuration.
 
 use super::token::quote;
-use crate::config::{Attributes, Config, FencingTopology, NodeConfig, Order, OrderKind, Primitive};
+use super::wide::{print_rule, print_sets, print_who};
+use crate::config::shorthand::{Want, is_part};
+use crate::config::{Attributes, Config, FencingTopology, NodeConfig, OrderKind, Primitive};
 use crate::id::{NodeId, ResourceId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// Every object; objects in the order of their kinds, then of their ids.
@@ -19,7 +22,10 @@ pub fn print_object(config: &Config, id: &str) -> Option<String> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     Node(NodeId),
+    Template(String),
     Primitive(ResourceId),
+    Group(String),
+    Tag(String),
     FencingTopology,
     Location(String),
     Colocation(String),
@@ -34,6 +40,7 @@ impl Key {
         match self {
             Self::Node(id) => id.as_str(),
             Self::Primitive(id) => id.as_str(),
+            Self::Template(id) | Self::Group(id) | Self::Tag(id) => id,
             Self::Location(id) | Self::Colocation(id) | Self::Order(id) => id,
             single => single.keyword(),
         }
@@ -42,7 +49,10 @@ impl Key {
     pub(super) fn keyword(&self) -> &'static str {
         match self {
             Self::Node(_) => "node",
+            Self::Template(_) => "rsc_template",
             Self::Primitive(_) => "primitive",
+            Self::Group(_) => "group",
+            Self::Tag(_) => "tag",
             Self::FencingTopology => "fencing_topology",
             Self::Location(_) => "location",
             Self::Colocation(_) => "colocation",
@@ -57,13 +67,17 @@ impl Key {
 /// Every object that there is.
 pub(super) fn keys(config: &Config) -> Vec<Key> {
     let mut keys: Vec<Key> = config.nodes.keys().cloned().map(Key::Node).collect();
+    let wide = &config.shorthand;
+    keys.extend(wide.templates.keys().cloned().map(Key::Template));
     keys.extend(config.primitives.keys().cloned().map(Key::Primitive));
+    keys.extend(wide.groups.keys().cloned().map(Key::Group));
+    keys.extend(wide.tags.keys().cloned().map(Key::Tag));
     if !config.fencing_topology.is_empty() {
         keys.push(Key::FencingTopology);
     }
-    keys.extend(config.locations.keys().cloned().map(Key::Location));
-    keys.extend(config.colocations.keys().cloned().map(Key::Colocation));
-    keys.extend(config.orders.keys().cloned().map(Key::Order));
+    keys.extend(both(&config.locations, &wide.locations).map(Key::Location));
+    keys.extend(both(&config.colocations, &wide.colocations).map(Key::Colocation));
+    keys.extend(both(&config.orders, &wide.orders).map(Key::Order));
     let sets = [
         (&config.properties, Key::Property),
         (&config.rsc_defaults, Key::RscDefaults),
@@ -73,22 +87,38 @@ pub(super) fn keys(config: &Config) -> Vec<Key> {
     keys
 }
 
+/// The constraints of one kind that people wrote, by id.
+fn both<P, W>(plain: &BTreeMap<String, P>, wide: &BTreeMap<String, W>) -> impl Iterator<Item = String> {
+    let written = plain.keys().filter(|id| !is_part(id));
+    let ids: BTreeSet<String> = written.chain(wide.keys()).cloned().collect();
+    ids.into_iter()
+}
+
 /// One object's text, a line end at its end; `None` where there is none.
 pub(super) fn object(config: &Config, key: &Key) -> Option<String> {
     let lines = match key {
         Key::Node(id) => node(id, config.nodes.get(id)?),
-        Key::Primitive(id) => primitive(id, config.primitives.get(id)?),
+        Key::Template(id) => {
+            let template = config.shorthand.templates.get(id)?;
+            primitive(format!("rsc_template {id} {}", template.agent.text()), template)
+        }
+        Key::Primitive(id) => {
+            let (template, written) = config.written(id)?;
+            let agent = template.map_or_else(|| written.agent.text(), |template| format!("@{template}"));
+            primitive(format!("primitive {id} {agent}"), written)
+        }
+        Key::Group(id) => {
+            let group = config.shorthand.groups.get(id)?;
+            let members: Vec<&str> = group.members.iter().map(ResourceId::as_str).collect();
+            let mut lines = vec![format!("group {id} {}", members.join(" "))];
+            section(&mut lines, "meta", &group.meta);
+            lines
+        }
+        Key::Tag(id) => vec![format!("tag {id} {}", config.shorthand.tags.get(id)?.join(" "))],
         Key::FencingTopology => fencing_topology(&config.fencing_topology)?,
-        Key::Location(id) => {
-            let location = config.locations.get(id)?;
-            vec![format!("location {id} {} {}: {}", location.resource, location.score, location.node)]
-        }
-        Key::Colocation(id) => {
-            let colocation = config.colocations.get(id)?;
-            let (score, resource, with) = (colocation.score, &colocation.resource, &colocation.with);
-            vec![format!("colocation {id} {score}: {resource} {with}")]
-        }
-        Key::Order(id) => vec![order(id, config.orders.get(id)?)],
+        Key::Location(id) => location(config, id)?,
+        Key::Colocation(id) => vec![colocation(config, id)?],
+        Key::Order(id) => vec![order(config, id)?],
         Key::Property => set(key, &config.properties)?,
         Key::RscDefaults => set(key, &config.rsc_defaults)?,
         Key::OpDefaults => set(key, &config.op_defaults)?,
@@ -103,8 +133,8 @@ fn node(id: &NodeId, node: &NodeConfig) -> Vec<String> {
     lines
 }
 
-fn primitive(id: &ResourceId, primitive: &Primitive) -> Vec<String> {
-    let mut lines = vec![format!("primitive {id} {}", primitive.agent.text())];
+fn primitive(beginning: String, primitive: &Primitive) -> Vec<String> {
+    let mut lines = vec![beginning];
     section(&mut lines, "params", &primitive.params);
     section(&mut lines, "meta", &primitive.meta);
     section(&mut lines, "utilization", &primitive.utilization);
@@ -132,17 +162,51 @@ fn fencing_topology(rows: &[FencingTopology]) -> Option<Vec<String>> {
     Some(lines.collect())
 }
 
-fn order(id: &str, order: &Order) -> String {
-    let kind = match order.kind {
+fn location(config: &Config, id: &str) -> Option<Vec<String>> {
+    if let Some(location) = config.locations.get(id) {
+        return Some(vec![format!("location {id} {} {}: {}", location.resource, location.score, location.node)]);
+    }
+    let location = config.shorthand.locations.get(id)?;
+    let who = print_who(&location.who);
+    Some(match &location.want {
+        Want::Node(score, node) => vec![format!("location {id} {who} {score}: {node}")],
+        Want::Rules(rules) => {
+            let beginning = format!("location {id} {who}");
+            match rules.as_slice() {
+                [rule] => vec![format!("{beginning} {}", print_rule(rule))],
+                rules => std::iter::once(beginning).chain(rules.iter().map(print_rule)).collect(),
+            }
+        }
+    })
+}
+
+fn colocation(config: &Config, id: &str) -> Option<String> {
+    if let Some(colocation) = config.colocations.get(id) {
+        let (score, resource, with) = (colocation.score, &colocation.resource, &colocation.with);
+        return Some(format!("colocation {id} {score}: {resource} {with}"));
+    }
+    let colocation = config.shorthand.colocations.get(id)?;
+    Some(format!("colocation {id} {}: {}", colocation.score, print_sets(&colocation.sets)))
+}
+
+fn order(config: &Config, id: &str) -> Option<String> {
+    let (kind, symmetrical, what) = match config.orders.get(id) {
+        Some(order) => (order.kind, order.symmetrical, format!("{} {}", order.first, order.then)),
+        None => {
+            let order = config.shorthand.orders.get(id)?;
+            (order.kind, order.symmetrical, print_sets(&order.sets))
+        }
+    };
+    let word = match kind {
         OrderKind::Mandatory => "Mandatory",
         OrderKind::Optional => "Optional",
         OrderKind::Serialize => "Serialize",
     };
-    let line = format!("order {id} {kind}: {} {}", order.first, order.then);
-    match order.symmetrical {
-        symmetrical if symmetrical == order.kind.is_symmetrical_by_default() => line,
+    let line = format!("order {id} {word}: {what}");
+    Some(match symmetrical {
+        symmetrical if symmetrical == kind.is_symmetrical_by_default() => line,
         symmetrical => format!("{line} symmetrical={symmetrical}"),
-    }
+    })
 }
 
 /// One pair on each line.

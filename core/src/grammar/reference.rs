@@ -2,6 +2,7 @@
 
 use super::print::{Key, keys};
 use crate::config::Config;
+use crate::config::shorthand::{ResourceSet, Who};
 use crate::id::{NodeId, ResourceId};
 
 /// What an id names.
@@ -9,10 +10,13 @@ pub(super) fn find(config: &Config, id: &str) -> Option<Key> {
     let name = || id.to_owned();
     let is_key = |key: &Key| match key {
         Key::Node(id) => config.nodes.contains_key(id),
+        Key::Template(id) => config.shorthand.templates.contains_key(id),
         Key::Primitive(id) => config.primitives.contains_key(id),
-        Key::Location(id) => config.locations.contains_key(id),
-        Key::Colocation(id) => config.colocations.contains_key(id),
-        Key::Order(id) => config.orders.contains_key(id),
+        Key::Group(id) => config.shorthand.groups.contains_key(id),
+        Key::Tag(id) => config.shorthand.tags.contains_key(id),
+        Key::Location(id) => config.locations.contains_key(id) || config.shorthand.locations.contains_key(id),
+        Key::Colocation(id) => config.colocations.contains_key(id) || config.shorthand.colocations.contains_key(id),
+        Key::Order(id) => config.orders.contains_key(id) || config.shorthand.orders.contains_key(id),
         Key::FencingTopology => id == key.keyword() && !config.fencing_topology.is_empty(),
         Key::Property => id == key.keyword() && !config.properties.is_empty(),
         Key::RscDefaults => id == key.keyword() && !config.rsc_defaults.is_empty(),
@@ -20,7 +24,10 @@ pub(super) fn find(config: &Config, id: &str) -> Option<Key> {
     };
     let candidates = [
         Key::Node(NodeId::from(id)),
+        Key::Template(name()),
         Key::Primitive(ResourceId::from(id)),
+        Key::Group(name()),
+        Key::Tag(name()),
         Key::Location(name()),
         Key::Colocation(name()),
         Key::Order(name()),
@@ -32,46 +39,108 @@ pub(super) fn find(config: &Config, id: &str) -> Option<Key> {
     candidates.into_iter().find(is_key)
 }
 
-/// The objects that refer to this resource.
-pub(super) fn referrers(config: &Config, resource: &ResourceId) -> Vec<Key> {
-    let refers = |key: &Key| match key {
-        Key::Location(id) => config.locations.get(id).is_some_and(|it| it.resource == *resource),
+/// Every place in which an object names resources, groups, templates or tags.
+pub(super) fn names_in(config: &Config, key: &Key) -> Vec<String> {
+    let wide = &config.shorthand;
+    let mut names: Vec<String> = Vec::new();
+    let of_sets = |sets: &[ResourceSet]| sets.iter().flat_map(|set| set.members.clone()).collect::<Vec<_>>();
+    match key {
+        Key::Primitive(id) => names.extend(wide.own.get(id).and_then(|own| own.template.clone())),
+        Key::Group(id) => names.extend(wide.groups.get(id).into_iter().flat_map(|it| ids(&it.members))),
+        Key::Tag(id) => names.extend(wide.tags.get(id).cloned().unwrap_or_default()),
+        Key::Location(id) => {
+            names.extend(config.locations.get(id).map(|it| it.resource.to_string()));
+            match wide.locations.get(id).map(|it| &it.who) {
+                Some(Who::One(name)) => names.push(name.clone()),
+                Some(Who::Set(members)) => names.extend(members.clone()),
+                Some(Who::Pattern(_)) | None => {}
+            }
+        }
         Key::Colocation(id) => {
-            let colocation = config.colocations.get(id);
-            colocation.is_some_and(|it| it.resource == *resource || it.with == *resource)
+            names.extend(config.colocations.get(id).into_iter().flat_map(|it| [&it.resource, &it.with]).map(text));
+            names.extend(wide.colocations.get(id).into_iter().flat_map(|it| of_sets(&it.sets)));
         }
         Key::Order(id) => {
-            let order = config.orders.get(id);
-            order.is_some_and(|it| it.first == *resource || it.then == *resource)
+            names.extend(config.orders.get(id).into_iter().flat_map(|it| [&it.first, &it.then]).map(text));
+            names.extend(wide.orders.get(id).into_iter().flat_map(|it| of_sets(&it.sets)));
         }
         Key::FencingTopology => {
-            let mut devices = config.fencing_topology.iter().flat_map(|row| row.levels.iter().flatten());
-            devices.any(|device| device == resource)
+            names.extend(config.fencing_topology.iter().flat_map(|row| row.levels.iter().flat_map(|level| ids(level))));
         }
-        _ => false,
-    };
-    keys(config).into_iter().filter(refers).collect()
+        Key::Node(_) | Key::Template(_) | Key::Property | Key::RscDefaults | Key::OpDefaults => {}
+    }
+    names
 }
 
-/// Every mention of one resource becomes one of another.
-pub(super) fn rename_resource(config: &mut Config, from: &ResourceId, to: &ResourceId) {
-    let locations = config.locations.values_mut().map(|it| &mut it.resource);
-    let colocations = config.colocations.values_mut().flat_map(|it| [&mut it.resource, &mut it.with]);
-    let orders = config.orders.values_mut().flat_map(|it| [&mut it.first, &mut it.then]);
-    let topology = config.fencing_topology.iter_mut().flat_map(|row| row.levels.iter_mut().flatten());
-    let mentions = locations.chain(colocations).chain(orders).chain(topology);
-    mentions.filter(|mention| *mention == from).for_each(|mention| mention.clone_from(to));
+fn text(id: &ResourceId) -> String {
+    id.to_string()
+}
+
+fn ids(ids: &[ResourceId]) -> Vec<String> {
+    ids.iter().map(text).collect()
+}
+
+/// The objects that name this resource, group, template or tag.
+pub(super) fn referrers(config: &Config, name: &str) -> Vec<Key> {
+    keys(config).into_iter().filter(|key| names_in(config, key).iter().any(|other| other == name)).collect()
+}
+
+/// Every mention of one name becomes one of another.
+pub(super) fn rename_mentions(config: &mut Config, from: &str, to: &str) {
+    let plain = |mention: &mut ResourceId| {
+        if mention.as_str() == from {
+            *mention = ResourceId::from(to);
+        }
+    };
+    let wide = |mention: &mut String| {
+        if mention == from {
+            to.clone_into(mention);
+        }
+    };
+    config.locations.values_mut().for_each(|it| plain(&mut it.resource));
+    config.colocations.values_mut().flat_map(|it| [&mut it.resource, &mut it.with]).for_each(plain);
+    config.orders.values_mut().flat_map(|it| [&mut it.first, &mut it.then]).for_each(plain);
+    config.fencing_topology.iter_mut().flat_map(|row| row.levels.iter_mut().flatten()).for_each(plain);
+    let shorthand = &mut config.shorthand;
+    shorthand.groups.values_mut().flat_map(|it| &mut it.members).for_each(plain);
+    shorthand.tags.values_mut().flatten().for_each(wide);
+    shorthand.own.values_mut().filter_map(|it| it.template.as_mut()).for_each(wide);
+    for location in shorthand.locations.values_mut() {
+        match &mut location.who {
+            Who::One(name) => wide(name),
+            Who::Set(members) => members.iter_mut().for_each(wide),
+            Who::Pattern(_) => {}
+        }
+    }
+    let colocations = shorthand.colocations.values_mut().flat_map(|it| &mut it.sets);
+    let orders = shorthand.orders.values_mut().flat_map(|it| &mut it.sets);
+    colocations.chain(orders).flat_map(|set| &mut set.members).for_each(wide);
 }
 
 /// Takes an object out; what refers to it stays.
 pub(super) fn remove(config: &mut Config, key: &Key) {
     match key {
         Key::Node(id) => _ = config.nodes.remove(id),
-        Key::Primitive(id) => _ = config.primitives.remove(id),
+        Key::Template(id) => _ = config.shorthand.templates.remove(id),
+        Key::Primitive(id) => {
+            config.primitives.remove(id);
+            config.shorthand.own.remove(id);
+        }
+        Key::Group(id) => _ = config.shorthand.groups.remove(id),
+        Key::Tag(id) => _ = config.shorthand.tags.remove(id),
         Key::FencingTopology => config.fencing_topology.clear(),
-        Key::Location(id) => _ = config.locations.remove(id),
-        Key::Colocation(id) => _ = config.colocations.remove(id),
-        Key::Order(id) => _ = config.orders.remove(id),
+        Key::Location(id) => {
+            config.locations.remove(id);
+            config.shorthand.locations.remove(id);
+        }
+        Key::Colocation(id) => {
+            config.colocations.remove(id);
+            config.shorthand.colocations.remove(id);
+        }
+        Key::Order(id) => {
+            config.orders.remove(id);
+            config.shorthand.orders.remove(id);
+        }
         Key::Property => config.properties.clear(),
         Key::RscDefaults => config.rsc_defaults.clear(),
         Key::OpDefaults => config.op_defaults.clear(),
@@ -85,4 +154,31 @@ pub(super) fn remove_device(config: &mut Config, device: &ResourceId) {
         row.levels.retain(|level| !level.is_empty());
     }
     config.fencing_topology.retain(|row| !row.levels.is_empty());
+}
+
+/// Takes a name out of an object that can do without it; whether the object is nothing without it.
+pub(super) fn remove_mention(config: &mut Config, key: &Key, name: &str) -> bool {
+    let shorthand = &mut config.shorthand;
+    match key {
+        Key::FencingTopology => {
+            remove_device(config, &ResourceId::from(name));
+            false
+        }
+        Key::Group(id) => shorthand.groups.get_mut(id).is_none_or(|it| {
+            it.members.retain(|member| member.as_str() != name);
+            it.members.is_empty()
+        }),
+        Key::Tag(id) => shorthand.tags.get_mut(id).is_none_or(|members| {
+            members.retain(|member| member != name);
+            members.is_empty()
+        }),
+        Key::Location(id) => match shorthand.locations.get_mut(id).map(|it| &mut it.who) {
+            Some(Who::Set(members)) => {
+                members.retain(|member| member != name);
+                members.is_empty()
+            }
+            _ => true,
+        },
+        _ => true,
+    }
 }

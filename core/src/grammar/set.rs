@@ -76,12 +76,33 @@ fn place<'c, 'p>(config: &'c mut Config, line: u32, key: &Key, name: &'p str) ->
             Ok(Place::In(in_node(node, name), name))
         }
         Key::Primitive(id) => {
-            let primitive = config.primitives.get_mut(id).ok_or_else(gone)?;
+            let primitive = config.written_mut(id).ok_or_else(gone)?;
             in_primitive(primitive, id, line, name)
         }
-        Key::Location(id) => config.locations.get_mut(id).map(Place::Location).ok_or_else(gone),
-        Key::Colocation(id) => config.colocations.get_mut(id).map(Place::Colocation).ok_or_else(gone),
-        Key::Order(id) => config.orders.get_mut(id).map(Place::Order).ok_or_else(gone),
+        Key::Template(id) => {
+            let template = config.shorthand.templates.get_mut(id).ok_or_else(gone)?;
+            in_primitive(template, &ResourceId::from(id.as_str()), line, name)
+        }
+        Key::Group(id) => {
+            let group = config.shorthand.groups.get_mut(id).ok_or_else(gone)?;
+            Ok(Place::In(&mut group.meta, name))
+        }
+        Key::Tag(id) => {
+            let hint = format!("`tag {id} RSC…`, loaded with `load update`, says which resources it names");
+            Err(EditError::new(line, "a tag has no attributes", hint))
+        }
+        Key::Location(id) => match config.locations.get_mut(id) {
+            Some(location) => Ok(Place::Location(location)),
+            None => Err(whole_anew(line, key)),
+        },
+        Key::Colocation(id) => match config.colocations.get_mut(id) {
+            Some(colocation) => Ok(Place::Colocation(colocation)),
+            None => Err(whole_anew(line, key)),
+        },
+        Key::Order(id) => match config.orders.get_mut(id) {
+            Some(order) => Ok(Place::Order(order)),
+            None => Err(whole_anew(line, key)),
+        },
         Key::Property => Ok(Place::In(&mut config.properties, name)),
         Key::RscDefaults => Ok(Place::In(&mut config.rsc_defaults, name)),
         Key::OpDefaults => Ok(Place::In(&mut config.op_defaults, name)),
@@ -90,6 +111,13 @@ fn place<'c, 'p>(config: &'c mut Config, line: u32, key: &Key, name: &'p str) ->
             Err(EditError::new(line, "fencing_topology has no attributes", hint))
         }
     }
+}
+
+/// What is made of several has no single field.
+fn whole_anew(line: u32, key: &Key) -> EditError {
+    let message =
+        format!("{} '{}' is of several resources or rules, and cannot be set in part", key.keyword(), key.id());
+    EditError::new(line, message, "write it anew and load it with `load update`")
 }
 
 fn in_node<'c>(node: &'c mut NodeConfig, name: &str) -> &'c mut Attributes {

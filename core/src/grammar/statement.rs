@@ -1,5 +1,6 @@
 //! What one statement says.
 
+use crate::config::shorthand::{Group, Own, WideColocation, WideLocation, WideOrder};
 use crate::config::{Attributes, Colocation, FencingTopology, Location, NodeConfig, Order, Primitive};
 use crate::id::{NodeId, ResourceId};
 
@@ -31,6 +32,24 @@ pub enum Verb {
         /// The value.
         value: String,
     },
+    /// `modgroup GROUP add MEMBER [after|before OTHER]`, `modgroup GROUP remove MEMBER`
+    ModGroup {
+        /// Which group.
+        group: String,
+        /// Which resource.
+        member: ResourceId,
+        /// What becomes of it.
+        change: GroupChange,
+    },
+    /// `monitor RSC INTERVAL[:TIMEOUT]`
+    Monitor {
+        /// Which resource.
+        resource: String,
+        /// How often.
+        interval: String,
+        /// How long one may take.
+        timeout: Option<String>,
+    },
     /// `rename OLD NEW`
     Rename {
         /// As it is called.
@@ -46,13 +65,25 @@ pub enum Object {
     /// `node`
     Node(NodeId, NodeConfig),
     /// `primitive`
-    Primitive(ResourceId, Primitive),
+    Primitive(ResourceId, Own),
+    /// `rsc_template`
+    Template(String, Primitive),
+    /// `group`
+    Group(String, Group),
+    /// `tag`
+    Tag(String, Vec<String>),
     /// `location`
     Location(String, Location),
     /// `colocation`
     Colocation(String, Colocation),
     /// `order`
     Order(String, Order),
+    /// `location` of several resources, or with rules
+    WideLocation(String, WideLocation),
+    /// `colocation` of sets
+    WideColocation(String, WideColocation),
+    /// `order` of sets
+    WideOrder(String, WideOrder),
     /// `fencing_topology`; each row replaces that node's.
     FencingTopology(Vec<FencingTopology>),
     /// `property`; set over what is there.
@@ -61,4 +92,17 @@ pub enum Object {
     RscDefaults(Attributes),
     /// `op_defaults`; set over what is there.
     OpDefaults(Attributes),
+}
+
+/// What becomes of a member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupChange {
+    /// It comes in at the end.
+    Append,
+    /// It comes in before this one.
+    Before(ResourceId),
+    /// It comes in after this one.
+    After(ResourceId),
+    /// It goes.
+    Remove,
 }

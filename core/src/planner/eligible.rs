@@ -1,5 +1,6 @@
 //! Hard rules: where a resource may not run, and which rule says so.
 
+use super::location::locations;
 use crate::config::{Primitive, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
 use crate::planted::{Mistake, planted};
@@ -93,13 +94,8 @@ pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive,
     if state.properties().stonith_enabled && state.fence_levels(node).is_empty() && !state.is_proof_waived(resource) {
         return Some(Rejection::Unarmed);
     }
-    if let Some((id, _)) = state
-        .config
-        .locations
-        .iter()
-        .find(|(_, location)| location.resource == *resource && location.node == *node && location.score.forbids())
-    {
-        return Some(Rejection::Location(id.clone()));
+    if let Some((id, _)) = locations(state, resource, node).into_iter().find(|(_, score)| score.forbids()) {
+        return Some(Rejection::Location(id.to_owned()));
     }
     if let Some(failure) = never_again(state, resource, node) {
         return Some(Rejection::CannotWork(failure.error.clone()));
@@ -138,10 +134,5 @@ pub(super) fn never_again<'a>(state: &'a ClusterState, resource: &ResourceId, no
 
 /// How much a resource is wanted on a node by its location constraints.
 pub(super) fn location_score(state: &ClusterState, resource: &ResourceId, node: &NodeId) -> Score {
-    state
-        .config
-        .locations
-        .values()
-        .filter(|location| location.resource == *resource && location.node == *node)
-        .fold(Score::ZERO, |sum, location| sum + location.score)
+    locations(state, resource, node).into_iter().fold(Score::ZERO, |sum, (_, score)| sum + score)
 }

@@ -6,6 +6,7 @@
 mod actions;
 mod eligible;
 mod load;
+mod location;
 mod migrate;
 mod model;
 mod order;

@@ -97,13 +97,28 @@ impl Base {
     /// Says what should become of a VM: `None` is what holds where nothing is said.
     pub(super) fn target_role(&self, id: &ResourceId, role: Option<&str>) -> Edit {
         let mut new = self.config.clone();
-        if let Some(primitive) = new.primitives.get_mut(id) {
+        if let Some(primitive) = new.written_mut(id) {
             match role {
                 Some(role) => primitive.meta.insert(TARGET_ROLE.to_owned(), role.to_owned()),
                 None => primitive.meta.remove(TARGET_ROLE),
             };
         }
+        new.expand();
         self.to(&new, Vec::new())
+    }
+
+    /// Says what should become of a group: of all its members, whatever was said of each.
+    pub(super) fn target_role_of_group(&self, name: &str, role: &str) -> Option<Edit> {
+        let mut new = self.config.clone();
+        let group = new.shorthand.groups.get_mut(name)?;
+        group.meta.insert(TARGET_ROLE.to_owned(), role.to_owned());
+        for member in group.members.clone() {
+            if let Some(primitive) = new.written_mut(&member) {
+                primitive.meta.remove(TARGET_ROLE);
+            }
+        }
+        new.expand();
+        Some(self.to(&new, Vec::new()))
     }
 
     fn to(&self, new: &Config, warnings: Vec<String>) -> Edit {
@@ -155,7 +170,7 @@ pub(super) const TARGET_ROLE: &str = "target-role";
 fn forced(statements: &[Statement]) -> BTreeSet<String> {
     let deleted = statements.iter().filter_map(|statement| match &statement.verb {
         Verb::Delete { ids, force: true } => Some(ids),
-        Verb::Delete { .. } | Verb::Define(_) | Verb::Set { .. } | Verb::Rename { .. } => None,
+        _ => None,
     });
     deleted.flatten().cloned().collect()
 }
@@ -173,12 +188,13 @@ pub(super) fn names(nodes: &[NodeId]) -> String {
     nodes.iter().map(NodeId::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// The VM of this name.
+/// The VM of this name; of a group its first member, which the others follow.
 ///
 /// # Errors
 /// There is none, or it is a fence device.
 pub(super) fn vm(config: &Config, name: &str) -> Result<ResourceId, Fault> {
-    let id = ResourceId::new(name);
+    let first = config.shorthand.groups.get(name).and_then(|group| group.members.first());
+    let id = first.cloned().unwrap_or_else(|| ResourceId::new(name));
     match config.primitives.get(&id) {
         Some(primitive) if !primitive.is_fence_device() => Ok(id),
         Some(_) => Err(Fault::new(
@@ -188,7 +204,8 @@ pub(super) fn vm(config: &Config, name: &str) -> Result<ResourceId, Fault> {
         .hint(format!("take it out with `qrm configure delete {id}`"))),
         None => {
             let vms = config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device());
-            Err(fault::unknown("resource", name, vms.map(|(id, _)| id.as_str())))
+            let groups = config.shorthand.groups.keys().map(String::as_str);
+            Err(fault::unknown("resource", name, vms.map(|(id, _)| id.as_str()).chain(groups)))
         }
     }
 }

@@ -6,8 +6,10 @@ use super::node::known;
 use crate::seats::needed;
 use quorate_api::proto::ChangeReply;
 use quorate_api::{Fault, Reason};
+use quorate_core::config::shorthand::whole;
 use quorate_core::id::NodeId;
 use quorate_core::state::{ClusterState, Command, SessionState};
+use std::collections::BTreeSet;
 
 /// The host of a node is going to be switched off: what it has is to move or stop.
 pub(super) async fn shutdown(asker: &Asker, node: &NodeId) -> Result<ChangeReply, Fault> {
@@ -72,6 +74,8 @@ fn named_by(state: &ClusterState, node: &NodeId) -> Vec<String> {
         .iter()
         .filter(|(_, primitive)| primitive.is_fence_device() && primitive.fence_targets().contains(node))
         .map(|(id, _)| id.to_string());
-    let locations = config.locations.iter().filter(|(_, location)| location.node == *node).map(|(id, _)| id.clone());
+    let plain =
+        config.locations.iter().filter(|(_, location)| location.node == *node).map(|(id, _)| whole(id).to_owned());
+    let locations: BTreeSet<String> = plain.collect();
     devices.chain(locations).collect()
 }

@@ -18,7 +18,9 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Answers a move, a ban or a clear.
 pub(super) async fn place(asker: &Asker, request: &ResourceRequest) -> Result<ChangeReply, Fault> {
-    let id = ResourceId::new(&request.resource);
+    // Of a group it is the first member that is asked: the others follow it.
+    let id = asker.cluster.state(|state| vm(&state.config, &request.resource));
+    let id = id.unwrap_or_else(|_| ResourceId::new(&request.resource));
     let node = request.node.as_deref().map(NodeId::new);
     if let Some((index, _)) = asker.answered()? {
         return Ok(ChangeReply { index, message: format!("it was asked for already: see `qrm resource status {id}`") });

@@ -31,7 +31,11 @@ pub(super) async fn resource(asker: &Asker, request: &ResourceRequest) -> Result
 }
 
 async fn aim(asker: &Asker, name: &str, role: &str) -> Result<Changed, Fault> {
-    change(asker, None, false, |base: &Base| Ok(base.target_role(&vm(&base.config, name)?, Some(role)))).await
+    change(asker, None, false, |base: &Base| match base.target_role_of_group(name, role) {
+        Some(edit) => Ok(edit),
+        None => Ok(base.target_role(&vm(&base.config, name)?, Some(role))),
+    })
+    .await
 }
 
 fn reply(name: &str, wish: &str, changed: Changed) -> ChangeReply {

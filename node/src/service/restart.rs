@@ -116,7 +116,8 @@ pub(super) fn check(state: &ClusterState, name: &str, is_resumed: bool) -> Resul
             format!("`qrm node ready {node}`"),
         );
     }
-    Ok((id, primitive.meta.get(TARGET_ROLE).cloned()))
+    let written = state.config.written(&id).and_then(|(_, primitive)| primitive.meta.get(TARGET_ROLE));
+    Ok((id.clone(), written.cloned()))
 }
 
 /// Sets the target role, again and again under the same request until it is answered. What has another target role by
@@ -140,7 +141,7 @@ async fn try_once(asker: &Asker, id: &ResourceId, role: &Option<String>) -> Resu
     let starts = role.as_deref() != Some("Stopped");
     change(asker, None, false, |base: &Base| {
         let id = vm(&base.config, id.as_str())?;
-        let now = base.config.primitives.get(&id).and_then(|primitive| primitive.meta.get(TARGET_ROLE));
+        let now = base.config.written(&id).and_then(|(_, primitive)| primitive.meta.get(TARGET_ROLE));
         let is_ours = now.is_some_and(|now| now == "Stopped");
         let role = if starts && !is_ours { now } else { role.as_ref() };
         Ok(base.target_role(&id, role.map(String::as_str)))

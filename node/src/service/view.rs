@@ -7,6 +7,7 @@ use crate::daemon::clock::{boot_time, wall_clock};
 use crate::daemon::cluster::{Cluster, LeaderLive};
 use quorate_api::proto::{Document, ViewKind, ViewRequest};
 use quorate_api::{Fault, Reason};
+use quorate_core::config::shorthand::is_part;
 use quorate_core::config::validate::nearest;
 use quorate_core::explain::explain;
 use quorate_core::id::{NodeId, ResourceId};
@@ -231,6 +232,10 @@ fn missing(state: &ClusterState, error: &view::UnknownObject) -> Fault {
         .map(quorate_core::id::ResourceId::as_str)
         .chain(config.nodes.keys().map(NodeId::as_str));
     let constraints = config.locations.keys().chain(config.colocations.keys()).chain(config.orders.keys());
+    let wide = &config.shorthand;
+    let wide_constraints = wide.locations.keys().chain(wide.colocations.keys()).chain(wide.orders.keys());
+    let wider = wide.templates.keys().chain(wide.groups.keys()).chain(wide.tags.keys()).chain(wide_constraints);
+    let constraints = constraints.filter(|id| !is_part(id)).chain(wider);
     let known: Vec<&str> = ids.chain(constraints.map(String::as_str)).collect();
     let near: BTreeSet<&str> = error.0.iter().filter_map(|id| nearest(id, &known)).collect();
     let hint = match near.is_empty() {

@@ -15,17 +15,46 @@ pub(crate) enum Statement {
     ///
     /// Example: qrm configure primitive vm1 vm:libvirt params xml=@vm1.xml meta priority=10
     Primitive(Words),
+    /// Define what several primitives have in common; each begins from it as @TEMPLATE
+    ///
+    /// Example: qrm configure rsc_template guest vm:libvirt meta allow-migrate=true op stop timeout=120s
+    #[command(name = "rsc_template")]
+    RscTemplate(Words),
+    /// Keep resources together on one node, started one after another
+    ///
+    /// Example: qrm configure group shop db web meta priority=10
+    Group(Words),
+    /// Give several resources one name, for constraints
+    ///
+    /// Example: qrm configure tag databases db1 db2
+    Tag(Words),
+    /// Put a resource into a group, or take it out
+    ///
+    /// Example: qrm configure modgroup shop add cache before web
+    Modgroup(Words),
+    /// Watch a resource
+    ///
+    /// Example: qrm configure monitor ip 10s:20s
+    Monitor(Words),
     /// Say where a VM may or should run
     ///
+    /// Of several at once: a group, a tag, /PATTERN/ or { A B }. By what nodes are like: rule SCORE: EXPRESSION.
+    ///
     /// Example: qrm configure location vm1-likes-n2 vm1 100: n2
+    ///
+    /// Example: qrm configure location guests-in-the-east /^vm/ rule -inf: rack ne east
     Location(Words),
     /// Keep VMs together or apart
     ///
     /// Example: qrm configure colocation apart -inf: vm1 vm2
+    ///
+    /// Example: qrm configure colocation all-apart -inf: vm1 vm2 vm3
     Colocation(Words),
     /// Start one VM after another
     ///
     /// Example: qrm configure order db-first Mandatory: db web
+    ///
+    /// Example: qrm configure order in-steps db ( web1 web2 ) proxy
     Order(Words),
     /// Set cluster properties
     ///
@@ -75,6 +104,11 @@ impl Statement {
     fn parts(&self) -> (&'static str, &Words) {
         match self {
             Self::Primitive(words) => ("primitive", words),
+            Self::RscTemplate(words) => ("rsc_template", words),
+            Self::Group(words) => ("group", words),
+            Self::Tag(words) => ("tag", words),
+            Self::Modgroup(words) => ("modgroup", words),
+            Self::Monitor(words) => ("monitor", words),
             Self::Location(words) => ("location", words),
             Self::Colocation(words) => ("colocation", words),
             Self::Order(words) => ("order", words),

@@ -1,6 +1,7 @@
 //! Constraints that cannot hold together, each named with its other side.
 
 use super::Report;
+use crate::config::shorthand::whole;
 use crate::config::{Config, OrderKind};
 use crate::id::ResourceId;
 use crate::score::Score;
@@ -63,7 +64,7 @@ fn looping<'c>(edges: &Edges<'c>) -> BTreeSet<&'c ResourceId> {
 }
 
 fn listed(ids: &[&str]) -> String {
-    ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ")
+    ids.iter().map(|id| format!("'{}'", whole(id))).collect::<Vec<_>>().join(", ")
 }
 
 fn order_loops(config: &Config, report: &mut Report) {
@@ -86,7 +87,7 @@ fn order_loops(config: &Config, report: &mut Report) {
         }
         let steps = ids.iter().filter_map(|id| config.orders.get(*id).map(|order| (id, order)));
         let steps: Vec<String> =
-            steps.map(|(id, order)| format!("'{id}' {} then {}", order.first, order.then)).collect();
+            steps.map(|(id, order)| format!("'{}' {} then {}", whole(id), order.first, order.then)).collect();
         report.error(id, format!("these orders form a loop: {}", steps.join(", ")), "delete one of them");
     }
     for (id, order) in &config.orders {
@@ -109,7 +110,7 @@ fn colocations(config: &Config, report: &mut Report) {
         match way(&together, a, b).as_deref() {
             None => {}
             Some([other]) => {
-                let what = format!("it keeps {a} and {b} apart, and '{other}' puts them together");
+                let what = format!("it keeps {a} and {b} apart, and '{}' puts them together", whole(other));
                 report.error(id, what, "delete one of the two");
             }
             Some(others) => {
@@ -132,7 +133,7 @@ fn locations(config: &Config, report: &mut Report) {
         let wanted = scores.iter().find(|(_, score)| !score.forbids());
         let forbidden = scores.iter().find(|(_, score)| score.forbids());
         if let (Some((wanted, _)), Some((forbidden, _))) = (wanted, forbidden) {
-            let what = format!("it wants {resource} on {node}, and '{forbidden}' forbids it, which wins");
+            let what = format!("it wants {resource} on {node}, and '{}' forbids it, which wins", whole(forbidden));
             report.warning(wanted, what, "delete one of the two");
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Report;
 use crate::config::operation::attribute_errors;
+use crate::config::shorthand::is_part;
 use crate::config::{AgentClass, Attributes, Config, MetaError, NoQuorumPolicy, Properties, ResourceMeta};
 use crate::grammar::{SINGLE_OBJECTS, is_attribute_name, is_id};
 use crate::id::ResourceId;
@@ -14,7 +15,21 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     let defaults = ResourceId::from("op_defaults");
     // A monitor understands every attribute; what a stop may not do on failure is looked at where it is written.
     meta(report, attribute_errors(&defaults, AgentClass::Vm, "", &config.op_defaults));
-    for (id, primitive) in &config.primitives {
+    for (id, template) in &config.shorthand.templates {
+        let owner = ResourceId::from(id.as_str());
+        meta(report, ResourceMeta::default().overlay(&owner, &template.meta));
+        meta(report, template.operation_errors(&owner));
+        utilization(report, id, &template.utilization);
+        names(report, id, [&template.params]);
+    }
+    for (id, group) in &config.shorthand.groups {
+        meta(report, ResourceMeta::default().overlay(&ResourceId::from(id.as_str()), &group.meta));
+    }
+    for (id, whole) in &config.primitives {
+        // What a template or a group says is told of that.
+        let mut own = config.written(id).map_or_else(|| whole.clone(), |(_, own)| own.clone());
+        own.agent.clone_from(&whole.agent);
+        let primitive = &own;
         meta(report, ResourceMeta::default().overlay(id, &primitive.meta));
         meta(report, primitive.operation_errors(id));
         utilization(report, id.as_str(), &primitive.utilization);
@@ -80,21 +95,25 @@ fn names<'a>(report: &mut Report, object: &str, attributes: impl IntoIterator<It
 }
 
 fn ids(config: &Config, report: &mut Report) {
-    let nodes = config.nodes.keys().map(|id| ("node", id.as_str()));
-    let primitives = config.primitives.keys().map(|id| ("primitive", id.as_str()));
-    let locations = config.locations.keys().map(|id| ("location", id.as_str()));
-    let colocations = config.colocations.keys().map(|id| ("colocation", id.as_str()));
-    let orders = config.orders.keys().map(|id| ("order", id.as_str()));
-    let all = nodes.chain(primitives).chain(locations).chain(colocations).chain(orders);
-    let mut all: Vec<(&str, &str)> = all.map(|(kind, id)| (id, kind)).collect();
+    let wide = &config.shorthand;
+    let kind = |kind: &'static str| move |id: &'_ String| (kind, id.clone());
+    let nodes = config.nodes.keys().map(|id| ("node", id.to_string()));
+    let primitives = config.primitives.keys().map(|id| ("primitive", id.to_string()));
+    let named = wide.templates.keys().map(kind("rsc_template")).chain(wide.groups.keys().map(kind("group")));
+    let locations = config.locations.keys().chain(wide.locations.keys()).map(kind("location"));
+    let colocations = config.colocations.keys().chain(wide.colocations.keys()).map(kind("colocation"));
+    let orders = config.orders.keys().chain(wide.orders.keys()).map(kind("order"));
+    let constraints = locations.chain(colocations).chain(orders).filter(|(_, id)| !is_part(id));
+    let all = nodes.chain(primitives).chain(named).chain(wide.tags.keys().map(kind("tag"))).chain(constraints);
+    let mut all: Vec<(String, &str)> = all.map(|(kind, id)| (id, kind)).collect();
     all.sort_unstable();
     for (id, kind) in &all {
-        if !is_id(id) || SINGLE_OBJECTS.contains(id) {
+        if !is_id(id) || SINGLE_OBJECTS.contains(&id.as_str()) {
             report.error(id, format!("this cannot be the id of a {kind}"), "choose another");
         }
     }
     for pair in all.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
         let what = format!("both a {} and a {} have this id", pair[0].1, pair[1].1);
-        report.error(pair[0].0, what, "rename one of them");
+        report.error(&pair[0].0, what, "rename one of them");
     }
 }

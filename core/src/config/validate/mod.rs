@@ -9,11 +9,13 @@ mod meaning;
 mod ocf;
 mod reference;
 mod vm;
+mod wide;
 
 pub use reference::unknown_nodes;
 pub use vm::one_disk;
 
 use super::Config;
+use super::shorthand::whole;
 use std::fmt;
 
 /// One thing that is wrong.
@@ -62,7 +64,8 @@ impl Report {
 }
 
 fn problem(object: impl fmt::Display, what: impl Into<String>, mend: impl Into<String>) -> Problem {
-    Problem { object: object.to_string(), what: what.into(), mend: mend.into() }
+    // Of what stands for more than itself people know the whole.
+    Problem { object: whole(&object.to_string()).to_owned(), what: what.into(), mend: mend.into() }
 }
 
 /// Every problem of a configuration.
@@ -70,6 +73,7 @@ pub fn validate(config: &Config) -> Report {
     let mut report = Report::default();
     meaning::check(config, &mut report);
     reference::check(config, &mut report);
+    wide::check(config, &mut report);
     device::check(config, &mut report);
     vm::check(config, &mut report);
     ocf::check(config, &mut report);

@@ -2,17 +2,18 @@
 
 use super::{Problem, Report, nearest, problem};
 use crate::config::Config;
+use crate::config::shorthand::{Want, is_part};
 use crate::id::{NodeId, ResourceId};
 use std::collections::BTreeSet;
 
 pub(super) fn check(config: &Config, report: &mut Report) {
-    for (id, location) in &config.locations {
+    for (id, location) in config.locations.iter().filter(|(id, _)| !is_part(id)) {
         exists(config, report, "location", id, &location.resource);
     }
-    for (id, colocation) in &config.colocations {
+    for (id, colocation) in config.colocations.iter().filter(|(id, _)| !is_part(id)) {
         pair(config, report, "colocation", id, &colocation.resource, &colocation.with);
     }
-    for (id, order) in &config.orders {
+    for (id, order) in config.orders.iter().filter(|(id, _)| !is_part(id)) {
         pair(config, report, "order", id, &order.first, &order.then);
     }
 }
@@ -27,8 +28,12 @@ fn pair(config: &Config, report: &mut Report, kind: &str, id: &str, a: &Resource
     exists(config, report, kind, id, b);
 }
 
-fn exists(config: &Config, report: &mut Report, kind: &str, id: &str, resource: &ResourceId) {
+/// Of a resource, a group, a template or a tag.
+pub(super) fn exists(config: &Config, report: &mut Report, kind: &str, id: &str, resource: &ResourceId) {
+    let (wide, name) = (&config.shorthand, resource.as_str());
     match config.primitives.get(resource) {
+        None if wide.groups.contains_key(name) || wide.tags.contains_key(name) || wide.templates.contains_key(name) => {
+        }
         None => {
             let what = format!("this {kind} names '{resource}', which does not exist");
             report.error(id, what, missing(config, resource, |_| true));
@@ -43,8 +48,10 @@ fn exists(config: &Config, report: &mut Report, kind: &str, id: &str, resource: 
 
 /// How to mend a reference that leads nowhere, with the nearest of those that could be meant.
 pub(super) fn missing(config: &Config, resource: &ResourceId, meant: impl Fn(&ResourceId) -> bool) -> String {
-    let candidates = config.primitives.keys().filter(|id| meant(id));
-    let candidates: Vec<&str> = candidates.map(ResourceId::as_str).collect();
+    let wide = &config.shorthand;
+    let wider = wide.groups.keys().chain(wide.tags.keys()).map(|id| ResourceId::from(id.as_str()));
+    let candidates: Vec<ResourceId> = config.primitives.keys().cloned().chain(wider).filter(|id| meant(id)).collect();
+    let candidates: Vec<&str> = candidates.iter().map(ResourceId::as_str).collect();
     match nearest(resource.as_str(), &candidates) {
         Some(near) => format!("did you mean '{near}'?"),
         None => format!("define it with `primitive {resource} …`, or take the reference out"),
@@ -62,10 +69,15 @@ pub fn unknown_nodes(config: &Config, members: &BTreeSet<NodeId>) -> Vec<Problem
         };
         problem(object, format!("'{node}' is no node of this cluster"), mend)
     };
-    let locations = config.locations.iter().map(|(id, location)| (id.as_str(), location.node.clone()));
+    let locations = config.locations.iter().filter(|(id, _)| !is_part(id));
+    let locations = locations.map(|(id, location)| (id.as_str(), location.node.clone()));
+    let wide = config.shorthand.locations.iter().filter_map(|(id, location)| match &location.want {
+        Want::Node(_, node) => Some((id.as_str(), node.clone())),
+        Want::Rules(_) => None,
+    });
     let rows = config.fencing_topology.iter().filter_map(|row| Some(("fencing_topology", row.node.clone()?)));
     let devices = config.primitives.iter().filter(|(_, primitive)| primitive.is_fence_device());
     let targets = devices.flat_map(|(id, device)| device.fence_targets().into_iter().map(|node| (id.as_str(), node)));
-    let named = locations.chain(rows).chain(targets);
+    let named = locations.chain(wide).chain(rows).chain(targets);
     named.filter(|(_, node)| !known(node)).map(|(object, node)| problem_of(object, &node)).collect()
 }

@@ -1,5 +1,6 @@
 //! Nodes of the live cluster as the scheduler's: who takes part, and who is to be fenced.
 
+use super::super::location::attributes;
 use super::super::{Plan, actions};
 use super::{How, Sketch};
 use crate::id::NodeId;
@@ -30,9 +31,6 @@ fn node(state: &ClusterState, id: &NodeId, at: &NodeState) -> Node {
         let read = pairs.iter().filter_map(|(name, value)| Some((name.clone(), value.trim().parse().ok()?)));
         read.collect::<BTreeMap<String, i64>>()
     };
-    let mut attributes = config.map(|config| config.attributes.clone()).unwrap_or_default();
-    attributes.extend(state.attributes.get(id).cloned().unwrap_or_default());
-    attributes.insert("#uname".to_owned(), id.as_str().to_owned());
     Node {
         name: id.as_str().to_owned(),
         id: id.as_str().to_owned(),
@@ -45,7 +43,7 @@ fn node(state: &ClusterState, id: &NodeId, at: &NodeState) -> Node {
         is_standby: at.intent == Intent::Standby || state.is_witness(id),
         is_maintenance: at.intent == Intent::Maintenance,
         is_shutting_down: at.leaving,
-        attributes,
+        attributes: attributes(state, id),
         capacity: config.map(|config| numbers(&config.utilization)).unwrap_or_default(),
         assigned: 0,
     }

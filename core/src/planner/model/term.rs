@@ -1,6 +1,7 @@
 //! What draws a resource to a node or away from it, before others have a say: the parts of its score.
 
 use super::super::eligible::{Rejection, unfit};
+use super::super::location::locations;
 use super::super::placement::belongs_on;
 use super::super::preference::moves_to;
 use crate::config::{Primitive, ResourceMeta};
@@ -33,9 +34,8 @@ pub(in crate::planner) fn terms(
         None | Some(Rejection::Location(_)) => {}
         Some(rejection) => add(rejection.to_string(), Score::NEG_INFINITY),
     }
-    let here = state.config.locations.iter().filter(|(_, it)| it.resource == *id && it.node == *node);
-    for (name, location) in here {
-        add(format!("location {name}"), location.score);
+    for (name, score) in locations(state, id, node) {
+        add(format!("location {name}"), score);
     }
     if with_wishes && moves_to(state, id, node) {
         add("somebody asked for it to move there".to_owned(), Score::INFINITY);

@@ -1,0 +1,134 @@
+//! What people write once and mean of several: templates, groups, tags, sets, patterns and rules.
+//!
+//! The cluster acts on plain primitives and on constraints of two. What is written here is turned into those by
+//! `Config::expand`, when it is committed, never while it is planned; only rules are looked at then, for they ask about
+//! nodes. Constraints that come of it have ids with a `/`, which nobody can write.
+
+mod expand;
+pub(crate) mod set;
+
+use super::{Attributes, OrderKind, Primitive};
+use crate::id::{NodeId, ResourceId};
+use crate::rule::Rule;
+use crate::score::Score;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Everything of a configuration that stands for more than itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shorthand {
+    /// `rsc_template`: what primitives may begin from.
+    pub templates: BTreeMap<String, Primitive>,
+    /// `group`: primitives that run together and start one after another.
+    pub groups: BTreeMap<String, Group>,
+    /// `tag`: names for several resources.
+    pub tags: BTreeMap<String, Vec<String>>,
+    /// Primitives as they were written, where a template or a group adds something.
+    pub own: BTreeMap<ResourceId, Own>,
+    /// Locations of more than one resource, or with rules.
+    pub locations: BTreeMap<String, WideLocation>,
+    /// Colocations of sets.
+    pub colocations: BTreeMap<String, WideColocation>,
+    /// Orders of sets.
+    pub orders: BTreeMap<String, WideOrder>,
+    /// The locations with rules that concern a resource; made by `expand`.
+    pub ruled: BTreeMap<ResourceId, Vec<String>>,
+}
+
+/// A primitive as written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Own {
+    /// `@TEMPLATE` in the place of its agent.
+    pub template: Option<String>,
+    /// What it says itself; with a template, its agent says nothing.
+    pub primitive: Primitive,
+}
+
+/// `group ID MEMBER… [meta …]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// In the order of starting.
+    pub members: Vec<ResourceId>,
+    /// For every member that does not say otherwise.
+    pub meta: Attributes,
+}
+
+/// `location ID WHO …`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WideLocation {
+    /// Which resources.
+    pub who: Who,
+    /// Where they are wanted.
+    pub want: Want,
+}
+
+/// Whom a location is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Who {
+    /// A resource, group, template or tag.
+    One(String),
+    /// `/PATTERN/`: every resource whose id it fits; `!` before it: every other.
+    Pattern(String),
+    /// `{ A B … }`
+    Set(Vec<String>),
+}
+
+/// Where they are wanted, and how much.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Want {
+    /// `SCORE: NODE`
+    Node(Score, NodeId),
+    /// `rule SCORE: EXPRESSION`, each for itself.
+    Rules(Vec<Rule>),
+}
+
+/// Several resources within a constraint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceSet {
+    /// Resources, groups, templates or tags.
+    pub members: Vec<String>,
+    /// Whether they depend on each other; `( … )` where not.
+    pub sequential: bool,
+}
+
+/// `colocation ID SCORE: SET…`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WideColocation {
+    /// How strongly; negative keeps them apart.
+    pub score: Score,
+    /// Each follows the next; within one, each follows the one before it.
+    pub sets: Vec<ResourceSet>,
+}
+
+/// `order ID KIND: SET…`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WideOrder {
+    /// How binding.
+    pub kind: OrderKind,
+    /// In the order of starting.
+    pub sets: Vec<ResourceSet>,
+    /// Whether stops go in the reverse order.
+    pub symmetrical: bool,
+}
+
+impl Shorthand {
+    /// The group of this resource.
+    pub fn group_of(&self, resource: &ResourceId) -> Option<(&String, &Group)> {
+        self.groups.iter().find(|(_, group)| group.members.contains(resource))
+    }
+}
+
+/// The id of a constraint that stands for part of another.
+pub(crate) fn part(id: &str, number: usize) -> String {
+    format!("{id}/{number}")
+}
+
+/// Whether a constraint was made by `expand`.
+pub fn is_part(id: &str) -> bool {
+    id.contains('/')
+}
+
+/// The id of the constraint that people wrote.
+pub fn whole(id: &str) -> &str {
+    id.split('/').next().unwrap_or(id)
+}

@@ -1,0 +1,207 @@
+//! Templates, groups, tags, sets, patterns and rules: what they come to, and how they are changed.
+
+use quorate_core::config::Config;
+use quorate_core::config::validate::validate;
+use quorate_core::grammar::{Mode, apply_statements, diff, parse, print, read};
+
+fn no_files(name: &str) -> Result<String, String> {
+    Err(format!("nothing should ask for {name}"))
+}
+
+fn config(text: &str) -> Config {
+    read(text, &mut no_files).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn change(config: &mut Config, text: &str) -> Result<(), String> {
+    let statements = parse(text, &mut no_files).map_err(|errors| format!("{errors:?}"))?;
+    let done = apply_statements(config, statements, Mode::Update);
+    done.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+/// The plain constraints that were made, in words.
+fn made(config: &Config) -> Vec<String> {
+    let is_made = |id: &&String| id.contains('/');
+    let locations = config.locations.iter().filter(|(id, _)| is_made(id));
+    let locations = locations.map(|(id, it)| format!("{id} {} {}: {}", it.resource, it.score, it.node));
+    let colocations = config.colocations.iter().filter(|(id, _)| is_made(id));
+    let colocations = colocations.map(|(id, it)| format!("{id} {}: {} with {}", it.score, it.resource, it.with));
+    let orders = config.orders.iter().filter(|(id, _)| is_made(id));
+    let orders = orders.map(|(id, it)| format!("{id} {} then {}", it.first, it.then));
+    locations.chain(colocations).chain(orders).collect()
+}
+
+const PRIMITIVES: &str = "primitive a vm:fake\nprimitive b vm:fake\nprimitive c vm:fake\nprimitive d vm:fake\n";
+
+#[track_caller]
+fn check(text: &str, wanted: &[&str]) {
+    let config = config(&format!("{PRIMITIVES}{text}"));
+    assert_eq!(made(&config), wanted, "{text}");
+    let printed = print(&config);
+    assert!(text.lines().all(|line| printed.contains(line)), "{printed}");
+    assert_eq!(self::config(&printed), config, "{printed}");
+    assert!(validate(&config).is_ok(), "{text}: {:?}", validate(&config).errors);
+}
+
+#[test]
+fn each_comes_to_constraints_of_two() {
+    check("group g a b c", &["g/0 inf: b with a", "g/1 inf: c with b", "g/0 a then b", "g/1 b then c"]);
+    check("tag t a b\nlocation l t 5: n1", &["l/0 a 5: n1", "l/1 b 5: n1"]);
+    check("location l { a d } -inf: n1", &["l/0 a -inf: n1", "l/1 d -inf: n1"]);
+    check("location l \"/^[cd]$/\" 5: n1", &["l/0 c 5: n1", "l/1 d 5: n1"]);
+    check("location l \"/!^[cd]$/\" 5: n1", &["l/0 a 5: n1", "l/1 b 5: n1"]);
+    // The first member follows and is followed by the rest; what needs a group needs its last.
+    check(
+        "group g a b\ncolocation k inf: g c\ncolocation m inf: d g",
+        &["g/0 inf: b with a", "k/0 inf: a with c", "m/0 inf: d with b", "g/0 a then b"],
+    );
+    check(
+        "group g a b\norder o Mandatory: g c\norder p Mandatory: d g",
+        &["g/0 inf: b with a", "g/0 a then b", "o/0 b then c", "p/0 d then a"],
+    );
+    check("colocation k inf: a b c", &["k/0 inf: b with a", "k/1 inf: c with b"]);
+    check("colocation k -inf: a b c", &["k/0 -inf: b with a", "k/1 -inf: c with a", "k/2 -inf: c with b"]);
+    check("colocation k inf: ( a b ) c", &["k/0 inf: a with c", "k/1 inf: b with c"]);
+    check("order o Mandatory: a ( b c ) d", &["o/0 a then b", "o/1 a then c", "o/2 b then d", "o/3 c then d"]);
+    check("order o Serialize: ( a b c )", &["o/0 a then b", "o/1 a then c", "o/2 b then c"]);
+}
+
+#[test]
+fn a_primitive_says_more_than_its_template_and_its_group() {
+    let text = "rsc_template t ocf:heartbeat:Dummy \\\n\tparams x=1 y=2 \\\n\tmeta priority=3 \\\n\top monitor interval=10s timeout=5s\n\
+                primitive a @t \\\n\tparams y=3 \\\n\top monitor interval=10s timeout=9s\n\
+                primitive b vm:fake\n\
+                group g a b \\\n\tmeta priority=7 resource-stickiness=9\n";
+    let mut config = config(text);
+    assert_eq!(print(&config), text);
+    let of = |config: &Config, id: &str| config.primitives[&id.into()].clone();
+    let a = of(&config, "a");
+    assert_eq!(a.agent.text(), "ocf:heartbeat:Dummy");
+    assert_eq!((a.params["x"].as_str(), a.params["y"].as_str()), ("1", "3"));
+    assert_eq!((a.meta["priority"].as_str(), a.meta["resource-stickiness"].as_str()), ("3", "9"));
+    assert_eq!(a.operations.len(), 1);
+    assert_eq!(a.operations[0].attributes["timeout"], "9s");
+    assert_eq!(of(&config, "b").meta["priority"], "7");
+
+    change(&mut config, "set t.x 5\nset a.z 6\nset g.priority 8").expect("all can be set");
+    let a = of(&config, "a");
+    assert_eq!((a.params["x"].as_str(), a.params["z"].as_str()), ("5", "6"));
+    assert_eq!(of(&config, "b").meta["priority"], "8");
+    change(&mut config, "modgroup g remove b\nmonitor b 7s:3s").expect("it is a member");
+    assert!(of(&config, "b").meta.is_empty() && config.orders.is_empty());
+    assert_eq!(of(&config, "b").operations[0].attributes["timeout"], "3s");
+    change(&mut config, "primitive a vm:fake").expect("it needs no template");
+    assert!(config.shorthand.own.values().all(|own| own.template.is_none()));
+    assert!(print(&config).contains("primitive a vm:fake\n"), "{}", print(&config));
+}
+
+#[test]
+fn groups_are_changed_member_by_member() {
+    let mut config = config(&format!("{PRIMITIVES}group g a b\n"));
+    change(&mut config, "modgroup g add c before b\nmodgroup g add d after a").expect("both can be");
+    assert!(print(&config).contains("group g a d c b\n"), "{}", print(&config));
+    for (text, why) in [
+        ("modgroup g add a", "'a' is in 'g' already"),
+        ("modgroup g remove z", "'z' is no member of 'g'"),
+        ("modgroup g add z after y", "'y' is no member of 'g'"),
+        ("modgroup h add a", "there is no 'h'"),
+        ("modgroup a add b", "'a' is a primitive, not a group"),
+        ("monitor g 10s", "'g' is a group, and only primitives are watched"),
+        ("set l.x 1", "there is no 'l'"),
+    ] {
+        let error = change(&mut config.clone(), text).expect_err(text);
+        assert!(error.contains(why), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_name_that_goes_takes_what_is_nothing_without_it() {
+    let text = format!(
+        "{PRIMITIVES}group g a b\ntag t c\nlocation l {{ a c }} 5: n1\nlocation m t 5: n1\ncolocation k inf: a c d\norder o ( a b ) d\n"
+    );
+    let all = config(&text);
+    let error = change(&mut all.clone(), "delete a").expect_err("it is used");
+    assert!(error.contains("'a' is used by group 'g', location 'l', colocation 'k', order 'o'"), "{error}");
+    let mut left = all.clone();
+    change(&mut left, "delete --force a").expect("it is meant");
+    assert!(
+        print(&left).ends_with("group g b\ntag t c\nlocation l { c } 5: n1\nlocation m t 5: n1\n"),
+        "{}",
+        print(&left)
+    );
+    change(&mut left, "delete --force c").expect("it is meant");
+    assert!(print(&left).ends_with("primitive d vm:fake\ngroup g b\n"), "{}", print(&left));
+    change(&mut left, "delete g").expect("nothing names it");
+    assert!(left.primitives.contains_key(&"b".into()), "its members stay");
+
+    let mut renamed = all.clone();
+    change(&mut renamed, "rename a z\nrename g group1\nrename t u").expect("all can be renamed");
+    let printed = print(&renamed);
+    for line in [
+        "group group1 z b\n",
+        "tag u c\n",
+        "location l { z c } 5: n1\n",
+        "location m u 5: n1\n",
+        "order o Mandatory: ( z b ) d\n",
+    ] {
+        assert!(printed.contains(line), "{line}: {printed}");
+    }
+    assert_eq!(config(&printed), renamed);
+    assert!(diff(&all, &renamed).contains("- group g a b\n+ group group1 z b\n"), "{}", diff(&all, &renamed));
+
+    let mut templated = config("rsc_template t vm:fake\nprimitive a @t\n");
+    let error = change(&mut templated, "delete --force t").expect_err("a is made from it");
+    assert!(error.contains("'t' is the template of 'a'"), "{error}");
+    change(&mut templated, "delete t a").expect("both go");
+    assert_eq!(templated, Config::default());
+}
+
+#[test]
+fn what_cannot_be_is_named() {
+    let check = |text: &str, object: &str, what: &str| {
+        let report = validate(&config(&format!("{PRIMITIVES}{text}\n")));
+        let told = report.errors.iter().chain(&report.warnings).any(|it| it.object == object && it.what.contains(what));
+        assert!(told, "{text}: {report:?}");
+    };
+    check("primitive e @none", "e", "there is no template 'none'");
+    check("group g a z", "g", "this group names 'z', which does not exist");
+    check("group g a b\ngroup h b c", "h", "its member 'b' is in the group 'g' too");
+    check("group g a a", "g", "it names 'a' twice");
+    check("group g a\ngroup h g", "h", "its member 'g' is a group itself");
+    check("group g a meta colour=red", "g", "there is no meta attribute 'colour'");
+    check("primitive f stonith:fake params target=n1\ngroup g f", "g", "its member 'f' is a fence device");
+    check("tag t a z", "t", "this tag names 'z', which does not exist");
+    check("tag t a\ntag u t", "u", "'t' is a tag itself");
+    check("location l z rule 5: defined x", "l", "this location names 'z', which does not exist");
+    check("location l /nobody/ 5: n1", "l", "no resource fits /nobody/");
+    check("order o a b a", "o", "this order names 'a' twice");
+    check("colocation c inf: ( a z ) b", "c", "this colocation names 'z', which does not exist");
+    check("group g a b\norder o Mandatory: b a", "g", "these orders form a loop: 'g' a then b, 'o' b then a");
+    check("group g a b\ncolocation k -inf: a b", "k", "and 'g' puts them together");
+}
+
+#[test]
+fn rules_hold_where_they_say() {
+    let check = |rule: &str, attributes: &[(&str, &str)], wanted: Option<&str>| {
+        let config = config(&format!("{PRIMITIVES}location l a {rule}\n"));
+        let quorate_core::config::shorthand::Want::Rules(rules) = &config.shorthand.locations["l"].want else {
+            panic!("{rule} is a rule");
+        };
+        let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let worth = rules[0].worth(&attributes).map(|score| score.to_string());
+        assert_eq!(worth.as_deref(), wanted, "{rule} {attributes:?}");
+        assert_eq!(self::config(&print(&config)), config);
+    };
+    check("rule 5: rack eq east", &[("rack", "east")], Some("5"));
+    check("rule 5: rack eq east", &[("rack", "west")], None);
+    check("rule 5: rack ne east", &[("rack", "west")], Some("5"));
+    check("rule -inf: not_defined pingd or pingd lte 0", &[("pingd", "0")], Some("-inf"));
+    check("rule -inf: not_defined pingd or pingd lte 0", &[], Some("-inf"));
+    check("rule -inf: not_defined pingd or pingd lte 0", &[("pingd", "100")], None);
+    check("rule 5: #uname eq n1 and defined ssd", &[("#uname", "n1"), ("ssd", "")], Some("5"));
+    check("rule 5: #uname eq n1 and defined ssd", &[("#uname", "n1")], None);
+    check("rule 5: age number:gt 9", &[("age", "10")], Some("5"));
+    check("rule 5: age string:gt 9", &[("age", "10")], None);
+    check("rule 5: kernel version:gte 6.9", &[("kernel", "6.12")], Some("5"));
+    check("rule weight: defined weight", &[("weight", "30")], Some("30"));
+    check("rule weight: defined other", &[("other", "1")], Some("-inf"));
+}
