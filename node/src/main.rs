@@ -38,12 +38,18 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// An orderly stop takes no longer; then the daemon just ends, and its VMs stay all the same.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
+/// More threads than this only cost memory on a large host.
+const WORKERS: usize = 4;
+
 fn main() -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG));
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let options = Options::parse();
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let cores = std::thread::available_parallelism().map_or(WORKERS, usize::from);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime =
+        runtime.worker_threads(cores.min(WORKERS)).enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(run(options))
 }
 

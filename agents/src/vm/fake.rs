@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
 use super::definition::mark;
@@ -22,10 +22,12 @@ use super::{Entry, EventKind, Inventory, Seen, Started, Stop, StopWay, Transfer,
 use crate::process::spawn_detached;
 
 const LOOK: Duration = Duration::from_millis(20);
-/// How often the set of VMs is compared for events.
+/// How often the processes of known VMs are looked at for events.
 const WATCH: Duration = Duration::from_millis(100);
-/// The same where there are none: looking reads every process of the machine.
-const WATCH_NONE: Duration = Duration::from_secs(1);
+/// How often those that nobody told of are looked for, which reads every process of the machine.
+const WATCH_ALL: Duration = Duration::from_secs(1);
+/// The same where there are none.
+const WATCH_NONE: Duration = Duration::from_secs(5);
 const UUID: &str = "QUORATE_FAKE_VM";
 const HOST: &str = "QUORATE_FAKE_HOST";
 const NAME: &str = "QUORATE_FAKE_NAME";
@@ -43,6 +45,8 @@ pub struct FakeVms {
     host: String,
     shared: PathBuf,
     events: broadcast::Sender<VmEvent>,
+    /// One was started here just now.
+    appeared: Arc<Notify>,
     /// Migrations that were asked to end.
     called_off: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -56,8 +60,9 @@ impl FakeVms {
         let shared = shared.into();
         let refuse = |e: std::io::Error| VmError::Failed { what: "making the shared directory", why: e.to_string() };
         std::fs::create_dir_all(&shared).map_err(refuse)?;
-        let it = Self { host: host.to_owned(), shared, events: broadcast::channel(1024).0, called_off: Arc::default() };
-        tokio::spawn(watch(it.host.clone(), it.events.downgrade()));
+        let (host, events) = (host.to_owned(), broadcast::channel(1024).0);
+        let it = Self { host, shared, events, appeared: Arc::default(), called_off: Arc::default() };
+        tokio::spawn(watch(it.host.clone(), it.events.downgrade(), it.appeared.clone()));
         Ok(it)
     }
 
@@ -115,6 +120,7 @@ impl FakeVms {
             match process_table::stat(&dir) {
                 Some(s) if s.state == 'T' => {
                     let process = ProcessId { pid, started: s.started };
+                    self.appeared.notify_one();
                     return Ok(Started { uuid: marked.uuid, name: marked.name, process });
                 }
                 Some(s) if s.state != 'Z' => {}
@@ -230,26 +236,36 @@ fn seen(processes: &[VmProcess]) -> Seen {
 }
 
 /// Compares what runs every now and then, as long as somebody has the VMs.
-async fn watch(host: String, events: broadcast::WeakSender<VmEvent>) {
-    let mut known: Option<BTreeMap<String, String>> = None;
+async fn watch(host: String, events: broadcast::WeakSender<VmEvent>, appeared: Arc<Notify>) {
+    let mut known: Option<BTreeMap<String, Vec<VmProcess>>> = None;
+    let mut looked = Instant::now();
     loop {
         let none = known.as_ref().is_some_and(BTreeMap::is_empty);
-        tokio::time::sleep(if none { WATCH_NONE } else { WATCH }).await;
+        let is_told = tokio::select! {
+            () = appeared.notified() => true,
+            () = tokio::time::sleep(if none { WATCH_NONE } else { WATCH }) => false,
+        };
         let Some(events) = events.upgrade() else { return };
-        let Ok(found) = find(&host) else { continue };
-        let now: BTreeMap<String, String> =
-            found.into_iter().map(|(u, p)| (u, p.first().map(|p| p.name.clone()).unwrap_or_default())).collect();
+        let live =
+            |known: &BTreeMap<_, Vec<VmProcess>>| known.values().flatten().all(|p| !process_table::is_gone(p.id));
+        let is_same = known.as_ref().is_some_and(|known| !known.is_empty() && live(known));
+        if !is_told && is_same && looked.elapsed() < WATCH_ALL {
+            continue;
+        }
+        let Ok(now) = find(&host) else { continue };
+        looked = Instant::now();
         if let Some(before) = &known {
             let all: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
             for uuid in all {
-                let (kind, name) = match (before.get(uuid), now.get(uuid)) {
-                    (None, Some(name)) => (EventKind::Started, name),
+                let (kind, processes) = match (before.get(uuid), now.get(uuid)) {
+                    (None, Some(processes)) => (EventKind::Started, processes),
                     // How it ended nobody can tell afterwards; the worse is assumed.
-                    (Some(name), None) => (EventKind::Crashed, name),
+                    (Some(processes), None) => (EventKind::Crashed, processes),
                     (Some(_), Some(_)) | (None, None) => continue,
                 };
+                let name = processes.first().map(|process| process.name.clone()).unwrap_or_default();
                 // Nobody listens: nothing is lost.
-                let _ = events.send(VmEvent::Domain { uuid: uuid.clone(), name: name.clone(), kind });
+                let _ = events.send(VmEvent::Domain { uuid: uuid.clone(), name, kind });
             }
         }
         known = Some(now);

@@ -21,6 +21,8 @@ use tokio::sync::{mpsc, watch};
 
 /// How often time passes for the engine.
 const TICK: Duration = Duration::from_millis(50);
+/// The same while nothing happens; each tick wakes a processor.
+const CALM_TICK: Duration = Duration::from_millis(100);
 /// A proposal of the engine's waits so long; then it is made anew from what is so by then.
 const PROPOSE_DEADLINE: Duration = Duration::from_secs(5);
 /// Answers that wait for the engine; who has more to say waits.
@@ -73,11 +75,15 @@ impl Driver {
                 return Ended::Replica(why);
             }
             let now = boot_time();
+            let is_tick = matches!(event, Event::Tick);
             for effect in self.step(now, &status, event) {
                 if effect == Effect::Stopped {
                     return Ended::Stopped;
                 }
                 self.carry_out(now, effect);
+            }
+            if is_tick && self.cluster.engine().is_calm(now) {
+                tick.reset_after(CALM_TICK);
             }
         }
     }

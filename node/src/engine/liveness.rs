@@ -274,6 +274,11 @@ impl Liveness {
         agree * 2 > all
     }
 
+    /// Whether everybody who is asked was heard just now.
+    pub(super) fn hears_all(&self, now: BootTime) -> bool {
+        self.silences(now).values().all(|silence| *silence <= self.polls.patience())
+    }
+
     /// For how long each member that is asked has not been heard here, in the boot that the log knows.
     pub(super) fn silences(&self, now: BootTime) -> BTreeMap<NodeId, Duration> {
         let silence = |(node, _): (&NodeId, &BootTime)| {

@@ -188,6 +188,11 @@ impl Engine {
         self.liveness.silences(now)
     }
 
+    /// Nobody is silent and nothing is on its way: time may pass at leisure until that changes.
+    pub fn is_calm(&self, now: BootTime) -> bool {
+        self.proposals.is_empty() && self.liveness.hears_all(now)
+    }
+
     /// How far every migration is that is known of: those sent from here, and those that others tell of.
     pub fn migrations(&self) -> BTreeMap<ResourceId, Progress> {
         let mut all = self.liveness.migrations();

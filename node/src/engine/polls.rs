@@ -15,7 +15,7 @@ use std::time::Duration;
 /// Time between two polls of one member.
 pub const POLL_EVERY: Duration = Duration::from_millis(200);
 /// A learner polls a voter in every so manyth round: still more often than an answer is fresh.
-const LEISURE: u64 = 3;
+const LEISURE: u32 = 3;
 /// A leader asks what the hosts see of themselves in every so manyth round.
 const FIRST_HAND: u64 = 5;
 /// A member that has not been heard for so long, which is more than a poll, is in doubt.
@@ -25,13 +25,15 @@ const DOUBT: Duration = Duration::from_millis(300);
 pub(super) struct Polls {
     next: BootTime,
     round: u64,
+    /// Whether this member votes, and so asks everybody in every round.
+    votes: bool,
     /// Who is asked, and since when without a pause.
     asked: BTreeMap<NodeId, BootTime>,
 }
 
 impl Polls {
     pub(super) fn new(now: BootTime) -> Self {
-        Self { next: now, round: 0, asked: BTreeMap::new() }
+        Self { next: now, round: 0, votes: true, asked: BTreeMap::new() }
     }
 
     pub(super) fn are_due(&self, now: BootTime) -> bool {
@@ -41,6 +43,11 @@ impl Polls {
     /// Whom this member asks, and since when without a pause.
     pub(super) fn asked(&self) -> &BTreeMap<NodeId, BootTime> {
         &self.asked
+    }
+
+    /// A member that has not been heard for so long should have been.
+    pub(super) fn patience(&self) -> Duration {
+        if self.votes { DOUBT } else { DOUBT + POLL_EVERY * (LEISURE - 1) }
     }
 
     /// The polls of one round; `silent_for` says since when a member gave no answer here.
@@ -63,6 +70,7 @@ impl Polls {
             session.is_some_and(|session| session.state == SessionState::Open)
         };
         let votes = is_voter(me);
+        self.votes = votes;
         let is_asked = |node: &&NodeId| votes || is_voter(node) || !takes_part(node);
         let at_leisure = |node: &NodeId| !votes && takes_part(node);
         let before = std::mem::take(&mut self.asked);
@@ -85,7 +93,7 @@ impl Polls {
             about: if is_troubled && is_voter(node) { None } else { Some(doubted.clone()) },
             first_hand: leads && self.round.is_multiple_of(FIRST_HAND),
         };
-        let due = self.asked.keys().filter(|node| self.round.is_multiple_of(LEISURE) || !at_leisure(node));
+        let due = self.asked.keys().filter(|node| self.round.is_multiple_of(u64::from(LEISURE)) || !at_leisure(node));
         due.map(|node| Effect::Poll(node.clone(), question(node))).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! openraft's metrics, condensed to what the embedder acts on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openraft::async_runtime::WatchReceiver;
@@ -127,19 +128,50 @@ impl Clock {
     }
 }
 
+/// What a status is made of, of the metrics that were last seen.
+///
+/// openraft tells of every answer to a heartbeat, and a leader of every tick: to compare is cheap, to make a status of
+/// many members each time is not.
+struct Seen(RaftMetrics<TypeConfig>);
+
+impl Seen {
+    /// Whether these say nothing but that a majority was heard again.
+    fn is_old(&self, new: &RaftMetrics<TypeConfig>) -> bool {
+        let old = &self.0;
+        (old.state, old.current_term, old.current_leader) == (new.state, new.current_term, new.current_leader)
+            && (old.last_log_index, old.last_applied, old.snapshot)
+                == (new.last_log_index, new.last_applied, new.snapshot)
+            && old.running_state.is_ok() == new.running_state.is_ok()
+            && Arc::ptr_eq(&old.membership_config, &new.membership_config)
+            && old.replication == new.replication
+    }
+}
+
 /// Follows openraft's metrics until it stops.
 pub(super) fn follow(
     id: MemberId,
     mut metrics: WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>,
 ) -> (JoinHandle<()>, watch::Receiver<Status>) {
     let clock = Clock::start();
-    let first = Status::of(&metrics.borrow_watched(), &clock);
-    let (tx, rx) = watch::channel(first);
+    let mut seen = Seen(metrics.borrow_watched().clone());
+    let (tx, rx) = watch::channel(Status::of(&seen.0, &clock));
     let task = tokio::spawn(async move {
         while metrics.changed().await.is_ok() {
-            let status = Status::of(&metrics.borrow_watched(), &clock);
+            let status = {
+                let new = metrics.borrow_watched();
+                if seen.is_old(&new) {
+                    let acked = new.last_quorum_acked.as_ref().map(|at| clock.at(**at));
+                    // That a majority was heard again is no news: who wants to know since when looks.
+                    tx.send_if_modified(|held| {
+                        held.quorum_acked = acked;
+                        false
+                    });
+                    continue;
+                }
+                seen = Seen(new.clone());
+                Status::of(&seen.0, &clock)
+            };
             tx.send_if_modified(|held| {
-                // That a majority was heard again is no news: who wants to know since when looks.
                 let is_news = Status { quorum_acked: held.quorum_acked, ..status.clone() } != *held;
                 *held = status;
                 is_news

@@ -169,3 +169,17 @@ fn the_words_of_an_earlier_release_mean_what_they_meant() {
     let answer = leader.engine.presence(leader.now, &Question { about: None, first_hand: false });
     assert!(!serde_json::to_string(&answer).expect("plain data").contains("first_hand"));
 }
+
+#[test]
+fn time_passes_at_leisure_only_while_everybody_is_heard() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(3));
+    assert!(leader.engine.is_calm(leader.now));
+    leader.answers = vec!["n2".into()];
+    leader.run(Duration::from_millis(350));
+    assert!(!leader.engine.is_calm(leader.now), "long before n3 is a Suspect");
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_millis(400));
+    assert!(leader.engine.is_calm(leader.now));
+}
