@@ -165,6 +165,7 @@ pub(crate) enum Message {
     Roll(Roll),
     Forward {
         ticket: Ticket,
+        is_a_persons: bool,
         entry: Box<Entry>,
     },
     Forwarded {

@@ -3,6 +3,7 @@
 use crate::bmc::Mode;
 use crate::dice::Dice;
 use crate::event::{Scope, What};
+use crate::space::Room;
 use crate::world::World;
 use quorate_core::state::{Command, Verdict};
 
@@ -33,6 +34,7 @@ pub(crate) enum Kind {
     Silent,
     Shutdown,
     ClockJump,
+    DiskFull,
 }
 
 /// How often each happens, before a seed's own taste.
@@ -61,6 +63,7 @@ const KINDS: &[(Kind, u64)] = &[
     (Kind::Silent, 2),
     (Kind::Shutdown, 4),
     (Kind::ClockJump, 2),
+    (Kind::DiskFull, 3),
 ];
 
 /// How a fault ends.
@@ -77,6 +80,7 @@ pub(crate) enum Undo {
     SlowCalls(usize),
     Bad(usize),
     SlowDisk(usize),
+    Room(usize),
     Store(usize),
 }
 
@@ -307,6 +311,14 @@ impl World {
                 self.hosts[h].copy = Some(Box::new(self.hosts[h].disk.clone()));
                 self.later(1500..=20_000, Undo::Store(h));
             }
+            Kind::DiskFull => {
+                let all = self.dice.chance(150);
+                for h in if all { 0..self.hosts.len() } else { h..h + 1 } {
+                    self.counts.full_disks += 1;
+                    self.hosts[h].room = if self.dice.chance(500) { Room::Full } else { Room::Brimming };
+                    self.later(1000..=15_000, Undo::Room(h));
+                }
+            }
             Kind::SlowDisk => {
                 self.hosts[h].slow_disk = self.dice.of(50..=600);
                 self.later(1000..=10_000, Undo::SlowDisk(h));
@@ -375,6 +387,7 @@ impl World {
             Undo::SlowCalls(h) => self.hosts[h].virt.slow_calls = false,
             Undo::Bad(h) => (self.hosts[h].virt.bad_starts, self.hosts[h].virt.bad_stops) = (0, 0),
             Undo::SlowDisk(h) => self.hosts[h].slow_disk = 0,
+            Undo::Room(h) => self.hosts[h].room = Room::Enough,
             Undo::Store(h) => self.roll_back(h),
         }
         self.trace(|_| format!("over: {undo:?}"));
@@ -391,6 +404,7 @@ impl World {
             host.bmc = crate::bmc::Bmc::default();
             host.isolated_from_devices = false;
             host.slow_disk = 0;
+            host.room = Room::Enough;
             host.virt.hung_until = 0;
             (host.virt.slow_looks, host.virt.slow_calls, host.virt.bad_starts, host.virt.bad_stops) =
                 (false, false, 0, 0);

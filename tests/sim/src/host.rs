@@ -4,6 +4,7 @@ use crate::bmc::Bmc;
 use crate::event::{Planned, Request};
 use crate::members::{Id, Members};
 use crate::replica::{Disk, Replica};
+use crate::space::Room;
 use crate::virt::Virt;
 use quorate_core::id::{HardwareId, NodeId, RaftId, SessionId};
 use quorate_core::state::ClusterState;
@@ -52,6 +53,8 @@ pub(crate) struct Host {
     pub(crate) put_off: Vec<Planned>,
     /// Writing to disk takes so much longer.
     pub(crate) slow_disk: u64,
+    /// What is left under its store.
+    pub(crate) room: Room,
     /// It is cut off from the network of the fence devices.
     pub(crate) isolated_from_devices: bool,
     /// Daemon starts so far; one number for each process.
@@ -110,6 +113,7 @@ impl Host {
             daemon_ended: 0,
             put_off: Vec::new(),
             slow_disk: 0,
+            room: Room::Enough,
             isolated_from_devices: false,
             processes: 0,
             lied_about: BTreeSet::new(),

@@ -23,6 +23,7 @@ mod report;
 mod requests;
 mod setup;
 mod snapshot;
+mod space;
 mod standing;
 mod standstill;
 mod virt;

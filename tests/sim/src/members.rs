@@ -72,6 +72,7 @@ impl World {
     /// The leader brings the membership in step with the members, one change after the other.
     pub(crate) fn autopilot(&mut self, h: usize) {
         self.queue.push(self.now + 500, self.process_scope(h), crate::event::What::Autopilot);
+        self.make_way(h);
         let host = &self.hosts[h];
         let Some(daemon) = host.daemon.as_ref().filter(|daemon| daemon.replica.is_ready()) else { return };
         let is_open = host.disk.changes.last().is_some_and(|(index, _)| *index > daemon.replica.commit);

@@ -7,6 +7,7 @@
 use crate::event::{Message, What};
 use crate::members::{Id, Members, Peer};
 use crate::snapshot::Snapshot;
+use crate::space::Room;
 use crate::standing::{AllSeen, Roll};
 use crate::world::World;
 use quorate_core::state::{Entry, Outcome};
@@ -269,7 +270,7 @@ impl World {
     }
 
     pub(crate) fn on_append(&mut self, h: usize, from: Peer, message: Message) {
-        let Message::Append { term, prev, entries, commit, round } = message else { return };
+        let Message::Append { term, prev, mut entries, commit, round } = message else { return };
         let own = self.hosts[h].disk.term;
         if term < own {
             return self.tell(h, from, Message::Appended { term: own, fits: false, matched: 0, round });
@@ -279,6 +280,10 @@ impl World {
         if host.disk.log.len() < prev.0 || host.disk.term_at(prev.0) != prev.1 {
             let hint = host.disk.log.len().min(prev.0.saturating_sub(1));
             return self.tell(h, from, Message::Appended { term, fits: false, matched: hint, round });
+        }
+        if host.room == Room::Brimming {
+            // It follows, and takes nothing in.
+            entries.clear();
         }
         let matched = prev.0 + entries.len();
         let mut lost_committed = false;

@@ -83,6 +83,10 @@ counts! {
     snapshots = "whole states taken over",
     /// Times a leader offered to hand over.
     hand_overs = "hand-overs",
+    /// Disks that ran full.
+    full_disks = "full disks",
+    /// Offers of leadership for want of room.
+    made_way = "offers of leaders without room",
     /// VMs that crashed.
     crashes = "VM crashes",
     /// VMs killed while their hypervisor was silent.

@@ -42,11 +42,15 @@ impl World {
 
     /// Hands an entry to the leader; the answer comes as an event, or to the person who asked.
     pub(crate) fn propose_entry(&mut self, h: usize, request: Request, entry: Entry) {
+        let is_a_persons = request.is_a_persons();
         let Some(ticket) = self.ticket(h, request) else { return };
         match self.leader_of(h) {
+            Some(leader) if leader == h && self.hosts[h].room.refuses(is_a_persons) => {
+                self.queue.push(self.now + 1, self.process_scope(h), self.not_sent(h, ticket));
+            }
             None => self.queue.push(self.now + 1, self.process_scope(h), self.not_sent(h, ticket)),
             Some(leader) if leader == h => self.append(h, Some(entry), Some(ticket)),
-            Some(leader) => self.send(h, leader, Message::Forward { ticket, entry: Box::new(entry) }),
+            Some(leader) => self.send(h, leader, Message::Forward { ticket, is_a_persons, entry: Box::new(entry) }),
         }
     }
 
@@ -58,9 +62,9 @@ impl World {
         }
     }
 
-    pub(crate) fn on_forward(&mut self, h: usize, from: usize, ticket: Ticket, entry: Entry) {
+    pub(crate) fn on_forward(&mut self, h: usize, from: usize, (ticket, is_a_persons): (Ticket, bool), entry: Entry) {
         let leads = self.hosts[h].daemon.as_ref().is_some_and(|daemon| daemon.replica.role == Role::Leader);
-        if leads {
+        if leads && !self.hosts[h].room.refuses(is_a_persons) {
             self.append(h, Some(entry), Some(ticket));
         } else {
             self.send(h, from, Message::Forwarded { ticket, answer: Err(ProposeError::NotSent) });

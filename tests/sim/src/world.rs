@@ -259,7 +259,9 @@ impl World {
             Message::Appended { term, fits, matched, round } => {
                 self.on_appended(h, sender, (term, fits, matched, round))
             }
-            Message::Forward { ticket, entry } => self.on_forward(h, from, ticket, *entry),
+            Message::Forward { ticket, is_a_persons, entry } => {
+                self.on_forward(h, from, (ticket, is_a_persons), *entry)
+            }
             Message::Forwarded { ticket, answer } => self.on_forwarded(h, ticket, answer),
             Message::ReadIndex { ticket } => self.on_read_index(h, from, ticket),
             Message::ReadIndexed { ticket, index } => self.on_read_indexed(h, ticket, index),

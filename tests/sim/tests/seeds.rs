@@ -26,6 +26,8 @@ fn no_promise_is_broken_whatever_goes_wrong() {
         ("nodes lost", counts.lost),
         ("proofs by power", counts.power_proofs),
         ("hosts switched off", counts.device_offs),
+        ("disks that ran full", counts.full_disks),
+        ("leaders that made way for want of room", counts.made_way),
     ];
     for (what, count) in happened {
         assert!(count > 0, "there were no {what}: {counts}");
