@@ -9,15 +9,20 @@ use crate::people::Wish;
 use crate::replica::Disk;
 use crate::snapshot::Keeping;
 use crate::world::World;
-use quorate_core::id::RaftId;
+use quorate_core::id::{RaftId, StoreId};
 use quorate_core::planted::{Mistake, planted};
-use quorate_core::state::{Command, Entry, Intent, Member};
+use quorate_core::state::{ClusterState, Command, Entry, Intent, Member};
 use quorate_core::time::Timestamp;
 use quorate_node::engine::Event;
 use quorate_node::seats::needed;
 
 /// Of so many new stores in a thousand an empty copy is put back later.
 const COPIED: u64 = 150;
+
+/// removal: whether this data directory is one that is never let in again.
+fn is_removed(state: &ClusterState, store: &StoreId) -> bool {
+    state.removed.values().any(|old| old.store == *store)
+}
 
 impl World {
     /// What this run is like, of what is not so in every one.
@@ -169,7 +174,7 @@ impl World {
         }
         // removal: who was removed meanwhile is told so, and waits for a person.
         let is_refused = matches!(life, Life::Rejoining(_)) && !state.members.contains_key(&node);
-        if is_refused && state.identity.is_some() {
+        if (is_refused && state.identity.is_some()) || is_removed(state, &store) {
             return;
         }
         let command = match life {
@@ -263,7 +268,9 @@ impl World {
     pub(crate) fn join_again(&mut self, h: usize) {
         let is_out = !self.oracle.state.members.contains_key(&self.names[h]);
         let votes = self.members.hosts.iter().any(|(id, host)| *host == h && self.members.votes(*id));
-        if !is_out || self.hosts[h].life == Life::Joining {
+        // It may have been removed again before it noticed that it had joined.
+        let is_joining = self.hosts[h].life == Life::Joining && !is_removed(&self.oracle.state, &self.store_id(h));
+        if !is_out || is_joining {
             return;
         }
         if votes || !self.hosts[h].up || !self.hosts[h].virt.domains.is_empty() {
