@@ -36,6 +36,8 @@ pub enum Rejection {
     CannotWork(String),
     /// What it must run with is elsewhere or nowhere, or what it must not run with is there.
     Colocation,
+    /// It scores less than 0 there.
+    Score(Score),
 }
 
 impl fmt::Display for Rejection {
@@ -53,6 +55,7 @@ impl fmt::Display for Rejection {
             Self::StartFailed(error) => write!(f, "its start failed there: {error}"),
             Self::CannotWork(error) => write!(f, "it cannot work there: {error}"),
             Self::Colocation => f.write_str("a colocation forbids it"),
+            Self::Score(score) => write!(f, "it scores {score} there, less than 0"),
         }
     }
 }
@@ -130,9 +133,4 @@ pub(super) fn never_again<'a>(state: &'a ClusterState, resource: &ResourceId, no
         Severity::Fatal => true,
     };
     failures.into_iter().find(is_final).map(|(_, failure)| failure)
-}
-
-/// How much a resource is wanted on a node by its location constraints.
-pub(super) fn location_score(state: &ClusterState, resource: &ResourceId, node: &NodeId) -> Score {
-    locations(state, resource, node).into_iter().fold(Score::ZERO, |sum, (_, score)| sum + score)
 }

@@ -5,7 +5,6 @@
 
 mod actions;
 mod eligible;
-mod load;
 mod location;
 mod migrate;
 mod model;
@@ -21,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 pub use eligible::{Rejection, unfit};
-pub use model::{Sketch, Term, model, wanted};
+pub use model::{Sketch, Term, model};
 pub use standpoint::{Standpoint, standpoint};
 
 /// What should change, and what cannot.

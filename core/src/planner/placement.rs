@@ -1,17 +1,16 @@
-//! Soft rules: on which of the nodes where it may run a resource should run.
+//! What should become of each resource: where the scheduler puts it, unless something else is settled already.
 //!
-//! Higher priority is placed first; then score (location, stickiness, colocation), then the node with fewer VMs, then
-//! the one it is on, then the lowest name: the same everywhere.
+//! Where is `core::scheduler`'s to say, from the model of `model`; here are the reasons to leave it as it is, and the words.
 
-use super::eligible::{Rejection, location_score, unfit};
-use super::load::Load;
+use super::eligible::{Rejection, unfit};
+use super::model::{self, How, Sketch};
 use super::preference::{ended, is_drained, leaves, moves_to, moving};
 use super::{Blocked, Plan};
 use crate::config::{OnFail, OrderKind, Primitive, ResourceMeta, TargetRole};
 use crate::id::{NodeId, ResourceId};
+use crate::scheduler::{Model, RscIx};
 use crate::score::Score;
 use crate::state::{Activity, ClusterState, Failure, Intent, Liveness, Seen, Standing, Wish};
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// What should become of a resource.
@@ -37,20 +36,13 @@ impl Wanted {
 
 /// Decides for every configured resource.
 pub(super) fn place(state: &ClusterState, plan: &mut Plan) -> BTreeMap<ResourceId, Wanted> {
-    let mut order: Vec<(&ResourceId, &Primitive, ResourceMeta)> = state
-        .config
-        .primitives
-        .iter()
-        .filter(|(_, primitive)| !primitive.is_fence_device())
-        .map(|(id, primitive)| (id, primitive, ResourceMeta::read(id, primitive, &state.config.rsc_defaults).0))
-        .collect();
-    order.sort_by_key(|(id, _, meta)| (depth(state, id, 0), Reverse(meta.priority), (*id).clone()));
-    let mut load = Load::now(state);
+    let (sketch, assigned) = model::place(state, How::default());
     let mut wanted = BTreeMap::new();
-    for (id, primitive, meta) in order {
-        load.take(id);
-        let asked = Asked { state, id, primitive, meta: &meta, wanted: &wanted, load: &load };
-        let decision = asked.decide(Wishes::Count).unwrap_or_else(|blocked| {
+    for (id, primitive) in state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()) {
+        let Some(&rsc) = sketch.resources.get(id) else { continue };
+        let (meta, _) = ResourceMeta::read(id, primitive, &state.config.rsc_defaults);
+        let asked = Asked { state, id, primitive, meta: &meta, rsc, sketch: &sketch, assigned: &assigned };
+        let decision = asked.decide().unwrap_or_else(|blocked| {
             let why = blocked.why.clone();
             plan.report.blocked.push(blocked);
             Wanted::Stopped(why)
@@ -59,41 +51,28 @@ pub(super) fn place(state: &ClusterState, plan: &mut Plan) -> BTreeMap<ResourceI
             Some(ended) => plan.ended.push(ended),
             None => plan.report.blocked.extend(asked.stuck(&decision)),
         }
-        match &decision {
-            Wanted::On(node, _) => {
-                if let Some((node, _)) = state.nodes.get_key_value(node) {
-                    load.put(node, id);
-                }
-                plan.report.placement.insert(id.clone(), node.clone());
-            }
-            Wanted::HandsOff => load.put_where_it_runs(state, id),
-            Wanted::Stopped(_) => {}
+        if let Wanted::On(node, _) = &decision {
+            plan.report.placement.insert(id.clone(), node.clone());
         }
         wanted.insert(id.clone(), decision);
     }
     wanted
 }
 
-/// Whether moves that people asked for count.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wishes {
-    Count,
-    AsIfNone,
-}
-
-/// One resource that is to be placed, and what is decided already.
+/// One resource, and where the scheduler put it among all others.
 struct Asked<'a> {
     state: &'a ClusterState,
     id: &'a ResourceId,
     primitive: &'a Primitive,
     meta: &'a ResourceMeta,
-    wanted: &'a BTreeMap<ResourceId, Wanted>,
-    load: &'a Load<'a>,
+    rsc: RscIx,
+    sketch: &'a Sketch,
+    assigned: &'a Model,
 }
 
 impl Asked<'_> {
-    fn decide(&self, wishes: Wishes) -> Result<Wanted, Blocked> {
-        let Self { state, id, meta, wanted, .. } = *self;
+    fn decide(&self) -> Result<Wanted, Blocked> {
+        let Self { state, id, meta, .. } = *self;
         if state.config.is_hands_off(id) {
             return Ok(Wanted::HandsOff);
         }
@@ -107,57 +86,54 @@ impl Asked<'_> {
         if let Some(node) = held(state, id) {
             return Ok(Wanted::On(node, "it stays while its node is looked after".to_owned()));
         }
-        if let Some(missing) = missing_first(state, id, wanted) {
+        if let Some(missing) = self.sketch.waits_for.get(id) {
             let why = format!("{missing} has to run before it, and does not");
             return Err(Blocked { resource: id.clone(), why, mend: None });
         }
-        self.choose(wishes)
+        match self.sketch.place_of(self.assigned, self.rsc) {
+            Some(node) => Ok(Wanted::On(node.clone(), self.why(node))),
+            None => Err(self.nowhere()),
+        }
     }
 
-    fn choose(&self, wishes: Wishes) -> Result<Wanted, Blocked> {
+    /// Why there, and nowhere else.
+    fn why(&self, node: &NodeId) -> String {
         let Self { state, id, .. } = *self;
-        let mut rejections = Vec::new();
-        let mut candidates = Vec::new();
-        let elder = elder(state, id);
-        for node in state.nodes.keys() {
-            if let Some(rejection) = unfit(state, id, self.primitive, node) {
-                rejections.push((node, rejection));
-                continue;
-            }
-            let score = self.score(node, wishes);
-            if score.forbids() {
-                rejections.push((node, Rejection::Colocation));
-                continue;
-            }
-            let is_last_resort = is_drained(state, node) || (wishes == Wishes::Count && leaves(state, id, node));
-            let belongs = belongs_on(state, id, node);
-            let company = company(state, id, node);
-            let load = Reverse(self.load.of(node));
-            let is_welcome = is_welcome(state, id, node) || (wishes == Wishes::Count && moves_to(state, id, node));
-            let rank = (elder == Some(node), !is_last_resort, is_welcome);
-            candidates.push((rank, score, load, belongs, company, Reverse(node)));
-        }
-        let Some(best) = candidates.iter().max() else {
-            return Err(nowhere(id, &rejections));
-        };
-        let (node, score) = (best.5.0, best.1);
-        let why = if wishes == Wishes::Count && moves_to(state, id, node) {
+        if moves_to(state, id, node) {
             let by = moving(state, id).map_or("somebody", |(_, wish)| wish.by.as_str());
-            format!("{by} asked for it to move there")
-        } else if candidates.iter().filter(|other| (other.0, other.1) == (best.0, best.1)).count() > 1 {
-            format!("{node} by fewest VMs, then name, among equals at {score}")
-        } else {
-            format!("{node} scores {score}")
+            return format!("{by} asked for it to move there");
+        }
+        let scores = &self.assigned.resources[self.rsc].scores;
+        let of = |node: &NodeId| self.sketch.node(node).map_or(Score::NEG_INFINITY, |ix| scores.or_never(ix));
+        let score = of(node);
+        let is_equal = |other: &&NodeId| of(other) == score && unfit(state, id, self.primitive, other).is_none();
+        match state.nodes.keys().filter(is_equal).count() {
+            0 | 1 => format!("{node} scores {score}"),
+            _ => format!("{node} by fewest VMs, then name, among equals at {score}"),
+        }
+    }
+
+    fn nowhere(&self) -> Blocked {
+        let each: Vec<(&NodeId, Rejection)> =
+            self.state.nodes.keys().map(|node| (node, self.rejection(node))).collect();
+        nowhere(self.id, &each)
+    }
+
+    /// What keeps it from a node where it is not put.
+    fn rejection(&self, node: &NodeId) -> Rejection {
+        let score = || {
+            let ix = self.sketch.node(node)?;
+            self.assigned.resources[self.rsc].scores.get(ix).filter(|score| !score.forbids() && *score < Score::ZERO)
         };
-        Ok(Wanted::On(node.clone(), why))
+        let soft = || score().map_or(Rejection::Colocation, Rejection::Score);
+        unfit(self.state, self.id, self.primitive, node).unwrap_or_else(soft)
     }
 
     /// Where it would be if nobody had asked for it to move.
     fn place_without_wishes(&self) -> Option<NodeId> {
-        match self.decide(Wishes::AsIfNone) {
-            Ok(Wanted::On(node, _)) => Some(node),
-            Ok(Wanted::Stopped(_) | Wanted::HandsOff) | Err(_) => None,
-        }
+        let (sketch, assigned) = model::place(self.state, How { without_wishes_of: Some(self.id), ..How::default() });
+        let decision = Asked { sketch: &sketch, assigned: &assigned, ..*self }.decide();
+        decision.ok().and_then(|wanted| wanted.place())
     }
 
     /// It runs where it should not be for long, and has no other place.
@@ -180,9 +156,7 @@ impl Asked<'_> {
             (false, false) => return self.not_moved(place),
         };
         let others = state.nodes.keys().filter(|node| *node != place);
-        let rejections: Vec<(&NodeId, Rejection)> = others
-            .map(|node| (node, unfit(state, id, self.primitive, node).unwrap_or(Rejection::Colocation)))
-            .collect();
+        let rejections: Vec<(&NodeId, Rejection)> = others.map(|node| (node, self.rejection(node))).collect();
         let Blocked { resource, why, mend } = nowhere(id, &rejections);
         Some(Blocked { resource, why: format!("{aim}: elsewhere {why}"), mend })
     }
@@ -191,38 +165,13 @@ impl Asked<'_> {
     fn not_moved(&self, place: &NodeId) -> Option<Blocked> {
         let Self { state, id, .. } = *self;
         let (node, wish) = moving(state, id).filter(|(node, wish)| wish.wish == Wish::Move && *node != place)?;
-        let rule = unfit(state, id, self.primitive, node).unwrap_or(Rejection::Colocation);
+        let rule = self.rejection(node);
         let why = format!("{} asked for it to move to {node}, which cannot be: {rule}", wish.by);
         Some(Blocked {
             resource: (*id).clone(),
             why,
             mend: Some(format!("if it is not meant any more: qrm resource clear {id}")),
         })
-    }
-
-    fn score(&self, node: &NodeId, wishes: Wishes) -> Score {
-        let Self { state, id, meta, wanted, .. } = *self;
-        let mut score = location_score(state, id, node);
-        if wishes == Wishes::Count && moves_to(state, id, node) {
-            score = score + Score::INFINITY;
-        }
-        if belongs_on(state, id, node) {
-            score = score + meta.stickiness;
-        }
-        for colocation in state.config.colocations.values().filter(|colocation| colocation.resource == *id) {
-            let together = match wanted.get(&colocation.with) {
-                Some(Wanted::On(with, _)) => with == node,
-                // Nobody moves it: where it runs is where it will be.
-                Some(Wanted::HandsOff) => runs_on(state, &colocation.with, node),
-                Some(Wanted::Stopped(_)) | None => false,
-            };
-            if together {
-                score = score + colocation.score;
-            } else if colocation.score == Score::INFINITY && wanted.contains_key(&colocation.with) {
-                score = Score::NEG_INFINITY;
-            }
-        }
-        score
     }
 }
 
@@ -268,13 +217,6 @@ pub(super) fn held(state: &ClusterState, id: &ResourceId) -> Option<NodeId> {
     may_have_it().filter(is_held_by).find(|node| !runs || runs_on(state, id, node)).cloned()
 }
 
-/// How many there want to be with it, less those that want to be apart: they need not move then.
-fn company(state: &ClusterState, id: &ResourceId, node: &NodeId) -> i64 {
-    let after_it = state.config.colocations.values().filter(|colocation| colocation.with == *id);
-    let there = after_it.filter(|colocation| runs_on(state, &colocation.resource, node));
-    there.map(|colocation| colocation.score.value().signum()).sum()
-}
-
 /// It runs there, or it died there just now and has run nowhere since.
 pub(super) fn belongs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
     // Under way it belongs where it goes: else what it leaves would call it back.
@@ -303,21 +245,6 @@ pub(super) fn elder<'s>(state: &'s ClusterState, id: &ResourceId) -> Option<&'s 
 pub(super) fn runs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
     state.activity(id, node).is_some_and(|activity| matches!(activity.seen, Seen::Running | Seen::Failed(_)))
         && state.standing(id, node) != Standing::NotActive
-}
-
-/// The mandatory predecessor that is not going to run, if there is one.
-fn missing_first<'a>(
-    state: &'a ClusterState,
-    id: &ResourceId,
-    wanted: &BTreeMap<ResourceId, Wanted>,
-) -> Option<&'a ResourceId> {
-    state
-        .config
-        .orders
-        .values()
-        .filter(|order| order.kind == OrderKind::Mandatory && order.then == *id)
-        .map(|order| &order.first)
-        .find(|first| matches!(wanted.get(first), Some(Wanted::Stopped(_))))
 }
 
 /// How many others must be decided before this one; bounded, so that a loop in the constraints ends.

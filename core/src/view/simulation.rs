@@ -1,10 +1,8 @@
 //! A transition and what is where after it: what `qrm simulate` shows, of the live cluster and of a Pacemaker CIB alike.
 
 use super::Document;
-use crate::id::{NodeId, ResourceId};
-use crate::planner::{self, Blocked, Report};
+use crate::planner::{self, Blocked};
 use crate::scheduler::{self, Outcome, Role};
-use crate::state::ClusterState;
 use crate::suppose::Supposed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -58,23 +56,9 @@ pub fn simulation(supposed: &Supposed) -> Simulation {
     let outcome = scheduler::schedule(planner::model(&supposed.state).model);
     let mut simulation = Simulation::from(&outcome);
     simulation.warnings.splice(0..0, supposed.warnings.iter().cloned());
-    let report = planner::plan(&supposed.state).report;
-    simulation.warnings.extend(disagreements(&supposed.state, &report));
-    simulation.blocked = report.blocked;
+    simulation.blocked = planner::plan(&supposed.state).report.blocked;
     simulation.diff.clone_from(&supposed.diff);
     simulation
-}
-
-/// Where the live planner would put something elsewhere: what is shown must not be taken for what will be.
-fn disagreements(state: &ClusterState, report: &Report) -> Vec<String> {
-    let named = |node: Option<&NodeId>| node.map_or("nowhere".to_owned(), |node| format!("on {node}"));
-    let of = |(id, place): (ResourceId, Option<NodeId>)| {
-        let live = report.placement.get(&id);
-        let counts = state.config.primitives.contains_key(&id) && !state.config.is_hands_off(&id);
-        (counts && live != place.as_ref())
-            .then(|| format!("{id}: the cluster itself would want it {}, not {}", named(live), named(place.as_ref())))
-    };
-    planner::wanted(state).into_iter().filter_map(of).collect()
 }
 
 impl From<&Outcome> for Simulation {

@@ -118,6 +118,7 @@ impl World {
                 Some(Rejection::StartFailed(_)) => "start-failed".to_owned(),
                 Some(Rejection::CannotWork(_)) => "cannot-work".to_owned(),
                 Some(Rejection::Colocation) => "colocation".to_owned(),
+                Some(Rejection::Score(score)) => format!("score:{score}"),
             };
             format!("{node}={rule}")
         });

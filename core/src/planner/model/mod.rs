@@ -53,13 +53,6 @@ pub fn model(state: &ClusterState) -> Sketch {
     place(state, How { ahead: true, ..How::default() }).0
 }
 
-/// Where the scheduler would put each resource; of `None` it would run nowhere.
-pub fn wanted(state: &ClusterState) -> BTreeMap<ResourceId, Option<NodeId>> {
-    let (sketch, assigned) = place(state, How::default());
-    let of = |(id, rsc): (&ResourceId, &RscIx)| (id.clone(), sketch.place_of(&assigned, *rsc).cloned());
-    sketch.resources.iter().map(of).collect()
-}
-
 /// The model in which every place counts that has to, and the same with everything assigned.
 pub(super) fn place(state: &ClusterState, how: How<'_>) -> (Sketch, Model) {
     let mut sketch = Sketch::new(state, how);
@@ -112,7 +105,7 @@ impl Sketch {
         self.model.top = top.into_iter().map(|(_, rsc)| rsc).collect();
     }
 
-    fn node(&self, id: &NodeId) -> Option<NodeIx> {
+    pub(super) fn node(&self, id: &NodeId) -> Option<NodeIx> {
         self.nodes.binary_search(id).ok()
     }
 
