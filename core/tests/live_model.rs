@@ -32,7 +32,9 @@ fn in_every_scenario_a_simulation_ends_where_the_live_plan_puts_everything() {
             let is_blocked = |id: &ResourceId| report.blocked.iter().any(|blocked| blocked.resource == *id);
             let is_free = |id: &&ResourceId| !state.config.is_hands_off(id) && !is_blocked(id);
             for id in state.config.primitives.keys().filter(is_free) {
-                let Some(places) = shown.placement.get(id.as_str()).filter(|_| shown.fenced.is_empty()) else { continue };
+                let Some(places) = shown.placement.get(id.as_str()).filter(|_| shown.fenced.is_empty()) else {
+                    continue;
+                };
                 compared += 1;
                 let live: Vec<String> = report.placement.get(id).map(ToString::to_string).into_iter().collect();
                 let line = format!("{id}: live {live:?}, simulated {places:?}");

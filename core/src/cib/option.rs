@@ -15,6 +15,7 @@ impl Reader<'_> {
         let is_on = |names: &[&str], otherwise: bool| get(names).and_then(value::boolean).unwrap_or(otherwise);
         let fences = is_on(&["fencing-enabled", "stonith-enabled"], true);
         self.model.options = Options {
+            foes_of_foes_draw: true,
             is_symmetric: is_on(&["symmetric-cluster"], true),
             fences,
             fences_at_startup: is_on(&["startup-fencing"], true),

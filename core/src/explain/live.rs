@@ -7,7 +7,7 @@ use crate::config::{Location, Primitive};
 use crate::id::{NodeId, ResourceId};
 use crate::planner::{self, Rejection, Standpoint, unfit};
 use crate::score::Score;
-use crate::state::{ClusterState, Event, EventKind, Intent, Standing};
+use crate::state::{Action, ClusterState, Event, EventKind, Intent, Standing};
 
 /// Why this VM is where it is; `None` where there is no such VM.
 pub fn explain(state: &ClusterState, id: &ResourceId) -> Option<Explanation> {
@@ -141,6 +141,7 @@ impl Asked<'_> {
         let mut state = self.state.clone();
         let primitive = state.config.primitives.get_mut(self.id)?;
         primitive.meta.insert("target-role".to_owned(), "Started".to_owned());
+        drop_planned(&mut state, |_| true);
         let place = planner::plan(&state).report.placement.get(self.id)?.as_str().to_owned();
         let command = format!("qrm resource start {}", self.id);
         let words = format!("it would run on {place} after: {command}");
@@ -153,6 +154,12 @@ fn prefer(state: &mut ClusterState, id: &ResourceId, node: &NodeId, score: Score
     let location = Location { resource: id.clone(), score, node: node.clone() };
     // No object has a name with a blank in it.
     state.config.locations.insert("what if".to_owned(), location);
+    drop_planned(state, |_| true);
+}
+
+/// As the command's entry does: what is planned and not begun goes, for it may have been planned for what is not so any more.
+fn drop_planned(state: &mut ClusterState, is_touched: impl Fn(&Action) -> bool) {
+    state.actions.retain(|_, action| action.claimed || !is_touched(action));
 }
 
 fn carry_out(state: &mut ClusterState, id: &ResourceId, node: &NodeId, what: &What) {
@@ -161,21 +168,25 @@ fn carry_out(state: &mut ClusterState, id: &ResourceId, node: &NodeId, what: &Wh
             if let Some(at) = state.nodes.get_mut(node) {
                 at.intent = Intent::Active;
             }
+            drop_planned(state, |action| action.node == *node);
         }
         What::Delete { id } => {
             state.config.locations.remove(id);
             state.config.shorthand.locations.remove(id);
             state.config.expand();
+            drop_planned(state, |_| true);
         }
         What::Clear => {
             if let Some(preferences) = state.preferences.get_mut(id) {
                 preferences.remove(node);
             }
+            drop_planned(state, |action| action.resource == *id);
         }
         What::Cleanup => {
             if let Some(activity) = state.resources.get_mut(id).and_then(|nodes| nodes.get_mut(node)) {
                 (activity.failures, activity.last_failure, activity.crashes) = (0, None, 0);
             }
+            drop_planned(state, |action| action.resource == *id);
         }
         What::Score { .. } | What::Need { .. } | What::Start => {}
     }

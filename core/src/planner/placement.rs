@@ -6,7 +6,7 @@ use super::eligible::{Rejection, unfit};
 use super::model::{self, How, Sketch};
 use super::preference::{ended, is_drained, leaves, moves_to, moving};
 use super::{Blocked, Plan};
-use crate::config::{OnFail, OrderKind, Primitive, ResourceMeta, TargetRole};
+use crate::config::{OnFail, Primitive, ResourceMeta, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{Model, RscIx};
 use crate::score::Score;
@@ -245,17 +245,6 @@ pub(super) fn elder<'s>(state: &'s ClusterState, id: &ResourceId) -> Option<&'s 
 pub(super) fn runs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
     state.activity(id, node).is_some_and(|activity| matches!(activity.seen, Seen::Running | Seen::Failed(_)))
         && state.standing(id, node) != Standing::NotActive
-}
-
-/// How many others must be decided before this one; bounded, so that a loop in the constraints ends.
-pub(super) fn depth(state: &ClusterState, id: &ResourceId, level: u32) -> u32 {
-    if level >= 16 {
-        return level;
-    }
-    let leaders = state.config.colocations.values().filter(|c| c.resource == *id).map(|c| &c.with);
-    let firsts =
-        state.config.orders.values().filter(|o| o.then == *id && o.kind == OrderKind::Mandatory).map(|o| &o.first);
-    leaders.chain(firsts).map(|before| depth(state, before, level + 1)).max().unwrap_or(level)
 }
 
 fn nowhere(id: &ResourceId, rejections: &[(&NodeId, Rejection)]) -> Blocked {

@@ -81,6 +81,8 @@ pub struct Options {
     pub start_failure_is_fatal: bool,
     /// How capacity counts.
     pub placement: Placement,
+    /// As in Pacemaker, a resource is drawn to what avoids what avoids it.
+    pub foes_of_foes_draw: bool,
     /// The time of planning, seconds since 1970.
     pub now: i64,
 }
@@ -99,6 +101,7 @@ impl Default for Options {
             stop_orphans: true,
             start_failure_is_fatal: true,
             placement: Placement::Default,
+            foes_of_foes_draw: true,
             now: 0,
         }
     }
@@ -197,6 +200,8 @@ pub struct Resource {
     pub discovered_on: Option<BTreeSet<NodeIx>>,
     /// It counts among this node's load already, until it is assigned itself: it runs there and is likely to stay.
     pub counted_on: Option<NodeIx>,
+    /// It is moved for what it scores alone: where it is as good as anywhere it stays, whatever the load.
+    pub stays_among_equals: bool,
 
     /// What it is now.
     pub role: Role,

@@ -4,6 +4,7 @@
 //! first) are places that come before others whatever they score: see `rank`. The scheduler only decides where; what
 //! leads there, and when, is `actions`'s to say.
 
+mod bond;
 mod constraint;
 mod node;
 mod rank;
@@ -14,11 +15,10 @@ pub(super) use rank::last_resort;
 pub use term::Term;
 pub(super) use term::terms;
 
-use super::placement::depth;
 use crate::config::{OrderKind, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
-use crate::scheduler::{self, Model, NodeIx, Options, RscIx, Scores};
-use crate::state::ClusterState;
+use crate::scheduler::{self, Model, NodeIx, Options, OrderForce, RscIx, Scores};
+use crate::state::{ActionKind, ClusterState};
 use rank::Ranks;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +46,8 @@ pub struct Sketch {
     /// What each scores, whatever comes before what.
     full: Vec<Scores>,
     ranks: BTreeMap<RscIx, Ranks>,
+    /// Where starts are planned or under way.
+    starting: BTreeMap<ResourceId, NodeIx>,
 }
 
 /// The whole cluster in the scheduler's terms, as it would be asked about a transition from here.
@@ -77,6 +79,8 @@ impl Sketch {
         let options = Options {
             fences: properties.stonith_enabled,
             maintenance: properties.maintenance_mode,
+            // It would move what runs for a wish that nobody has.
+            foes_of_foes_draw: false,
             now: i64::try_from(state.now.0 / 1000).unwrap_or(i64::MAX),
             ..Options::default()
         };
@@ -87,22 +91,57 @@ impl Sketch {
             waits_for: BTreeMap::new(),
             full: Vec::new(),
             ranks: BTreeMap::new(),
+            starting: BTreeMap::new(),
         };
+        let starts = state.actions.values().filter(|action| action.kind == ActionKind::Start);
+        sketch.starting =
+            starts.filter_map(|start| Some((start.resource.clone(), sketch.node(&start.node)?))).collect();
         sketch.add_nodes(state, how);
-        sketch.add_resources(state, how);
-        sketch.add_constraints(state);
+        let bonds = bond::bonds(state);
+        sketch.add_resources(state, how, &bonds);
+        sketch.add_constraints(state, &bonds);
         sketch.sort_top(state);
         sketch
     }
 
     fn sort_top(&mut self, state: &ClusterState) {
+        let depths = self.depths();
         let mut top: Vec<(&ResourceId, RscIx)> = self.resources.iter().map(|(id, rsc)| (id, *rsc)).collect();
         let priority = |id: &ResourceId| {
             let primitive = state.config.primitives.get(id);
             primitive.map_or(0, |it| ResourceMeta::read(id, it, &state.config.rsc_defaults).0.priority)
         };
-        top.sort_by_key(|(id, _)| (depth(state, id, 0), Reverse(priority(id)), *id));
+        top.sort_by_cached_key(|(id, rsc)| (depths[*rsc], Reverse(priority(id)), *id));
         self.model.top = top.into_iter().map(|(_, rsc)| rsc).collect();
+    }
+
+    /// How many others must be decided before each: what it follows, and what must run before it. A circle of orders ends
+    /// where it was entered.
+    fn depths(&self) -> Vec<u32> {
+        let mut before: Vec<Vec<RscIx>> = vec![Vec::new(); self.model.resources.len()];
+        for bond in &self.model.colocations {
+            before[bond.resource].push(bond.with);
+        }
+        for order in self.model.orders.iter().filter(|order| order.force == OrderForce::Mandatory) {
+            before[order.then.resource].push(order.first.resource);
+        }
+        let mut depths: Vec<Option<u32>> = vec![None; before.len()];
+        for rsc in 0..before.len() {
+            // Each resource with how many of those before it were looked at.
+            let mut way = vec![(rsc, 0)];
+            while let Some((at, next)) = way.pop() {
+                if let Some(&other) = before[at].get(next) {
+                    way.push((at, next + 1));
+                    if depths[other].is_none() && way.iter().all(|(on_it, _)| *on_it != other) {
+                        way.push((other, 0));
+                    }
+                    continue;
+                }
+                let known = before[at].iter().filter_map(|other| depths[*other]);
+                depths[at] = Some(known.max().map_or(0, |most| most + 1));
+            }
+        }
+        depths.into_iter().map(Option::unwrap_or_default).collect()
     }
 
     pub(super) fn node(&self, id: &NodeId) -> Option<NodeIx> {

@@ -2,9 +2,10 @@
 
 use super::super::migrate::under_way;
 use super::super::placement::{elder, held, runs_on, stopped_by_failure};
+use super::bond::Bond;
 use super::rank::{Ranks, ranks};
 use super::{How, Sketch, terms};
-use crate::config::{AgentClass, OnFail, Primitive, ResourceMeta, TargetRole};
+use crate::config::{AgentClass, OnFail, OrderKind, Primitive, ResourceMeta, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{Kind, MultipleActive, NodeIx, Requires, Resource, Role, RscIx, Scores};
 use crate::score::Score;
@@ -12,13 +13,17 @@ use crate::state::{ActionKind, Activity, ClusterState, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Sketch {
-    pub(super) fn add_resources(&mut self, state: &ClusterState, how: How<'_>) {
+    pub(super) fn add_resources(&mut self, state: &ClusterState, how: How<'_>, bonds: &[Bond<'_>]) {
+        let bound: BTreeSet<&ResourceId> = bonds.iter().map(|bond| bond.resource).collect();
+        let tied = tied(state, bonds);
         let configured = state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device());
         for (id, primitive) in configured {
             let rsc = self.add(id);
             self.describe(state, rsc, id, primitive);
             self.locate(state, rsc, id);
-            self.score(state, rsc, id, primitive, how);
+            self.score(state, rsc, id, primitive, how, bound.contains(id));
+            // Its move would move others, whose moves would call it back.
+            self.model.resources[rsc].stays_among_equals = tied.contains(id);
         }
         let orphans = state.resources.keys().filter(|id| !state.config.primitives.contains_key(*id));
         for id in orphans {
@@ -94,7 +99,15 @@ impl Sketch {
         resource.is_blocked = waits_for_a_person || failure == Some(OnFail::Block);
     }
 
-    fn score(&mut self, state: &ClusterState, rsc: RscIx, id: &ResourceId, primitive: &Primitive, how: How<'_>) {
+    fn score(
+        &mut self,
+        state: &ClusterState,
+        rsc: RscIx,
+        id: &ResourceId,
+        primitive: &Primitive,
+        how: How<'_>,
+        is_bound: bool,
+    ) {
         let with_wishes = how.without_wishes_of != Some(id);
         let mut full = Scores::zero(self.nodes.len());
         for (ix, node) in self.nodes.iter().enumerate() {
@@ -108,11 +121,11 @@ impl Sketch {
         let ranks = Ranks::new(of, &fit);
         let resource = &mut self.model.resources[rsc];
         resource.scores = ranks.as_ref().map_or_else(|| full.clone(), |ranks| ranks.limited(&full));
-        // What runs and stays by itself sways where others go before it is assigned; what follows another does not.
-        let is_bound = state.config.colocations.values().any(|colocation| colocation.resource == *id);
-        if !is_bound && resource.stickiness > Score::ZERO {
+        // What runs, or is to be started, sways where others go before it is assigned; what follows another does not.
+        if !is_bound {
             let runs = |node: &&NodeIx| runs_on(state, id, &self.nodes[**node]);
-            resource.counted_on = resource.active_on.iter().find(runs).copied();
+            let place = resource.active_on.iter().find(runs).copied();
+            resource.counted_on = place.or_else(|| self.starting.get(id).copied());
         }
         if let Some(node) = resource.counted_on {
             self.model.nodes[node].assigned += 1;
@@ -148,6 +161,13 @@ fn places(state: &ClusterState, id: &ResourceId) -> (Vec<NodeId>, bool) {
     // Nobody can look there: it counts as active until the node is proven off.
     let is_away = |node: &&NodeId| !state.nodes.get(*node).is_some_and(crate::state::NodeState::is_online);
     (nodes().filter(is_away).filter(|node| state.stands_against(id, node)).cloned().collect(), false)
+}
+
+/// What is at either end of a colocation, or of an order that restarts.
+fn tied<'s>(state: &'s ClusterState, bonds: &[Bond<'s>]) -> BTreeSet<&'s ResourceId> {
+    let binding = state.config.orders.values().filter(|order| order.kind == OrderKind::Mandatory);
+    let ends = binding.flat_map(|order| [&order.first, &order.then]);
+    ends.chain(bonds.iter().flat_map(|bond| [bond.resource, bond.with])).collect()
 }
 
 /// What is to follow where it is there and does not work, or could not be stopped.
@@ -189,6 +209,7 @@ fn blank(id: &ResourceId, nodes: usize) -> Resource {
         operations: Vec::new(),
         discovered_on: None,
         counted_on: None,
+        stays_among_equals: false,
         role: Role::Stopped,
         active_on: Vec::new(),
         role_on: BTreeMap::new(),

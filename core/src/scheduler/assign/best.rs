@@ -48,7 +48,8 @@ fn choose(model: &Model, rsc: RscIx, prefer: Option<NodeIx>, current: Option<Nod
         .parent
         .and_then(|_| model.clone_of(rsc))
         .is_some_and(|(clone, spec)| spec.is_unique && model.resources[rsc].parent == Some(clone));
-    if !is_instance_of_unique && best_score > Score::ZERO && model.is_available(best, Some(best_score)) {
+    let counts = best_score > Score::ZERO || model.resources[rsc].stays_among_equals;
+    if !is_instance_of_unique && counts && model.is_available(best, Some(best_score)) {
         // Where it runs is as good as the best: it stays.
         let stays = current.filter(|node| scores.get(*node) == Some(best_score) && model.nodes[*node].is_available());
         return stays.or(Some(best));

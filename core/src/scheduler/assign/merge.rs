@@ -76,7 +76,11 @@ pub(super) fn add(
                 continue;
             }
             let other = model.colocations[ix].resource;
-            let deeper = factor.times(Factor::of(model, ix));
+            let own = Factor::of(model, ix);
+            if factor.0 < 0.0 && own.0 < 0.0 && !model.options.foes_of_foes_draw {
+                continue;
+            }
+            let deeper = factor.times(own);
             add(model, other, &mut work, Some(ix), deeper, pick);
         }
         for node in spared {

@@ -1,0 +1,172 @@
+//! A plan that is carried out leaves nothing to do, and nothing is carried to and fro on the way: in clusters of any
+//! constraints, contradictions and circles among them.
+
+mod scenario_harness;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use quorate_core::id::NodeId;
+use quorate_core::planner::plan;
+use quorate_core::state::{Intent, Standing};
+use scenario_harness::world::World;
+use std::collections::{BTreeMap, BTreeSet};
+
+const NODES: usize = 4;
+const VMS: usize = 5;
+
+fn node() -> impl Strategy<Value = String> {
+    (1..=NODES).prop_map(|number| format!("n{number}"))
+}
+
+fn vm() -> impl Strategy<Value = String> {
+    (1..=VMS).prop_map(|number| format!("vm{number}"))
+}
+
+fn two_vms() -> impl Strategy<Value = (String, String)> {
+    (vm(), vm()).prop_filter("nothing is bound to itself", |(one, other)| one != other)
+}
+
+fn score() -> impl Strategy<Value = &'static str> {
+    select(vec!["-inf", "-100", "-10", "-1", "0", "1", "10", "100", "inf"])
+}
+
+/// What a VM is like.
+fn meta() -> impl Strategy<Value = String> {
+    let stickiness = select(vec!["", "resource-stickiness=0", "resource-stickiness=50", "resource-stickiness=inf"]);
+    let priority = select(vec!["", "", "priority=5", "priority=10"]);
+    let migrates = select(vec!["", "allow-migrate=true"]);
+    (stickiness, priority, migrates)
+        .prop_map(|(stickiness, priority, migrates)| format!("{stickiness} {priority} {migrates}"))
+}
+
+/// A constraint without its keyword's id: `location ID …`.
+fn constraint() -> impl Strategy<Value = (&'static str, String)> {
+    let kind = select(vec!["Mandatory", "Optional", "Serialize"]);
+    prop_oneof![
+        3 => (vm(), score(), node()).prop_map(|(vm, score, node)| ("location", format!("{vm} {score}: {node}"))),
+        4 => (score(), two_vms()).prop_map(|(score, (vm, with))| ("colocation", format!("{score}: {vm} {with}"))),
+        2 => (kind, two_vms()).prop_map(|(kind, (first, then))| ("order", format!("{kind}: {first} {then}"))),
+    ]
+}
+
+/// What happens to a cluster at rest.
+fn event() -> impl Strategy<Value = String> {
+    let intent = select(vec!["standby", "drain", "online", "online", "maintenance"]);
+    prop_oneof![
+        3 => (intent, node()).prop_map(|(intent, node)| format!("{intent} {node}")),
+        2 => (vm(), node()).prop_map(|(vm, node)| format!("move {vm} {node}")),
+        1 => (vm(), node()).prop_map(|(vm, node)| format!("move {vm} away {node}")),
+        1 => (vm(), node()).prop_map(|(vm, node)| format!("ban {vm} {node}")),
+        1 => vm().prop_map(|vm| format!("clear {vm}")),
+        2 => (vm(), node()).prop_map(|(vm, node)| format!("observe {vm} stopped {node} failed")),
+        1 => (vm(), node()).prop_map(|(vm, node)| format!("observe {vm} started {node}")),
+        2 => node().prop_map(|node| format!("lose {node}")),
+        1 => node().prop_map(|node| format!("hello {node} new-boot")),
+    ]
+}
+
+#[derive(Clone, Debug)]
+struct Story {
+    metas: Vec<String>,
+    constraints: Vec<(&'static str, String)>,
+    /// What nobody could commit counts too: a cluster of before the check, or of a time when it meant something else.
+    is_checked: bool,
+    events: Vec<String>,
+}
+
+fn story() -> impl Strategy<Value = Story> {
+    (vec(meta(), VMS), vec(constraint(), 0..9), any::<bool>(), vec(event(), 0..6))
+        .prop_map(|(metas, constraints, is_checked, events)| Story { metas, constraints, is_checked, events })
+}
+
+impl Story {
+    fn begin(&self) -> World {
+        let mut text: Vec<String> = (1..=NODES).map(|number| format!("node n{number}")).collect();
+        let hosts: Vec<String> = (1..=NODES).map(|number| format!("n{number}")).collect();
+        text.push(format!("primitive ipmi stonith:fake params pcmk_host_list=\"{}\"", hosts.join(" ")));
+        for (place, meta) in self.metas.iter().enumerate() {
+            let meta = if meta.trim().is_empty() { String::new() } else { format!(" meta {meta}") };
+            text.push(format!("primitive vm{} vm:fake{meta}", place + 1));
+        }
+        let mut world = World::default();
+        world.carry_out("configure", &text.join("\n"));
+        assert_eq!(world.said(), "ok");
+        let how = if self.is_checked { "configure" } else { "configure unchecked" };
+        for (place, (keyword, rest)) in self.constraints.iter().enumerate() {
+            world.carry_out(how, &format!("{keyword} x{place} {rest}"));
+            world.said();
+        }
+        world
+    }
+}
+
+/// Comes to rest; no VM is brought back on the way to where it was brought away from.
+fn settle(world: &mut World, told: &str) -> Result<Vec<String>, TestCaseError> {
+    let steps = world.come_to_rest();
+    let said = world.said();
+    prop_assert!(!said.contains("BROKEN"), "{told}: {said}");
+    let steps = steps.map_err(|error| TestCaseError::fail(format!("{told}: {error}")))?;
+    let last = plan(&world.state);
+    prop_assert!(last.is_idle(), "{told}: not at rest: {last:?}");
+    let mut arrivals: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for step in &steps {
+        if let ["start" | "migrate", vm, node] = step.split(' ').collect::<Vec<_>>()[..] {
+            arrivals.entry(vm).or_default().push(node);
+        }
+    }
+    for (vm, nodes) in &mut arrivals {
+        nodes.dedup();
+        let each: BTreeSet<&&str> = nodes.iter().collect();
+        prop_assert!(each.len() == nodes.len(), "{told}: {vm} goes to and fro among {steps:?}");
+    }
+    Ok(steps)
+}
+
+/// Nothing says anything of it, and it does not say that it may be moved for balance.
+fn is_left_alone(story: &Story, place: usize) -> bool {
+    let vm = format!("vm{}", place + 1);
+    let texts = story.constraints.iter().map(|(_, text)| text).chain(&story.events);
+    !story.metas[place].contains("stickiness=0") && texts.into_iter().all(|text| !text.contains(&vm))
+}
+
+fn live(story: &Story) -> Result<(), TestCaseError> {
+    let mut world = story.begin();
+    settle(&mut world, "the first start")?;
+    for (place, event) in story.events.iter().enumerate() {
+        let mut undisturbed = Vec::new();
+        for vm in (0..VMS).filter(|vm| is_left_alone(story, *vm)).map(|vm| format!("vm{}", vm + 1)) {
+            let runs = |node: &&NodeId| world.state.standing(&vm.as_str().into(), node) == Standing::Active;
+            let home = world.state.nodes.keys().find(runs).filter(|node| !event.contains(node.as_str()));
+            if home.is_some_and(|node| world.state.nodes[node].intent == Intent::Active) {
+                undisturbed.push(vm);
+            }
+        }
+        match event.strip_prefix("lose ") {
+            Some(node) => {
+                ["suspect", "lost"].iter().for_each(|how| world.carry_out(&format!("observe {node} {how}"), ""))
+            }
+            None => world.carry_out(event, ""),
+        }
+        world.said();
+        let steps = settle(&mut world, &format!("event {place}, {event}"))?;
+        for vm in undisturbed {
+            let touches = |step: &String| step.split(' ').nth(1) == Some(&vm) && !step.starts_with("probe");
+            prop_assert!(!steps.iter().any(touches), "{event} disturbs {vm}: {steps:?}");
+        }
+    }
+    Ok(())
+}
+
+fn cases() -> u32 {
+    std::env::var("CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(200)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, max_shrink_iters: 3000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_plan_that_is_carried_out_leaves_nothing_to_do(story in story()) {
+        live(&story)?;
+    }
+}
