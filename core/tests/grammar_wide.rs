@@ -174,7 +174,7 @@ fn what_cannot_be_is_named() {
     check("location l z rule 5: defined x", "l", "this location names 'z', which does not exist");
     check("location l /nobody/ 5: n1", "l", "no resource fits /nobody/");
     check("order o a b a", "o", "this order names 'a' twice");
-    check("colocation c inf: ( a z ) b", "c", "this colocation names 'z', which does not exist");
+    check("colocation k inf: ( a z ) b", "k", "this colocation names 'z', which does not exist");
     check("group g a b\norder o Mandatory: b a", "g", "these orders form a loop: 'g' a then b, 'o' b then a");
     check("group g a b\ncolocation k -inf: a b", "k", "and 'g' puts them together");
 }
