@@ -8,7 +8,7 @@ use super::fencing::lasts;
 use super::hand_over::STALL;
 use super::liveness::Liveness;
 use super::majority::Majority;
-use super::{Ctx, Purpose};
+use super::{Ctx, Purpose, delay};
 use quorate_core::config::Properties;
 use quorate_core::id::{NodeId, ResourceId, SessionId};
 use quorate_core::planted::{Mistake, planted};
@@ -69,6 +69,13 @@ struct Suspect {
 }
 
 impl Judge {
+    /// Whether the first grant comes with the judgement: its devices hold no off back, and the last one was not refused.
+    fn goes_on_at_once(&self, ctx: &Ctx<'_>, node: &NodeId, session: &SessionId) -> bool {
+        let state = ctx.view.state;
+        let first = state.fence_levels(node).into_iter().next().unwrap_or_default();
+        !self.refused.contains(node) && delay::held_back(state, node, session, &first).is_zero()
+    }
+
     /// A member that does not lead forgets: a new leader begins anew.
     fn rest(&mut self) {
         *self = Self::default();
@@ -175,7 +182,7 @@ impl Judge {
                 } else if waited >= grace && agreed {
                     let evidence = format!("its daemon did not return within {} s", grace.as_secs());
                     let spent = Spent { silence, readings: Duration::ZERO };
-                    lose(ctx, node, session, (evidence, spent), !self.refused.contains(node));
+                    lose(ctx, node, session, (evidence, spent), self.goes_on_at_once(ctx, node, session));
                 }
             }
             // It was to come back in the same boot, and is here in another.
@@ -228,7 +235,7 @@ impl Judge {
         }
         if silence >= patience && agreed_lost {
             let evidence = format!("silent for {} ms, by a majority's word", silence.as_millis());
-            return lose(ctx, node, session, (evidence, spent), !self.refused.contains(node));
+            return lose(ctx, node, session, (evidence, spent), self.goes_on_at_once(ctx, node, session));
         }
         suspect.read_again(ctx, node);
     }
