@@ -19,6 +19,26 @@ pub use fault::{Fault, Reason};
 /// Where the daemon listens unless it is told otherwise.
 pub const SOCKET_PATH: &str = "/run/quorate/quorated.sock";
 
+/// The commands of Pacemaker's that resource agents find on their `PATH`, and nobody else: one program of ours under these
+/// names. Of some it says only that they are not here.
+pub const HELPERS: &[&str] = &[
+    "attrd_updater",
+    "cibadmin",
+    "crm_attribute",
+    "crm_failcount",
+    "crm_master",
+    "crm_mon",
+    "crm_node",
+    "crm_resource",
+    "crm_simulate",
+    "crm_standby",
+    "ha_logger",
+    "stonith_admin",
+];
+
+/// That program, beside `quorated`.
+pub const HELPER_PROGRAM: &str = "quorate-helper";
+
 /// Where members listen unless they are told otherwise.
 pub const DEFAULT_PORT: u16 = 5407;
 

@@ -8,6 +8,7 @@ use quorate_agents::vm::VmBackend;
 use quorate_core::state::Release;
 use quorate_node::daemon::Ended;
 use quorate_node::daemon::forming::Founder;
+use quorate_node::daemon::helpers;
 use quorate_node::daemon::leaving;
 use quorate_node::daemon::local;
 use quorate_node::daemon::member::Host;
@@ -66,7 +67,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
     }
     let host = Host {
         backend: backend(&options).await?,
-        agents: Arc::new(Agents::new(&options.ocf_root, processes.clone())),
+        agents: Arc::new(
+            Agents::new(&options.ocf_root, processes.clone()).with_helpers(helpers::install(&options.socket)),
+        ),
         processes: Arc::new(processes),
         reboot_command: options
             .reboot_command

@@ -10,6 +10,8 @@ use crate::process::{Cleared, Exit, Outcome, Spec};
 
 /// Stands before the exit reason on an agent's standard error.
 const REASON_PREFIX: &str = "ocf-exit-reason:";
+/// The feature set of Pacemaker 2.1.9.
+const FEATURE_SET: &str = "3.19.7";
 /// Characters of an exit reason that are kept: it goes into the log of the cluster.
 const REASON_KEPT: usize = 400;
 
@@ -126,6 +128,15 @@ impl Agents {
         }
         let mut spec = Spec::new(&call.action, program, call.timeout).args([call.verb.word()]);
         spec.env.extend(self.environment(call)?);
+        if let Some(helpers) = &self.helpers {
+            let directory = helpers.directory.to_string_lossy().into_owned();
+            for (_, path) in spec.env.iter_mut().filter(|(name, _)| name == "PATH") {
+                *path = format!("{directory}:{path}");
+            }
+            // Many agents name them by this directory, and nothing else by it.
+            spec.env.push(("HA_SBIN_DIR".to_owned(), directory));
+            spec.env.push(("QRM_SOCKET".to_owned(), helpers.socket.to_string_lossy().into_owned()));
+        }
         let service = self.service_of(&call.instance);
         if call.verb == Verb::Start {
             spec.keep = Some(service.clone());
@@ -155,6 +166,11 @@ impl Agents {
             ("HA_LOGD", "no".to_owned()),
             ("HA_RSCTMP", super::TEMPORARY.to_owned()),
             ("HA_cluster_type", "quorate".to_owned()),
+            ("HA_mcp", "true".to_owned()),
+            ("HA_quorum_type", "quorate".to_owned()),
+            // What the helper commands are like: agents ask it before they use what is new.
+            ("OCF_RESKEY_crm_feature_set", FEATURE_SET.to_owned()),
+            ("PCMK_service", "quorate".to_owned()),
             ("OCF_RESKEY_CRM_meta_name", call.verb.word().to_owned()),
             ("OCF_RESKEY_CRM_meta_timeout", call.timeout.as_millis().to_string()),
             ("OCF_RESKEY_CRM_meta_on_node", call.node.clone()),

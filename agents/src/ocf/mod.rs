@@ -110,9 +110,19 @@ pub enum OcfError {
     },
 }
 
+/// The commands that agents find on their `PATH` before all others.
+#[derive(Debug, Clone)]
+pub struct Helpers {
+    /// Where they are.
+    pub directory: PathBuf,
+    /// The daemon's socket, which they speak to.
+    pub socket: PathBuf,
+}
+
 /// The agents of this host.
 #[derive(Debug)]
 pub struct Agents {
+    helpers: Option<Helpers>,
     root: PathBuf,
     processes: Processes,
     /// What agents said of themselves, as long as their files stay the same.
@@ -123,7 +133,13 @@ pub struct Agents {
 impl Agents {
     /// The agents below `root`, run below `processes`.
     pub fn new(root: impl Into<PathBuf>, processes: Processes) -> Self {
-        Self { root: root.into(), processes, known: Mutex::default(), calls: AtomicU64::new(0) }
+        Self { helpers: None, root: root.into(), processes, known: Mutex::default(), calls: AtomicU64::new(0) }
+    }
+
+    /// With these commands for whatever they have to say to the cluster.
+    #[must_use]
+    pub fn with_helpers(self, helpers: Option<Helpers>) -> Self {
+        Self { helpers, ..self }
     }
 
     /// Where they are.

@@ -16,7 +16,12 @@ pub struct OperationSpec {
     pub on_fail: OnFail,
     /// False when a recurring monitor is switched off.
     pub enabled: bool,
+    /// A monitor's first look waits so long; after its interval where it is zero.
+    pub start_delay: Duration,
 }
+
+/// Before the interval, in milliseconds, of a monitor that is not the first: what failed is named by it.
+const MONITOR: &str = "monitor_";
 
 impl OperationSpec {
     /// What follows a failure: without fencing nothing can be fenced, and a person must look.
@@ -43,7 +48,18 @@ impl OperationSpec {
             interval: Duration::from_secs(if recurs { 10 } else { 0 }),
             on_fail: if operation == "stop" { OnFail::Fence } else { OnFail::Restart },
             enabled: true,
+            start_delay: Duration::ZERO,
         }
+    }
+
+    /// What is written for an operation over its class's defaults. What is not understood is `operation_errors`'s to
+    /// report.
+    fn read(class: AgentClass, name: &str, written: [Option<&Attributes>; 2]) -> Self {
+        let mut spec = Self::new(class, name);
+        for (attribute, value) in written.into_iter().flatten().flatten() {
+            let _ = spec.set(name, attribute, value);
+        }
+        spec
     }
 
     /// Sets one attribute; the error says what its value may be.
@@ -55,6 +71,8 @@ impl OperationSpec {
             // The interval of anything but a monitor says nothing; configurations bring `interval=0` along.
             "interval" if operation != "monitor" => _ = time()?,
             "interval" => self.interval = time()?,
+            "start-delay" => self.start_delay = time()?,
+            "OCF_CHECK_LEVEL" => _ = value.parse::<u32>().map_err(|_| "a depth: 0, 10, 20 …")?,
             "enabled" => self.enabled = boolean(value).ok_or("true or false")?,
             "on-fail" if operation == "stop" => {
                 self.on_fail = match on_fail(value) {
@@ -85,28 +103,58 @@ fn on_fail(value: &str) -> Option<OnFail> {
 impl Primitive {
     /// How an operation runs. A value that is not understood keeps its default; `operation_errors` names it.
     ///
-    /// Of several monitors the first recurring one counts.
+    /// Of several monitors the first recurring one counts, and of `monitor_60000` the one with an interval of a minute.
     pub fn operation(&self, name: &str, op_defaults: &Attributes) -> OperationSpec {
-        let mut spec = OperationSpec::new(self.agent.class, name);
+        let asked = name.strip_prefix(MONITOR).and_then(|millis| millis.parse().ok()).map(Duration::from_millis);
+        if let Some(interval) = asked {
+            let other = self.monitors(op_defaults).into_iter().find(|monitor| monitor.interval == interval);
+            return other.unwrap_or_else(|| self.operation("monitor", op_defaults));
+        }
         // `op monitor interval=0` is the probe's line in configurations made for Pacemaker.
-        let written = self.operations.iter().find(|op| op.name == name && !op.is_probe());
-        for attributes in [Some(op_defaults), written.map(|op| &op.attributes)].into_iter().flatten() {
-            for (attribute, value) in attributes {
-                // The error is `operation_errors`'s to report.
-                let _ = spec.set(name, attribute, value);
+        let is_meant =
+            |op: &&Operation| op.name == name && !op.is_probe() && !(name == "monitor" && op.is_of_other_role());
+        let written = self.operations.iter().find(is_meant).map(|op| &op.attributes);
+        OperationSpec::read(self.agent.class, name, [Some(op_defaults), written])
+    }
+
+    /// Every recurring monitor of what runs, the first one first: each has an interval of its own.
+    pub fn monitors(&self, op_defaults: &Attributes) -> Vec<OperationSpec> {
+        let first = self.operation("monitor", op_defaults);
+        let written =
+            self.operations.iter().filter(|op| op.name == "monitor" && !op.is_probe() && !op.is_of_other_role());
+        let read = written
+            .map(|op| OperationSpec::read(self.agent.class, "monitor", [Some(op_defaults), Some(&op.attributes)]));
+        let mut all: Vec<OperationSpec> = Vec::new();
+        for monitor in std::iter::once(first).chain(read) {
+            let is_known = all.iter().any(|known| known.interval == monitor.interval);
+            if monitor.enabled && !monitor.interval.is_zero() && !is_known {
+                all.push(monitor);
             }
         }
-        spec
+        all
+    }
+
+    /// What the failure of the monitor with this interval is named.
+    pub fn monitor_key(&self, interval: Duration, op_defaults: &Attributes) -> String {
+        match self.operation("monitor", op_defaults).interval == interval {
+            true => "monitor".to_owned(),
+            false => format!("{MONITOR}{}", interval.as_millis()),
+        }
     }
 
     /// Everything about the operations that is not understood or has no effect, all at once.
     pub fn operation_errors(&self, id: &ResourceId) -> Vec<MetaError> {
         let names = operation_names(self.agent.class);
         let mut errors = Vec::new();
-        let mut seen: Vec<&str> = Vec::new();
+        let mut seen: Vec<(&str, Option<Duration>)> = Vec::new();
         for operation in &self.operations {
             let name = operation.name.as_str();
-            let idle = LATER.contains(&name) || operation.is_probe() || seen.contains(&name);
+            // Several monitors have several intervals.
+            let key = (name, operation.interval().filter(|_| name == "monitor"));
+            let idle = LATER.contains(&name)
+                || operation.is_probe()
+                || (name == "monitor" && operation.is_of_other_role())
+                || seen.contains(&key);
             if idle {
                 let (name, value) = match operation.attributes.get("interval") {
                     Some(interval) => (format!("op {name} interval"), interval.clone()),
@@ -115,7 +163,7 @@ impl Primitive {
                 let resource = id.clone();
                 errors.push(MetaError::NotHonoured { resource, name, value });
             } else if names.contains(&name) {
-                seen.push(name);
+                seen.push(key);
             } else {
                 errors.push(MetaError::Unknown {
                     resource: id.clone(),
@@ -131,9 +179,18 @@ impl Primitive {
 }
 
 impl Operation {
+    fn interval(&self) -> Option<Duration> {
+        self.attributes.get("interval").and_then(|text| duration(text))
+    }
+
     fn is_probe(&self) -> bool {
-        let interval = self.attributes.get("interval");
-        self.name == "monitor" && interval.and_then(|text| duration(text)).is_some_and(|interval| interval.is_zero())
+        self.name == "monitor" && self.interval().is_some_and(|interval| interval.is_zero())
+    }
+
+    /// It looks at what is promoted, or at what should not run.
+    fn is_of_other_role(&self) -> bool {
+        let role = self.attributes.get("role").map(|role| role.to_ascii_lowercase());
+        role.is_some_and(|role| !["started", "slave", "unpromoted"].contains(&role.as_str()))
     }
 }
 
@@ -176,7 +233,43 @@ fn operation_names(class: AgentClass) -> &'static [&'static str] {
 const LATER: &[&str] = &["demote", "notify", "promote", "reload"];
 
 /// What an `op` line may say with an effect.
-const OPERATION_ATTRIBUTES: &[&str] = &["enabled", "interval", "on-fail", "timeout"];
+const OPERATION_ATTRIBUTES: &[&str] = &["OCF_CHECK_LEVEL", "enabled", "interval", "on-fail", "start-delay", "timeout"];
 
 /// What configurations made for Pacemaker say besides.
-const NOT_HONOURED: &[&str] = &["description", "interval-origin", "record-pending", "requires", "role", "start-delay"];
+const NOT_HONOURED: &[&str] = &["description", "interval-origin", "record-pending", "requires", "role"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grammar;
+
+    fn primitive(operations: &str) -> Primitive {
+        let config = grammar::read(&format!("primitive r ocf:a:b {operations}\n"), &mut |_| Err(String::new()));
+        config.expect("the text is valid").primitives.remove(&ResourceId::from("r")).expect("it is there")
+    }
+
+    #[test]
+    fn every_recurring_monitor_is_one_of_its_own() {
+        let it = primitive(
+            "op monitor interval=0 timeout=9s op monitor interval=10s timeout=5s start-delay=3s op monitor interval=60s OCF_CHECK_LEVEL=10 on-fail=block \
+             op monitor interval=7s enabled=false op monitor interval=11s role=Promoted",
+        );
+        let defaults = Attributes::from([("timeout".to_owned(), "33s".to_owned())]);
+        let seconds = Duration::from_secs;
+        let read: Vec<_> = it.monitors(&defaults).iter().map(|it| (it.interval, it.timeout, it.on_fail)).collect();
+        let wanted = [(seconds(10), seconds(5), OnFail::Restart), (seconds(60), seconds(33), OnFail::Block)];
+        assert_eq!(read, wanted);
+        assert_eq!(it.monitors(&defaults)[0].start_delay, seconds(3));
+        assert_eq!(it.monitor_key(seconds(10), &defaults), "monitor");
+        let key = it.monitor_key(seconds(60), &defaults);
+        assert_eq!((key.as_str(), it.operation(&key, &defaults).on_fail), ("monitor_60000", OnFail::Block));
+        // Of a monitor that is no longer configured the first one's word holds.
+        assert_eq!(it.operation("monitor_5000", &defaults).interval, seconds(10));
+        let errors: Vec<String> = it.operation_errors(&"r".into()).iter().map(ToString::to_string).collect();
+        assert_eq!(errors.len(), 3, "{errors:?}");
+        let twice = primitive("op monitor interval=10s op monitor interval=10 OCF_CHECK_LEVEL=deep");
+        let errors: Vec<String> = twice.operation_errors(&"r".into()).iter().map(ToString::to_string).collect();
+        assert!(errors[0].contains("interval=10 has no effect") && errors[1].contains("a depth: 0, 10"), "{errors:?}");
+        assert!(primitive("op start timeout=5s").monitors(&Attributes::new()).is_empty());
+    }
+}

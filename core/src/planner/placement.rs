@@ -191,7 +191,7 @@ pub(super) fn stopped_by_failure(
     let holds = |(_, failure): &(&NodeId, &Failure)| {
         let is_forgotten = !meta.failure_timeout.is_zero() && state.now.since(failure.at) >= meta.failure_timeout;
         let on_fail = || primitive.operation(&failure.operation, &state.config.op_defaults).on_fail;
-        ["start", "monitor"].contains(&failure.operation.as_str()) && !is_forgotten && on_fail() == OnFail::Stop
+        (failure.operation == "start" || failure.is_of_monitor()) && !is_forgotten && on_fail() == OnFail::Stop
     };
     let (node, failure) = failures.into_iter().find(holds)?;
     Some(format!("its {} failed on {node}, and its on-fail is stop: {}", failure.operation, failure.error))
@@ -228,8 +228,7 @@ pub(super) fn belongs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -
     }
     let Some(nodes) = state.resources.get(id) else { return false };
     let Some(here) = nodes.get(node) else { return false };
-    let died =
-        here.last_failure.as_ref().is_some_and(|failure| failure.operation == "monitor" && failure.at == here.since);
+    let died = here.last_failure.as_ref().is_some_and(|failure| failure.is_of_monitor() && failure.at == here.since);
     let is_latest = |(other, activity): (&NodeId, &Activity)| other == node || activity.since <= here.since;
     died && here.is_stopped() && nodes.iter().all(is_latest) && nodes.keys().all(|other| !runs_on(state, id, other))
 }

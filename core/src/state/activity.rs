@@ -122,6 +122,8 @@ pub struct AgentError {
     pub text: String,
     /// What it means for the next start.
     pub severity: Severity,
+    /// The interval of the monitor that found it, where that is not the resource's first.
+    pub monitor: Option<Duration>,
 }
 
 /// What a failure means for the next start.
@@ -138,7 +140,7 @@ pub enum Severity {
 
 impl From<String> for AgentError {
     fn from(text: String) -> Self {
-        Self { text, severity: Severity::Soft }
+        Self { text, severity: Severity::Soft, monitor: None }
     }
 }
 
@@ -171,6 +173,13 @@ pub struct Action {
     pub claimed: bool,
 }
 
+impl Failure {
+    /// Whether a monitor found it: `monitor`, or `monitor_60000` of one that is not the first.
+    pub fn is_of_monitor(&self) -> bool {
+        self.operation == "monitor" || self.operation.starts_with("monitor_")
+    }
+}
+
 impl Activity {
     /// Nothing is known yet.
     pub fn unknown(why: impl Into<String>, now: Timestamp) -> Self {
@@ -193,12 +202,9 @@ impl Activity {
     }
 
     /// Which operation's `on-fail` says what follows, when it is there and does not work.
-    pub fn failed_operation(&self) -> &'static str {
-        let start = ActionKind::Start.word();
-        match self.last_failure.as_ref().is_some_and(|failure| failure.operation == start) {
-            true => start,
-            false => "monitor",
-        }
+    pub fn failed_operation(&self) -> &str {
+        let last = self.last_failure.as_ref().filter(|last| last.is_of_monitor() || last.operation == "start");
+        last.map_or("monitor", |last| last.operation.as_str())
     }
 
     /// Sets what was seen, and when it changed.

@@ -14,6 +14,7 @@ mod driver;
 mod executor;
 pub mod forming;
 pub(crate) mod guid;
+pub mod helpers;
 mod inventory;
 pub mod leaving;
 pub mod local;

@@ -77,8 +77,7 @@ impl Ocf {
         let lane = self.lane(&job.resource);
         let stopped = lane.stop_looking.notified();
         let Ok(_alone) = lane.busy.try_lock() else { return unseen("it is being worked on") };
-        let interval = job.definition.operation("monitor", &Attributes::new()).interval;
-        let verb = Verb::Monitor { interval: interval.max(Duration::from_millis(1)) };
+        let verb = Verb::Monitor { interval: job.interval.max(Duration::from_millis(1)) };
         tokio::select! {
             told = self.run(&job.resource, &job.definition, verb, Purpose::Watch, job.timeout) => executed(told),
             () = stopped => unseen("the look gave way to an operation"),
@@ -136,14 +135,14 @@ fn note(resource: &ResourceId, verb: Verb, report: &Report) {
     }
 }
 
-/// What its `op` line says; of several monitors the first recurring one, of a probe that with interval 0.
+/// What its `op` line says; of several monitors the one with this interval, of a probe that with interval 0.
 fn written(definition: &Primitive, verb: Verb) -> BTreeMap<String, String> {
-    let recurs = |attributes: &Attributes| {
+    let every = |attributes: &Attributes| {
         let every = attributes.get("interval").and_then(|text| quorate_core::grammar::duration(text));
-        every.is_some_and(|every| !every.is_zero())
+        every.unwrap_or_default()
     };
     let is_meant = |attributes: &Attributes| match verb {
-        Verb::Monitor { interval } => recurs(attributes) != interval.is_zero(),
+        Verb::Monitor { interval } => every(attributes) == interval,
         _ => true,
     };
     let mut lines = definition.operations.iter().filter(|operation| operation.name == verb.word());
@@ -173,6 +172,7 @@ fn executed(verdict: Verdict) -> Executed {
             Reach::Node => Severity::Hard,
             Reach::Everywhere => Severity::Fatal,
         },
+        monitor: None,
     });
     Executed { seen, error }
 }

@@ -263,6 +263,8 @@ pub struct Job {
     pub timeout: Duration,
     /// Where a migration goes.
     pub target: Option<Target>,
+    /// Of a look: which monitor's it is. Zero for what does not recur.
+    pub interval: Duration,
 }
 
 /// The other end of a migration.

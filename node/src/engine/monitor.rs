@@ -11,17 +11,29 @@ use quorate_core::planted::{Mistake, planted};
 use quorate_core::state::{ActionKind, Command, Intent, Seen};
 use quorate_core::time::BootTime;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 #[derive(Debug, Default)]
 pub(super) struct Monitors {
-    next: BTreeMap<ResourceId, BootTime>,
-    looking: BTreeMap<Tag, (ResourceId, Operation)>,
+    /// When each monitor looks next, by its interval.
+    next: BTreeMap<(ResourceId, Duration), BootTime>,
+    looking: BTreeMap<Tag, Look>,
+    /// Which monitor found it failed: another one that looks less deep does not take that back.
+    failed_by: BTreeMap<ResourceId, Duration>,
     /// What runs here and could not be looked at the last time; why. No news for the log, and some for people.
     unseen: BTreeMap<ResourceId, String>,
 }
 
+/// A look that is under way.
+#[derive(Debug)]
+struct Look {
+    resource: ResourceId,
+    operation: Operation,
+    interval: Duration,
+}
+
 impl Monitors {
-    /// Starts the looks that are due.
+    /// Starts the looks that are due; of one resource one at a time, the one that waits longest first.
     pub(super) fn due(&mut self, ctx: &mut Ctx<'_>, operations: &Operations) {
         let here: Vec<ResourceId> = ctx
             .view
@@ -33,20 +45,34 @@ impl Monitors {
             })
             .map(|(resource, _)| resource.clone())
             .collect();
-        self.next.retain(|resource, _| here.contains(resource));
+        self.next.retain(|(resource, _), _| here.contains(resource));
         self.unseen.retain(|resource, _| here.contains(resource));
+        self.failed_by.retain(|resource, _| here.contains(resource));
         for resource in here {
             let Some(definition) = ctx.view.state.definition(&resource, &ctx.me.node) else { continue };
-            let monitor = definition.operation("monitor", &ctx.view.state.config.op_defaults);
-            if !monitor.enabled || monitor.interval.is_zero() {
-                continue;
+            let monitors = definition.monitors(&ctx.view.state.config.op_defaults);
+            self.next.retain(|(of, interval), _| *of != resource || monitors.iter().any(|it| it.interval == *interval));
+            let mut due: Option<(BootTime, Duration)> = None;
+            for monitor in &monitors {
+                let first = if monitor.start_delay.is_zero() { monitor.interval } else { monitor.start_delay };
+                let key = (resource.clone(), monitor.interval);
+                let next = *self.next.entry(key).or_insert_with(|| ctx.now.after(first));
+                let candidate = (next, monitor.interval);
+                if ctx.now >= next && due.is_none_or(|due| candidate < due) {
+                    due = Some(candidate);
+                }
             }
-            let next = *self.next.entry(resource.clone()).or_insert_with(|| ctx.now.after(monitor.interval));
-            if ctx.now >= next {
-                self.next.insert(resource.clone(), ctx.now.after(monitor.interval));
-                self.look(ctx, operations, &resource);
+            let Some((_, interval)) = due else { continue };
+            // What finds another look of its resource under way is due still.
+            if !self.is_looking(&resource) {
+                self.next.insert((resource.clone(), interval), ctx.now.after(interval));
+                self.look(ctx, operations, &resource, interval);
             }
         }
+    }
+
+    fn is_looking(&self, resource: &ResourceId) -> bool {
+        self.looking.values().any(|look| look.resource == *resource)
     }
 
     pub(super) fn unseen(&self) -> &BTreeMap<ResourceId, String> {
@@ -55,11 +81,14 @@ impl Monitors {
 
     /// The hypervisor says that something happened.
     pub(super) fn look_now(&mut self, ctx: &mut Ctx<'_>, operations: &Operations, resource: &ResourceId) {
-        self.look(ctx, operations, resource);
+        let op_defaults = &ctx.view.state.config.op_defaults;
+        let definition = ctx.view.state.definition(resource, &ctx.me.node);
+        let interval = definition.map_or(Duration::ZERO, |it| it.operation("monitor", op_defaults).interval);
+        self.look(ctx, operations, resource, interval);
     }
 
-    fn look(&mut self, ctx: &mut Ctx<'_>, operations: &Operations, resource: &ResourceId) {
-        let busy = operations.is_busy(resource) || self.looking.values().any(|(about, _)| about == resource);
+    fn look(&mut self, ctx: &mut Ctx<'_>, operations: &Operations, resource: &ResourceId, interval: Duration) {
+        let busy = operations.is_busy(resource) || self.is_looking(resource);
         let Some(activity) = ctx.view.state.activity(resource, &ctx.me.node) else { return };
         let node = ctx.view.state.nodes.get(&ctx.me.node);
         // What somebody does there by hand must not make it start elsewhere; leaving maintenance begins with a look.
@@ -68,10 +97,11 @@ impl Monitors {
             return;
         }
         let Some(definition) = ctx.view.state.definition(resource, &ctx.me.node).cloned() else { return };
-        let timeout = definition.operation("monitor", &ctx.view.state.config.op_defaults).timeout;
+        let op_defaults = &ctx.view.state.config.op_defaults;
+        let timeout = definition.operation(&definition.monitor_key(interval, op_defaults), op_defaults).timeout;
         let operation = activity.operation;
         let tag = ctx.tag();
-        self.looking.insert(tag, (resource.clone(), operation));
+        self.looking.insert(tag, Look { resource: resource.clone(), operation, interval });
         let kind = ActionKind::Probe;
         ctx.out.push(Effect::Look(Box::new(Job {
             tag,
@@ -81,11 +111,12 @@ impl Monitors {
             definition,
             timeout,
             target: None,
+            interval,
         })));
     }
 
     pub(super) fn looked(&mut self, ctx: &mut Ctx<'_>, tag: Tag, looked: Executed) {
-        let Some((resource, operation)) = self.looking.remove(&tag) else { return };
+        let Some(Look { resource, operation, interval }) = self.looking.remove(&tag) else { return };
         let Some(activity) = ctx.view.state.activity(&resource, &ctx.me.node) else { return };
         let seen = match looked.seen {
             Seen::Unknown(_) if planted(Mistake::UnknownIsStopped) => Seen::Stopped,
@@ -98,6 +129,13 @@ impl Monitors {
                 seen
             }
         };
+        let is_broken = !matches!(seen, Seen::Running);
+        match self.failed_by.get(&resource) {
+            // What a deeper look found is not taken back by another one.
+            Some(by) if *by != interval && !is_broken && matches!(activity.seen, Seen::Failed(_)) => return,
+            _ if is_broken => _ = self.failed_by.insert(resource.clone(), interval),
+            _ => _ = self.failed_by.remove(&resource),
+        }
         // It does not work, and says so in other words: no news.
         let is_same = activity.seen == seen || matches!((&activity.seen, &seen), (Seen::Failed(_), Seen::Failed(_)));
         let known = is_same || (activity.operation != operation && !planted(Mistake::TrustLateMonitor));
@@ -105,7 +143,13 @@ impl Monitors {
             return;
         }
         let died = activity.seen == Seen::Running && seen == Seen::Stopped;
-        let error = looked.error.or_else(|| died.then(|| "it was running and is gone".into()));
+        let mut error = looked.error.or_else(|| died.then(|| "it was running and is gone".into()));
+        let op_defaults = &ctx.view.state.config.op_defaults;
+        let first =
+            ctx.view.state.definition(&resource, &ctx.me.node).map(|it| it.operation("monitor", op_defaults).interval);
+        if let Some(error) = error.as_mut().filter(|_| first != Some(interval)) {
+            error.monitor = Some(interval);
+        }
         let command = Command::Observe { speaker: ctx.speaker(), resource: resource.clone(), operation, seen, error };
         ctx.propose(Purpose::Observe(resource), command);
     }

@@ -208,6 +208,7 @@ impl Operations {
             definition,
             timeout,
             target,
+            interval: std::time::Duration::ZERO,
         })));
     }
 

@@ -2,6 +2,7 @@
 
 mod fencing;
 mod late;
+mod monitors;
 mod overdue;
 mod polls;
 
@@ -53,6 +54,10 @@ struct Leader {
     /// What reads off goes on.
     lies: bool,
     handed_over: Vec<NodeId>,
+    /// The looks that were asked for: when, and of which monitor.
+    looks: Vec<(BootTime, Duration)>,
+    /// What monitors find where that is not that it runs.
+    found: BTreeMap<Duration, Executed>,
 }
 
 impl Leader {
@@ -80,6 +85,8 @@ impl Leader {
             n2_asks_since: None,
             lies: false,
             handed_over: Vec::new(),
+            looks: Vec::new(),
+            found: BTreeMap::new(),
         };
         let founding = Founding {
             cluster_id: "c".to_owned(),
@@ -192,6 +199,11 @@ impl Leader {
             // Nothing is on its own host, and what it looks for there it does not find.
             Effect::Execute(job) if job.kind == ActionKind::Probe => {
                 Some(Event::Executed(job.tag, Executed { seen: Seen::Stopped, error: None }))
+            }
+            Effect::Look(job) => {
+                self.looks.push((self.now, job.interval));
+                let runs = Executed { seen: Seen::Running, error: None };
+                Some(Event::Looked(job.tag, self.found.get(&job.interval).cloned().unwrap_or(runs)))
             }
             Effect::TakeInventory(_) => Some(Event::Inventory(BTreeMap::new())),
             _ => None,

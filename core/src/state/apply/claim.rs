@@ -300,6 +300,10 @@ pub(super) fn fail(activity: &mut Activity, operation: &str, error: &AgentError,
     if start_failed && operation == ActionKind::Probe.word() {
         return;
     }
-    let (operation, error, severity) = (operation.to_owned(), error.text.clone(), error.severity);
+    let operation = match error.monitor {
+        Some(interval) => format!("{operation}_{}", interval.as_millis()),
+        None => operation.to_owned(),
+    };
+    let (error, severity) = (error.text.clone(), error.severity);
     activity.last_failure = Some(Failure { operation, error, at, severity });
 }

@@ -148,3 +148,19 @@ async fn reaches(cluster: &Cluster, is_so: impl Fn() -> bool) {
     };
     tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it never came to be so");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_a_node_again_is_written_once() {
+    let dir = TempDir::new().unwrap();
+    let daemon = Daemon::start(Seat::running(member(&dir).await));
+    let client = daemon.client().await;
+    let first = client.attribute(N1, "connected", Some("1")).await.unwrap().index;
+    for _ in 0..3 {
+        assert_eq!(client.attribute(N1, "connected", Some("1")).await.unwrap().index, first);
+    }
+    assert!(client.attribute(N1, "connected", Some("0")).await.unwrap().index > first);
+    let attributes = daemon.cluster().state(|state| state.attributes[&NodeId::from(N1)].clone());
+    assert_eq!(attributes["connected"], "0");
+    client.attribute(N1, "connected", None).await.unwrap();
+    assert!(daemon.cluster().state(|state| state.attributes[&NodeId::from(N1)].is_empty()));
+}

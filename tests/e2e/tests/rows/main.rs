@@ -211,6 +211,7 @@ const ROWS: &[Row] = &[
     )
     .patient(),
     row("ocf-power-cut", "an address and a dummy go with their VM when its host loses power", ocf::power_cut),
+    row("ocf-helpers", "agents say something of their node with none of Pacemaker's own commands", ocf::helpers),
     row("ocf-stop-fails", "an OCF agent breaks: what it cannot stop is fenced, and runs elsewhere", ocf::stop_fails),
     row(
         "two-hosts-and-witness",

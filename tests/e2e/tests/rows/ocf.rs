@@ -134,3 +134,51 @@ pub(crate) fn stop_fails(stage: &mut Stage) -> Result<()> {
     }
     Ok(())
 }
+
+/// Debian's own commands that agents call: whoever called one of these would be seen.
+const MASKED: &[&str] = &["attrd_updater", "crm_attribute", "crm_master", "crm_node", "crm_resource", "crm_mon"];
+
+/// Agents of Debian's that call crm_attribute and attrd_updater, as they are. Pacemaker's own commands are masked; what the
+/// agents say is an attribute of their node.
+pub(crate) fn helpers(stage: &mut Stage) -> Result<()> {
+    let hosts = stage.bed().hosts();
+    for host in &hosts {
+        let mut mask =
+            "printf '#!/bin/sh\necho $0 $* >>/run/called\nexit 1\n' >/run/masked && chmod 755 /run/masked".to_owned();
+        for name in MASKED {
+            mask.push_str(&format!(
+                " && if [ -e /usr/sbin/{name} ]; then mount --bind /run/masked /usr/sbin/{name}; fi"
+            ));
+        }
+        stage.bed().exec(host, &["sh", "-c", &mask])?.ok()?;
+    }
+    let (contact, place) = (stage.cluster.contact()?, stage.cluster.follower()?);
+    for statement in [
+        "primitive link ocf:pacemaker:attribute params name=connected active_value=1 inactive_value=0 op monitor interval=1s".to_owned(),
+        "primitive scored ocf:pacemaker:Stateful op monitor interval=1s".to_owned(),
+        format!("location link-there link inf: {place}"),
+        format!("location scored-there scored inf: {place}"),
+    ] {
+        let words: Vec<&str> = std::iter::once("configure").chain(statement.split(' ')).collect();
+        stage.bed().qrm(&contact, &words)?.ok()?;
+    }
+    let has = |status: &Status, name: &str, value: &str| {
+        let node = status.nodes.iter().find(|node| node.id.as_str() == place);
+        node.is_some_and(|node| node.attributes.get(name).is_some_and(|it| it == value))
+    };
+    stage.cluster.wait_status("what the agents say of their node", LIMIT, |status| {
+        has(status, "connected", "1") && status.nodes.iter().any(|node| node.attributes.contains_key("master-scored"))
+    })?;
+    let shown = stage.bed().qrm(&contact, &["node", "status-attr", &place, "show", "connected"])?;
+    ensure!(shown.stdout.trim() == "1", "it is shown as {:?}", shown.stdout);
+    stage.bed().qrm(&contact, &["resource", "stop", "link"])?.ok()?;
+    stage
+        .cluster
+        .wait_status("the attribute to say that it is stopped", LIMIT, |status| has(status, "connected", "0"))?;
+    for host in &hosts {
+        let called = stage.bed().exec(host, &["sh", "-c", "cat /run/called 2>/dev/null || true"])?.stdout;
+        ensure!(called.is_empty(), "{host} called Pacemaker's own: {called}");
+    }
+    stage.note("attrd_updater and crm_attribute were the cluster's own, and nobody called another");
+    stage.ensure_no_fence()
+}

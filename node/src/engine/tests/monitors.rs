@@ -1,0 +1,69 @@
+//! Several monitors of one resource: each at its own interval, and none takes back what a deeper one found.
+
+use super::*;
+use quorate_core::id::Operation;
+use quorate_core::state::Speaker;
+
+const QUICK: Duration = Duration::from_secs(10);
+const DEEP: Duration = Duration::from_secs(60);
+
+/// r1 runs here, whatever the planner may think of it.
+fn watched() -> Leader {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(1));
+    leader.configure(
+        "primitive f3 stonith:fake params state=/x target=n3\n\
+         primitive r1 ocf:a:b meta is-managed=false op monitor interval=10s timeout=5s \
+         op monitor interval=60s timeout=40s OCF_CHECK_LEVEL=10 start-delay=25s on-fail=block\n",
+    );
+    leader.run(Duration::from_secs(1));
+    see(&mut leader, Seen::Running);
+    leader.looks.clear();
+    leader
+}
+
+fn see(leader: &mut Leader, seen: Seen) {
+    let incarnation = leader.state.nodes[&NodeId::from("n1")].incarnation;
+    let speaker = Speaker { node: "n1".into(), session: "boot-n1".into(), incarnation };
+    let operation = leader.state.activity(&"r1".into(), &"n1".into()).map_or(Operation(0), |it| it.operation);
+    let told = leader.apply(Command::Observe { speaker, resource: "r1".into(), operation, seen, error: None });
+    assert_eq!(told, Outcome::Done);
+    leader.step(Event::Applied);
+}
+
+fn seconds(leader: &Leader, interval: Duration, since: BootTime) -> Vec<u64> {
+    let looks = leader.looks.iter().filter(|(_, of)| *of == interval);
+    looks.map(|(at, _)| (at.since(since).as_millis() as u64 + 500) / 1000).collect()
+}
+
+#[test]
+fn every_monitor_looks_at_its_own_interval_and_after_its_own_delay() {
+    let mut leader = watched();
+    let begun = leader.now;
+    leader.run(Duration::from_secs(151));
+    assert_eq!(seconds(&leader, QUICK, begun), (1..=15).map(|number| number * 10).collect::<Vec<u64>>());
+    assert_eq!(seconds(&leader, DEEP, begun), [25, 85, 145]);
+}
+
+#[test]
+fn what_the_deep_look_found_stands_until_it_finds_otherwise() {
+    let mut leader = watched();
+    let broken = || Executed { seen: Seen::Failed("no answer".to_owned()), error: Some("no answer".into()) };
+    leader.found.insert(DEEP, broken());
+    leader.run(Duration::from_secs(50));
+    let activity = leader.state.activity(&"r1".into(), &"n1".into()).expect("it is known").clone();
+    assert!(matches!(activity.seen, Seen::Failed(_)), "a look that is less deep said that it runs: {activity:?}");
+    assert_eq!((activity.failures, activity.failed_operation()), (1, "monitor_60000"));
+    let definition = &leader.state.config.primitives[&ResourceId::from("r1")];
+    let spec = definition.operation(activity.failed_operation(), &leader.state.config.op_defaults);
+    assert_eq!(spec.on_fail, quorate_core::config::OnFail::Block, "its own on-fail follows");
+    leader.found.clear();
+    leader.run(Duration::from_secs(60));
+    let activity = leader.state.activity(&"r1".into(), &"n1".into()).expect("it is known");
+    assert_eq!(activity.seen, Seen::Running, "it says itself that it works again");
+    leader.found.insert(QUICK, broken());
+    leader.run(Duration::from_secs(11));
+    let activity = leader.state.activity(&"r1".into(), &"n1".into()).expect("it is known");
+    assert_eq!(activity.failed_operation(), "monitor");
+}
