@@ -32,6 +32,8 @@ pub(crate) enum CliError {
     NotInTime { message: String, hint: Option<String> },
     #[error("cannot read {}", .path.display())]
     Read { path: PathBuf, source: io::Error },
+    #[error("cannot write {}", .path.display())]
+    Save { path: PathBuf, source: io::Error },
     #[error("cannot write the output")]
     Write(#[source] io::Error),
     #[error("the daemon's document {schema} cannot be read: qrm and quorated are of different versions")]
@@ -61,7 +63,7 @@ impl CliError {
                 Reason::Unreachable => 5,
                 Reason::Timeout => 6,
             },
-            Self::Read { .. } | Self::Write(_) | Self::Document { .. } => 1,
+            Self::Read { .. } | Self::Save { .. } | Self::Write(_) | Self::Document { .. } => 1,
             Self::Usage { .. } => 2,
             Self::Refused { .. } => 3,
             Self::NotInTime { .. } => 6,
@@ -72,7 +74,7 @@ impl CliError {
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Fault(fault) => fault.reason.word(),
-            Self::Read { .. } | Self::Write(_) | Self::Document { .. } => "failed",
+            Self::Read { .. } | Self::Save { .. } | Self::Write(_) | Self::Document { .. } => "failed",
             Self::Usage { .. } => "usage",
             Self::Refused { .. } => "refused",
             Self::NotInTime { .. } => "timeout",
@@ -83,7 +85,7 @@ impl CliError {
         match self {
             Self::Fault(fault) => fault.hint.as_deref(),
             Self::Usage { hint, .. } | Self::Refused { hint, .. } | Self::NotInTime { hint, .. } => hint.as_deref(),
-            Self::Read { .. } | Self::Write(_) | Self::Document { .. } => None,
+            Self::Read { .. } | Self::Save { .. } | Self::Write(_) | Self::Document { .. } => None,
         }
     }
 

@@ -206,6 +206,17 @@ fn the_state_document_holds_no_secret() {
 }
 
 #[test]
+fn config_shows_kinds_and_tags() {
+    let mut story = Story::healthy();
+    story.configure("tag t vm1");
+    let shown = |what: &str| config(&story.state, what).expect("it is there").text;
+    assert_eq!(shown("tag:t"), "tag t vm1\nprimitive vm1 vm:fake\n");
+    assert!(shown("type:primitive").lines().count() > 1 && shown("type:primitive").contains("primitive vm1 vm:fake\n"));
+    let unknown = config(&story.state, "type:clone tag:u").expect_err("there are none");
+    assert_eq!(unknown.0, ["type:clone", "tag:u"]);
+}
+
+#[test]
 fn config_names_all_that_is_unknown() {
     let story = Story::healthy();
     let whole = config(&story.state, "").expect("everything");

@@ -2,8 +2,10 @@
 
 mod batch;
 mod commit;
+mod edit;
 mod history;
 pub(crate) mod load;
+mod save;
 mod show;
 mod statement;
 mod verify;
@@ -53,6 +55,8 @@ enum ConfigureCommand {
     Statement(statement::Statement),
     #[command(subcommand)]
     Load(load::Load),
+    Save(save::Save),
+    Edit(edit::Edit),
     Verify(verify::Verify),
     Commit(commit::Commit),
     History(history::History),
@@ -65,6 +69,8 @@ pub(crate) async fn run(context: &Context, command: Configure) -> Result<(), Cli
         Some(ConfigureCommand::Show(command)) => show::run(context, &command).await,
         Some(ConfigureCommand::Statement(command)) => statement::run(context, how, &command).await,
         Some(ConfigureCommand::Load(command)) => load::run(context, how, &command).await,
+        Some(ConfigureCommand::Save(command)) => save::run(context, &command).await,
+        Some(ConfigureCommand::Edit(command)) => edit::run(context, how, &command).await,
         Some(ConfigureCommand::Verify(command)) => verify::run(context, &command).await,
         Some(ConfigureCommand::Commit(command)) => commit::run(context, &command),
         Some(ConfigureCommand::History(command)) => history::run(context, &command).await,

@@ -84,8 +84,19 @@ impl Daemon {
         self.qrm_reading(line, "").await
     }
 
+    /// With a program named in the environment.
+    pub(crate) async fn qrm_in(&self, variable: &str, program: &Path, line: &str) -> Ran {
+        let mut command = self.command(line);
+        command.env_remove("VISUAL").env(variable, program);
+        Self::finish(command, "").await
+    }
+
     pub(crate) async fn qrm_reading(&self, line: &str, input: &str) -> Ran {
-        let mut child = self.command(line).spawn().expect("qrm was built");
+        Self::finish(self.command(line), input).await
+    }
+
+    async fn finish(mut command: Command, input: &str) -> Ran {
+        let mut child = command.spawn().expect("qrm was built");
         let mut stdin = child.stdin.take().expect("piped");
         stdin.write_all(input.as_bytes()).await.expect("it reads or it ends");
         drop(stdin);

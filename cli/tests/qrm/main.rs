@@ -9,6 +9,7 @@ use quorate_api::{Fault, Reason};
 use quorate_core::state::{ActionKind, Command};
 use quorate_core::view::Document;
 use serde_json::{Value, json};
+use std::path::Path;
 use story::Story;
 
 #[tokio::test]
@@ -257,6 +258,34 @@ async fn a_vm_is_explained_with_what_would_move_it() {
     assert!(ran.stdout.contains("it would run on n3 after: qrm resource start vm1"), "{}", ran.stdout);
     assert_eq!(daemon.qrm("explain vm7").await.code, 3);
     assert!(daemon.asked().is_empty());
+}
+
+#[tokio::test]
+async fn the_configuration_is_saved_and_edited() {
+    let daemon = Daemon::of(&Story::healthy()).await;
+    let at = |name: &str| daemon.directory().join(name);
+    let ran = daemon.qrm("configure save it.txt vm1").await;
+    assert_eq!(
+        (ran.code, std::fs::read_to_string(at("it.txt")).expect("saved")),
+        (0, "primitive vm1 vm:fake\n".to_owned())
+    );
+    assert_eq!(daemon.qrm("configure save it.txt").await.code, 1, "it is there");
+    assert_eq!(daemon.qrm("configure save it.txt --replace").await.code, 0);
+    assert!(std::fs::read_to_string(at("it.txt")).expect("saved").lines().count() > 1);
+
+    std::fs::write(at("idle"), "#!/bin/sh\n").expect("writable");
+    std::fs::write(at("busy"), "#!/bin/sh\nsed -i 's/fake/fake meta priority=3/' \"$1\"\n").expect("writable");
+    for name in ["idle", "busy"] {
+        std::fs::set_permissions(at(name), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
+    }
+    let ran = daemon.qrm_in("EDITOR", &at("idle"), "configure edit vm1").await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "nothing was changed\n"), "{}", ran.stderr);
+    assert!(daemon.asked().is_empty());
+    let ran = daemon.qrm_in("EDITOR", &at("busy"), "configure edit vm1").await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(daemon.asked(), ["configure Update primitive vm1 vm:fake meta priority=3"]);
+    let ran = daemon.qrm_in("EDITOR", Path::new("false"), "configure edit").await;
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
 }
 
 #[tokio::test]

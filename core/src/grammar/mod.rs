@@ -26,7 +26,7 @@ pub use diff::diff;
 pub use duration::{duration, print_duration};
 pub use error::{EditError, ReadError, SyntaxError};
 pub use parse::parse;
-pub use print::{print, print_object};
+pub use print::{print, print_kind, print_object};
 pub use statement::{GroupChange, Object, Statement, Verb};
 
 use crate::config::Config;

@@ -18,6 +18,14 @@ pub fn print_object(config: &Config, id: &str) -> Option<String> {
     object(config, &super::reference::find(config, id)?)
 }
 
+/// Every object of one kind, by its keyword; `None` where there is none.
+pub fn print_kind(config: &Config, keyword: &str) -> Option<String> {
+    let all = keys(config);
+    let text: String =
+        all.iter().filter(|key| key.keyword() == keyword).filter_map(|key| object(config, key)).collect();
+    (!text.is_empty()).then_some(text)
+}
+
 /// Names an object; in the order of printing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {

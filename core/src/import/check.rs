@@ -10,6 +10,7 @@ impl Import<'_, '_> {
     pub(super) fn check(&mut self) {
         self.check_levels();
         loop {
+            self.config.expand();
             let report = validate(&self.with_stand_ins());
             let before = self.config.clone();
             for problem in report.errors {
@@ -41,8 +42,20 @@ impl Import<'_, '_> {
     fn take_out(&mut self, problem: Problem) {
         let id = problem.object.clone();
         let config = &mut self.config;
+        let wide = &mut config.shorthand;
+        wide.own.remove(&ResourceId::from(id.as_str()));
+        for group in wide.groups.values_mut() {
+            group.members.retain(|member| member.as_str() != id);
+        }
+        wide.groups.retain(|_, group| !group.members.is_empty());
         let is_gone = config.nodes.remove(&NodeId::from(id.as_str())).is_some()
             || config.primitives.remove(&ResourceId::from(id.as_str())).is_some()
+            || wide.templates.remove(&id).is_some()
+            || wide.groups.remove(&id).is_some()
+            || wide.tags.remove(&id).is_some()
+            || wide.locations.remove(&id).is_some()
+            || wide.colocations.remove(&id).is_some()
+            || wide.orders.remove(&id).is_some()
             || config.locations.remove(&id).is_some()
             || config.colocations.remove(&id).is_some()
             || config.orders.remove(&id).is_some();

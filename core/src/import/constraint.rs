@@ -3,6 +3,7 @@
 use super::operation::has;
 use super::{Element, Fate, Import};
 use crate::cib;
+use crate::config::shorthand::{Want, Who, WideLocation};
 use crate::config::{Colocation, Location, Order, OrderKind, boolean};
 use crate::grammar::{SINGLE_OBJECTS, is_id};
 use crate::id::{NodeId, ResourceId};
@@ -31,10 +32,15 @@ impl<'a> Import<'a, '_> {
         }
     }
 
-    /// A resource that is there by now.
-    fn known(&mut self, name: Option<&str>) -> Result<ResourceId, Refusal> {
+    /// A resource, group, template or tag that is there by now.
+    pub(super) fn known(&mut self, name: Option<&str>) -> Result<ResourceId, Refusal> {
         let name = name.ok_or(("it names no resource".to_owned(), ""))?;
-        match self.config.primitives.contains_key(&ResourceId::from(name)) {
+        let wide = &self.config.shorthand;
+        let is_there = self.config.primitives.contains_key(&ResourceId::from(name))
+            || wide.groups.contains_key(name)
+            || wide.tags.contains_key(name)
+            || wide.templates.contains_key(name);
+        match is_there {
             true => Ok(ResourceId::from(name)),
             false if self.ids.contains_key(name) => Err((format!("it names {name}, which was left out"), "")),
             false => Err((format!("it names {name}, which is not in this configuration"), "")),
@@ -42,24 +48,48 @@ impl<'a> Import<'a, '_> {
     }
 
     fn location(&mut self, id: &str, element: Element<'a>) -> Result<(), Refusal> {
-        if has(element, "resource_set") {
-            return Err(("sets of resources are not supported".to_owned(), "write one location for each resource"));
-        }
-        if self.attribute(element, "rsc-pattern").is_some() {
-            return Err(("resource patterns are not supported".to_owned(), "write one location for each resource"));
-        }
-        if has(element, "rule") {
-            return Err(("rules are not supported".to_owned(), "write one location for each node"));
-        }
-        let rsc = self.attribute(element, "rsc");
-        let resource = self.known(rsc)?;
+        let who = self.who(id, element)?;
         self.started(element, "role")?;
         self.discovery(id, element);
+        if has(element, "rule") {
+            let want = Want::Rules(self.rules(element)?);
+            self.config.shorthand.locations.insert(id.to_owned(), WideLocation { who, want });
+            return Ok(());
+        }
         let score = self.attribute(element, "score").map_or(Score::INFINITY, cib::score);
         let node = self.attribute(element, "node").filter(|node| is_id(node));
         let node = NodeId::from(node.ok_or(("it names no node that can be here".to_owned(), ""))?);
-        self.config.locations.insert(id.to_owned(), Location { resource, score, node });
+        match who {
+            Who::One(name) => {
+                let location = Location { resource: ResourceId::new(name), score, node };
+                self.config.locations.insert(id.to_owned(), location);
+            }
+            who => {
+                let location = WideLocation { who, want: Want::Node(score, node) };
+                self.config.shorthand.locations.insert(id.to_owned(), location);
+            }
+        }
         Ok(())
+    }
+
+    fn who(&mut self, id: &str, element: Element<'a>) -> Result<Who, Refusal> {
+        if let Some(pattern) = self.attribute(element, "rsc-pattern") {
+            if pattern.is_empty() || regex_lite::Regex::new(pattern.trim_start_matches('!')).is_err() {
+                return Err((format!("its pattern {pattern:?} is no regular expression here"), "write a simpler one"));
+            }
+            return Ok(Who::Pattern(pattern.to_owned()));
+        }
+        if has(element, "resource_set") {
+            let sets = self.sets(id, element)?;
+            let members: Vec<String> = sets.into_iter().flat_map(|set| set.members).collect();
+            return if members.is_empty() {
+                Err(("nothing is left of its set".to_owned(), ""))
+            } else {
+                Ok(Who::Set(members))
+            };
+        }
+        let rsc = self.attribute(element, "rsc");
+        Ok(Who::One(self.known(rsc)?.to_string()))
     }
 
     /// Where a resource is looked for is not for a constraint to say.
@@ -76,7 +106,7 @@ impl<'a> Import<'a, '_> {
     }
 
     /// The only role there is here.
-    fn started(&mut self, element: Element<'a>, name: &'static str) -> Result<(), Refusal> {
+    pub(super) fn started(&mut self, element: Element<'a>, name: &'static str) -> Result<(), Refusal> {
         match self.attribute(element, name) {
             None => Ok(()),
             Some(role) if role.eq_ignore_ascii_case("started") => Ok(()),
@@ -86,7 +116,7 @@ impl<'a> Import<'a, '_> {
 
     fn colocation(&mut self, id: &str, element: Element<'a>) -> Result<(), Refusal> {
         if has(element, "resource_set") {
-            return Err(("sets of resources are not supported".to_owned(), "write one colocation for each pair"));
+            return self.colocation_of_sets(id, element);
         }
         let (rsc, with) = (self.attribute(element, "rsc"), self.attribute(element, "with-rsc"));
         let (resource, with) = (self.known(rsc)?, self.known(with)?);
@@ -95,18 +125,22 @@ impl<'a> Import<'a, '_> {
         if self.attribute(element, "node-attribute").is_some_and(|name| name != "#uname") {
             return Err(("colocations by a node attribute are not supported".to_owned(), ""));
         }
-        if let Some(influence) = self.attribute(element, "influence").filter(|it| boolean(it) == Some(false)) {
-            let what = format!("influence={influence} has no effect: what follows is heard where the other goes");
-            self.tell(Fate::Changed, id, element, what, "");
-        }
+        self.influence(id, element);
         let score = self.attribute(element, "score").map_or(Score::INFINITY, cib::score);
         self.config.colocations.insert(id.to_owned(), Colocation { score, resource, with });
         Ok(())
     }
 
+    pub(super) fn influence(&mut self, id: &str, element: Element<'a>) {
+        if let Some(influence) = self.attribute(element, "influence").filter(|it| boolean(it) == Some(false)) {
+            let what = format!("influence={influence} has no effect: what follows is heard where the other goes");
+            self.tell(Fate::Changed, id, element, what, "");
+        }
+    }
+
     fn order(&mut self, id: &str, element: Element<'a>) -> Result<(), Refusal> {
         if has(element, "resource_set") {
-            return Err(("sets of resources are not supported".to_owned(), "write one order for each pair"));
+            return self.order_of_sets(id, element);
         }
         let (first, then) = (self.attribute(element, "first"), self.attribute(element, "then"));
         let (first, then) = (self.known(first)?, self.known(then)?);
@@ -118,7 +152,20 @@ impl<'a> Import<'a, '_> {
         }
         // Of one resource all are required anyway.
         self.attribute(element, "require-all");
-        let kind = self.order_kind(element);
+        let (kind, symmetrical) = self.order_kind(id, element);
+        self.config.orders.insert(id.to_owned(), Order { kind, first, then, symmetrical });
+        Ok(())
+    }
+
+    /// How binding an order is, and whether it has a reverse.
+    pub(super) fn order_kind(&mut self, id: &str, element: Element<'a>) -> (OrderKind, bool) {
+        let score = self.attribute(element, "score").map(cib::score);
+        let kind = match self.attribute(element, "kind").map(str::to_ascii_lowercase).as_deref() {
+            Some("optional") => OrderKind::Optional,
+            Some("serialize") => OrderKind::Serialize,
+            None if score.is_some_and(|score| score <= Score::ZERO) => OrderKind::Optional,
+            _ => OrderKind::Mandatory,
+        };
         let mut symmetrical = kind.is_symmetrical_by_default();
         if let Some(told) = self.attribute(element, "symmetrical").and_then(boolean) {
             match kind {
@@ -128,20 +175,9 @@ impl<'a> Import<'a, '_> {
                 _ => symmetrical = told,
             }
         }
-        self.config.orders.insert(id.to_owned(), Order { kind, first, then, symmetrical });
-        Ok(())
-    }
-
-    fn order_kind(&mut self, element: Element<'a>) -> OrderKind {
-        let score = self.attribute(element, "score").map(cib::score);
-        match self.attribute(element, "kind").map(str::to_ascii_lowercase).as_deref() {
-            Some("optional") => OrderKind::Optional,
-            Some("serialize") => OrderKind::Serialize,
-            None if score.is_some_and(|score| score <= Score::ZERO) => OrderKind::Optional,
-            _ => OrderKind::Mandatory,
-        }
+        (kind, symmetrical)
     }
 }
 
 /// What it is that cannot be taken, and how to mend it.
-type Refusal = (String, &'static str);
+pub(super) type Refusal = (String, &'static str);

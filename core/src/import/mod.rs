@@ -12,6 +12,8 @@ mod operation;
 mod options;
 mod primitive;
 mod resource;
+mod rule;
+mod set;
 mod take;
 mod told;
 mod vm;
@@ -115,6 +117,9 @@ impl Import<'_, '_> {
                 "tickets" => self.lose_each(section, "there are no tickets here", ""),
                 _ => _ = self.taken.remove(&(section.id().get_usize(), "")),
             }
+        }
+        for section in self.root.children().filter(|child| child.has_tag_name("tags")) {
+            self.tags(section);
         }
         for section in self.root.children().filter(|child| child.has_tag_name("constraints")) {
             self.constraints(section);

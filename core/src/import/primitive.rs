@@ -2,18 +2,32 @@
 
 use super::options::meta_fault;
 use super::{Element, Fate, Import};
+use crate::config::shorthand::Own;
 use crate::config::{Agent, AgentClass, Attributes, Primitive};
 use crate::grammar::{SINGLE_OBJECTS, is_id};
 use crate::id::ResourceId;
 
+/// How much of a resource an element says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// All of it.
+    Whole,
+    /// What several have in common.
+    Template,
+    /// What is its own.
+    OfTemplate,
+}
+
 type Pairs<'a> = Vec<(Element<'a>, String, String)>;
 
 impl<'a> Import<'a, '_> {
-    pub(super) fn primitive(&mut self, element: Element<'a>) {
+    /// Takes a primitive; its id, unless it was left out.
+    pub(super) fn primitive(&mut self, element: Element<'a>) -> Option<ResourceId> {
         self.see(element);
         let id = element.attribute("id").unwrap_or_default();
         if !is_id(id) || SINGLE_OBJECTS.contains(&id) {
-            return self.lose(id, element, "this cannot be an id here", "rename it");
+            self.lose(id, element, "this cannot be an id here", "rename it");
+            return None;
         }
         let template = match self.attribute(element, "template") {
             None => None,
@@ -22,26 +36,60 @@ impl<'a> Import<'a, '_> {
                     self.see(template);
                     Some(template)
                 }
-                None => return self.lose(id, element, format!("there is no template {name:?}"), "define it"),
+                None => {
+                    self.lose(id, element, format!("there is no template {name:?}"), "define it");
+                    return None;
+                }
             },
         };
+        let kept = template.and_then(|at| at.attribute("id"));
+        let kept = kept.filter(|name| self.config.shorthand.templates.contains_key(*name));
         let definitions: Vec<Element<'a>> = [Some(element), template].into_iter().flatten().collect();
+        let (own, kind) = match kept {
+            Some(_) => (&definitions[..1], Kind::OfTemplate),
+            None => (&definitions[..], Kind::Whole),
+        };
+        let Some(primitive) = self.body(id, &definitions, own, kind) else {
+            self.skip(element);
+            return None;
+        };
+        let id = ResourceId::new(id);
+        self.config.primitives.insert(id.clone(), primitive.clone());
+        if let Some(name) = kept {
+            let nothing = Agent { class: AgentClass::Vm, provider: None, kind: String::new() };
+            let own = Own { template: Some(name.to_owned()), primitive: Primitive { agent: nothing, ..primitive } };
+            self.config.shorthand.own.insert(id.clone(), own);
+        }
+        Some(id)
+    }
+
+    /// Takes a template as it is, where what is made from it can be judged without it; whether it was.
+    pub(super) fn keep_template(&mut self, id: &str, element: Element<'a>) -> bool {
+        let class = element.attribute("class").unwrap_or_default();
+        let kind = element.attribute("type").unwrap_or_default();
+        if class != "ocf" || kind == "remote" {
+            return false;
+        }
+        self.see(element);
+        let Some(template) = self.body(id, &[element], &[element], Kind::Template) else { return false };
+        self.config.shorthand.templates.insert(id.to_owned(), template);
+        true
+    }
+
+    /// What is said at `own`, by the agent that is said anywhere.
+    fn body(&mut self, id: &str, all: &[Element<'a>], own: &[Element<'a>], kind: Kind) -> Option<Primitive> {
         let mut of = |name: &'static str| {
-            let said: Vec<Option<&'a str>> = definitions.iter().map(|at| self.attribute(*at, name)).collect();
+            let said: Vec<Option<&'a str>> = all.iter().map(|at| self.attribute(*at, name)).collect();
             said.into_iter().flatten().next().unwrap_or_default()
         };
         let agent = [of("class"), of("provider"), of("type")];
-        let params = self.pairs(id, &definitions, "instance_attributes");
-        let Some((agent, params)) = self.agent(id, element, agent, params) else {
-            definitions.iter().for_each(|at| self.skip(*at));
-            return;
-        };
-        let meta = self.meta(id, &definitions);
-        let utilization = self.pairs(id, &definitions, "utilization");
+        let params = self.pairs(id, own, "instance_attributes");
+        let (agent, params) = self.agent(id, all[0], agent, params, kind)?;
+        let meta = self.meta(id, own);
+        let utilization = self.pairs(id, own, "utilization");
         let utilization = self.sound(id, utilization, super::resource::amount);
-        let operations = self.operations(id, agent.class, &definitions);
-        let primitive = Primitive { agent, params, meta, utilization, operations };
-        self.config.primitives.insert(ResourceId::new(id), primitive);
+        let operations = self.operations(id, agent.class, own);
+        Some(Primitive { agent, params, meta, utilization, operations })
     }
 
     fn meta(&mut self, id: &str, definitions: &[Element<'a>]) -> Attributes {
@@ -64,12 +112,13 @@ impl<'a> Import<'a, '_> {
         element: Element<'a>,
         [class, provider, kind]: [&str; 3],
         params: Pairs<'a>,
+        scope: Kind,
     ) -> Option<(Agent, Attributes)> {
         let is_name = |name: &str| is_id(name) && name.is_ascii();
         match (class, provider, kind) {
             ("ocf", "heartbeat", "VirtualDomain") => {
                 let agent = Agent { class: AgentClass::Vm, provider: None, kind: "libvirt".to_owned() };
-                Some((agent, self.virtual_domain(id, element, params)))
+                Some((agent, self.virtual_domain(id, element, params, scope != Kind::Template)))
             }
             ("ocf", "pacemaker", "remote") => {
                 let mend = "let the host run quorated and join";

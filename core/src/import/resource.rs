@@ -1,10 +1,18 @@
 //! `<resources>`: what there is, and what of it can be here.
 
+use super::options::meta_fault;
 use super::{Element, Fate, Import};
+use crate::config::boolean;
+use crate::config::shorthand::Group;
+use crate::grammar::{SINGLE_OBJECTS, is_id};
+use crate::id::ResourceId;
 use roxmltree::Node;
 
 impl<'a> Import<'a, '_> {
     pub(super) fn resources(&mut self, section: Element<'a>) {
+        for template in section.children().filter(|child| child.has_tag_name("template")) {
+            self.template(template, template.attribute("id").unwrap_or_default());
+        }
         for element in section.children().filter(Node::is_element) {
             self.resource(element);
         }
@@ -13,10 +21,9 @@ impl<'a> Import<'a, '_> {
     fn resource(&mut self, element: Element<'a>) {
         let id = element.attribute("id").unwrap_or_default();
         match element.tag_name().name() {
-            "primitive" => self.primitive(element),
+            "primitive" => _ = self.primitive(element),
             "group" => self.group(element, id),
-            // Read where a primitive names it.
-            "template" => self.template(element, id),
+            "template" => {}
             "clone" | "master" => {
                 self.lose_nested(
                     element,
@@ -42,15 +49,63 @@ impl<'a> Import<'a, '_> {
     }
 
     fn group(&mut self, element: Element<'a>, id: &str) {
-        self.lose_nested(element, id, "a group", "define its members");
+        self.see(element);
+        if !is_id(id) || SINGLE_OBJECTS.contains(&id) {
+            return self.lose_nested(element, id, "a group, and this cannot be an id here", "rename it");
+        }
+        let children: Vec<Element<'a>> = element.children().filter(|child| child.has_tag_name("primitive")).collect();
+        let members: Vec<ResourceId> = children.into_iter().filter_map(|child| self.primitive(child)).collect();
+        for (at, name, value) in self.pairs(id, &[element], "instance_attributes") {
+            let what = format!("{name}={value}: groups have no parameters of their own here");
+            self.tell(Fate::LeftOut, id, at, what, "give it to each member");
+        }
+        let pairs = self.pairs(id, &[element], "meta_attributes");
+        let meta = self.sound(id, pairs, |name, value| match name {
+            "ordered" | "collocated" | "colocated" if boolean(value) == Some(false) => {
+                let what = format!("{name}={value}: members of a group run together, one after another");
+                Some((what, "take the group apart, and write an order or a colocation".to_owned()))
+            }
+            // As it is anyway.
+            "ordered" | "collocated" | "colocated" => None,
+            name => meta_fault(id, name, value),
+        });
+        let is_meant = |name: &String| !["ordered", "collocated", "colocated"].contains(&name.as_str());
+        let meta = meta.into_iter().filter(|(name, _)| is_meant(name)).collect();
+        if members.is_empty() {
+            return self.lose(id, element, "none of its members is left", "");
+        }
+        self.config.shorthand.groups.insert(id.to_owned(), Group { members, meta });
     }
 
-    fn template(&mut self, element: Element<'a>, id: &str) {
-        let is_used = self.root.descendants().any(|at| at.attribute("template") == Some(id));
-        if !is_used {
+    pub(super) fn tags(&mut self, section: Element<'a>) {
+        for tag in section.children().filter(|child| child.has_tag_name("tag")) {
+            self.see(tag);
+            let id = tag.attribute("id").unwrap_or_default();
+            let mut members = Vec::new();
+            for member in tag.children().filter(|child| child.has_tag_name("obj_ref")) {
+                self.see(member);
+                let name = member.attribute("id").unwrap_or_default();
+                match self.known(Some(name)) {
+                    Ok(_) => members.push(name.to_owned()),
+                    Err((why, _)) => self.tell(Fate::LeftOut, id, member, why, ""),
+                }
+            }
+            if members.is_empty() || !is_id(id) || SINGLE_OBJECTS.contains(&id) {
+                self.lose(id, tag, "nothing is left of this tag", "");
+                continue;
+            }
+            self.config.shorthand.tags.insert(id.to_owned(), members);
+        }
+    }
+
+    fn template(&mut self, element: Element<'a>, id: &'a str) {
+        let mut made = self.root.descendants().filter(|at| at.attribute("template") == Some(id));
+        if made.next().is_none() {
             return self.lose(id, element, "nothing is made from this template", "");
         }
-        self.tell(Fate::Changed, id, element, "what is made from this template says all of it itself", "");
+        if !is_id(id) || !self.keep_template(id, element) {
+            self.tell(Fate::Changed, id, element, "what is made from this template says all of it itself", "");
+        }
     }
 }
 

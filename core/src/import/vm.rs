@@ -37,6 +37,7 @@ impl<'a> Import<'a, '_> {
         id: &str,
         element: Element<'a>,
         params: Vec<(Element<'a>, String, String)>,
+        needs_file: bool,
     ) -> Attributes {
         let mut taken = Attributes::new();
         let mut config = None;
@@ -65,6 +66,7 @@ impl<'a> Import<'a, '_> {
         }
         match config {
             Some((at, path)) => self.definition(id, at, &path, &mut taken),
+            None if !needs_file => {}
             None => self.await_file(
                 id,
                 element,

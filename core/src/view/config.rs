@@ -2,7 +2,7 @@
 
 use super::Document;
 use crate::config::{Config, secret};
-use crate::grammar::{print, print_object};
+use crate::grammar::{print, print_kind, print_object};
 use crate::state::{ClusterState, Revision};
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ impl Document for History {
     const SCHEMA: &'static str = "history/1";
 }
 
-/// The objects named in `ids`, with blanks between them; everything where none is named. Passwords are masked.
+/// The objects named in `ids`, with blanks between them, `type:KEYWORD` and `tag:TAG` among them; everything where none is named. Passwords are masked.
 ///
 /// # Errors
 /// All the names that nothing has.
@@ -61,7 +61,7 @@ fn show(config: &Config, revision: u64, ids: &str) -> Result<ConfigView, Unknown
     let mut text = String::new();
     let mut unknown = Vec::new();
     for id in named {
-        match print_object(config, id) {
+        match shown(config, id) {
             Some(object) => text.push_str(&object),
             None => unknown.push(id.to_owned()),
         }
@@ -70,6 +70,17 @@ fn show(config: &Config, revision: u64, ids: &str) -> Result<ConfigView, Unknown
         return Err(UnknownObject(unknown));
     }
     Ok(ConfigView { revision, text })
+}
+
+/// An object; of `type:KEYWORD` all of this kind, of `tag:TAG` the tag and what it names.
+fn shown(config: &Config, what: &str) -> Option<String> {
+    if let Some(keyword) = what.strip_prefix("type:") {
+        return print_kind(config, keyword);
+    }
+    let Some(tag) = what.strip_prefix("tag:") else { return print_object(config, what) };
+    let members = config.shorthand.tags.get(tag)?;
+    let named = std::iter::once(tag).chain(members.iter().map(String::as_str));
+    Some(named.filter_map(|id| print_object(config, id)).collect())
 }
 
 /// The last changes.

@@ -9,9 +9,11 @@ use quorate_core::view::ConfigView;
 /// Show the configuration; what is printed is valid input
 ///
 /// Example: qrm configure show vm1 property
+///
+/// Example: qrm configure show type:location tag:databases
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// Only these objects
+    /// Only these objects; type:KEYWORD is all of a kind, tag:TAG a tag with what it names
     ids: Vec<String>,
     /// Show passwords, which are masked else; what is loaded with a mask keeps the password behind it
     #[arg(long)]
