@@ -64,7 +64,7 @@ impl Goal {
     }
 }
 
-/// Returns the resource once it is so; at the deadline it says what it waits for.
+/// Returns the resource once it is so, of a group its first member once all are; at the deadline it says what it waits for.
 pub(crate) async fn until(
     client: &Client,
     name: &str,
@@ -74,15 +74,17 @@ pub(crate) async fn until(
     let end = Instant::now() + timeout;
     loop {
         let status = view::<Status>(client, ViewKind::Status, "").await?.read;
-        let found = status.resources.iter().find(|resource| resource.id.as_str() == name);
+        let named = || status.resources.iter().filter(|resource| resource.is_named(name));
+        let missing = named().find(|resource| !goal.is_reached(resource));
         // What is not known yet, a follower that lags may not know; what is gone is stopped.
-        let is_reached = found.map_or(*goal == Goal::Stopped, |resource| goal.is_reached(resource));
-        if is_reached && status.quorum.confirmed {
-            return Ok(found.cloned());
+        let is_there = named().next().is_some() || *goal == Goal::Stopped;
+        if is_there && missing.is_none() && status.quorum.confirmed {
+            return Ok(named().next().cloned());
         }
         if Instant::now() + PAUSE >= end {
             let seconds = timeout.as_secs();
-            let message = format!("{name} is not {} after {seconds} s: {}", goal.words(), reason(&status, name));
+            let missing = missing.map_or(name, |resource| resource.id.as_str());
+            let message = format!("{missing} is not {} after {seconds} s: {}", goal.words(), reason(&status, missing));
             return Err(CliError::NotInTime { message, hint: Some("it goes on: see `qrm status`".to_owned()) });
         }
         sleep(PAUSE).await;

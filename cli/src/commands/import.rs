@@ -6,7 +6,7 @@ use super::configure::{How, change};
 use crate::error::CliError;
 use clap::Args;
 use quorate_api::proto::ConfigureMode;
-use quorate_core::import::{Imported, import};
+use quorate_core::import::{Fate, Imported, import};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -41,6 +41,9 @@ pub(crate) async fn run(context: &Context, command: &Import) -> Result<(), CliEr
         for told in &imported.told {
             context.output.remark(&told.to_string());
         }
+        let count = |fate| imported.told.iter().filter(|told| told.fate == fate).count();
+        let [lost, changed, noted] = [Fate::LeftOut, Fate::Changed, Fate::Note].map(count);
+        context.output.remark(&format!("{lost} left out, {changed} changed, {noted} noted"));
     }
     if !command.commit {
         let document = json!({

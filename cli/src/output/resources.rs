@@ -46,6 +46,7 @@ fn tone(resource: &ResourceView) -> Tone {
 
 fn notes(resource: &ResourceView, clock: &Clock) -> Vec<String> {
     let mut notes = Vec::new();
+    notes.extend(resource.group.iter().map(|group| format!("in {group}")));
     if resource.is_orphan {
         notes.push("not configured any more".to_owned());
     } else if resource.target_role == "stopped" {

@@ -261,6 +261,23 @@ async fn a_vm_is_explained_with_what_would_move_it() {
 }
 
 #[tokio::test]
+async fn a_group_is_shown_and_waited_for_as_all_its_members() {
+    let mut story = Story::healthy();
+    story.configure("group g vm1 vm2");
+    story.settle();
+    let daemon = Daemon::of(&story).await;
+    let ran = daemon.qrm("resource status g").await;
+    assert!(ran.code == 0 && ran.stdout.lines().count() == 2 && ran.stdout.contains("in g"), "{}", ran.stdout);
+    let ran = daemon.qrm("resource locate g").await;
+    assert!(ran.stdout.contains("vm1 is running on") && ran.stdout.contains("vm2 is running on"), "{}", ran.stdout);
+    let ran = daemon.qrm("resource start g --wait").await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let ran = daemon.qrm("resource stop g --wait --timeout 400ms").await;
+    assert!(ran.code == 6 && ran.stderr.contains("is not stopped"), "its members run: {}", ran.stderr);
+    assert_eq!(daemon.qrm("resource status h").await.code, 3);
+}
+
+#[tokio::test]
 async fn the_configuration_is_saved_and_edited() {
     let daemon = Daemon::of(&Story::healthy()).await;
     let at = |name: &str| daemon.directory().join(name);

@@ -53,6 +53,11 @@ async fn cleanup(asker: &Asker, name: &str, node: Option<&str>) -> Result<Change
         return Ok(ChangeReply { index, message });
     }
     asker.cluster.state(|state| {
+        if let Some(group) = state.config.shorthand.groups.get(name) {
+            let members: Vec<&str> = group.members.iter().map(ResourceId::as_str).collect();
+            let hint = format!("clean up its members: {}", members.join(", "));
+            return Err(fault::invalid(format!("{name} is a group, and has no failures of its own"), &hint));
+        }
         if let Some(node) = node.filter(|node| !state.nodes.contains_key(&NodeId::new(*node))) {
             return Err(fault::unknown("node", node, state.nodes.keys().map(NodeId::as_str)));
         }

@@ -103,6 +103,26 @@ fn the_target_role_is_set_and_given_back() {
 }
 
 #[test]
+fn a_group_is_stopped_and_started_as_one() {
+    let mut story = Story::healthy();
+    story.configure("group g vm1 vm2\nset vm2.target-role Started");
+    story.settle();
+    let mut aim = |role: &str| {
+        let edit = Base::of(&story.state).target_role_of_group("g", role).expect("it is a group");
+        let (base, patch, diff) = (edit.revision, Box::new(edit.patch), edit.diff);
+        story.tell(Command::Configure { actor: "root".into(), base, patch, diff });
+        story.settle();
+        let role = |id: &str| story.state.config.primitives[&ResourceId::from(id)].meta.get("target-role").cloned();
+        assert_eq!(print_object(&story.state.config, "vm2").unwrap(), "primitive vm2 vm:fake\n");
+        (role("vm1"), role("vm2"))
+    };
+    assert_eq!(aim("Stopped"), (Some("Stopped".into()), Some("Stopped".into())));
+    assert_eq!(aim("Started"), (Some("Started".into()), Some("Started".into())));
+    assert!(Base::of(&story.state).target_role_of_group("vm3", "Started").is_none());
+    assert_eq!(super::edit::vm(&story.state.config, "g").expect("its first member"), "vm1".into());
+}
+
+#[test]
 fn a_disk_is_its_owners_until_that_is_stopped() {
     let mut story = Story::of(&["n1", "n2", "n3"], story::HOUSEHOLD);
     story.configure(&format!("primitive a vm:libvirt {}", domain("a", 1, "/srv/a.img")));

@@ -50,6 +50,7 @@ pub(super) async fn run(context: &Context, how: &How, command: &Edit) -> Result<
     done
 }
 
+#[expect(clippy::disallowed_methods, reason = "an editor has the terminal, and all the time its person takes")]
 fn open(path: &Path) -> Result<(), CliError> {
     let named = ["VISUAL", "EDITOR"].into_iter().filter_map(std::env::var_os).find(|name| !name.is_empty());
     let editor = named.unwrap_or_else(|| "vi".into());

@@ -56,10 +56,16 @@ pub(crate) async fn run(context: &Context, verb: ResourceVerb, command: &Change)
     context.output.answer(&document, || outcome(name, resource.as_ref()))
 }
 
-/// The resource as it is now, if it is there.
+/// The resource as it is now, if it is there; of a group its first member, with the time that all of them take.
 pub(super) async fn look(client: &Client, name: &str) -> Result<Option<ResourceView>, CliError> {
     let status = view::<Status>(client, ViewKind::Status, "").await?.read;
-    Ok(status.resources.into_iter().find(|resource| resource.id.as_str() == name))
+    let mut named = status.resources.into_iter().filter(|resource| resource.is_named(name));
+    let Some(mut first) = named.next() else { return Ok(None) };
+    for other in named {
+        first.start_timeout_ms = first.start_timeout_ms.saturating_add(other.start_timeout_ms);
+        first.stop_timeout_ms = first.stop_timeout_ms.saturating_add(other.stop_timeout_ms);
+    }
+    Ok(Some(first))
 }
 
 /// When what is seen of it changed last: what is newer was done for us.

@@ -4,6 +4,7 @@ use super::change::outcome;
 use crate::commands::Context;
 use crate::error::CliError;
 use clap::Args;
+use quorate_core::view::ResourceView;
 use serde_json::json;
 
 /// Say where a VM runs
@@ -16,7 +17,11 @@ pub(crate) struct Locate {
 }
 
 pub(crate) async fn run(context: &Context, command: &Locate) -> Result<(), CliError> {
-    let resource = super::status::one(context, &command.resource).await?;
-    let document = json!({ "id": resource.id, "role": resource.role, "places": resource.places });
-    context.output.answer(&document, || outcome(&command.resource, Some(&resource)))
+    let found = super::status::named(context, &command.resource).await?;
+    let document =
+        |resource: &ResourceView| json!({ "id": resource.id, "role": resource.role, "places": resource.places });
+    let documents: Vec<_> = found.iter().map(document).collect();
+    let document = if let [one] = documents.as_slice() { one.clone() } else { json!(documents) };
+    let words = found.iter().map(|resource| outcome(resource.id.as_str(), Some(resource)));
+    context.output.answer(&document, || words.collect::<Vec<_>>().join("\n"))
 }

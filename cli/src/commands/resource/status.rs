@@ -13,15 +13,16 @@ use serde_json::json;
 /// Example: qrm resource status vm1
 #[derive(Debug, Args)]
 pub(crate) struct Status {
-    /// Only this one
+    /// Only this one, or the members of this group
     resource: Option<String>,
 }
 
 pub(crate) async fn run(context: &Context, command: &Status) -> Result<(), CliError> {
     let (style, clock) = (context.output.style, Clock::of_process());
     if let Some(name) = &command.resource {
-        let resource = one(context, name).await?;
-        return context.output.answer(&json!(resource), || output::resources(&[resource], style, &clock));
+        let found = named(context, name).await?;
+        let document = if found.len() == 1 { json!(found[0]) } else { json!(found) };
+        return context.output.answer(&document, || output::resources(&found, style, &clock));
     }
     let client = context.client().await?;
     let status = view::<view::Status>(&client, ViewKind::Status, "").await?;
@@ -29,10 +30,13 @@ pub(crate) async fn run(context: &Context, command: &Status) -> Result<(), CliEr
     context.output.answer(&raw, || output::resources(&status.read.resources, style, &clock))
 }
 
-/// One resource, which must be there.
-pub(super) async fn one(context: &Context, name: &str) -> Result<ResourceView, CliError> {
+/// The resource of this name, or the members of the group: at least one.
+pub(super) async fn named(context: &Context, name: &str) -> Result<Vec<ResourceView>, CliError> {
     let client = context.client().await?;
     let status = view::<view::Status>(&client, ViewKind::Status, "").await?.read;
-    let found = status.resources.into_iter().find(|resource| resource.id.as_str() == name);
-    found.ok_or_else(|| CliError::refused(format!("there is no resource {name}"), Some("see `qrm resource status`")))
+    let found: Vec<ResourceView> = status.resources.into_iter().filter(|resource| resource.is_named(name)).collect();
+    match found.is_empty() {
+        true => Err(CliError::refused(format!("there is no resource {name}"), Some("see `qrm resource status`"))),
+        false => Ok(found),
+    }
 }

@@ -16,6 +16,9 @@ pub struct ResourceView {
     pub id: ResourceId,
     /// `vm:libvirt`
     pub agent: String,
+    /// The group it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// What it is, in one word.
     pub role: Role,
     /// Where it runs or may run.
@@ -46,6 +49,13 @@ pub struct ResourceView {
     pub stop_timeout_ms: u64,
     /// How far its live migration is, where one is under way and its source tells.
     pub migration: Option<Progress>,
+}
+
+impl ResourceView {
+    /// Whether this is meant by a name: its own, or its group's.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.id.as_str() == name || self.group.as_deref() == Some(name)
+    }
 }
 
 /// A move or a ban.
@@ -182,6 +192,7 @@ fn resource(
     ResourceView {
         id: id.clone(),
         agent: known.map_or_else(String::new, |primitive| primitive.agent.text()),
+        group: state.config.shorthand.group_of(id).map(|(name, _)| name.clone()),
         role: role(&places),
         target_role: if wants_stopped { "stopped" } else { "started" }.to_owned(),
         is_managed: meta.is_none_or(|meta| meta.is_managed && !meta.maintenance)
