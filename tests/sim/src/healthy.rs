@@ -156,7 +156,9 @@ impl World {
         let timeout = millis(self.oracle.state.properties().lost_after).saturating_sub(SILENCE_MARGIN);
         let from = slot.born.saturating_sub(timeout);
         let is_this_boot = self.hosts[h].session == *session;
-        if was_accepted && is_this_boot && self.health.was_well(h, from, slot.born) {
+        // Where the power reads off, a doubt is enough; and of a host that is on only a lying device says so.
+        let is_by_a_lie = self.faults.has_liars() && evidence.starts_with("its power reads off");
+        if was_accepted && is_this_boot && !is_by_a_lie && self.health.was_well(h, from, slot.born) {
             self.fail("healthy", format!("{node} is judged lost, and it was well for {timeout} ms: {evidence}"));
         }
         // Who was not heard while nobody reached anybody has the time that silence takes, from the majority's return on.
