@@ -6,9 +6,12 @@ use crate::scheduler::{Kind, Model, NodeIx, RscIx, Scores};
 use crate::score::Score;
 use std::collections::BTreeMap;
 
-/// What part of a score counts: a product of scores over INFINITY.
+/// What a factor of one is.
+const ONE: i128 = 1_000_000_000_000_000_000;
+
+/// What part of a score counts, in parts of `ONE`: a product of scores over INFINITY.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Factor(f64);
+pub(super) struct Factor(i128);
 
 /// What of another's scores counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,31 +24,32 @@ pub(super) enum Pick {
 
 impl Factor {
     /// That of one colocation.
-    #[allow(clippy::cast_precision_loss)]
     pub(super) fn of(model: &Model, ix: usize) -> Self {
-        Self(model.colocations[ix].score.value() as f64 / 1_000_000.0)
+        Self(i128::from(model.colocations[ix].score.value()) * (ONE / i128::from(Score::INFINITY.value())))
     }
 
+    /// However weak it becomes, it stays one of its sign.
     fn times(self, other: Self) -> Self {
-        Self(self.0 * other.0)
+        match rounded(self.0 * other.0) {
+            0 => Self(self.0.signum() * other.0.signum()),
+            product => Self(product),
+        }
     }
 
     /// The part of a score, rounded away from zero so that a weak wish is not lost.
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
     fn part(self, score: Score) -> Score {
-        let exact = self.0 * score.value() as f64;
-        let rounded = exact.round() as i64;
-        if rounded == 0 && score != Score::ZERO {
-            return Score::new(if self.0 > 0.0 {
-                1
-            } else if self.0 < 0.0 {
-                -1
-            } else {
-                0
-            });
-        }
-        Score::new(rounded)
+        let part = match rounded(self.0 * i128::from(score.value())) {
+            0 if score != Score::ZERO => self.0.signum(),
+            part => part,
+        };
+        // A factor is at most one, a score at most INFINITY.
+        Score::new(i64::try_from(part).unwrap_or_default())
     }
+}
+
+/// A product over `ONE`, to the nearest; halves go away from zero.
+fn rounded(product: i128) -> i128 {
+    product.signum() * ((product.abs() + ONE / 2) / ONE)
 }
 
 /// Adds the scores of `source`, and of what follows it, to `scores`.
@@ -77,7 +81,7 @@ pub(super) fn add(
             }
             let other = model.colocations[ix].resource;
             let own = Factor::of(model, ix);
-            if factor.0 < 0.0 && own.0 < 0.0 && !model.options.foes_of_foes_draw {
+            if factor.0 < 0 && own.0 < 0 && !model.options.foes_of_foes_draw {
                 continue;
             }
             let deeper = factor.times(own);
@@ -123,7 +127,7 @@ fn add_own(
     // What a node makes of its score, and whether it only keeps from what is unfit.
     let outcome = |current: Score, offered: Score| {
         // What would not run here anyway draws nobody away from its other places.
-        if factor.0 < 0.0 && offered < Score::ZERO {
+        if factor.0 < 0 && offered < Score::ZERO {
             return (current, false);
         }
         let sum = current + factor.part(offered);
@@ -155,4 +159,23 @@ fn add_own(
     let nodes: Vec<NodeIx> = (0..model.nodes.len()).collect();
     let offered = |node| best.get(&value(node)).copied().unwrap_or(Score::NEG_INFINITY);
     work.change(&nodes, |current| current, |node, current| each(node, current, offered(node)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_rounded_and_a_weak_wish_is_not_lost() {
+        let factor = |score: i64| Factor(i128::from(score) * (ONE / 1_000_000));
+        assert_eq!(factor(500_000).part(Score::new(5)), Score::new(3));
+        assert_eq!(factor(-500_000).part(Score::new(5)), Score::new(-3));
+        assert_eq!(factor(1).part(Score::new(7)), Score::new(1));
+        assert_eq!(factor(-1).part(Score::new(7)), Score::new(-1));
+        assert_eq!(factor(7).part(Score::ZERO), Score::ZERO);
+        assert_eq!(factor(1_000_000).part(Score::INFINITY), Score::INFINITY);
+        let chain = (0..20).fold(factor(1), |weak, _| weak.times(factor(-1)));
+        assert_eq!(chain.part(Score::new(100)), Score::new(1), "an even number of turns");
+        assert_eq!(chain.times(factor(-1)).part(Score::new(100)), Score::new(-1));
+    }
 }
