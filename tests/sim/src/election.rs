@@ -30,10 +30,13 @@ impl World {
         self.queue.push(deadline, scope, What::Election);
     }
 
-    /// Learners stand for nothing, and neither does a store that nobody has taken yet.
+    /// Learners stand for nothing, and neither does a store that nobody has taken yet. Who loses its vote by a change that
+    /// is not committed yet may be the only one that has that change, and stands to see it through: it leads by the votes
+    /// of the others, and its own does not count (Ongaro, *Consensus*, 4.2.2).
     fn may_stand(&self, h: usize) -> bool {
-        let host = &self.hosts[h];
-        host.disk.members().votes(host.disk.id) && host.daemon.as_ref().is_some_and(|daemon| daemon.replica.open)
+        let (disk, daemon) = (&self.hosts[h].disk, &self.hosts[h].daemon);
+        let votes = disk.members().votes(disk.id) || disk.agreed().votes(disk.id);
+        votes && daemon.as_ref().is_some_and(|daemon| daemon.replica.open)
     }
 
     fn ask_votes(&mut self, h: usize, role: Role, transfer: bool) {

@@ -154,7 +154,13 @@ impl Disk {
         self.changes.last().map(|(_, members)| members.clone()).unwrap_or_default()
     }
 
-    /// The same, and where in the log that is.
+    /// The same by the last word that this member knows to be committed.
+    pub(crate) fn agreed(&self) -> Rc<Members> {
+        let agreed = self.changes.iter().rev().find(|(index, _)| *index <= self.committed);
+        agreed.map(|(_, members)| members.clone()).unwrap_or_default()
+    }
+
+    /// The same as the log has it last, and where that is.
     pub(crate) fn roll(&self) -> Roll {
         let (index, members) = self.changes.last().cloned().unwrap_or_default();
         Roll { at: (self.term_at(index), index), members }
