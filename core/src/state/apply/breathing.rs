@@ -40,6 +40,10 @@ impl ClusterState {
             }
         }
         for resource in &released {
+            // What was deleted since, and was stopped elsewhere, nobody could look for, nor stop: its host kills it anyway.
+            if self.definition(resource, node).is_none() {
+                continue;
+            }
             let activity = self.activity_mut(resource, node);
             activity.operation = activity.operation.next();
             activity.see(Seen::Unknown("the proof that its node was off is false".to_owned()), now);
