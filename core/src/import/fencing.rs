@@ -61,6 +61,6 @@ impl<'a> Import<'a, '_> {
 
     fn serves(&self, device: &ResourceId, node: Option<&NodeId>) -> bool {
         let device = self.config.primitives.get(device).filter(|device| device.is_fence_device());
-        device.is_some_and(|device| node.is_none_or(|node| device.fence_targets().contains(node)))
+        device.is_some_and(|device| node.is_none_or(|node| device.fences(node)))
     }
 }

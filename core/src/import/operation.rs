@@ -8,6 +8,8 @@ use roxmltree::Node;
 
 /// What is the same on every `<op>` and says nothing.
 const WITHOUT_WORD: &[&str] = &["interval-origin", "record-pending"];
+/// How deep an agent's monitor looks: a parameter of the operation there, an attribute here.
+const DEPTH: &str = "OCF_CHECK_LEVEL";
 const TAKEN: &[&str] = &["timeout", "interval", "on-fail", "enabled", "role", "start-delay", "requires"];
 
 impl<'a> Import<'a, '_> {
@@ -54,6 +56,10 @@ impl<'a> Import<'a, '_> {
         }
         pairs.extend(self.pairs(id, &[op], "meta_attributes"));
         for (at, parameter, value) in self.pairs(id, &[op], "instance_attributes") {
+            if class == AgentClass::Ocf && name == "monitor" && parameter == DEPTH {
+                pairs.push((at, parameter, value));
+                continue;
+            }
             let what = format!("{parameter}={value} of op {name}: operations have no parameters of their own here");
             self.tell(Fate::LeftOut, id, at, what, "");
         }

@@ -3,7 +3,7 @@
 use super::options::meta_fault;
 use super::{Element, Fate, Import};
 use crate::config::shorthand::Own;
-use crate::config::{Agent, AgentClass, Attributes, Primitive};
+use crate::config::{Agent, AgentClass, Attributes, HostCheck, Primitive};
 use crate::grammar::{SINGLE_OBJECTS, is_id};
 use crate::id::ResourceId;
 
@@ -177,7 +177,19 @@ impl<'a> Import<'a, '_> {
             self.tell(Fate::LeftOut, id, element, format!("there is no fence agent {kind:?} here"), mend);
             return None;
         }
-        let params = self.sound(id, params, |_, _| None);
+        let mut params = self.sound(id, params, |_, _| None);
+        if !["pcmk_host_list", "pcmk_host_map", "pcmk_host_check"].iter().any(|name| params.contains_key(*name)) {
+            // What Pacemaker does with such a device has to be said here.
+            let what = "nothing says which nodes this fence device is for: it is asked for its list, as Pacemaker does";
+            self.tell(
+                Fate::Changed,
+                id,
+                element,
+                what,
+                "pcmk_host_check=none if it has none, or give it pcmk_host_list",
+            );
+            params.insert("pcmk_host_check".to_owned(), "dynamic-list".to_owned());
+        }
         let primitive = Primitive {
             agent: agent(kind),
             params,
@@ -185,8 +197,8 @@ impl<'a> Import<'a, '_> {
             utilization: Attributes::new(),
             operations: Vec::new(),
         };
-        if primitive.fence_targets().is_empty() {
-            let what = "nothing says which nodes this fence device is for: a device is not asked for its list here";
+        if primitive.fence_targets().is_empty() && primitive.host_check() == HostCheck::StaticList {
+            let what = "nothing says which nodes this fence device is for";
             self.tell(Fate::LeftOut, id, element, what, "give it pcmk_host_list or pcmk_host_map");
             return None;
         }
