@@ -43,6 +43,8 @@ pub(super) struct Judge {
     suspects: BTreeMap<NodeId, Suspect>,
     /// Since when this leader has seen a node without its daemon.
     gone: BTreeMap<NodeId, BootTime>,
+    /// When the kernel of a node last refused a connection: the host lived then, and its silence is counted from there.
+    lived: BTreeMap<NodeId, BootTime>,
     pauses: BTreeMap<NodeId, BootTime>,
     /// Nodes whose judgement was refused: the next comes without a grant, which the storm brake may have held up.
     refused: BTreeSet<NodeId>,
@@ -148,6 +150,9 @@ impl Judge {
         let silence = liveness.silence(node, session, ctx.now);
         let is_heard = silence < properties.suspect_after;
         let refused = liveness.is_refused(node, ctx.now);
+        if refused {
+            self.lived.insert(node.clone(), ctx.now);
+        }
         if state.liveness != State::Away {
             self.away.remove(node);
         }
@@ -167,7 +172,10 @@ impl Judge {
             State::Online => say(ctx, node, session, Verdict::Suspect),
             State::Suspect if is_heard => say(ctx, node, session, Verdict::Online),
             State::Suspect if refused => say(ctx, node, session, Verdict::DaemonGone),
-            State::Suspect => self.suspect(ctx, (liveness, majority), properties, node, session, silence),
+            State::Suspect => {
+                let silence = self.lived.get(node).map_or(silence, |at| silence.min(ctx.now.since(*at)));
+                self.suspect(ctx, (liveness, majority), properties, node, session, silence);
+            }
             State::DaemonGone if is_heard => say(ctx, node, session, Verdict::Online),
             State::DaemonGone if !refused => say(ctx, node, session, Verdict::Suspect),
             State::DaemonGone => {

@@ -1,6 +1,7 @@
 //! The leader's judgement, stepped by hand: one engine, its own log, and peers that answer or do not.
 
 mod fencing;
+mod gone;
 mod late;
 mod monitors;
 mod overdue;
@@ -26,6 +27,8 @@ struct Leader {
     now: BootTime,
     /// Who answers polls.
     answers: Vec<NodeId>,
+    /// The kernel of n3 refuses connections: its daemon is gone.
+    n3_refuses: bool,
     /// In which boot n3 is.
     boot: SessionId,
     /// What every fence device reads.
@@ -70,6 +73,7 @@ impl Leader {
             engine,
             now: BootTime(0),
             answers: Vec::new(),
+            n3_refuses: false,
             boot: "boot-n3".into(),
             power_is_on: true,
             power_takes: Duration::ZERO,
@@ -175,6 +179,9 @@ impl Leader {
                     presence.silence.clear();
                 }
                 Some(Event::Heard { asked: self.now, presence })
+            }
+            Effect::Poll(node, _) if self.n3_refuses && node.as_str() == "n3" => {
+                Some(Event::NotHeard { node, asked: self.now, refused: true })
             }
             Effect::Power { tag, device, target, verb, .. } => {
                 // Who is switched off says no more.
