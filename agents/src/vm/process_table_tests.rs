@@ -1,7 +1,7 @@
 //! The process table of a real /proc, with processes that look like QEMU.
 #![allow(clippy::disallowed_methods, reason = "a test starts what it tests against")]
 
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use super::*;
 
@@ -37,10 +37,13 @@ fn a_vm_is_told_by_the_uuid_among_its_arguments() {
     }
 }
 
-/// A process with a QEMU-like command line, deaf to SIGTERM if asked.
+/// A process with a QEMU-like command line, deaf to SIGTERM if asked. It starts nothing: a child of its own would have the
+/// same command line until it executes its program.
 fn vm_like(uuid: &str, deaf: bool) -> Child {
-    let script = if deaf { "trap '' TERM; while :; do sleep 0.05; done" } else { "while :; do sleep 0.05; done" };
-    Command::new("/bin/sh").args(["-c", script, "qemu", "-name", "guest=vmx", "-uuid", uuid]).spawn().expect("sh")
+    let script = if deaf { "trap '' TERM; while :; do read line; done" } else { "while :; do read line; done" };
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", script, "qemu", "-name", "guest=vmx", "-uuid", uuid]).stdin(Stdio::piped());
+    command.spawn().expect("sh")
 }
 
 fn fresh_uuid() -> String {
