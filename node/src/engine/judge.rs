@@ -126,11 +126,16 @@ impl Judge {
         }
     }
 
-    /// Whoever led before may have judged this node silent; it leads now, so it is heard.
+    /// Whoever led before may have judged this node silent; it leads now, so it is heard. A witness needs no proof to come
+    /// back, however it was judged.
     fn judge_self(&self, ctx: &mut Ctx<'_>) {
         let me = ctx.me.node.clone();
         let Some(state) = ctx.view.state.nodes.get(&me) else { return };
-        let is_silent = matches!(state.liveness, State::Suspect | State::DaemonGone) && state.is_open(&ctx.me.session);
+        let is_silent = match state.liveness {
+            State::Suspect | State::DaemonGone => state.is_open(&ctx.me.session),
+            State::Lost => state.is_open(&ctx.me.session) && ctx.view.state.is_witness(&me),
+            State::Joining | State::Online | State::Away | State::Off => false,
+        };
         let paused = self.pauses.get(&me).is_some_and(|until| ctx.now < *until);
         if is_silent && !paused && !ctx.is_pending(|purpose| is_about(purpose, &me)) {
             let session = ctx.me.session.clone();
