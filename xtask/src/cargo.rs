@@ -13,7 +13,7 @@ pub(crate) fn repository() -> Result<PathBuf> {
 
 /// Cargo in the root of the working copy, without standard input.
 pub(crate) fn command(arguments: &[&str]) -> Result<Command> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = quorate_bed::binaries::cargo();
     command.args(arguments).current_dir(repository()?).stdin(Stdio::null());
     Ok(command)
 }

@@ -24,20 +24,26 @@ pub fn build_qrm(release: bool) -> Result<PathBuf> {
     built(release, &["--package", "quorate-cli", "--bins"], "qrm")
 }
 
-fn built(release: bool, what: &[&str], program: &str) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--message-format=json-render-diagnostics"]);
-    build.args(what);
-    if release {
-        build.arg("--release");
-    }
-    // What the outer cargo says of the package under test would make build scripts run anew, with all above them.
+/// Cargo itself, from within what cargo runs: without what the outer cargo says of the package under test, which would make
+/// build scripts run anew, and with them all that is built on them.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     let inherited = std::env::vars_os().map(|(name, _)| name).filter(|name| {
         name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
     });
     for name in inherited {
-        build.env_remove(name);
+        command.env_remove(name);
+    }
+    command
+}
+
+fn built(release: bool, what: &[&str], program: &str) -> Result<PathBuf> {
+    let mut build = cargo();
+    build.args(["build", "--message-format=json-render-diagnostics"]);
+    build.args(what);
+    if release {
+        build.arg("--release");
     }
     let output = build.current_dir(repository()).stderr(Stdio::inherit()).output().context("run cargo")?;
     if !output.status.success() {
