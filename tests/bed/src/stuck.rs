@@ -1,19 +1,52 @@
-//! A guest whose QEMU hangs in the kernel, as it does on storage that is gone: no signal ends it, only its host's power.
+//! A guest that hangs, as on storage that is gone or slow: its start does, or its QEMU in the kernel, where no signal ends it, only
+//! its host's power.
 //!
-//! The v1 freezer does it: unlike cgroup v2's, what it froze survives SIGKILL until it is thawed. The power switch thaws
+//! The v1 freezer does the latter: unlike cgroup v2's, what it froze survives SIGKILL until it is thawed. The power switch thaws
 //! what it has killed; `nN/stuck` tells it where.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use crate::bed::Bed;
 use crate::command::wait_for;
 use crate::layout::Layout;
 
 impl Bed {
+    /// Lets the start of a guest hang, on whichever host, until it is let go or a minute has passed.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub fn hold_start(&self, vm: &str) -> Result<()> {
+        let hold = self.hold(vm);
+        mkfifo(&hold, Mode::S_IRWXU).with_context(|| format!("create {}", hold.display()))
+    }
+
+    /// Lets a start go on that hangs, and later ones too.
+    ///
+    /// # Errors
+    /// When none is held up.
+    pub fn release_start(&self, vm: &str) -> Result<()> {
+        let hold = self.hold(vm);
+        let mut held = OpenOptions::new().read(true).write(true).open(&hold).context("no start is held up")?;
+        held.write_all(b"go on\n").with_context(|| format!("write to {}", hold.display()))?;
+        // What was written is lost with the last who has it open: the start has to read it first.
+        wait_for("the start to go on", Duration::from_secs(5), || {
+            Ok(self.vms()?.iter().any(|process| process.vm == vm))
+        })?;
+        fs::remove_file(&hold).with_context(|| format!("remove {}", hold.display()))
+    }
+
+    /// `assets/qemu.sh` waits for it.
+    fn hold(&self, vm: &str) -> PathBuf {
+        self.layout.shared().join(format!("{vm}.hold"))
+    }
+
     /// Lets the QEMU process of a guest hang where no signal reaches it, until its host loses power.
     ///
     /// # Errors

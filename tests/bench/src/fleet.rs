@@ -55,6 +55,16 @@ impl Member {
     }
 }
 
+/// Of a member in a namespace of its own.
+fn ip_of(number: usize) -> String {
+    format!("10.98.{}.{}", number / 250, number % 250 + 1)
+}
+
+/// The same in hardware.
+fn hardware_of(number: usize) -> String {
+    format!("02:00:00:00:{:02x}:{:02x}", number / 256, number % 256)
+}
+
 /// Received and sent bytes of an interface in a `/proc/net/dev`.
 fn traffic_of(text: &str, interface: &str) -> Option<(u64, u64)> {
     let line = text.lines().find_map(|line| line.trim().strip_prefix(interface)?.strip_prefix(':'))?;
@@ -93,7 +103,9 @@ impl Fleet {
     fn addresses(&self, count: usize) -> Result<Vec<String>> {
         if self.net == Net::Namespaces {
             self.switch()?;
-            return (1..=count).map(|number| self.namespace(number)).collect();
+            let addresses = (1..=count).map(|number| self.namespace(number)).collect::<Result<_>>()?;
+            self.introduce(count)?;
+            return Ok(addresses);
         }
         // Ports of the kernel's choice, all held until all are known.
         let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
@@ -114,14 +126,32 @@ impl Fleet {
     /// Its address.
     fn namespace(&self, number: usize) -> Result<String> {
         let (switch, own, port) = (self.netns("sw"), self.netns(number), format!("p{number}"));
-        let address = format!("10.98.{}.{}", number / 250, number % 250 + 1);
+        let (address, hardware) = (ip_of(number), hardware_of(number));
         must("ip", &["netns", "add", &own])?;
-        must("ip", &["link", "add", &port, "netns", &switch, "type", "veth", "peer", "name", "eth0", "netns", &own])?;
+        let peer = ["peer", "name", "eth0", "address", &hardware, "netns", &own];
+        must("ip", &[&["link", "add", &port, "netns", &switch, "type", "veth"], &peer[..]].concat())?;
         must("ip", &["-n", &switch, "link", "set", &port, "master", "br0", "up"])?;
         must("ip", &["-n", &own, "addr", "add", &format!("{address}/16"), "dev", "eth0"])?;
         must("ip", &["-n", &own, "link", "set", "eth0", "up"])?;
         must("ip", &["-n", &own, "link", "set", "lo", "up"])?;
         Ok(format!("{address}:{PORT}"))
+    }
+
+    /// Tells each member the others' hardware addresses. The kernel looks 1,024 of them up for all namespaces together, by
+    /// default, and 33 members would need more; those that it was told are not counted.
+    fn introduce(&self, count: usize) -> Result<()> {
+        for own in 1..=count {
+            let others = (1..=count).filter(|other| *other != own);
+            let known: String = others
+                .map(|other| {
+                    format!("neigh add {} lladdr {} dev eth0 nud permanent\n", ip_of(other), hardware_of(other))
+                })
+                .collect();
+            let file = self.dir.join("neighbours");
+            fs::write(&file, known).with_context(|| format!("write {}", file.display()))?;
+            must("ip", &["-n", &self.netns(own), "-batch", &file.to_string_lossy()])?;
+        }
+        Ok(())
     }
 
     fn start(&self, binaries: &Path, number: usize, address: String) -> Result<Member> {

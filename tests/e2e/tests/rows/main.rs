@@ -161,6 +161,7 @@ const ROWS: &[Row] = &[
         .hosts(5)
         .patient(),
     row("vm-killed", "a VM's QEMU is killed: it is restarted in place within about a second", vm::killed),
+    row("slow-start", "a VM's start hangs while another host is cut: that one's VMs do not wait", vm::slow_start),
     row("stop-fails", "a VM cannot be stopped: its node is fenced", vm::stop_fails),
     row("migrate-live", "VMs are moved and a node put in standby: they go live, without a restart", migration::live)
         .patient(),

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use quorate_bed::wait_for;
+use quorate_core::view::{Role, Status};
 
 use crate::stage::Stage;
 
@@ -24,6 +25,32 @@ pub(crate) fn killed(stage: &mut Stage) -> Result<()> {
     stage.cluster.wait_reborn(&stage.auditor, &["vm1"], begin)?;
     stage.note_timeline(&host, begin)?;
     stage.ensure_no_fence()
+}
+
+/// The start of one VM hangs, as on storage that answers late. Whoever waits for it must not let others wait.
+pub(crate) fn slow_start(stage: &mut Stage) -> Result<()> {
+    const USUAL: Duration = Duration::from_secs(10);
+    let victim = stage.cluster.follower()?;
+    stage.cluster.run_vms(&stage.auditor, &["vm2", "vm3"], &victim)?;
+    stage.bed().hold_start("vm1")?;
+    let never_there = format!("location vm1-not-on-{victim} vm1 -inf: {victim}");
+    stage.cluster.define(&["vm1"], &format!("primitive vm1 vm:libvirt params xml=@vm1.xml\n{never_there}\n"))?;
+    let is_starting =
+        |status: &Status| status.resources.iter().any(|it| it.id.as_str() == "vm1" && it.role == Role::Starting);
+    stage.cluster.wait_status("the start of vm1 to be under way", Duration::from_secs(30), is_starting)?;
+
+    let begin = SystemTime::now();
+    stage.bed().power_off(&victim)?;
+    stage.cluster.wait_running(&["vm2", "vm3"], Duration::from_secs(40), |process| process.host != victim)?;
+    stage.ensure_restarted(&["vm2", "vm3"], &victim, begin, USUAL)?;
+    let status = stage.cluster.status()?;
+    ensure!(is_starting(&status), "the start of vm1 did not hang all the time: {:?}", status.resources);
+    stage.note_timeline(&victim, begin)?;
+
+    stage.bed().release_start("vm1")?;
+    stage.cluster.wait_running(&["vm1"], Duration::from_secs(60), |process| process.host != victim)?;
+    stage.cluster.wait_reborn(&stage.auditor, &["vm1", "vm2", "vm3"], begin)?;
+    stage.fences_of(&victim, 1).map(drop)
 }
 
 /// QEMU hangs in the kernel, as it does on storage that is gone: no signal ends it, and libvirt's `destroy` claims
