@@ -34,21 +34,33 @@ pub(super) fn fences(state: &ClusterState, plan: &mut Plan) {
             });
             let error = activity.last_failure.as_ref().map_or("no error was given", |failure| failure.error.as_str());
             let hands_off = properties.maintenance_mode || at.intent == Intent::Maintenance;
-            if consequence == OnFail::Fence && !hands_off {
+            let is_fenced = consequence == OnFail::Fence && !hands_off;
+            if is_fenced && state.can_be_fenced(node) {
                 let cause = FenceCause::StopFailed { resource: resource.clone(), error: error.to_owned() };
                 plan.fence.push(WantedFence { target: node.clone(), session: session.id.clone(), cause });
             } else {
-                plan.report.blocked.push(Blocked {
-                    resource: resource.clone(),
-                    why: format!("it could not be stopped on {node}: {error}"),
-                    mend: Some(format!("stop it by hand, then: qrm resource cleanup {resource}")),
-                });
+                plan.report.blocked.push(could_not_be_stopped(resource, node, error, is_fenced));
             }
         }
     }
 }
 
-/// A monitor found it not working, and its on-fail is fence.
+/// Only a person can go on; or whoever could fence the node, where nobody is there who may.
+fn could_not_be_stopped(resource: &ResourceId, node: &NodeId, error: &str, is_fenced: bool) -> Blocked {
+    let by_hand = format!("stop it by hand, then: qrm resource cleanup {resource}");
+    let (why, mend) = match is_fenced {
+        true => (
+            format!(", and nobody else is there to fence {node}"),
+            format!("start another member, which fences {node}; or {by_hand}"),
+        ),
+        false => (String::new(), by_hand),
+    };
+    let why = format!("it could not be stopped on {node}: {error}{why}");
+    Blocked { resource: resource.clone(), why, mend: Some(mend) }
+}
+
+/// A monitor found it not working, and its on-fail is fence. Where nobody is there to do it, it is started again in its
+/// place: that is all that can be done for it.
 fn fence_for_failure(
     state: &ClusterState,
     resource: &ResourceId,
@@ -63,7 +75,8 @@ fn fence_for_failure(
         || at.intent == Intent::Maintenance
         || activity.claim.is_some()
         || state.config.is_hands_off(resource);
-    let wants = spec.consequence(properties.stonith_enabled) == OnFail::Fence && !hands_off;
+    let wants =
+        spec.consequence(properties.stonith_enabled) == OnFail::Fence && !hands_off && state.can_be_fenced(node);
     let cause = FenceCause::Broken { resource: resource.clone(), error: why.clone() };
     wants.then(|| WantedFence { target: node.clone(), session: session.id.clone(), cause })
 }

@@ -51,6 +51,16 @@ impl ClusterState {
         self.standing(resource, node) != Standing::NotActive && !(self.is_proof_waived(resource) && is_lost())
     }
 
+    /// Whether this member may be granted an off to `target`: it takes part, and nobody fences itself.
+    pub fn may_fence(&self, node: &NodeId, target: &NodeId) -> bool {
+        node != target && self.nodes.get(node).is_some_and(NodeState::is_online)
+    }
+
+    /// Whether somebody is there who could fence this node: without anybody it would be lost, and nothing would follow.
+    pub fn can_be_fenced(&self, target: &NodeId) -> bool {
+        self.nodes.keys().any(|node| self.may_fence(node, target))
+    }
+
     /// Whether a person gave up one-copy for this resource; for a VM nobody can.
     pub fn is_proof_waived(&self, resource: &ResourceId) -> bool {
         self.config.primitives.get(resource).is_some_and(|primitive| {

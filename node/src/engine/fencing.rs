@@ -10,7 +10,7 @@ use super::{Ctx, Purpose, delay};
 use quorate_core::config::Properties;
 use quorate_core::id::{NodeId, ResourceId, SessionId};
 use quorate_core::planted::{Mistake, planted};
-use quorate_core::state::{Attempt, Command, FenceCause, FenceIntent, NodeState, Outcome, SessionState};
+use quorate_core::state::{Attempt, Command, FenceCause, FenceIntent, Outcome, SessionState};
 use quorate_core::time::BootTime;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -238,8 +238,9 @@ impl Fencing {
             FenceCause::Asked { .. } => {
                 intent.tries as usize >= ctx.view.state.fence_levels(target).len() || acting(ctx, target).is_none()
             }
-            // That it is heard was never in doubt.
-            FenceCause::StopFailed { .. } | FenceCause::Broken { .. } | FenceCause::FalseProof => false,
+            // That it is heard was never in doubt; but where nobody is left who may, it would stay lost for nothing.
+            FenceCause::StopFailed { .. } | FenceCause::Broken { .. } => acting(ctx, target).is_none(),
+            FenceCause::FalseProof => false,
         };
         if !is_heard || !is_lost || !failed || !may_end || intent.condemned {
             return false;
@@ -384,7 +385,7 @@ fn proves_itself(ctx: &Ctx<'_>, liveness: &Liveness, target: &NodeId, intent: &F
 
 /// Who may be granted an off to this target.
 fn acting<'a>(ctx: &Ctx<'a>, target: &NodeId) -> Option<&'a NodeId> {
-    let may = |node: &&NodeId| **node != *target && ctx.view.state.nodes.get(*node).is_some_and(NodeState::is_online);
+    let may = |node: &&NodeId| ctx.view.state.may_fence(node, target);
     ctx.view.leader.filter(may).or_else(|| ctx.view.state.nodes.keys().find(may))
 }
 

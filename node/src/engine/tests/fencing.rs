@@ -1,7 +1,7 @@
 //! Fences carried on by hand: tries that are lost, fail or are of no use, and how often they are made.
 
 use super::*;
-use quorate_core::state::{FenceIntent, TRIES_KEPT};
+use quorate_core::state::{FenceCause, FenceIntent, Speaker, TRIES_KEPT};
 use std::time::Duration;
 
 /// n3 is heard, and then no more, with these devices.
@@ -218,4 +218,22 @@ fn a_device_that_does_nothing_is_named_so_even_when_the_deadline_cuts_its_last_r
     leader.run(Duration::from_millis(400));
     let failed = &intent(&leader).failed[0];
     assert!(failed.error.contains("still reads on"), "{failed:?}");
+}
+
+#[test]
+fn a_fence_for_a_failed_stop_that_nobody_is_left_to_carry_out_is_taken_back() {
+    let mut leader = Leader::new();
+    leader.configure("primitive f1 stonith:fake params state=/x target=n1\n");
+    leader.run(Duration::from_secs(3));
+    let session = leader.state.nodes[&NodeId::from("n1")].session.clone().expect("it said hello").id;
+    let cause = FenceCause::StopFailed { resource: ResourceId::from("vm1"), error: "it does not stop".to_owned() };
+    for other in ["n2", "n3"] {
+        let session = SessionId::new(format!("boot-{other}"));
+        leader.apply(Command::GoAway(Speaker { node: other.into(), session, incarnation: Incarnation(1) }));
+    }
+    leader.apply(Command::Fence { target: "n1".into(), session, cause, action: None });
+    assert_eq!(leader.liveness("n1"), Liveness::Lost);
+    leader.run(Duration::from_secs(3));
+    assert_eq!(leader.liveness("n1"), Liveness::Online, "nobody fences itself, and nobody else is there");
+    assert!(leader.state.intents.is_empty());
 }
