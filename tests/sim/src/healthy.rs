@@ -1,7 +1,9 @@
 //! Which hosts are well by the ground truth, and that none of those is judged lost.
 //!
-//! A host is well when it moves, its daemon lives or may yet come back within its grace, and a majority of the voters
-//! and it reach each other. It may be fenced by request, or for a stop that failed; never for its silence.
+//! A host is well when it moves, its daemon lives or may yet come back within its grace, and whoever may judge it has to
+//! hear it, or of it: see `is_held`. It may be fenced by request, or for a stop that failed; never for its silence.
+//! Silence is counted by who answers polls, as the rule beats to all voters has it: a daemon whose store is not taken yet
+//! answers them too.
 
 use crate::event::{Scope, What};
 use crate::members::Id;
@@ -29,15 +31,22 @@ const LOSSY: u64 = 100;
 pub(crate) struct Health {
     since: Vec<Option<u64>>,
     past: Vec<Vec<(u64, u64)>>,
-    /// Stretches in which no majority reached each other.
-    parted: Vec<(u64, u64)>,
+    /// Stretches in which each host, and in which everybody, could hear no majority of the voters.
+    parted: Vec<Vec<(u64, u64)>>,
+    all_parted: Vec<(u64, u64)>,
     /// Boots that live though they are proven dead, and since when.
     undead: BTreeMap<SessionId, u64>,
 }
 
 impl Health {
     pub(crate) fn new(hosts: usize) -> Self {
-        Self { since: vec![None; hosts], past: vec![Vec::new(); hosts], parted: Vec::new(), undead: BTreeMap::new() }
+        Self {
+            since: vec![None; hosts],
+            past: vec![Vec::new(); hosts],
+            parted: vec![Vec::new(); hosts],
+            all_parted: Vec::new(),
+            undead: BTreeMap::new(),
+        }
     }
 
     /// Whether a host was well all the time from one moment to another.
@@ -63,11 +72,10 @@ impl World {
             }
         }
         self.look_for_undead();
-        let is_parted = !(0..self.hosts.len()).any(|h| self.speaks(h) && self.reaches_majority(h));
-        match self.health.parted.last_mut().filter(|(_, until)| *until + EVERY >= self.now) {
-            Some((_, until)) if is_parted => *until = self.now,
-            _ if is_parted => self.health.parted.push((self.now, self.now)),
-            _ => {}
+        let parted: Vec<bool> = (0..self.hosts.len()).map(|h| !self.hears_majority(h)).collect();
+        stretch(&mut self.health.all_parted, self.now, parted.iter().all(|is_parted| *is_parted));
+        for (h, is_parted) in parted.into_iter().enumerate() {
+            stretch(&mut self.health.parted[h], self.now, is_parted);
         }
         self.queue.push(self.now + EVERY, Scope::World, What::Pulse);
     }
@@ -97,8 +105,10 @@ impl World {
     /// What is committed was taken by a majority: a stretch without one ends here, however short it was whole.
     fn end_parting(&mut self) {
         let now = self.now;
-        if self.health.parted.last().is_some_and(|(since, until)| *since < now && *until + EVERY >= now) {
-            self.health.parted.push((now, now));
+        for stretches in self.health.parted.iter_mut().chain([&mut self.health.all_parted]) {
+            if stretches.last().is_some_and(|(since, until)| *since < now && *until + EVERY >= now) {
+                stretches.push((now, now));
+            }
         }
     }
 
@@ -115,18 +125,40 @@ impl World {
         }
     }
 
-    fn reaches_majority(&self, h: usize) -> bool {
-        self.members.agree(|id| {
-            let Some(other) = self.members.hosts.get(&id).copied() else { return false };
-            other == h || (self.votes_as(other, id) && self.network.is_whole(h, other))
-        })
+    /// Whether nobody may judge this one silent: a majority of the voters could take over with it, for they and it reach
+    /// each other and take part, and leadership moves to one of them; or else so few voters do not hear it that, whoever
+    /// leads without it, no majority of those it reaches agrees. A voter whose host is in a boot that is not let in yet
+    /// cannot lead: by such alone nobody is saved from a leader that reaches them too, and has more than they are.
+    fn is_held(&self, h: usize) -> bool {
+        let reached = |id: Id| {
+            let other = self.members.hosts.get(&id).copied();
+            other.filter(|other| *other == h || (self.votes_as(*other, id) && self.network.is_whole(h, *other)))
+        };
+        let is_let_in = |other: usize| {
+            let node = self.oracle.state.nodes.get(&self.names[other]);
+            node.is_some_and(|node| node.is_open(&self.hosts[other].session))
+        };
+        let deaf = self.members.voters().into_iter().filter(|id| reached(*id).is_none()).count();
+        let least = self.members.sets.iter().map(|set| set.len() / 2 + 1).max().unwrap_or(0);
+        let is_reached = self.members.agree(|id| reached(id).is_some());
+        is_reached && (deaf * 2 <= least || self.members.agree(|id| reached(id).is_some_and(is_let_in)))
+    }
+
+    /// Whether answers to its polls can come from more than half of the voters, itself included.
+    fn hears_majority(&self, h: usize) -> bool {
+        let voters = self.members.voters();
+        let hears = |id: &Id| {
+            let other = self.members.hosts.get(id).copied().filter(|other| self.hosts[*other].disk.id == *id);
+            other.is_some_and(|other| other == h || (self.speaks(other) && self.network.is_whole(h, other)))
+        };
+        self.speaks(h) && voters.iter().filter(|id| hears(id)).count() * 2 > voters.len()
     }
 
     fn is_well(&self, h: usize) -> bool {
         let host = &self.hosts[h];
         let grace = millis(self.oracle.state.properties().daemon_grace).saturating_sub(GRACE_MARGIN);
         let daemon_lives = host.daemon.is_some() || self.now < host.daemon_ended + grace;
-        self.moves(h) && daemon_lives && self.network.loss <= LOSSY && self.reaches_majority(h)
+        self.moves(h) && daemon_lives && self.network.loss <= LOSSY && self.is_held(h)
     }
 
     fn moves(&self, h: usize) -> bool {
@@ -146,7 +178,7 @@ impl World {
     /// beats to all voters: nobody is judged lost who was well for as long as silence takes.
     pub(crate) fn check_judgement(&mut self, slot: &Slot) {
         self.end_parting();
-        let Some(Command::Judge { node, session, verdict: Verdict::Lost { evidence, .. } }) =
+        let Some(Command::Judge { node, session, verdict: Verdict::Lost { evidence, grant, .. } }) =
             slot.entry.as_ref().map(|entry| &entry.command)
         else {
             return;
@@ -161,16 +193,28 @@ impl World {
         if was_accepted && is_this_boot && !is_by_a_lie && self.health.was_well(h, from, slot.born) {
             self.fail("healthy", format!("{node} is judged lost, and it was well for {timeout} ms: {evidence}"));
         }
-        // Who was not heard while nobody reached anybody has the time that silence takes, from the majority's return on.
+        // Who was not heard while its judge heard no majority has the time that silence takes, from the return of one on.
+        // Only a first grant says who judged; where there is none, nobody at all heard one.
+        let judge = grant.as_ref().and_then(|grant| self.names.iter().position(|name| *name == grant.speaker.node));
+        let stretches = judge.map_or(&self.health.all_parted, |judge| &self.health.parted[judge]);
         let hasty = |(since, until): &&(u64, u64)| {
             let until = (*until).min(slot.born);
             until >= *since + PARTED && until > from
         };
-        let parted = self.health.parted.iter().find(hasty).copied();
+        let parted = stretches.iter().find(hasty).copied();
         if let Some((_, until)) = parted.filter(|_| was_accepted && is_this_boot && evidence.starts_with("silent")) {
             let after = slot.born.saturating_sub(until);
-            let what = format!("{node} is judged lost {after} ms after a majority came back: {evidence}");
+            let what = format!("{node} is judged lost {after} ms after its judge heard a majority again: {evidence}");
             self.fail("power restore", what);
         }
+    }
+}
+
+/// Goes on with the last stretch, or begins one.
+fn stretch(stretches: &mut Vec<(u64, u64)>, now: u64, is_parted: bool) {
+    match stretches.last_mut().filter(|(_, until)| *until + EVERY >= now) {
+        Some((_, until)) if is_parted => *until = now,
+        _ if is_parted => stretches.push((now, now)),
+        _ => {}
     }
 }
