@@ -6,6 +6,7 @@ use super::{CloneSpec, Kind, Model, MultipleActive, NoQuorum, NodeIx, NodeKind, 
 /// Creates every action, and what binds those of one resource.
 pub(super) fn schedule(model: &mut Model) -> Actions {
     let mut actions = Actions::default();
+    demote_without_quorum(model);
     for rsc in 0..model.resources.len() {
         if model.resources[rsc].kind == Kind::Primitive {
             Primitive { model, rsc, actions: &mut actions }.schedule();
@@ -262,7 +263,21 @@ impl Primitive<'_> {
         match options.no_quorum {
             NoQuorum::Ignore => true,
             NoQuorum::Freeze => resource.role >= Role::Started && resource.next <= resource.role,
-            NoQuorum::Stop | NoQuorum::Suicide | NoQuorum::Demote => false,
+            // What may be promoted is kept, as what it is without that.
+            NoQuorum::Demote => matches!(resource.role, Role::Promoted | Role::Unpromoted),
+            NoQuorum::Stop | NoQuorum::Suicide => false,
+        }
+    }
+}
+
+/// By `no-quorum-policy=demote` nothing is promoted without a majority.
+fn demote_without_quorum(model: &mut Model) {
+    if model.options.is_quorate || model.options.no_quorum != NoQuorum::Demote {
+        return;
+    }
+    for resource in &mut model.resources {
+        if resource.role >= Role::Unpromoted {
+            resource.next = resource.next.min(Role::Unpromoted);
         }
     }
 }
@@ -323,6 +338,19 @@ fn collect(model: &Model, actions: &mut Actions, rsc: RscIx) {
     for (first, then) in AROUND {
         let (first, then) = (actions.gate(rsc, *first), actions.gate(rsc, *then));
         actions.bind(first, then, Bond::ORDER);
+    }
+    in_order(model, actions, rsc);
+}
+
+/// What binds the members of an ordered collective to each other.
+fn in_order(model: &Model, actions: &mut Actions, rsc: RscIx) {
+    if let Kind::Clone(spec) = &model.resources[rsc].kind
+        && spec.is_ordered
+    {
+        for pair in spec.instances.windows(2) {
+            super::order::between(model, actions, (pair[0], Task::Start), (pair[1], Task::Start), Bond::ORDER);
+            super::order::between(model, actions, (pair[1], Task::Stop), (pair[0], Task::Stop), Bond::ORDER);
+        }
     }
     if let Kind::Group(group) = &model.resources[rsc].kind
         && group.is_ordered
