@@ -17,6 +17,7 @@
 //! token T [10s]    join n4 T     request CLIENT SERIAL VERB …            answer
 //! advance 10s      plan          settle         check
 //! state vm1|n1     explain vm1   definition vm1 n1
+//! cib [and] … transition … reasons … refusal     a Pacemaker CIB in words, and what is planned with it: see `cib.rs`
 //! ```
 //! What succeeds says nothing; a block that says nothing prints `ok`. Refusals print their kind, never their words.
 
@@ -24,6 +25,7 @@
 #![allow(dead_code)]
 
 mod checks;
+mod cib;
 mod fencing;
 pub(crate) mod file;
 mod look;
@@ -31,5 +33,6 @@ mod people;
 mod planning;
 mod sessions;
 mod show;
+mod transition;
 mod verbs;
 pub(crate) mod world;

@@ -69,6 +69,14 @@ impl World {
                 Ok(())
             }
             ["plan"] => self.plan(),
+            ["cib"] => self.take_cib(false, body),
+            ["cib", "and"] => self.take_cib(true, body),
+            ["transition"] => self.transition(),
+            ["reasons"] => self.reasons(),
+            ["refusal"] => {
+                self.refusal();
+                Ok(())
+            }
             ["settle"] => self.settle(),
             ["check"] => {
                 invariant::broken(&self.state)

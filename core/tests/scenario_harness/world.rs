@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) planned: BTreeMap<ActionId, Action>,
     pub(crate) granted: BTreeMap<ActionId, Granted>,
     pub(crate) looks: BTreeMap<(ResourceId, NodeId), (Speaker, Operation)>,
+    /// A Pacemaker CIB, if the scenario is about one.
+    pub(super) cib: super::cib::Cib,
     out: Vec<String>,
 }
 
