@@ -81,3 +81,60 @@ fn a_word_without_a_scenario_and_a_scenario_without_a_word_are_named() {
     check("x: a-b gone c", &["no scenario gone"]);
     check("x: a-b", &["c.scn is of no word"]);
 }
+
+/// What a table of `| situation | words | where |` names and is not there.
+fn lost(table: &str, scenarios: &BTreeMap<String, String>, rows: &str) -> Vec<String> {
+    let mut lost = Vec::new();
+    for line in table.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [situation, _, place] = cells[..] else {
+            lost.push(format!("no three cells in {line:?}"));
+            continue;
+        };
+        if place.strip_prefix("not: ").is_some_and(|why| !why.is_empty()) {
+            continue;
+        }
+        for part in place.split("; ") {
+            let (kind, names) = part.split_once(": ").unwrap_or_default();
+            let is_there = |name: &&str| match kind {
+                "scn" => scenarios.contains_key(*name),
+                "row" => rows.contains(&format!("\"{name}\"")),
+                _ => false,
+            };
+            let gone = names.split_whitespace().filter(|name| !is_there(name));
+            lost.extend(gone.map(|name| format!("{situation}: there is no {kind} {name}")));
+            if names.trim().is_empty() {
+                lost.push(format!("{situation} is shown nowhere"));
+            }
+        }
+    }
+    lost
+}
+
+fn of_the_repository(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+}
+
+#[test]
+fn every_situation_is_shown_where_its_table_says() {
+    let read = |name: &str| fs::read_to_string(of_the_repository(name)).expect(name);
+    let (table, rows) = (read("docs/situations.md"), read("tests/e2e/tests/rows/main.rs"));
+    assert!(table.lines().filter(|line| line.starts_with("| ")).count() > 140, "situations are gone from the table");
+    let lost = lost(&table, &scenarios(), &rows);
+    assert!(lost.is_empty(), "{}", lost.join("\n"));
+}
+
+#[test]
+fn a_situation_that_is_shown_nowhere_is_named() {
+    let scenarios = BTreeMap::from([("a".to_owned(), String::new())]);
+    let check = |place: &str, wanted: usize| {
+        let table = format!("| situation | in our words | where |\n|---|---|---|\n| s | it is so | {place} |\n");
+        let lost = lost(&table, &scenarios, "row(\"r\", 1)");
+        assert_eq!(lost.len(), wanted, "{lost:?}");
+    };
+    check("scn: a; row: r", 0);
+    check("not: there is none", 0);
+    check("scn: a b", 1);
+    check("row: a", 1);
+    check("nothing", 1);
+}
