@@ -8,6 +8,7 @@ mod binaries;
 mod cargo;
 mod demo;
 mod fuzz;
+mod mutations;
 mod pacemaker_cases;
 mod placement_grid;
 mod programs;
@@ -38,6 +39,7 @@ enum Command {
     Bed(bed::Arguments),
     Bench(programs::Bench),
     PacemakerCases(pacemaker_cases::Arguments),
+    Mutations(mutations::Arguments),
     PlacementGrid(placement_grid::Arguments),
     Fuzz(fuzz::Arguments),
     Agents(programs::Agents),
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Bed(arguments) => bed::run(&arguments),
         Command::Bench(arguments) => programs::bench(&arguments),
         Command::PacemakerCases(arguments) => pacemaker_cases::run(&arguments),
+        Command::Mutations(arguments) => mutations::run(&arguments),
         Command::PlacementGrid(arguments) => placement_grid::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Agents(arguments) => programs::agents(&arguments),
