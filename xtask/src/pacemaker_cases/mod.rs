@@ -3,7 +3,10 @@
 //! Cases and comparator are inputs and facts under the GPL that lie beside the repository, never in it. Where they are not
 //! there is nothing to compare, and this says so.
 
+mod differing;
+
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -12,7 +15,9 @@ use anyhow::{Context, Result, ensure};
 use crate::cargo;
 
 /// What was reached, in percent by subset and tier; it must never fall.
-const LEVELS: &str = include_str!("pacemaker_levels.json");
+const LEVELS: &str = include_str!("levels.json");
+/// What differs, case by case, with the reason's key.
+const DIFFERING: &str = "docs/differing-cases.md";
 /// Where cases and comparator lie, beside the repository.
 const BESIDE: &str = "../shared";
 
@@ -32,9 +37,12 @@ pub(crate) struct Arguments {
     /// Only this subset
     #[arg(long)]
     subset: Option<String>,
-    /// Fail if a level that was reached once is not reached any more
+    /// Fail if a level that was reached once is not reached any more, or docs/differing-cases.md is not what differs
     #[arg(long)]
     hold: bool,
+    /// Write what differs into docs/differing-cases.md; reasons are kept
+    #[arg(long, conflicts_with_all = ["cases", "subset", "hold"])]
+    update: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -50,6 +58,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let mut compare = Command::new("python3");
     compare.arg(&comparator).arg("--cases").arg(&cases).arg("--tool").arg(target.join("release/qrm"));
+    if arguments.update {
+        return update(&mut compare, root);
+    }
     if arguments.list {
         compare.arg("--list");
     }
@@ -60,11 +71,42 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let status = compare.status().context("python3 runs the comparator")?;
         return Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    let output = compare.arg("--json").output().context("python3 runs the comparator")?;
-    ensure!(output.status.success(), "the comparator failed: {}", String::from_utf8_lossy(&output.stderr));
-    let reached: BTreeMap<String, f64> = serde_json::from_slice(&output.stdout).context("the comparator's table")?;
+    let all = arguments.cases.is_none() && arguments.subset.is_none();
+    let differing = if all { Some(differing(&mut compare)?) } else { None };
+    let said = answer(compare.arg("--json"))?;
+    let reached: BTreeMap<String, f64> = serde_json::from_str(&said).context("the comparator's table")?;
     hold(&serde_json::from_str(LEVELS)?, &reached)?;
     println!("every level is held");
+    if let Some(cases) = differing {
+        let text = fs::read_to_string(root.join(DIFFERING)).context(DIFFERING)?;
+        let wrong = differing::wrong(&cases, &text);
+        ensure!(wrong.is_empty(), "{DIFFERING} is not what differs (--update writes it): {}", wrong.join("; "));
+        println!("{DIFFERING} names what differs: {} cases", cases.len());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the comparator says.
+fn answer(compare: &mut Command) -> Result<String> {
+    let output = compare.output().context("python3 runs the comparator")?;
+    ensure!(output.status.success(), "the comparator failed: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).context("the comparator's answer")
+}
+
+/// What differs today. The comparator lists in the run that has no table of levels.
+fn differing(compare: &mut Command) -> Result<differing::Cases> {
+    let mut listing = Command::new(compare.get_program());
+    listing.args(compare.get_args()).arg("--list");
+    Ok(differing::read_list(&answer(&mut listing)?))
+}
+
+/// Writes the list anew.
+fn update(compare: &mut Command, root: &Path) -> Result<ExitCode> {
+    let cases = differing(compare)?;
+    let path = root.join(DIFFERING);
+    let known = differing::read_document(&fs::read_to_string(&path).unwrap_or_default());
+    fs::write(&path, differing::document(&cases, &known)).context(DIFFERING)?;
+    println!("{DIFFERING}: {} cases", cases.len());
     Ok(ExitCode::SUCCESS)
 }
 
