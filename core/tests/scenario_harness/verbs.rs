@@ -69,6 +69,20 @@ impl World {
                 Ok(())
             }
             ["plan"] => self.plan(),
+            ["settle"] => self.settle(),
+            ["check"] => {
+                invariant::broken(&self.state)
+                    .into_iter()
+                    .for_each(|broken| self.say(format!("BROKEN {}", broken.rule)));
+                Ok(())
+            }
+            _ => self.of_a_cib(words, body).unwrap_or_else(|| self.question(words)),
+        }
+    }
+
+    /// Verbs about a Pacemaker CIB.
+    fn of_a_cib(&mut self, words: &[&str], body: &str) -> Option<Result<(), String>> {
+        Some(match *words {
             ["cib"] => self.take_cib(false, body),
             ["cib", "and"] => self.take_cib(true, body),
             ["transition"] => self.transition(),
@@ -77,15 +91,8 @@ impl World {
                 self.refusal();
                 Ok(())
             }
-            ["settle"] => self.settle(),
-            ["check"] => {
-                invariant::broken(&self.state)
-                    .into_iter()
-                    .for_each(|broken| self.say(format!("BROKEN {}", broken.rule)));
-                Ok(())
-            }
-            _ => self.question(words),
-        }
+            _ => return None,
+        })
     }
 
     /// Verbs that change nothing.
