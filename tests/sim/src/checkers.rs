@@ -63,7 +63,7 @@ impl World {
         self.trace(|_| format!("log {index}: {} -> {}", words(&entry.command), answer_words(&outcome)));
         self.count(&entry.command, &outcome);
         self.fingerprint = mix(self.fingerprint, entry.at.0);
-        self.oracle.outcomes.push(Some(outcome));
+        self.oracle.outcomes.push(Some(outcome.clone()));
         if let Command::Plan { .. } = &entry.command {
             let actions = self.oracle.state.actions.values().map(|action| (action.id, action.resource.clone()));
             self.oracle.planned.extend(actions);
@@ -72,6 +72,7 @@ impl World {
             self.fail(broken.rule, broken.what);
         }
         self.check_bans(slot);
+        self.learn_services(slot, &outcome);
         self.check_proofs();
         self.check_beliefs();
         self.check_judgement(slot);
@@ -336,6 +337,9 @@ impl World {
             .map(|order| &order.then)
             .collect();
         let wanted: BTreeSet<&ResourceId> = wanted.difference(&held_back).copied().collect();
+        if let Some(what) = self.service_not_well(&wanted) {
+            return Some(what);
+        }
         let placeless = self.placeless();
         crate::setup::vms().iter().filter(|vm| !placeless.contains(vm)).find_map(|vm| {
             let on: Vec<&NodeId> = self

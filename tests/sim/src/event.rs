@@ -1,5 +1,6 @@
 //! What is going to happen, in order of simulated time; what is due at the same moment goes in the order it was planned.
 
+use crate::agents::{Step, Told};
 use crate::faults::Undo;
 use crate::members::{Id, Peer};
 use crate::replica::{Entries, Ticket};
@@ -108,6 +109,14 @@ pub(crate) enum What {
     PersonRetry(u64),
     /// Tells a daemon of a VM that crashed.
     Changed(ResourceId),
+    /// An agent that runs goes on.
+    Agent(u64, Step),
+    /// Word of what was asked of an agent, and needs none.
+    Told(Tag, Box<Told>),
+    /// Something happens to an agent, or what it brought up.
+    AgentFault,
+    /// The agents of a host do what they should again.
+    AgentsWell(usize),
 }
 
 /// What members say to each other.

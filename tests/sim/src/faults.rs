@@ -408,6 +408,7 @@ impl World {
             host.virt.hung_until = 0;
             (host.virt.slow_looks, host.virt.slow_calls, host.virt.bad_starts, host.virt.bad_stops) =
                 (false, false, 0, 0);
+            host.agents.mood = crate::services::Mood::default();
             let boot = host.boot;
             if host.up && host.daemon.is_none() {
                 self.queue.push(self.now + 200, Scope::Boot(h, boot), What::DaemonStart(boot));

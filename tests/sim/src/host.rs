@@ -1,5 +1,6 @@
 //! A host: power, boots, its disk, its hypervisor, its BMC and its daemon.
 
+use crate::agents::Agents;
 use crate::bmc::Bmc;
 use crate::event::{Planned, Request};
 use crate::members::{Id, Members};
@@ -45,6 +46,7 @@ pub(crate) struct Host {
     /// It votes and runs nothing.
     pub(crate) witness: bool,
     pub(crate) virt: Virt,
+    pub(crate) agents: Agents,
     pub(crate) bmc: Bmc,
     pub(crate) daemon: Option<Daemon>,
     /// When its last daemon ended.
@@ -108,6 +110,7 @@ impl Host {
             keys: 0,
             witness: false,
             virt: Virt::default(),
+            agents: Agents::default(),
             bmc: Bmc::default(),
             daemon: None,
             daemon_ended: 0,

@@ -4,6 +4,7 @@
 //! state machine, the planner and the engine are the product's own. `checkers` consults the ground truth, never what
 //! the cluster believes.
 
+mod agents;
 mod bmc;
 mod checkers;
 mod dice;
@@ -21,6 +22,7 @@ mod rejoin;
 mod replica;
 mod report;
 mod requests;
+mod services;
 mod setup;
 mod snapshot;
 mod space;
@@ -96,6 +98,7 @@ impl World {
         self.queue.push(self.now, Scope::World, What::Pulse);
         let first_fault = self.dice.of(2500..=6000);
         self.queue.push(self.now + first_fault, Scope::World, What::Fault);
+        self.begin_services();
         let first_wish = self.dice.of(2500..=9000);
         self.queue.push(self.now + first_wish, Scope::World, What::Person);
     }

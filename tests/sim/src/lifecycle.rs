@@ -31,6 +31,7 @@ impl World {
         host.put_off.clear();
         let faults = Virt { bad_starts: host.virt.bad_starts, bad_stops: host.virt.bad_stops, ..Virt::default() };
         host.virt = faults;
+        host.agents.end_boot();
     }
 
     /// Somebody goes and switches it on, sooner or later.

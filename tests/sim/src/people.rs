@@ -139,10 +139,12 @@ impl World {
             self.wish(Wish::Clear(vm.clone()));
             self.wish(Wish::Role(vm, role));
         }
+        self.want_services();
     }
 
     /// Failures of the past are forgotten; what is blocked by them would wait for a person.
     pub(crate) fn clean_up(&mut self) {
+        self.mend_services();
         let failed: Vec<ResourceId> = self
             .oracle
             .state
@@ -256,6 +258,7 @@ fn command(state: &ClusterState, wish: &Wish) -> Option<Command> {
     Some(match wish {
         Wish::Role(vm, role) => {
             let mut new = state.config.clone();
+            // A VM that was deleted comes back; services never are.
             let primitive = new.primitives.entry(vm.clone()).or_insert_with(|| crate::setup::vm(vm));
             let word = if *role == TargetRole::Started { "Started" } else { "Stopped" };
             primitive.meta.insert("target-role".to_owned(), word.to_owned());

@@ -84,6 +84,7 @@ impl World {
         let virt = &mut self.hosts[h].virt;
         virt.domains.clear();
         virt.flows.clear();
+        self.hosts[h].agents.services.clear();
     }
 
     /// Whether everything that is committed is still known when this store is gone as well.
@@ -273,7 +274,11 @@ impl World {
         if !is_out || is_joining {
             return;
         }
-        if votes || !self.hosts[h].up || !self.hosts[h].virt.domains.is_empty() {
+        if votes
+            || !self.hosts[h].up
+            || !self.hosts[h].virt.domains.is_empty()
+            || !self.hosts[h].agents.services.is_empty()
+        {
             return self.queue.push(self.now + 3000, Scope::World, What::JoinAgain(h));
         }
         self.trace(|world| format!("{} is emptied, and joins again", world.names[h]));

@@ -95,6 +95,14 @@ counts! {
     starts = "VM starts",
     /// Of these, those whose last host had been proven dead.
     recoveries = "recoveries",
+    /// OCF resources that an agent brought up.
+    service_starts = "service starts",
+    /// OCF resources that vanished or stopped working.
+    service_faults = "services hit",
+    /// Agents that failed, hung or did half of it.
+    bad_agents = "agents that failed",
+    /// Starts beside a copy on a lost host, where somebody waived its proof.
+    waived = "waived copies",
     /// Migrations that began.
     migrations = "migrations",
     /// Links cut just then between the ends of one.

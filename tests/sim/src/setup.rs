@@ -31,7 +31,7 @@ pub(crate) fn vms() -> Vec<ResourceId> {
     (1..=VMS).map(|number| ResourceId::new(format!("vm{number}"))).collect()
 }
 
-fn attributes(pairs: &[(&str, &str)]) -> Attributes {
+pub(crate) fn attributes(pairs: &[(&str, &str)]) -> Attributes {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
@@ -156,6 +156,7 @@ impl World {
             let node = self.dice.pick(&self.names).clone();
             config.locations.insert("never".to_owned(), Location { resource, score: Score::NEG_INFINITY, node });
         }
+        self.agency.configure(&mut config);
         config
     }
 }

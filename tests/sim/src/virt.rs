@@ -105,6 +105,9 @@ impl World {
         if !is_look {
             self.check_grant(h, &job);
         }
+        if crate::agents::is_service(&job.definition) {
+            return self.execute_agent(h, job, is_look);
+        }
         let kind = match (job.kind, is_look) {
             (_, true) => Kind::Look,
             (ActionKind::Probe, _) => Kind::Probe,
@@ -123,11 +126,15 @@ impl World {
     }
 
     pub(crate) fn resume(&mut self, h: usize, tag: Tag) {
-        self.continue_job(h, tag, Kind::Resume);
+        if !self.continue_agent(h, tag, None) {
+            self.continue_job(h, tag, Kind::Resume);
+        }
     }
 
     pub(crate) fn discard(&mut self, h: usize, tag: Tag, why: String) {
-        self.continue_job(h, tag, Kind::Discard(why));
+        if !self.continue_agent(h, tag, Some(&why)) {
+            self.continue_job(h, tag, Kind::Discard(why));
+        }
     }
 
     fn continue_job(&mut self, h: usize, tag: Tag, kind: Kind) {
@@ -344,6 +351,7 @@ impl World {
                 }
             }
         }
+        self.kill_agents(h);
         self.give_up_flows(h);
         let wait = self.dice.of(30..=300);
         let what = What::Inventory { process, known, give_up: self.now + 3000 };
@@ -360,6 +368,7 @@ impl World {
             let what = What::Inventory { process, known, give_up };
             return self.queue.push(now + 100, Scope::Process(h, process), what);
         }
+        let (services, known) = crate::services::split(known);
         let mut found = BTreeMap::new();
         let all: Vec<ResourceId> = known.keys().chain(host.virt.domains.keys()).cloned().collect();
         for resource in all {
@@ -375,6 +384,7 @@ impl World {
             }
             found.insert(resource, seen);
         }
+        found.extend(self.services_found(h, &services));
         self.step(h, Event::Inventory(found));
     }
 

@@ -11,6 +11,7 @@ use crate::members::{Id, Members, Peer};
 use crate::network::Network;
 use crate::people::People;
 use crate::report::{Counts, Failure};
+use crate::services::Agency;
 use crate::snapshot::Keeping;
 use quorate_core::id::NodeId;
 use quorate_core::time::Timestamp;
@@ -33,6 +34,7 @@ pub(crate) struct World {
     pub(crate) oracle: Oracle,
     pub(crate) health: Health,
     pub(crate) people: People,
+    pub(crate) agency: Agency,
     pub(crate) faults: Faults,
     pub(crate) keeping: Keeping,
     /// Who votes, by the last committed word.
@@ -61,6 +63,7 @@ impl World {
             oracle: Oracle::default(),
             health: Health::new(hosts),
             people: People::default(),
+            agency: Agency::draw(seed),
             faults,
             keeping: Keeping::default(),
             members: Rc::default(),
@@ -151,6 +154,8 @@ impl World {
             What::Fault => self.next_fault(),
             What::Undo(undo) => self.undo(undo),
             What::Person => self.next_wish(),
+            What::AgentFault => self.agent_fault(),
+            What::AgentsWell(h) => self.agents_well(h),
             What::Remove(h, tries) => self.remove_member(h, tries),
             What::JoinAgain(h) => self.join_again(h),
             What::Restart(vm) => self.start_again(vm),
@@ -188,6 +193,8 @@ impl World {
             What::DaemonStart(boot) => self.daemon_start(h, boot),
             What::Ambush { kill } => self.spring(h, kill),
             What::Reboot => self.reboot(h),
+            What::Agent(id, step) => self.agent_steps(h, id, step),
+            What::Told(tag, told) => self.told(h, tag, *told),
             What::Changed(resource) => self.step(h, Event::Changed(resource)),
             other => unreachable!("{other:?} does not happen on a host"),
         }
