@@ -155,7 +155,9 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         let request = self.write(Kind::Append, &AppendV1::from(&rpc)).map_err(garbled)?;
         let client = self.peers.client(&self.node, self.lane);
         let mut client = client.map_err(|e| self.failed(action, e))?;
+        let attempt = self.peers.reach.attempt(self.target, &self.node, self.lane, deadline);
         let reply = within(&self.node, deadline, client.append(request)).await;
+        attempt.ended(reply.as_ref().err());
         let reply = reply.map_err(|e| self.failed(action, e))?;
         let reply: AppendReplyV1 = read(Kind::AppendReply, reply.get_ref()).map_err(garbled)?;
         Ok(reply.into())

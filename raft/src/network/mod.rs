@@ -7,6 +7,7 @@
 mod client;
 mod messages;
 mod peers;
+mod reach;
 mod server;
 
 pub use peers::{CallError, Dial, Lane, Peers};

@@ -11,6 +11,7 @@ use tonic::{Code, Status};
 use super::MAX_MESSAGE;
 use super::proto::members_client::MembersClient;
 use super::proto::{CallRequest, Message, ProposeRequest, propose_reply};
+use super::reach::Reach;
 use super::server::ROLL;
 use crate::codec::{self, CodecError, Kind};
 use crate::replica::Space;
@@ -85,13 +86,15 @@ pub struct Peers {
     /// What was seen of the others, and whether this member takes part.
     pub(crate) standing: Arc<Standing>,
     pub(crate) space: Arc<Space>,
+    /// Whom Raft does not reach, for the daemon's log.
+    pub(super) reach: Reach,
     dial: Dial,
     channels: Mutex<HashMap<(String, Lane), Channel>>,
 }
 
 impl Peers {
     pub(crate) fn new(me: MemberId, cluster: String, dial: Dial, standing: Arc<Standing>, space: Arc<Space>) -> Self {
-        Self { me, cluster, standing, space, dial, channels: Mutex::default() }
+        Self { me, cluster, standing, space, reach: Reach::default(), dial, channels: Mutex::default() }
     }
 
     /// Shows our store to a member; why it refuses it, if it does.
