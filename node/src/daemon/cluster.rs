@@ -20,6 +20,8 @@ use std::time::Duration;
 const CHANGE_DEADLINE: Duration = Duration::from_secs(10);
 /// A linearizable read waits so long.
 const READ_DEADLINE: Duration = Duration::from_secs(2);
+/// A leader that a majority answered within this will most likely have its next write answered too.
+const HEARD: Duration = Duration::from_millis(500);
 
 /// `ClusterState` under replication.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -82,6 +84,14 @@ impl Cluster {
     /// Looks at the applied state. Keep it short: nothing is applied meanwhile.
     pub fn state<T>(&self, look: impl FnOnce(&ClusterState) -> T) -> T {
         self.replica.read(|store, _| look(&store.0))
+    }
+
+    /// Whether this member leads and a majority answered it a moment ago. No proof that it leads now: a change may be
+    /// proposed on it, nothing may be read.
+    pub fn is_heard_as_leader(&self) -> bool {
+        let status = self.replica.status();
+        let status = status.borrow();
+        status.established && status.since_quorum().is_some_and(|since| since < HEARD)
     }
 
     /// Brings a command into the log, here or at the leader, and waits until it is applied here too.
