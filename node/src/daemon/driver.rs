@@ -59,6 +59,7 @@ impl Driver {
     pub async fn run(mut self) -> Ended {
         let mut status = self.cluster.replica.status();
         let mut applied = self.cluster.replica.applied();
+        let mut stood = standing(&status);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -66,7 +67,15 @@ impl Driver {
                 Some(event) = self.events.recv() => event,
                 Ok(()) = applied.changed() => Event::Applied,
                 changed = status.changed() => match changed {
-                    Ok(()) => Event::Applied,
+                    Ok(()) => {
+                        // How far logs have come wakes nobody here: what was applied is told by itself.
+                        let stands = standing(&status);
+                        if stands == stood {
+                            continue;
+                        }
+                        stood = stands;
+                        Event::Applied
+                    }
                     Err(_) => return Ended::Replica("the replica is gone".to_owned()),
                 },
                 _ = tick.tick() => Event::Tick,
@@ -216,6 +225,12 @@ pub(crate) async fn bring(cluster: &Cluster, made: BootTime, command: Command) -
         Err(error) if error.is_unknown() => Err(ProposeError::Unknown),
         Err(_) => Err(ProposeError::NotSent),
     }
+}
+
+/// What the engine is shown of a status; whether this replica runs is looked at with it.
+fn standing(status: &watch::Receiver<Status>) -> (Option<u64>, bool, u64, Option<u64>, bool) {
+    let status = status.borrow();
+    (status.leader, status.established, status.term, status.membership_index, status.stopped.is_some())
 }
 
 fn stopped(status: &watch::Receiver<Status>) -> Option<String> {
