@@ -9,7 +9,7 @@ use quorate_core::id::RaftId;
 use quorate_core::state::ClusterState;
 use quorate_raft::{Dial, Node};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 use tonic::Extensions;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
@@ -58,8 +58,9 @@ fn endpoint(us: &Credentials, node: &Node) -> Result<Endpoint, String> {
 
 /// Who called, if it showed a certificate.
 pub fn peer_identity(extensions: &Extensions) -> Option<PeerIdentity> {
-    let certificates = extensions.get::<TlsConnectInfo<TcpConnectInfo>>()?.peer_certs()?;
-    ca::holder(certificates.first()?).ok()
+    // Whoever asks, asks again and again.
+    static ASKERS: LazyLock<Holders> = LazyLock::new(Holders::default);
+    ASKERS.peer(extensions).map(|holder| PeerIdentity::clone(&holder))
 }
 
 /// The same where a certificate is a must.
