@@ -25,7 +25,7 @@ pub use plan::{NextAction, PlanView, plan};
 pub use simulation::{SimulatedAction, Simulation, simulation};
 pub use status::{
     ClusterView, DeviceView, Doing, FailureView, Health, Level, NodeView, Place, PlaceState, Question, Quorum,
-    ResourceView, Role, Status, WishView, status,
+    ResourceView, Role, Room, Status, WishView, status,
 };
 pub use support::{StateView, state};
 

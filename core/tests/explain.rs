@@ -65,6 +65,21 @@ fn in_every_scenario_the_change_that_is_named_gives_the_placement_it_promises() 
     assert!(tried.iter().all(|count| *count > 3), "scores, starts and others: {tried:?}");
 }
 
+#[test]
+fn where_room_is_short_the_number_is_named_and_what_would_do() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let text = fs::read_to_string(folder.join("room-is-a-limit.scn")).expect("it can be read");
+    let (short, _) = text.split_once("\nconfigure\n  set").expect("then it is given less to need");
+    let (world, _) = file::lived(short);
+    let explained = explain(&world.state, &"aa".into()).expect("it is configured");
+    let reason = &explained.reasons[0];
+    assert!(reason.why.contains("n2: it needs 2048 memory, and n2 has 1024 free"), "{}", reason.why);
+    assert!(reason.why.contains("n3: it needs 2048 memory, and n3 has 0 free"), "{}", reason.why);
+    let would_run = reason.would_run.as_ref().expect("it would with less");
+    assert_eq!(would_run.what, What::Need { name: "memory".to_owned(), less: 1024 });
+    assert_eq!(would_run.command.as_deref(), Some("qrm configure set aa.memory 1024"));
+}
+
 /// The least rise is the least: one less does not bring it there.
 #[test]
 fn no_smaller_number_does() {

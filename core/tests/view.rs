@@ -30,6 +30,24 @@ fn a_healthy_cluster_is_ok_and_every_vm_has_one_place() {
 }
 
 #[test]
+fn what_a_node_has_and_what_is_used_of_it_is_shown() {
+    let mut story = Story::of(
+        &["n1", "n2"],
+        "property placement-strategy=utilization\nnode n1 utilization memory=8 cpu=4\n\
+         primitive ipmi stonith:fake params pcmk_host_list=\"n1 n2\"\n\
+         primitive vm1 vm:fake utilization memory=6\nprimitive vm2 vm:fake utilization memory=3",
+    );
+    story.settle();
+    let status = story.status(&story.live("n1"));
+    let room = &status.nodes[0].room;
+    let of = |name: &str| (room[name].used, room[name].capacity, room[name].counts);
+    assert_eq!((of("memory"), of("cpu")), ((6, 8, true), (0, 4, true)));
+    assert!(status.nodes[1].room.is_empty());
+    let blocked = &status.blocked[0].why;
+    assert!(blocked.contains("n1: it needs 3 memory, and n1 has 2 free"), "{blocked}");
+}
+
+#[test]
 fn a_document_reads_back_as_it_was() {
     let mut story = Story::healthy();
     story.lose("n2", Some(("n1", &["ipmi-n2"])));

@@ -65,6 +65,8 @@ fn notes(node: &NodeView) -> String {
         notes.push("no fence device".to_owned());
     }
     notes.extend(node.waits.clone());
+    let room = node.room.iter().filter(|(_, room)| room.counts);
+    notes.extend(room.map(|(name, room)| format!("{} of {} {name} used", room.used, room.capacity)));
     if let Some(why) = &node.disarmed {
         notes.push(format!("DISARMED: {why}; when that is mended: qrm node release {}", node.id));
     } else if let Some(why) = &node.quarantine {

@@ -16,6 +16,7 @@ impl Reader<'_> {
         let fences = is_on(&["fencing-enabled", "stonith-enabled"], true);
         self.model.options = Options {
             foes_of_foes_draw: true,
+            sorts_by_scores: true,
             is_symmetric: is_on(&["symmetric-cluster"], true),
             fences,
             fences_at_startup: is_on(&["startup-fencing"], true),

@@ -2,6 +2,7 @@
 
 use super::Attributes;
 use crate::grammar::duration;
+use crate::scheduler::Placement;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Properties {
     pub fence_limit: u32,
     /// `migration-limit`: so many live migrations at once from and to one node; -1, or none: as many as there are.
     pub migration_limit: Option<u32>,
+    /// `placement-strategy`: whether capacity counts, and which node comes first where it does.
+    pub placement: Placement,
 }
 
 /// `stonith-action`
@@ -120,6 +123,7 @@ impl Default for Properties {
             fence_limit: 0,
             // More would only share the node's link.
             migration_limit: Some(2),
+            placement: Placement::Default,
         }
     }
 }
@@ -153,6 +157,15 @@ impl Properties {
             "migration-limit" => {
                 let limit: i64 = value.parse().map_err(|_| bad("a whole number; -1 is no limit"))?;
                 self.migration_limit = u32::try_from(limit).ok().filter(|limit| *limit > 0);
+            }
+            "placement-strategy" => {
+                self.placement = match value {
+                    "default" => Placement::Default,
+                    "utilization" => Placement::Utilization,
+                    "minimal" => Placement::Minimal,
+                    "balanced" => Placement::Balanced,
+                    _ => return Err(bad("default, utilization, minimal or balanced")),
+                }
             }
             "stonith-action" => {
                 self.stonith_action = match value {
@@ -193,6 +206,7 @@ pub const PROPERTY_NAMES: &[&str] = &[
     "maintenance-mode",
     "migration-limit",
     "no-quorum-policy",
+    "placement-strategy",
     "quarantine-after",
     "quarantine-time",
     "quarantine-window",
@@ -229,7 +243,6 @@ const NOT_HONOURED: &[&str] = &[
     "pe-error-series-max",
     "pe-input-series-max",
     "pe-warn-series-max",
-    "placement-strategy",
     "priority-fencing-delay",
     "remove-after-stop",
     "shutdown-escalation",

@@ -43,7 +43,8 @@ impl Asked<'_> {
     }
 
     fn node(&self, node: &NodeId) -> NodeReason {
-        let rejection = unfit(self.state, self.id, self.primitive, node);
+        let rule = unfit(self.state, self.id, self.primitive, node);
+        let rejection = rule.or_else(|| self.standpoint.shortages.get(node).cloned());
         let is_place = self.standpoint.place.as_ref() == Some(node);
         let score = self.standpoint.scores.get(node).copied();
         let why = match &rejection {
@@ -107,6 +108,9 @@ impl Asked<'_> {
             let by = self.budget.rise(behind, |by| self.is_there(node, |state| prefer(state, id, node, by)))?;
             return Some(rise(name, by, Some(format!("qrm configure location {id}-on-{name} {id} {by}: {name}"))));
         };
+        if let Rejection::Room { name: of, need, free, .. } = rejection {
+            return self.need_less(node, of, need - free);
+        }
         let (what, command) = match rejection {
             Rejection::NotActive(Intent::Standby | Intent::Drain) => (What::Online, format!("qrm node online {name}")),
             Rejection::NotActive(Intent::Maintenance) => (What::Ready, format!("qrm node ready {name}")),
@@ -120,6 +124,23 @@ impl Asked<'_> {
         let helps = self.budget.spend(|| self.is_there(node, |state| carry_out(state, id, node, &what)));
         let words = format!("{name} would win after: {command}");
         helps.then(|| Change { what, place: name.to_owned(), words, command: Some(command) })
+    }
+
+    /// How much less of this it would have to need, to find room here.
+    fn need_less(&self, node: &NodeId, name: &str, guess: i64) -> Option<Change> {
+        let need: i64 = self.primitive.utilization.get(name)?.trim().parse().ok()?;
+        let less = self.budget.least(guess, need, |less| {
+            self.is_there(node, |state| {
+                if let Some(primitive) = state.config.primitives.get_mut(self.id) {
+                    primitive.utilization.insert(name.to_owned(), (need - less).to_string());
+                }
+                drop_planned(state, |_| true);
+            })
+        })?;
+        let command = format!("qrm configure set {}.{name} {}", self.id, need - less);
+        let words = format!("{node} would win if it needed {less} {name} less: {command}");
+        let what = What::Need { name: name.to_owned(), less };
+        Some(Change { what, place: node.as_str().to_owned(), words, command: Some(command) })
     }
 
     /// Whether it would be placed here after a change.

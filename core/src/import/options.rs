@@ -23,7 +23,6 @@ const INSTEAD: &[(&str, &str)] = &[
     ("concurrent-fencing", "nodes are fenced at the same time, up to fence-limit"),
     ("start-failure-is-fatal", "a failed start keeps a resource from that node until `qrm resource cleanup`"),
     ("stonith-watchdog-timeout", "a host's own watchdog is used where it has one; a fence device is still needed"),
-    ("placement-strategy", "see docs/differences.md for how room is counted"),
     ("cluster-recheck-interval", "what is due is done when it is due"),
 ];
 

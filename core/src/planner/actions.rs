@@ -2,6 +2,7 @@
 
 use super::eligible::never_again;
 use super::placement::Wanted;
+use super::room::Turns;
 use super::{Blocked, Plan, WantedFence};
 use crate::config::OnFail;
 use crate::id::{ActionId, NodeId, Operation, ResourceId};
@@ -82,7 +83,12 @@ fn fence_for_failure(
 }
 
 /// Actions that lead from what is to what is wanted.
-pub(super) fn changes(state: &ClusterState, wanted: &BTreeMap<ResourceId, Wanted>, plan: &mut Plan) {
+pub(super) fn changes(
+    state: &ClusterState,
+    wanted: &BTreeMap<ResourceId, Wanted>,
+    turns: &Turns,
+    plan: &mut Plan,
+) {
     let orphan = match state.properties().maintenance_mode {
         true => Wanted::HandsOff,
         false => Wanted::Stopped("it is not configured any more".to_owned()),
@@ -106,6 +112,7 @@ pub(super) fn changes(state: &ClusterState, wanted: &BTreeMap<ResourceId, Wanted
         }
     }
     plan.report.blocked.extend(draft.constraint_edges(wanted));
+    plan.report.blocked.extend(draft.room_edges(turns));
     draft.settle(plan);
 }
 
@@ -346,6 +353,11 @@ impl Draft<'_> {
         let is_pending = |action: &&Action| action.claimed || self.kept.contains(&action.id);
         let of_it = self.state.actions.values().filter(|action| action.resource == *id && kinds.contains(&action.kind));
         of_it.filter(is_pending).map(|action| action.id).collect()
+    }
+
+    /// Whether this planned action stays though it is not drafted anew.
+    pub(super) fn is_kept(&self, id: ActionId) -> bool {
+        self.kept.contains(&id)
     }
 
     pub(super) fn find(&self, kind: ActionKind, id: &ResourceId) -> Vec<u32> {

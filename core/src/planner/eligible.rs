@@ -38,6 +38,19 @@ pub enum Rejection {
     Colocation,
     /// It scores less than 0 there.
     Score(Score),
+    /// There is no room for it.
+    Room {
+        /// Where.
+        node: NodeId,
+        /// Of what.
+        name: String,
+        /// It needs so much.
+        need: i64,
+        /// So much is free when all is placed.
+        free: i64,
+        /// It would find room if it were not for what must run with it.
+        with_others: bool,
+    },
 }
 
 impl fmt::Display for Rejection {
@@ -56,6 +69,10 @@ impl fmt::Display for Rejection {
             Self::CannotWork(error) => write!(f, "it cannot work there: {error}"),
             Self::Colocation => f.write_str("a colocation forbids it"),
             Self::Score(score) => write!(f, "it scores {score} there, less than 0"),
+            Self::Room { node, name, need, free, with_others } => {
+                let who = if *with_others { "it and what must run with it need" } else { "it needs" };
+                write!(f, "{who} {need} {name}, and {node} has {free} free")
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ mod model;
 mod order;
 mod placement;
 mod preference;
+pub(crate) mod room;
 mod standpoint;
 
 use crate::id::{ActionId, NodeId, ResourceId, SessionId};
@@ -82,7 +83,7 @@ impl Plan {
 pub fn plan(state: &ClusterState) -> Plan {
     let mut plan = Plan { wake: state.next_lapse(), ..Plan::default() };
     actions::fences(state, &mut plan);
-    let wanted = placement::place(state, &mut plan);
-    actions::changes(state, &wanted, &mut plan);
+    let (wanted, turns) = placement::place(state, &mut plan);
+    actions::changes(state, &wanted, &turns, &mut plan);
     plan
 }

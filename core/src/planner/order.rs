@@ -118,7 +118,7 @@ impl Draft<'_> {
     }
 
     /// Whether a drafted action comes after another, directly or not.
-    fn waits_for(&self, action: u32, other: u32) -> bool {
+    pub(super) fn waits_for(&self, action: u32, other: u32) -> bool {
         let mut open = vec![action];
         let mut seen = BTreeSet::new();
         while let Some(next) = open.pop() {

@@ -5,6 +5,7 @@
 use super::eligible::{Rejection, unfit};
 use super::model::{self, How, Sketch};
 use super::preference::{ended, is_drained, leaves, moves_to, moving};
+use super::room::{Turns, shortage};
 use super::{Blocked, Plan};
 use crate::config::{OnFail, Primitive, ResourceMeta, TargetRole};
 use crate::id::{NodeId, ResourceId};
@@ -34,8 +35,8 @@ impl Wanted {
     }
 }
 
-/// Decides for every configured resource.
-pub(super) fn place(state: &ClusterState, plan: &mut Plan) -> BTreeMap<ResourceId, Wanted> {
+/// Decides for every configured resource; with the turns of those that make room for each other.
+pub(super) fn place(state: &ClusterState, plan: &mut Plan) -> (BTreeMap<ResourceId, Wanted>, Turns) {
     let (sketch, assigned) = model::place(state, How::default());
     let mut wanted = BTreeMap::new();
     for (id, primitive) in state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()) {
@@ -56,7 +57,8 @@ pub(super) fn place(state: &ClusterState, plan: &mut Plan) -> BTreeMap<ResourceI
         }
         wanted.insert(id.clone(), decision);
     }
-    wanted
+    let turn = |(id, rsc): (&ResourceId, &RscIx)| Some((id.clone(), assigned.resources[*rsc].turn?));
+    (wanted, sketch.resources.iter().filter_map(turn).collect())
 }
 
 /// One resource, and where the scheduler put it among all others.
@@ -126,7 +128,8 @@ impl Asked<'_> {
             self.assigned.resources[self.rsc].scores.get(ix).filter(|score| !score.forbids() && *score < Score::ZERO)
         };
         let soft = || score().map_or(Rejection::Colocation, Rejection::Score);
-        unfit(self.state, self.id, self.primitive, node).unwrap_or_else(soft)
+        let rule = unfit(self.state, self.id, self.primitive, node);
+        rule.or_else(|| shortage(self.sketch, self.assigned, self.rsc, node)).unwrap_or_else(soft)
     }
 
     /// Where it would be if nobody had asked for it to move.

@@ -1,7 +1,9 @@
 //! What the planner thinks of one resource: where it should be and why, and what each node is to it. For people.
 
 use super::model::{How, Term, last_resort, place, terms};
+use super::eligible::Rejection;
 use super::placement::{self, Wanted};
+use super::room::shortage;
 use super::{Blocked, Plan, plan};
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
@@ -25,6 +27,8 @@ pub struct Standpoint {
     pub terms: BTreeMap<NodeId, Vec<Term>>,
     /// Nodes that only count when there is no other, and why.
     pub last_resorts: BTreeMap<NodeId, String>,
+    /// Nodes that have no room for it, when all is placed.
+    pub shortages: BTreeMap<NodeId, Rejection>,
     /// Where every resource should be.
     pub places: BTreeMap<ResourceId, Option<NodeId>>,
 }
@@ -33,7 +37,7 @@ pub struct Standpoint {
 pub fn standpoint(state: &ClusterState, id: &ResourceId) -> Option<Standpoint> {
     let primitive = state.config.primitives.get(id)?;
     let mut scratch = Plan::default();
-    let wanted = placement::place(state, &mut scratch);
+    let (wanted, _) = placement::place(state, &mut scratch);
     let (sketch, assigned) = place(state, How::default());
     let rsc = *sketch.resources.get(id)?;
     let scores = &assigned.resources[rsc].scores;
@@ -44,6 +48,7 @@ pub fn standpoint(state: &ClusterState, id: &ResourceId) -> Option<Standpoint> {
     };
     let resource = &sketch.model.resources[rsc];
     let is_settled = !resource.is_managed || resource.target.is_some();
+    let wanted_none = place.is_none();
     let own = |node: &NodeId| terms(state, id, primitive, node, true);
     Some(Standpoint {
         place,
@@ -55,6 +60,13 @@ pub fn standpoint(state: &ClusterState, id: &ResourceId) -> Option<Standpoint> {
             .iter()
             .enumerate()
             .filter_map(|(ix, node)| Some((node.clone(), scores.get(ix)?)))
+            .collect(),
+        shortages: sketch
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(ix, _)| wanted_none || scores.get(*ix).is_some_and(Score::forbids))
+            .filter_map(|(_, node)| Some((node.clone(), shortage(&sketch, &assigned, rsc, node)?)))
             .collect(),
         terms: sketch.nodes.iter().map(|node| (node.clone(), own(node))).collect(),
         last_resorts: sketch

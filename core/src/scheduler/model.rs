@@ -83,6 +83,9 @@ pub struct Options {
     pub placement: Placement,
     /// As in Pacemaker, a resource is drawn to what avoids what avoids it.
     pub foes_of_foes_draw: bool,
+    /// As in Pacemaker, where capacity counts: resources of one priority are sorted by what they score, and the roomiest
+    /// node is preferred whatever the strategy.
+    pub sorts_by_scores: bool,
     /// The time of planning, seconds since 1970.
     pub now: i64,
 }
@@ -102,6 +105,7 @@ impl Default for Options {
             start_failure_is_fatal: true,
             placement: Placement::Default,
             foes_of_foes_draw: true,
+            sorts_by_scores: true,
             now: 0,
         }
     }

@@ -6,7 +6,7 @@ mod question;
 mod resource;
 
 pub use health::{Health, Level};
-pub use node::NodeView;
+pub use node::{NodeView, Room};
 pub use question::Question;
 pub use resource::{Doing, FailureView, Place, PlaceState, ResourceView, Role, WishView};
 

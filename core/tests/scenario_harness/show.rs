@@ -119,6 +119,7 @@ impl World {
                 Some(Rejection::CannotWork(_)) => "cannot-work".to_owned(),
                 Some(Rejection::Colocation) => "colocation".to_owned(),
                 Some(Rejection::Score(score)) => format!("score:{score}"),
+                Some(Rejection::Room { name, .. }) => format!("room:{name}"),
             };
             format!("{node}={rule}")
         });

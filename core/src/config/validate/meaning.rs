@@ -6,6 +6,7 @@ use crate::config::shorthand::is_part;
 use crate::config::{AgentClass, Attributes, Config, MetaError, NoQuorumPolicy, Properties, ResourceMeta};
 use crate::grammar::{SINGLE_OBJECTS, is_attribute_name, is_id};
 use crate::id::ResourceId;
+use crate::scheduler::Placement;
 
 pub(super) fn check(config: &Config, report: &mut Report) {
     ids(config, report);
@@ -35,6 +36,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         utilization(report, id.as_str(), &primitive.utilization);
         names(report, id.as_str(), [&primitive.params]);
     }
+    room(config, report);
     for (id, node) in &config.nodes {
         utilization(report, id.as_str(), &node.utilization);
         names(report, id.as_str(), [&node.attributes]);
@@ -71,6 +73,21 @@ fn properties(config: &Config, report: &mut Report) {
     if properties.no_quorum_policy != NoQuorumPolicy::Freeze {
         let what = "a minority never starts anything here, whatever no-quorum-policy says";
         report.warning(OBJECT, what, "set no-quorum-policy=freeze, or leave it out");
+    }
+}
+
+/// What is needed of a kind of capacity that nobody has is found nowhere.
+fn room(config: &Config, report: &mut Report) {
+    let (properties, _) = Properties::read(&config.properties);
+    if properties.placement == Placement::Default {
+        return;
+    }
+    for (id, primitive) in &config.primitives {
+        let is_nowhere = |name: &String| config.nodes.values().all(|node| !node.utilization.contains_key(name));
+        for (name, amount) in primitive.utilization.iter().filter(|(name, amount)| *amount != "0" && is_nowhere(name)) {
+            let what = format!("it needs {amount} {name}, and no node has any: it runs nowhere");
+            report.warning(id.clone(), what, format!("give nodes some: node NAME utilization {name}=NUMBER"));
+        }
     }
 }
 

@@ -17,7 +17,8 @@ pub(super) use term::terms;
 
 use crate::config::{OrderKind, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
-use crate::scheduler::{self, Model, NodeIx, Options, OrderForce, RscIx, Scores};
+use crate::scheduler::{self, Model, NodeIx, Options, OrderForce, Placement, RscIx, Scores};
+use crate::score::Score;
 use crate::state::{ActionKind, ClusterState};
 use rank::Ranks;
 use std::cmp::Reverse;
@@ -81,6 +82,10 @@ impl Sketch {
             maintenance: properties.maintenance_mode,
             // It would move what runs for a wish that nobody has.
             foes_of_foes_draw: false,
+            // Between its stop and its start one would come in another turn, and find another place than it was stopped for;
+            // and `minimal` is to fill one node after another.
+            sorts_by_scores: false,
+            placement: properties.placement,
             now: i64::try_from(state.now.0 / 1000).unwrap_or(i64::MAX),
             ..Options::default()
         };
@@ -111,7 +116,13 @@ impl Sketch {
             let primitive = state.config.primitives.get(id);
             primitive.map_or(0, |it| ResourceMeta::read(id, it, &state.config.rsc_defaults).0.priority)
         };
-        top.sort_by_cached_key(|(id, rsc)| (depths[*rsc], Reverse(priority(id)), *id));
+        // Where capacity counts, what runs and is to stay has its room before what comes.
+        let counts = self.model.options.placement != Placement::Default;
+        let comes = |rsc: RscIx| {
+            let resource = &self.model.resources[rsc];
+            counts && (resource.active_on.is_empty() || resource.stickiness <= Score::ZERO)
+        };
+        top.sort_by_cached_key(|(id, rsc)| (depths[*rsc], Reverse(priority(id)), comes(*rsc), *id));
         self.model.top = top.into_iter().map(|(_, rsc)| rsc).collect();
     }
 

@@ -1,12 +1,12 @@
 //! Nodes of the live cluster as the scheduler's: who takes part, and who is to be fenced.
 
 use super::super::location::attributes;
+use super::super::room::capacity;
 use super::super::{Plan, actions};
 use super::{How, Sketch};
 use crate::id::NodeId;
 use crate::scheduler::{FenceWish, Node, NodeKind};
 use crate::state::{ClusterState, Intent, NodeState, SessionState};
-use std::collections::BTreeMap;
 
 impl Sketch {
     pub(super) fn add_nodes(&mut self, state: &ClusterState, how: How<'_>) {
@@ -26,11 +26,6 @@ impl Sketch {
 }
 
 fn node(state: &ClusterState, id: &NodeId, at: &NodeState) -> Node {
-    let config = state.config.nodes.get(id);
-    let numbers = |pairs: &BTreeMap<String, String>| {
-        let read = pairs.iter().filter_map(|(name, value)| Some((name.clone(), value.trim().parse().ok()?)));
-        read.collect::<BTreeMap<String, i64>>()
-    };
     Node {
         name: id.as_str().to_owned(),
         id: id.as_str().to_owned(),
@@ -44,7 +39,7 @@ fn node(state: &ClusterState, id: &NodeId, at: &NodeState) -> Node {
         is_maintenance: at.intent == Intent::Maintenance,
         is_shutting_down: at.leaving,
         attributes: attributes(state, id),
-        capacity: config.map(|config| numbers(&config.utilization)).unwrap_or_default(),
+        capacity: capacity(state, id),
         assigned: 0,
     }
 }

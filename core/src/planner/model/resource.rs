@@ -2,6 +2,7 @@
 
 use super::super::migrate::under_way;
 use super::super::placement::{elder, held, runs_on, stopped_by_failure};
+use super::super::room::{amounts, need};
 use super::bond::Bond;
 use super::rank::{Ranks, ranks};
 use super::{How, Sketch, terms};
@@ -33,6 +34,9 @@ impl Sketch {
             resource.is_managed = !state.properties().maintenance_mode;
             self.stop(rsc);
             self.locate(state, rsc, id);
+            if let Some(node) = self.model.resources[rsc].active_on.first() {
+                self.model.resources[rsc].utilization = need(state, id, &self.nodes[*node]);
+            }
             self.full.push(self.model.resources[rsc].scores.clone());
             for node in self.model.resources[rsc].active_on.clone() {
                 self.model.nodes[node].assigned += 1;
@@ -62,9 +66,7 @@ impl Sketch {
         resource.migration_threshold = meta.migration_threshold;
         resource.failure_timeout = i64::try_from(meta.failure_timeout.as_secs()).unwrap_or(i64::MAX);
         resource.requires = if state.is_proof_waived(id) { Requires::Nothing } else { Requires::Quorum };
-        let amounts = primitive.utilization.iter();
-        resource.utilization =
-            amounts.filter_map(|(name, text)| Some((name.clone(), text.trim().parse().ok()?))).collect();
+        resource.utilization = amounts(&primitive.utilization);
         let is_hands_off = state.config.is_hands_off(id);
         let is_stopped =
             meta.target_role == TargetRole::Stopped || stopped_by_failure(state, id, primitive, &meta).is_some();

@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 pub(super) fn assign(model: &mut Model, rsc: RscIx, prefer: Option<NodeIx>) -> Option<NodeIx> {
     let roomiest = capacity::forbid_what_is_full(model, rsc);
     let current = model.current(rsc);
+    let roomiest = roomiest.filter(|_| model.options.sorts_by_scores);
     let chosen = choose(model, rsc, prefer.or(roomiest), current);
     put(model, rsc, chosen, false, true)
 }

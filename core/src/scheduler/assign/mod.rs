@@ -25,7 +25,7 @@ pub(super) fn begin(model: &mut Model) -> Option<Before> {
 /// Assigns all.
 pub(super) fn assign(model: &mut Model) {
     sequence::sort_colocations(model);
-    if model.options.placement != Placement::Default {
+    if model.options.placement != Placement::Default && model.options.sorts_by_scores {
         sequence::sort_top(model);
     }
     for rsc in model.top.clone() {

@@ -87,7 +87,7 @@ impl Problem {
     /// The better answer is greater: more of the most important are somewhere, then fewer moves, then better wishes.
     pub(super) fn compare(&self, a: &[Option<usize>], b: &[Option<usize>]) -> Ordering {
         let classes = self.classes();
-        let count = |places: &[Option<usize>], class: &Rank| {
+        let count = |places: &[Option<usize>], class: &(i64, u8)| {
             (0..places.len()).filter(|ix| self.class(*ix, places[*ix]) == Some(*class)).count()
         };
         for class in classes.iter().rev() {
@@ -104,17 +104,18 @@ impl Problem {
     }
 
     /// As what an item counts in its place. What has to be stopped to get there counts as what does not run: it must not
-    /// make room for its like.
-    fn class(&self, ix: usize, place: Option<usize>) -> Option<Rank> {
+    /// make room for its like. What must leave its home counts less than what may stay, which is not stopped for it.
+    fn class(&self, ix: usize, place: Option<usize>) -> Option<(i64, u8)> {
         let item = &self.items[ix];
-        let is_stopped = item.home.is_some() && place != item.home && !item.may_move;
-        place.map(|_| (item.priority, item.is_running && !is_stopped))
+        let is_stopped = place != item.home && !item.may_move;
+        let class = if !item.is_running || is_stopped { 0 } else { 1 + u8::from(item.home.is_some()) };
+        place.map(|_| (item.priority, class))
     }
 
     /// Every priority with what runs and what does not, least important first.
-    fn classes(&self) -> Vec<Rank> {
-        let mut classes: Vec<Rank> =
-            self.items.iter().flat_map(|item| [(item.priority, item.is_running), (item.priority, false)]).collect();
+    fn classes(&self) -> Vec<(i64, u8)> {
+        let mut classes: Vec<(i64, u8)> =
+            self.items.iter().flat_map(|item| (0..3).map(|class| (item.priority, class))).collect();
         classes.sort_unstable();
         classes.dedup();
         classes

@@ -244,7 +244,7 @@ impl Units {
         self.is_fixed[low] |= self.is_fixed[high];
     }
 
-    /// Those that are items: they weigh something, run in one place at most, and nothing about them is special.
+    /// Those that are items: they weigh something, run in one place at most or move live, and nothing about them is special.
     fn all(&self, model: &Model) -> Vec<Vec<RscIx>> {
         let mut units: BTreeMap<RscIx, Vec<RscIx>> = BTreeMap::new();
         for rsc in (0..model.resources.len()).filter(|rsc| model.resources[*rsc].kind == Kind::Primitive) {
@@ -255,12 +255,10 @@ impl Units {
         }
         let weighs = |rsc: &RscIx| !model.resources[*rsc].utilization.is_empty();
         let is_one = |unit: &Vec<RscIx>| {
-            let on: BTreeSet<Option<NodeIx>> = unit
-                .iter()
-                .filter(|rsc| !model.resources[**rsc].active_on.is_empty())
-                .map(|rsc| model.current(*rsc))
-                .collect();
-            on.len() <= 1
+            let active = || unit.iter().filter(|rsc| !model.resources[**rsc].active_on.is_empty());
+            let on: BTreeSet<Option<NodeIx>> = active().map(|rsc| model.current(*rsc)).collect();
+            // On the way from one place to another, live, one is there before the others.
+            on.len() <= 1 || active().all(|rsc| model.resources[*rsc].can_migrate)
         };
         let mut units: Vec<Vec<RscIx>> =
             units.into_values().filter(|unit| unit.iter().any(weighs) && is_one(unit)).collect();

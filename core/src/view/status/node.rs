@@ -1,6 +1,8 @@
 //! A node as people are shown it: what is observed of it, what is wanted of it, and whether it can be fenced.
 
 use crate::id::{NodeId, ResourceId, SessionId};
+use crate::planner;
+use crate::scheduler::Placement;
 use crate::state::{ClusterState, Intent, Liveness, SessionState, Standing};
 use crate::time::Timestamp;
 use crate::view::{Live, StoreView};
@@ -59,6 +61,9 @@ pub struct NodeView {
     pub disarmed: Option<String>,
     /// How many resources run there, or may.
     pub resources: usize,
+    /// What it has for resources, where that is configured, and how much of it those that are there, or may be, need.
+    #[serde(default)]
+    pub room: BTreeMap<String, Room>,
     /// What was said of it, for as long as its session lasts.
     pub attributes: BTreeMap<String, String>,
     /// Its fence levels in the order of trying; none: nothing can prove it dead but a person.
@@ -66,6 +71,17 @@ pub struct NodeView {
     /// What was found on its host that does not belong there, with what to type.
     #[serde(default)]
     pub findings: Vec<String>,
+}
+
+/// A kind of capacity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Room {
+    /// So much there is.
+    pub capacity: i64,
+    /// So much of it is needed by what is there.
+    pub used: i64,
+    /// It is a limit: `placement-strategy` says that it counts.
+    pub counts: bool,
 }
 
 pub(super) fn nodes(state: &ClusterState, live: &Live) -> Vec<NodeView> {
@@ -99,11 +115,20 @@ pub(super) fn nodes(state: &ClusterState, live: &Live) -> Vec<NodeView> {
             quarantine: node.flapping.quarantine.as_ref().map(|quarantine| quarantine.why.clone()),
             disarmed: node.disarmed.as_ref().map(|disarmed| disarmed.why.clone()),
             resources: held(state, id),
+            room: room(state, id),
             attributes: state.attributes.get(id).cloned().unwrap_or_default(),
             fence_levels: state.fence_levels(id),
             findings: live.findings.get(id).cloned().unwrap_or_default(),
         })
         .collect()
+}
+
+fn room(state: &ClusterState, node: &NodeId) -> BTreeMap<String, Room> {
+    let used = planner::room::used(state, node);
+    let counts = state.properties().placement != Placement::Default;
+    let of = |name: &String| used.get(name).copied().unwrap_or(0);
+    let capacity = planner::room::capacity(state, node).into_iter();
+    capacity.map(|(name, capacity)| (name.clone(), Room { capacity, used: of(&name), counts })).collect()
 }
 
 /// power restore, in words.
