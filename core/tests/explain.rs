@@ -68,7 +68,7 @@ fn in_every_scenario_the_change_that_is_named_gives_the_placement_it_promises() 
 #[test]
 fn where_room_is_short_the_number_is_named_and_what_would_do() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
-    let text = fs::read_to_string(folder.join("room-is-a-limit.scn")).expect("it can be read");
+    let text = fs::read_to_string(folder.join("capacity-is-a-limit.scn")).expect("it can be read");
     let (short, _) = text.split_once("\nconfigure\n  set").expect("then it is given less to need");
     let (world, _) = file::lived(short);
     let explained = explain(&world.state, &"aa".into()).expect("it is configured");

@@ -83,12 +83,7 @@ fn fence_for_failure(
 }
 
 /// Actions that lead from what is to what is wanted.
-pub(super) fn changes(
-    state: &ClusterState,
-    wanted: &BTreeMap<ResourceId, Wanted>,
-    turns: &Turns,
-    plan: &mut Plan,
-) {
+pub(super) fn changes(state: &ClusterState, wanted: &BTreeMap<ResourceId, Wanted>, turns: &Turns, plan: &mut Plan) {
     let orphan = match state.properties().maintenance_mode {
         true => Wanted::HandsOff,
         false => Wanted::Stopped("it is not configured any more".to_owned()),

@@ -62,7 +62,8 @@ pub(super) fn shortage(sketch: &Sketch, assigned: &Model, rsc: RscIx, node: &Nod
     let own = missing(&assigned.resources[rsc].utilization).map(|it| (it, false));
     let together = || {
         let mut sum = Amounts::new();
-        for other in together(assigned, rsc).into_iter().filter(|other| assigned.resources[*other].assigned != Some(ix)) {
+        for other in together(assigned, rsc).into_iter().filter(|other| assigned.resources[*other].assigned != Some(ix))
+        {
             add(&mut sum, &assigned.resources[other].utilization, 1);
         }
         missing(&sum).map(|it| (it, true))
@@ -209,9 +210,9 @@ impl Draft<'_> {
                 _ => {}
             }
         }
-        let stops = (0..).zip(&self.actions).filter(|(place, it)| {
-            it.kind == ActionKind::Stop && it.node == *node && !self.left_out.contains(place)
-        });
+        let stops = (0..)
+            .zip(&self.actions)
+            .filter(|(place, it)| it.kind == ActionKind::Stop && it.node == *node && !self.left_out.contains(place));
         leaves.extend(stops.map(|(place, it)| (Leave::New(place), it.resource.clone())));
         Yard { free, arrived: Amounts::new(), leaves }
     }
@@ -251,7 +252,8 @@ impl Draft<'_> {
         }
         let Arrival { id, node, need, .. } = arrival;
         // Something is being done there, or looked for: that comes to an end.
-        let is_open = |other: &ResourceId| matches!(self.state.standing(other, &node), Standing::Busy | Standing::Unknown(_));
+        let is_open =
+            |other: &ResourceId| matches!(self.state.standing(other, &node), Standing::Busy | Standing::Unknown(_));
         if self.state.resources.keys().any(is_open) {
             return None;
         }

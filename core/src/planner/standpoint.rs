@@ -1,7 +1,7 @@
 //! What the planner thinks of one resource: where it should be and why, and what each node is to it. For people.
 
-use super::model::{How, Term, last_resort, place, terms};
 use super::eligible::Rejection;
+use super::model::{How, Term, last_resort, place, terms};
 use super::placement::{self, Wanted};
 use super::room::shortage;
 use super::{Blocked, Plan, plan};

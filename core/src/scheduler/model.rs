@@ -84,7 +84,7 @@ pub struct Options {
     /// As in Pacemaker, a resource is drawn to what avoids what avoids it.
     pub foes_of_foes_draw: bool,
     /// As in Pacemaker, where capacity counts: resources of one priority are sorted by what they score, and the roomiest
-    /// node is preferred whatever the strategy.
+    /// node is preferred whatever the strategy. The live cluster does neither, and plans from the midst of a transition.
     pub sorts_by_scores: bool,
     /// The time of planning, seconds since 1970.
     pub now: i64,

@@ -26,6 +26,8 @@ pub(super) struct Item {
     pub(super) home: Option<usize>,
     /// It runs now, somewhere that is not lost.
     pub(super) is_running: bool,
+    /// It runs where it must not stay; only told live.
+    pub(super) must_leave: bool,
     /// It can be moved without a stop.
     pub(super) may_move: bool,
     /// What it scores in each bin; nothing where it must not be.
@@ -107,8 +109,9 @@ impl Problem {
     /// make room for its like. What must leave its home counts less than what may stay, which is not stopped for it.
     fn class(&self, ix: usize, place: Option<usize>) -> Option<(i64, u8)> {
         let item = &self.items[ix];
-        let is_stopped = place != item.home && !item.may_move;
-        let class = if !item.is_running || is_stopped { 0 } else { 1 + u8::from(item.home.is_some()) };
+        let has_to_go = item.home.is_some() || item.must_leave;
+        let is_stopped = has_to_go && place != item.home && !item.may_move;
+        let class = if !item.is_running || is_stopped { 0 } else { 1 + u8::from(!item.must_leave) };
         place.map(|_| (item.priority, class))
     }
 

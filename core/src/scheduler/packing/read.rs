@@ -40,6 +40,7 @@ impl Reading {
                 *wish = wish.filter(|_| item.size.iter().zip(room).all(|(size, room)| size <= room));
             }
             item.home = item.home.filter(|home| item.wish[*home].is_some());
+            item.must_leave = !model.options.sorts_by_scores && item.is_running && item.home.is_none();
         }
         reading
     }
@@ -258,7 +259,8 @@ impl Units {
             let active = || unit.iter().filter(|rsc| !model.resources[**rsc].active_on.is_empty());
             let on: BTreeSet<Option<NodeIx>> = active().map(|rsc| model.current(*rsc)).collect();
             // On the way from one place to another, live, one is there before the others.
-            on.len() <= 1 || active().all(|rsc| model.resources[*rsc].can_migrate)
+            let is_live = !model.options.sorts_by_scores;
+            on.len() <= 1 || is_live && active().all(|rsc| model.resources[*rsc].can_migrate)
         };
         let mut units: Vec<Vec<RscIx>> =
             units.into_values().filter(|unit| unit.iter().any(weighs) && is_one(unit)).collect();
