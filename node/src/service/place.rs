@@ -153,6 +153,7 @@ fn cannot(id: &ResourceId, node: &NodeId, rule: &Rejection) -> Fault {
         Rejection::Witness => "`qrm cluster status` shows the witnesses".to_owned(),
         Rejection::Leaving => format!("`qrm node online {node}` calls the shutdown off"),
         Rejection::Score(_) => format!("`qrm explain {id} --scores` shows of what its score is made"),
+        Rejection::Room { .. } => format!("`qrm explain {id}` says what would make room"),
         Rejection::Colocation => "`qrm configure show` shows the colocation".to_owned(),
     };
     Fault::new(Reason::Refused, format!("{id} cannot run on {node}: {rule}")).hint(hint)
