@@ -1,7 +1,8 @@
 //! The daemon's parts. `engine` is pure: the very controller, worker and liveness that ship also run in the
-//! simulation, as does `seats`. Everything else (feature `daemon`) touches the world.
+//! simulation, as does `seats`; `pace` says how often both do the same. Everything else (feature `daemon`) touches the world.
 
 pub mod engine;
+pub mod pace;
 pub mod seats;
 
 #[cfg(feature = "daemon")]

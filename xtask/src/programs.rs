@@ -8,6 +8,8 @@ use crate::cargo::pass_through;
 
 /// Built like what ships: it explores much in little time.
 pub(crate) const SIM: &[&str] = &["run", "--release", "--package", "quorate-sim"];
+/// The same with what only debug builds assert, and overflows found.
+pub(crate) const SIM_CHECKED: &[&str] = &["run", "--profile=checked", "--package", "quorate-sim"];
 /// Optimised in every profile, see the root's Cargo.toml.
 pub(crate) const MODEL: &[&str] = &["run", "--package", "quorate-model"];
 /// Every scope to the end, and every planted mistake.
@@ -48,10 +50,14 @@ pub(crate) struct Agents {
 
 /// Run the simulation: the shipping controller, worker and liveness in a world of simulated faults
 ///
-/// Example: cargo xtask sim --seeds 1000, and for one that failed: cargo xtask sim --seed 42
+/// Example: cargo xtask sim --seeds 1000, and for one that failed: cargo xtask sim --seed 42; with debug assertions:
+/// cargo xtask sim --debug --seeds 500
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Sim {
+    /// Build with debug assertions and checked arithmetic; this comes first
+    #[arg(long)]
+    debug: bool,
     /// What quorate-sim is given, for example --help
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
@@ -89,7 +95,7 @@ pub(crate) fn agents(arguments: &Agents) -> Result<ExitCode> {
 }
 
 pub(crate) fn sim(arguments: &Sim) -> Result<ExitCode> {
-    pass_through(SIM, &arguments.arguments)
+    pass_through(if arguments.debug { SIM_CHECKED } else { SIM }, &arguments.arguments)
 }
 
 pub(crate) fn bench(arguments: &Bench) -> Result<ExitCode> {

@@ -9,6 +9,7 @@ use super::driver::definitions;
 use super::executor::Executor;
 use super::sleep;
 use crate::engine::Event;
+use crate::pace::{SURVEY_EVERY, SURVEY_SOON};
 use quorate_agents::vm::{Entry, Inventory, Seen as VmSeen};
 use quorate_core::config::AgentClass;
 use quorate_core::id::ResourceId;
@@ -19,11 +20,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// Between two looks; what libvirt's events tell is looked at without waiting for this.
-const EVERY: Duration = Duration::from_secs(15);
-/// Between two looks while something of ours is there and nobody can say how it is: a copy that came in late, beside a
-/// libvirtd that does not answer.
-const SOON: Duration = Duration::from_secs(3);
 /// A look that takes longer is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// So many findings are told.
@@ -38,7 +34,7 @@ pub(super) async fn watch(executor: Executor, cluster: Cluster, events: mpsc::Se
     let mut told = Vec::new();
     loop {
         ours.refresh(&cluster);
-        let mut pause = EVERY;
+        let mut pause = SURVEY_EVERY;
         if let Some(found) = executor.survey(Instant::now() + PATIENCE).await {
             let mut findings =
                 ours.findings(&found, [SYSTEMD, LIBVIRT_GUESTS].iter().all(|path| Path::new(path).exists()));
@@ -48,7 +44,7 @@ pub(super) async fn watch(executor: Executor, cluster: Cluster, events: mpsc::Se
                 told.clone_from(&findings);
             }
             if ours.is_unclear(&found) {
-                pause = SOON;
+                pause = SURVEY_SOON;
             }
             if events.send(Event::Surveyed { present: ours.present(&found), findings }).await.is_err() {
                 return;

@@ -10,6 +10,7 @@ use super::ocf::Ocf;
 use super::power::Power;
 use super::{autopilot, peers, store};
 use crate::engine::{Engine, Event, Me};
+use crate::pace;
 use crate::security::{Credentials, DataDir, FilesError, Identity, LossKind, enrol, tls};
 use crate::service::{Seat, Service};
 use quorate_agents::ocf::Agents;
@@ -128,6 +129,7 @@ impl Host {
     async fn open(&self, identity: &Identity, credentials: &Credentials) -> Result<Cluster, StartError> {
         let dir = self.data.store_dir();
         let mut options = RaftOptions::new(&dir, identity.raft_id.0, &identity.cluster_id);
+        options.heartbeat = pace::HEARTBEAT;
         options.store = identity.store.to_string();
         options.may_begin = self.data.may_begin(&identity.store)?;
         let on_failed = Arc::new(|failed: &quorate_raft::StoreFailed| {

@@ -12,7 +12,7 @@ use quorate_core::state::{Command, Entry, Outcome};
 use quorate_core::time::BootTime;
 use quorate_node::engine::{PowerAnswer, Presence, ProposeError, Question, Tag};
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::rc::Rc;
 
 /// Where an event happens: it is dropped when that is gone, and put off while the host stands still.
@@ -69,6 +69,10 @@ pub(crate) enum What {
     Flow { resource: ResourceId, id: u64 },
     /// Leftovers are gone and what is there is looked at.
     Inventory { process: u64, known: BTreeMap<ResourceId, Primitive>, give_up: u64 },
+    /// The host is looked through.
+    Survey,
+    /// What was there, and the pause until it is looked through again.
+    Surveyed { present: BTreeSet<ResourceId>, pause: u64 },
     /// The executor has a session with the device and sends its command.
     PowerSend(u64),
     /// The device has the command.

@@ -28,6 +28,7 @@ mod snapshot;
 mod space;
 mod standing;
 mod standstill;
+mod survey;
 mod virt;
 mod world;
 

@@ -173,6 +173,7 @@ impl World {
         self.queue.push(now + tick, scope, What::Tick);
         self.queue.push(now + first, scope, What::Election);
         self.queue.push(now + 1, scope, What::Show);
+        self.queue.push(now + 1, scope, What::Survey);
         let look = self.dice.of(1..=500);
         self.queue.push(now + look, scope, What::TellSeen);
         self.queue.push(now + look, scope, What::Autopilot);

@@ -11,12 +11,12 @@ use crate::space::Room;
 use crate::standing::{AllSeen, Roll};
 use crate::world::World;
 use quorate_core::state::{Entry, Outcome};
+use quorate_core::time::millis;
 use quorate_node::engine::{Event, ProposeError};
+use quorate_node::pace::HEARTBEAT;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-/// A leader speaks so often.
-const HEARTBEAT: u64 = 70;
 /// So many entries go in one message.
 const BATCH: usize = 64;
 
@@ -240,7 +240,7 @@ impl World {
         let leads = self.hosts[h].daemon.as_ref().is_some_and(|daemon| daemon.replica.role == Role::Leader);
         if leads && self.hosts[h].disk.term == term {
             self.broadcast(h);
-            self.queue.push(self.now + HEARTBEAT, self.process_scope(h), What::Heartbeat { term });
+            self.queue.push(self.now + millis(HEARTBEAT), self.process_scope(h), What::Heartbeat { term });
         }
     }
 

@@ -188,6 +188,8 @@ impl World {
             What::Flow { resource, id } => self.flow(h, &resource, id),
             What::CallTimeout(id) => self.call_timeout(h, id),
             What::Inventory { process, known, give_up } => self.inventory(h, process, known, give_up),
+            What::Survey => self.survey(h),
+            What::Surveyed { present, pause } => self.surveyed(h, present, pause),
             What::PowerSend(id) => self.power_send(h, id),
             What::PowerAnswer(id, answer) => self.power_answer(h, id, answer),
             What::DaemonStart(boot) => self.daemon_start(h, boot),

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::programs::{MODEL_TESTS, POWER_LOSS, POWER_LOSS_PLANTED, SIM};
+use crate::programs::{MODEL_TESTS, POWER_LOSS, POWER_LOSS_PLANTED, SIM, SIM_CHECKED};
 
 /// One line of the final table.
 pub(super) struct Step {
@@ -70,6 +70,8 @@ const RELEASE: &[&str] = &["--release"];
 /// Seeds for a few minutes; `cargo xtask sim --seeds` takes any number. One that is known to fail for a while would be named
 /// here with `--known`, and in docs/simulation.md with what is known of it.
 const SEEDS: &[&str] = &["--seeds", "3000"];
+/// Fewer: what they find beside the others is an assertion or an overflow.
+const SEEDS_CHECKED: &[&str] = &["--seeds", "500"];
 const CASES: &[&str] = &["run", "--quiet", "--package=xtask"];
 const HOLD: &[&str] = &["pacemaker-cases", "--hold"];
 /// A small part; by hand it draws as many clusters as one likes.
@@ -129,6 +131,14 @@ pub(super) fn steps() -> Vec<Step> {
         ),
         step("sim", "sim tests", "the simulation's own", 15, nothing, cargo(SIM_TESTS, &[], tests)),
         step("sim", "sim seeds", "the shipping engine under faults", 15, nothing, cargo(SIM, SEEDS, success)),
+        step(
+            "sim",
+            "sim seeds, checked",
+            "the same with debug assertions",
+            15,
+            nothing,
+            cargo(SIM_CHECKED, SEEDS_CHECKED, success),
+        ),
         step("sim", "sim mistakes", "each planted mistake is found", 15, nothing, cargo(SIM, MISTAKES, success)),
         step("fuzz", "fuzz", "bytes that nobody would send, at every door", 20, packages, cargo(FUZZ, &[], success)),
         step("bed", "bed", "the bed's power, faults and detector", 20, bed, cargo(BED, &[], tests)),
