@@ -3,7 +3,7 @@
 //! It is the log's own entries, applied to a copy of the state: nothing is supposed that could not happen. Nothing
 //! leaves here that could be proposed.
 
-use crate::config::validate::{unknown_nodes, validate};
+use crate::config::validate::{of_members, validate};
 use crate::config::{ConfigPatch, secret};
 use crate::grammar::{self, Mode};
 use crate::id::NodeId;
@@ -106,7 +106,7 @@ impl Supposed {
             return Err(impossible(&conflicts));
         }
         let members = self.state.members.keys().cloned().collect();
-        let warnings = report.warnings.into_iter().chain(unknown_nodes(&new, &members));
+        let warnings = report.warnings.into_iter().chain(of_members(&new, &members));
         self.warnings.extend(warnings.map(|warning| warning.to_string()));
         let (shown, changed) = secret::masked_change(&old, &new);
         self.diff = grammar::diff(&shown, &changed);

@@ -1,6 +1,6 @@
 //! What is wrong with a configuration is told all at once, in these words.
 
-use quorate_core::config::validate::{Report, unknown_nodes, validate};
+use quorate_core::config::validate::{Report, of_members, validate};
 use quorate_core::grammar::read;
 use quorate_core::id::NodeId;
 
@@ -69,7 +69,7 @@ fn references_lead_somewhere() {
     );
     let config = read("primitive f stonith:fake params target=n3\nlocation l f 1: m1", &mut domain).expect("right");
     let members = ["n1", "n2", "n3"].map(NodeId::from).into();
-    let unknown: Vec<String> = unknown_nodes(&config, &members).iter().map(ToString::to_string).collect();
+    let unknown: Vec<String> = of_members(&config, &members).iter().map(ToString::to_string).collect();
     assert_eq!(unknown, ["l: 'm1' is no node of this cluster\n  hint: did you mean 'n1'?"]);
 }
 
@@ -191,6 +191,28 @@ fn contradictions_name_both_sides() {
             "l1: it wants d on n1, and 'l2' forbids it, which wins\n  hint: delete one of the two",
         ],
     );
+}
+
+#[test]
+fn what_can_run_nowhere_is_named_with_all_that_forbids_it() {
+    let members = ["n1", "n2"].map(NodeId::from).into();
+    let vms = "primitive a vm:fake\nprimitive b vm:fake\n";
+    let check = |text: &str, wanted: &[&str]| {
+        let config = read(&format!("{vms}{text}"), &mut domain).expect("the grammar accepts it");
+        let problems: Vec<String> = of_members(&config, &members).iter().map(ToString::to_string).collect();
+        assert_eq!(problems, wanted, "{text}");
+    };
+    check(
+        "colocation c inf: b a\nlocation l1 a -inf: n1\nlocation l2 b -inf: n2",
+        &["c: b must run with a, and no node is left for both: 'l1' forbids a on n1, 'l2' forbids b on n2\n  \
+           hint: delete one of these constraints"],
+    );
+    check(
+        "colocation c inf: b a\nlocation l1 a -inf: n1\nlocation l2 a -inf: n2",
+        &["l1: a can run nowhere: 'l1' forbids a on n1, 'l2' forbids a on n2\n  hint: delete one of them"],
+    );
+    check("colocation c 50: b a\nlocation l1 a -inf: n1\nlocation l2 b -inf: n2", &[]);
+    check("colocation c inf: b a\nlocation l1 a -inf: n1\nlocation l2 b -100: n2", &[]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::fault;
 use quorate_api::{Fault, Reason};
-use quorate_core::config::validate::{unknown_nodes, validate};
+use quorate_core::config::validate::{of_members, validate};
 use quorate_core::config::{AgentClass, Attributes, Config, ConfigPatch, Primitive, secret};
 use quorate_core::grammar::{self, Mode, ReadError, Statement, Verb};
 use quorate_core::id::{NodeId, ResourceId};
@@ -90,7 +90,7 @@ impl Base {
             return Err(Fault::new(Reason::Refused, lines(&conflicts)));
         }
         self.check_taken_out(&new, |id| force || forced.contains(id.as_str()))?;
-        let warnings = report.warnings.into_iter().chain(unknown_nodes(&new, &self.members));
+        let warnings = report.warnings.into_iter().chain(of_members(&new, &self.members));
         Ok(self.to(&new, warnings.map(|warning| warning.to_string()).collect()))
     }
 

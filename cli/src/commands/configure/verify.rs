@@ -7,7 +7,7 @@ use crate::script;
 use clap::Args;
 use quorate_api::proto::ViewKind;
 use quorate_core::config::Config;
-use quorate_core::config::validate::{Report, unknown_nodes, validate};
+use quorate_core::config::validate::{Report, of_members, validate};
 use quorate_core::grammar;
 use quorate_core::id::NodeId;
 use quorate_core::view::{ConfigView, Status};
@@ -61,6 +61,6 @@ async fn live(context: &Context) -> Result<Report, CliError> {
     let members: BTreeSet<NodeId> = status.nodes.into_iter().map(|node| node.id).collect();
     let config = parse(&text, Path::new(""))?;
     let mut report = validate(&config);
-    report.warnings.extend(unknown_nodes(&config, &members));
+    report.warnings.extend(of_members(&config, &members));
     Ok(report)
 }

@@ -1,9 +1,9 @@
 //! Constraints that cannot hold together, each named with its other side.
 
-use super::Report;
+use super::{Problem, Report, problem};
 use crate::config::shorthand::whole;
 use crate::config::{Config, OrderKind};
-use crate::id::ResourceId;
+use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -137,4 +137,45 @@ fn locations(config: &Config, report: &mut Report) {
             report.warning(wanted, what, "delete one of the two");
         }
     }
+}
+
+/// Resources that can run nowhere among these members: forbidden on each of them, by itself or by what it must run with.
+pub(super) fn nowhere(config: &Config, members: &BTreeSet<NodeId>) -> Vec<Problem> {
+    let mut forbidden: BTreeMap<&ResourceId, BTreeMap<&NodeId, &str>> = BTreeMap::new();
+    for (id, location) in config.locations.iter().filter(|(_, location)| location.score.forbids()) {
+        forbidden.entry(&location.resource).or_default().entry(&location.node).or_insert(id);
+    }
+    let told = |bans: &BTreeMap<&NodeId, (&ResourceId, &str)>| {
+        let each = members.iter().filter_map(|node| bans.get(node).map(|(by, id)| (node, by, id)));
+        let words = each.map(|(node, by, id)| format!("'{}' forbids {by} on {node}", whole(id)));
+        words.collect::<Vec<_>>().join(", ")
+    };
+    let covers = |bans: &BTreeMap<&NodeId, (&ResourceId, &str)>| {
+        !members.is_empty() && members.iter().all(|node| bans.contains_key(node))
+    };
+    let bans_of = |resource: &ResourceId| -> BTreeMap<&NodeId, (&ResourceId, &str)> {
+        let own = forbidden.get_key_value(resource).into_iter();
+        own.flat_map(|(by, nodes)| nodes.iter().map(move |(node, id)| (*node, (*by, *id)))).collect()
+    };
+    let mut problems = Vec::new();
+    for resource in forbidden.keys() {
+        let bans = bans_of(resource);
+        if covers(&bans) {
+            let what = format!("{resource} can run nowhere: {}", told(&bans));
+            let first = bans.values().next().map_or("location", |(_, id)| *id);
+            problems.push(problem(first, what, "delete one of them"));
+        }
+    }
+    let together = config.colocations.iter().filter(|(_, it)| it.score == Score::INFINITY && it.resource != it.with);
+    for (id, colocation) in together {
+        let (one, other) = (bans_of(&colocation.resource), bans_of(&colocation.with));
+        let mut bans = one.clone();
+        other.iter().for_each(|(node, by)| _ = bans.entry(node).or_insert(*by));
+        if covers(&bans) && !covers(&one) && !covers(&other) {
+            let pair = format!("{} must run with {}", colocation.resource, colocation.with);
+            let what = format!("{pair}, and no node is left for both: {}", told(&bans));
+            problems.push(problem(id, what, "delete one of these constraints"));
+        }
+    }
+    problems
 }

@@ -1,7 +1,8 @@
 //! Is a configuration consistent? All problems at once, never only the first.
 //!
 //! Errors keep a configuration out; warnings name what is accepted and may surprise. Whether a node's name is one of a
-//! member is for the caller to say, in `unknown_nodes`: members need not be configured.
+//! member, and what can run on none of them, is for who knows the members to ask, with `of_members`: they need not be
+//! configured.
 
 mod contradiction;
 mod device;
@@ -11,12 +12,20 @@ mod reference;
 mod vm;
 mod wide;
 
-pub use reference::unknown_nodes;
 pub use vm::one_disk;
 
 use super::Config;
 use super::shorthand::whole;
+use crate::id::NodeId;
+use std::collections::BTreeSet;
 use std::fmt;
+
+/// What may surprise once these are the members: nodes that are none of them, and resources that can run on none of them.
+pub fn of_members(config: &Config, members: &BTreeSet<NodeId>) -> Vec<Problem> {
+    let mut problems = reference::unknown_nodes(config, members);
+    problems.extend(contradiction::nowhere(config, members));
+    problems
+}
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

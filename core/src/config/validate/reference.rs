@@ -59,7 +59,7 @@ pub(super) fn missing(config: &Config, resource: &ResourceId, meant: impl Fn(&Re
 }
 
 /// Names of nodes that are neither a member's nor configured: most often misspelt, sometimes of a node to come.
-pub fn unknown_nodes(config: &Config, members: &BTreeSet<NodeId>) -> Vec<Problem> {
+pub(super) fn unknown_nodes(config: &Config, members: &BTreeSet<NodeId>) -> Vec<Problem> {
     let known = |node: &NodeId| members.contains(node) || config.nodes.contains_key(node);
     let names: Vec<&str> = members.iter().chain(config.nodes.keys()).map(NodeId::as_str).collect();
     let problem_of = |object: &str, node: &NodeId| {
