@@ -80,6 +80,8 @@ pub(super) struct Actions {
     pub(super) all: Vec<Action>,
     pub(super) bonds: Vec<(ActIx, ActIx, Bond)>,
     pub(super) any: Vec<AnyOf>,
+    /// Starts and stops with what waits for them, unless a live migration takes their place.
+    pub(super) unless_live: Vec<(ActIx, ActIx)>,
     /// The first and the last action of each resource.
     chains: Vec<Option<(u32, u32)>>,
     /// The next action of the same resource.

@@ -195,9 +195,7 @@ fn migrations(
         (Task::Start, Task::Start) => {
             &[(Task::MigrateFrom, Task::MigrateTo), (Task::Start, Task::MigrateTo), (Task::MigrateFrom, Task::Start)]
         }
-        (Task::Stop, Task::Stop) => {
-            &[(Task::MigrateTo, Task::MigrateTo), (Task::Stop, Task::MigrateTo), (Task::Stop, Task::MigrateFrom)]
-        }
+        (Task::Stop, Task::Stop) => &[(Task::Stop, Task::MigrateTo), (Task::Stop, Task::MigrateFrom)],
         (Task::Promote, Task::Start) => &[(Task::Promote, Task::MigrateTo)],
         (Task::Demote, Task::Stop) => &[(Task::Demote, Task::MigrateTo), (Task::Demote, Task::MigrateFrom)],
         _ => return,
@@ -205,6 +203,11 @@ fn migrations(
     for (one, other) in pairs {
         for (_, end) in ends.iter().filter(|(task, _)| task == one) {
             for begin in actions.of(then, *other) {
+                if matches!(actions.all[*end].task, Task::Start | Task::Stop) && actions.all[*end].is_migration {
+                    // Of what moves live only its arrival counts: it stops at its source when what follows has left.
+                    actions.unless_live.push((*end, begin));
+                    continue;
+                }
                 actions.bind(*end, begin, Bond::ORDER);
             }
         }
@@ -277,6 +280,15 @@ fn local(model: &Model, actions: &mut Actions, (first, leaves): (RscIx, Task), (
                     actions.bind(leave, half, Bond::ORDER);
                 }
             }
+        }
+    }
+}
+
+/// What was to migrate and is stopped and started instead is waited for after all.
+pub(super) fn not_live(actions: &mut Actions) {
+    for (end, begin) in std::mem::take(&mut actions.unless_live) {
+        if !actions.all[end].is_migration {
+            actions.bind(end, begin, Bond::ORDER);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Orders between resources, and what the actions of a transition require and forbid of each other.
 
+mod circle;
 mod due;
 mod expand;
 mod room;
@@ -17,6 +18,10 @@ pub(super) fn apply(model: &mut Model, actions: &mut Actions) {
     expand::apart(model, actions);
     let exchanges = room::exchanges(model, actions);
     spread::spread(model, actions);
+    if circle::break_up(model, actions) {
+        spread::spread(model, actions);
+    }
+    expand::not_live(actions);
     if room::bind(model, actions, exchanges) {
         spread::spread(model, actions);
     }

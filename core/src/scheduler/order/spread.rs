@@ -97,7 +97,7 @@ fn is_stuck(model: &Model, action: &Action) -> bool {
 }
 
 /// What was to migrate is stopped and started instead.
-fn call_off(actions: &mut Actions, ix: ActIx) -> Vec<ActIx> {
+pub(super) fn call_off(actions: &mut Actions, ix: ActIx) -> Vec<ActIx> {
     let Some(rsc) = actions.all[ix].rsc.filter(|_| actions.all[ix].is_migration) else { return Vec::new() };
     let mut changed = Vec::new();
     for task in [Task::MigrateTo, Task::MigrateFrom, Task::Stop, Task::Start] {
