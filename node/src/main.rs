@@ -30,7 +30,8 @@ use tracing_subscriber::EnvFilter;
 const HYPERVISOR_PATIENCE: Duration = Duration::from_secs(2);
 /// What is logged unless RUST_LOG says otherwise; openraft tells every election and append at its own info, and warns of
 /// every heartbeat and append that fails, where the members' network tells in few lines who cannot be reached.
-const LOG: &str = "info,openraft=warn,openraft::core::heartbeat=error,openraft::replication=error";
+const LOG: &str = "info,openraft=warn,openraft::core::heartbeat=error,openraft::replication=error,\
+    openraft::engine::handler::replication_handler=error";
 /// The directory in the daemon's cgroup that holds its actions': what is in it is killed when a daemon starts, so the
 /// daemon itself must never be.
 const ACTIONS: &str = "actions";
