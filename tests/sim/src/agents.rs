@@ -351,6 +351,9 @@ impl World {
                 Some(Health::Broken) => Seen::Failed("it does not work".to_owned()),
                 None => Seen::Stopped,
             };
+            if matches!(seen, Seen::Failed(_)) {
+                self.note_broken(h, id);
+            }
             found.insert(id.clone(), seen);
         }
         found

@@ -194,12 +194,17 @@ impl World {
         if self.hosts[h].witness {
             self.fail("witness", format!("{id} runs on {}, which is a witness", self.names[h]));
         }
-        let waived = self.agency.beside.get(&(self.names[h].clone(), id.clone()));
+        // Whichever of the two comes up last: what stood still with its claim does so beside the one that was let start.
+        let is_waived = |there: usize, beside: &SessionId| {
+            let sessions = self.agency.beside.get(&(self.names[there].clone(), id.clone()));
+            sessions.is_some_and(|sessions| sessions.contains(beside))
+        };
         let is_excused = |other: usize| {
             let (own, others) = (&self.hosts[h], &self.hosts[other]);
             others.lied_about.contains(&others.session)
                 || own.lied_about.contains(&own.session)
-                || waived.is_some_and(|sessions| sessions.contains(&others.session))
+                || is_waived(h, &others.session)
+                || is_waived(other, &own.session)
         };
         let has_it = |other: &usize| self.hosts[*other].power && self.hosts[*other].agents.services.contains_key(id);
         let others: Vec<usize> = (0..self.hosts.len()).filter(|other| *other != h).filter(has_it).collect();
@@ -260,8 +265,13 @@ impl World {
             self.agency.bad_stops.insert(key.clone());
         }
         if matches!(told.seen, Seen::Failed(_)) {
-            self.agency.broken.insert(key);
+            self.note_broken(h, id);
         }
+    }
+
+    /// An agent said, or a daemon that started found, that it does not work.
+    pub(crate) fn note_broken(&mut self, h: usize, id: &ResourceId) {
+        self.agency.broken.insert((self.hosts[h].session.clone(), id.clone()));
     }
 
     /// A service takes a node along only where somebody asked for that, and it gave cause.
