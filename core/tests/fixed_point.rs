@@ -107,8 +107,7 @@ impl Story {
         let hosts: Vec<String> = (1..=NODES).map(|number| format!("n{number}")).collect();
         text.push(format!("primitive ipmi stonith:fake params pcmk_host_list=\"{}\"", hosts.join(" ")));
         for (place, meta) in self.metas.iter().enumerate() {
-            // Not held yet: where room is short, one that may be moved for balance and one that is about to start may call
-            // each other's places to and fro.
+            // Not held yet: where room is short, one that may be moved for balance may go to and fro.
             let meta = if self.room.is_some() { meta.replace("resource-stickiness=0", "") } else { meta.clone() };
             let meta = if meta.trim().is_empty() { String::new() } else { format!(" meta {meta}") };
             text.push(format!("primitive vm{} vm:fake{meta}{}", place + 1, amount(|room| &room.vms, place)));

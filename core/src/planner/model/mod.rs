@@ -18,7 +18,6 @@ pub(super) use term::terms;
 use crate::config::{OrderKind, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{self, Model, NodeIx, Options, OrderForce, Placement, RscIx, Scores};
-use crate::score::Score;
 use crate::state::{ActionKind, ClusterState};
 use rank::Ranks;
 use std::cmp::Reverse;
@@ -31,6 +30,8 @@ pub(super) struct How<'a> {
     pub(super) without_wishes_of: Option<&'a ResourceId>,
     /// Fences that are decided and not carried out yet count as if the node were lost by now.
     pub(super) ahead: bool,
+    /// Nothing is moved for balance.
+    pub(super) without_balance: bool,
 }
 
 /// The model, and which of its places is what.
@@ -120,7 +121,7 @@ impl Sketch {
         let counts = self.model.options.placement != Placement::Default;
         let comes = |rsc: RscIx| {
             let resource = &self.model.resources[rsc];
-            counts && (resource.active_on.is_empty() || resource.stickiness <= Score::ZERO)
+            counts && !resource.active_on.iter().any(|node| self.model.nodes[*node].is_available())
         };
         top.sort_by_cached_key(|(id, rsc)| (depths[*rsc], Reverse(priority(id)), comes(*rsc), *id));
         self.model.top = top.into_iter().map(|(_, rsc)| rsc).collect();
