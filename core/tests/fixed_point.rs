@@ -6,6 +6,7 @@ mod scenario_harness;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::test_runner::RngSeed;
 use quorate_core::id::NodeId;
 use quorate_core::planner::plan;
 use quorate_core::state::{Intent, Standing};
@@ -198,12 +199,17 @@ fn live(story: &Story) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn cases() -> u32 {
-    std::env::var("CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(200)
+fn cases() -> Option<u32> {
+    std::env::var("CASES").ok().and_then(|text| text.parse().ok())
+}
+
+/// The same ones every time, and others by hand (`CASES=3000`): one in some thousands does not come to rest, see decision 0023.
+fn drawn() -> RngSeed {
+    cases().map_or(RngSeed::Fixed(1), |_| RngSeed::Random)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, max_shrink_iters: 3000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases().unwrap_or(200), rng_seed: drawn(), failure_persistence: None, max_shrink_iters: 3000, ..ProptestConfig::default() })]
 
     #[test]
     fn a_plan_that_is_carried_out_leaves_nothing_to_do(story in story()) {

@@ -233,6 +233,7 @@ impl<'a> Reader<'a> {
             operations: Vec::new(),
             discovered_on: None,
             counted_on: None,
+            planned_on: None,
             stays_among_equals: false,
             role: Role::Unknown,
             active_on: Vec::new(),

@@ -204,6 +204,8 @@ pub struct Resource {
     pub discovered_on: Option<BTreeSet<NodeIx>>,
     /// It counts among this node's load already, until it is assigned itself: it runs there and is likely to stay.
     pub counted_on: Option<NodeIx>,
+    /// Its start is planned there: it goes there unless a rule forbids that, whatever it would rather by now.
+    pub planned_on: Option<NodeIx>,
     /// It is moved for what it scores alone: where it is as good as anywhere it stays, whatever the load.
     pub stays_among_equals: bool,
 

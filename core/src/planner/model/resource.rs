@@ -129,6 +129,11 @@ impl Sketch {
             let place = resource.active_on.iter().find(runs).copied();
             resource.counted_on = place.or_else(|| self.starting.get(id).copied());
         }
+        // Whoever is between its stop and its start goes where it was stopped for: what called it there may be heard of again
+        // only when it is there.
+        if !state.nodes.keys().any(|node| runs_on(state, id, node)) {
+            resource.planned_on = self.starting.get(id).copied();
+        }
         if let Some(node) = resource.counted_on {
             self.model.nodes[node].assigned += 1;
         }
@@ -211,6 +216,7 @@ fn blank(id: &ResourceId, nodes: usize) -> Resource {
         operations: Vec::new(),
         discovered_on: None,
         counted_on: None,
+        planned_on: None,
         stays_among_equals: false,
         role: Role::Stopped,
         active_on: Vec::new(),

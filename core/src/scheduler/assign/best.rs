@@ -33,6 +33,15 @@ pub(super) fn leading(model: &Model, scores: &Scores) -> Vec<NodeIx> {
 
 fn choose(model: &Model, rsc: RscIx, prefer: Option<NodeIx>, current: Option<NodeIx>) -> Option<NodeIx> {
     let scores = &model.resources[rsc].scores;
+    let may = |node: &NodeIx| {
+        let score = scores.get(*node);
+        score.is_some_and(|score| score >= Score::ZERO)
+            && model.is_available(*node, score)
+            && !model.room.is_away(*node)
+    };
+    if let Some(planned) = model.resources[rsc].planned_on.filter(may) {
+        return Some(planned);
+    }
     let leading = leading(model, scores);
     let best_score = scores.get(*leading.first()?)?;
     if let Some(prefer) = prefer
