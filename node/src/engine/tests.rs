@@ -6,6 +6,7 @@ mod late;
 mod monitors;
 mod overdue;
 mod polls;
+mod removed;
 
 use super::{Effect, Engine, Event, Executed, Me, POLL_EVERY, PowerAnswer, PowerVerb, Presence, ProposeError, View};
 use quorate_core::config::ConfigPatch;

@@ -41,11 +41,16 @@ enum Phase {
     Out(String),
 }
 
+/// After a removal whatever comes in within this was on its way; later a person may have started it.
+const LATE: Duration = Duration::from_secs(300);
+
 #[derive(Debug, Default)]
 pub(super) struct Worker {
     phase: Phase,
     /// A refused hello or goodbye is not repeated before this.
     hello_from: BootTime,
+    /// Until then something may still come in that was on its way when this member was removed.
+    late_until: BootTime,
     operations: Operations,
     monitors: Monitors,
     present: BTreeSet<ResourceId>,
@@ -201,6 +206,13 @@ impl Worker {
         };
         let strays: Vec<ResourceId> = present.iter().filter(is_stray).cloned().collect();
         (self.present, self.findings) = (present, findings);
+        if let Phase::Out(why) = &self.phase
+            && !self.present.is_empty()
+            && ctx.now < self.late_until
+        {
+            // A migration that was given up long ago may still arrive, and nobody else looks here any more.
+            ctx.out.push(Effect::Abandon(why.clone()));
+        }
         for stray in strays {
             self.changed(ctx, &stray);
         }
@@ -220,6 +232,7 @@ impl Worker {
         if !matches!(self.phase, Phase::Dead | Phase::Leaving | Phase::Out(_)) {
             ctx.out.push(Effect::Abandon(why.clone()));
             self.phase = Phase::Out(why);
+            self.late_until = ctx.now.after(LATE);
         }
     }
 
