@@ -78,8 +78,10 @@ fn run(name: &str, evidence: &str, tag: &str) -> std::io::Result<()> {
         let record = format!("QBED vm={name} host={host} boot={boot} run={life} tick={tick} up={up} prev={previous}");
         // Whoever reads the disk meanwhile may get half of a record: the sum tells.
         let record = format!("{record} sum={:016x}\n", fnv(record.as_bytes()));
-        write_text(&evidence, FIRST_RING_SECTOR + number * RING_SECTORS + tick % RING_SECTORS, &record)?;
+        // In this order: the power may go in between. A record that only the ring has would look as if whoever comes next,
+        // and finds the one before it, had run beside this life.
         write_text(&evidence, 0, &record)?;
+        write_text(&evidence, FIRST_RING_SECTOR + number * RING_SECTORS + tick % RING_SECTORS, &record)?;
         std::thread::sleep(PERIOD);
     }
     Ok(())

@@ -33,7 +33,7 @@ pub(crate) fn rolling_restart(stage: &mut Stage) -> Result<()> {
         }
         // Longer than any silence that is forgiven.
         std::thread::sleep(Duration::from_secs(2));
-        if host == "h2" {
+        if host == "n2" {
             too_old(stage, &host)?;
         }
         stage.bed().daemon_start(&host)?;
