@@ -14,12 +14,9 @@ mod preference;
 pub(crate) mod room;
 mod standpoint;
 
-use crate::config::ResourceMeta;
 use crate::id::{ActionId, NodeId, ResourceId, SessionId};
-use crate::score::Score;
 use crate::state::{ClusterState, Ended, FenceCause, NewAction};
 use crate::time::Timestamp;
-use model::How;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -82,29 +79,11 @@ impl Plan {
     }
 }
 
-/// Plans from the whole state. What only balance would move waits until nothing else is to be done: on the way there the
-/// numbers of VMs are those of a moment, and would call it to and fro.
+/// Plans from the whole state.
 pub fn plan(state: &ClusterState) -> Plan {
-    let config = &state.config;
-    let is_free = |id: &ResourceId| {
-        let primitive = config.primitives.get(id).filter(|primitive| !primitive.is_fence_device());
-        primitive.is_some_and(|it| ResourceMeta::read(id, it, &config.rsc_defaults).0.stickiness <= Score::ZERO)
-    };
-    if !config.primitives.keys().any(is_free) {
-        return plan_with(state, How::default());
-    }
-    let still = plan_with(state, How { without_balance: true, ..How::default() });
-    let matters = |action: &ActionId| state.actions.get(action).is_none_or(|action| !is_free(&action.resource));
-    if !still.add.is_empty() || !still.fence.is_empty() || still.cancel.iter().any(matters) {
-        return still;
-    }
-    plan_with(state, How::default())
-}
-
-fn plan_with(state: &ClusterState, how: How<'_>) -> Plan {
     let mut plan = Plan { wake: state.next_lapse(), ..Plan::default() };
     actions::fences(state, &mut plan);
-    let (wanted, turns) = placement::place(state, &mut plan, how);
+    let (wanted, turns) = placement::place(state, &mut plan);
     actions::changes(state, &wanted, &turns, &mut plan);
     plan
 }

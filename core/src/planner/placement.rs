@@ -36,8 +36,8 @@ impl Wanted {
 }
 
 /// Decides for every configured resource; with the turns of those that make room for each other.
-pub(super) fn place(state: &ClusterState, plan: &mut Plan, how: How<'_>) -> (BTreeMap<ResourceId, Wanted>, Turns) {
-    let (sketch, assigned) = model::place(state, how);
+pub(super) fn place(state: &ClusterState, plan: &mut Plan) -> (BTreeMap<ResourceId, Wanted>, Turns) {
+    let (sketch, assigned) = model::place(state, How::default());
     let mut wanted = BTreeMap::new();
     for (id, primitive) in state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()) {
         let Some(&rsc) = sketch.resources.get(id) else { continue };

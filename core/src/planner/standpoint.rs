@@ -37,7 +37,7 @@ pub struct Standpoint {
 pub fn standpoint(state: &ClusterState, id: &ResourceId) -> Option<Standpoint> {
     let primitive = state.config.primitives.get(id)?;
     let mut scratch = Plan::default();
-    let (wanted, _) = placement::place(state, &mut scratch, How::default());
+    let (wanted, _) = placement::place(state, &mut scratch);
     let (sketch, assigned) = place(state, How::default());
     let rsc = *sketch.resources.get(id)?;
     let scores = &assigned.resources[rsc].scores;

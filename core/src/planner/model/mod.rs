@@ -30,8 +30,6 @@ pub(super) struct How<'a> {
     pub(super) without_wishes_of: Option<&'a ResourceId>,
     /// Fences that are decided and not carried out yet count as if the node were lost by now.
     pub(super) ahead: bool,
-    /// Nothing is moved for balance.
-    pub(super) without_balance: bool,
 }
 
 /// The model, and which of its places is what.

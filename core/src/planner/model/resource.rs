@@ -24,7 +24,7 @@ impl Sketch {
             self.locate(state, rsc, id);
             self.score(state, rsc, id, primitive, how, bound.contains(id));
             // Its move would move others, whose moves would call it back.
-            self.model.resources[rsc].stays_among_equals = how.without_balance || tied.contains(id);
+            self.model.resources[rsc].stays_among_equals = tied.contains(id);
         }
         let orphans = state.resources.keys().filter(|id| !state.config.primitives.contains_key(*id));
         for id in orphans {
