@@ -143,6 +143,7 @@ pub async fn round(agents: &Agents, case: &Case, directory: &Path) -> Result<Rou
         verb: probe,
         params,
         operation: BTreeMap::new(),
+        meta: BTreeMap::new(),
         node: "here".to_owned(),
         timeout: ACTION_TIME,
     };

@@ -22,7 +22,7 @@ impl Bench {
     fn new(name: &str, script: &str) -> Option<Self> {
         let path = own_cgroup2().map(|p| p.join(format!("quorate-ocf-{name}-{}", std::process::id())));
         let base = match path.map(CgroupBase::at) {
-            Some(Ok(base)) => base,
+            Some(Ok(base)) => base.with_processes_most(PROCESSES_MOST),
             other => {
                 assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no cgroup v2 here: {other:?}");
                 eprintln!("skipped: no writable cgroup v2 here ({other:?})");
@@ -52,6 +52,7 @@ impl Bench {
                 ("OCF_CHECK_LEVEL".to_owned(), "10".to_owned()),
                 ("on-fail".to_owned(), "restart".to_owned()),
             ]),
+            meta: BTreeMap::from([("clone-max".to_owned(), "3".to_owned())]),
             node: "n1".to_owned(),
             timeout,
         }
@@ -88,6 +89,9 @@ fn write_program(path: &Path, script: &str) {
     std::fs::write(path, format!("#!/bin/sh\n{script}\n")).expect("written");
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("executable");
 }
+
+/// So many processes an action may have here: a test must not take its machine along.
+const PROCESSES_MOST: u32 = 100;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -128,6 +132,7 @@ async fn an_agent_is_told_everything_and_nothing_of_ours() {
         "OCF_RESKEY_CRM_meta_on_fail=restart",
         "OCF_RESKEY_CRM_meta_on_node=n1",
         "OCF_RESKEY_CRM_meta_op_target_rc=7",
+        "OCF_RESKEY_CRM_meta_clone_max=3",
         "HA_RSCTMP=/run/resource-agents",
         "monitor",
     ] {
@@ -210,6 +215,41 @@ async fn a_start_that_forks_without_end_is_bounded() {
     let stopped = bench.run(Verb::Stop, LONG).await;
     assert_eq!(stopped.cleared, Cleared::Empty, "{stopped}");
     assert_eq!(bench.service(), 0);
+}
+
+#[tokio::test]
+async fn a_fork_bomb_is_ended_and_named_whatever_it_was_asked() {
+    let bomb = r#"trap "" TERM; b() { while :; do b & sleep 0.01; done; }; b"#;
+    let Some(bench) = Bench::new("bomb", bomb) else { return };
+    for (verb, purpose, wanted) in [
+        (PROBE, Purpose::Probe, "unknown"),
+        (Verb::Monitor { interval: LONG }, Purpose::Watch, "failed"),
+        (Verb::Start, Purpose::Start, "failed"),
+        (Verb::Stop, Purpose::Stop, "unknown"),
+    ] {
+        let begun = Instant::now();
+        let report = bench.run(verb, 3 * LONG).await;
+        assert_eq!(report.cleared, Cleared::Empty, "{verb:?}");
+        let most = if verb == Verb::Start { 4 * PROCESSES_MOST } else { PROCESSES_MOST };
+        assert_eq!(report.to_string(), format!("it ran into its limit of {most} processes, killed"));
+        assert!(begun.elapsed() < LONG, "{verb:?} took {:?}", begun.elapsed());
+        let found = match verdict(purpose, &report).found {
+            Found::Unknown(_) => "unknown",
+            Found::Failed(_) => "failed",
+            Found::Running | Found::Promoted | Found::Stopped => "believed",
+        };
+        assert_eq!(found, wanted, "{verb:?}");
+        assert_eq!(bench.service(), 0, "{verb:?}");
+    }
+}
+
+#[tokio::test]
+async fn binary_reasons_are_made_printable_and_cut() {
+    let script = r#"printf 'ocf-exit-reason:\000\033[2J\377\342\200\256x' >&2; yes wide | head -c 5000 | tr -d '\n' >&2; exit 1"#;
+    let Some(bench) = Bench::new("reason", script) else { return };
+    let text = bench.run(PROBE, LONG).await.to_string();
+    assert!(text.starts_with("error (1): \u{fffd}\u{fffd}[2J\u{fffd}\u{fffd}xwide"), "{text:?}");
+    assert!(text.ends_with('…') && text.chars().count() < 500, "{text:?}");
 }
 
 #[tokio::test]

@@ -11,6 +11,14 @@ use tokio::time::Instant;
 struct Base(PathBuf);
 
 impl Base {
+    /// As [`Self::new`], where an action may have so many processes.
+    fn crowded(name: &str, most: u32, has_controller: bool) -> Option<(Self, Processes)> {
+        let (own, _) = Self::new(name)?;
+        let base = CgroupBase::at(&own.0).expect("it is there").with_processes_most(most);
+        let base = if has_controller { base } else { base.without_pids_controller() };
+        Some((own, Processes::new(Some(base))))
+    }
+
     /// `None` only outside CI, on a machine without a writable cgroup v2.
     fn new(name: &str) -> Option<(Self, Processes)> {
         let path = own_cgroup2().map(|p| p.join(format!("quorate-test-{name}-{}", std::process::id())));
@@ -33,6 +41,7 @@ impl Drop for Base {
             let _ = std::fs::write(entry.path().join("cgroup.kill"), "1");
             let _ = std::fs::remove_dir(entry.path());
         }
+        let _ = std::fs::remove_dir(self.0.join("services"));
         let _ = std::fs::remove_dir(&self.0);
     }
 }
@@ -98,6 +107,41 @@ async fn a_fork_bomb_of_setsid_children_that_ignore_signals_is_gone_at_the_deadl
     assert_eq!((out.exit, out.cleared), (Exit::Deadline, Cleared::Empty));
     assert_eq!(processes_with(&word), 0);
     assert!(!base.0.join("bomb").exists());
+}
+
+/// Forks without end, in sessions of their own and deaf to signals; every process has `word` in its arguments.
+const BOMB: &str = r#"trap "" TERM HUP INT; while :; do setsid sh -c "$1" x "$1" "$2" & sleep 0.01; done"#;
+
+#[tokio::test]
+async fn a_fork_bomb_is_ended_when_it_reaches_its_limit_whoever_counts() {
+    for (name, has_controller) in [("limit-kernel", true), ("limit-counted", false)] {
+        let Some((base, processes)) = Base::crowded(name, 40, has_controller) else { return };
+        let word = format!("{name}-{}", std::process::id());
+        let spec = Spec::new("bomb", "/bin/sh", Duration::from_secs(60)).args(["-c", BOMB, "x", BOMB, &word]);
+        let begun = Instant::now();
+        let out = processes.run(spec).await.expect("it runs");
+        assert_eq!((out.exit, out.cleared), (Exit::Crowded(40), Cleared::Empty), "{name}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{name}: {:?}", begun.elapsed());
+        assert_eq!(processes_with(&word), 0, "{name}");
+        assert!(!base.0.join("bomb").exists(), "{name}");
+        // The next action has its own limit, whole.
+        let out = processes.run(sh("after", "for i in 1 2 3 4 5 6 7 8 9; do sleep 0.1 & done; wait", 20_000)).await;
+        assert_eq!(out.expect("it runs").exit, Exit::Code(0), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_answers_at_its_limit_is_not_believed() {
+    let Some((_base, processes)) = Base::crowded("answers", 20, true) else { return };
+    // A shell that cannot fork takes what it wanted to ask for an answer: here, that nothing runs.
+    let script = "i=0; while [ $i -lt 30 ]; do sleep 5 & i=$((i + 1)); done 2>/dev/null; exit 7";
+    let out = processes.run(sh("a", &format!("({script}); exit 7"), 20_000)).await.expect("it runs");
+    assert_eq!((out.exit, out.cleared), (Exit::Crowded(20), Cleared::Empty));
+    // A start may have more: what it brings up may be a service of many threads.
+    let mut spec = sh("s", "i=0; while [ $i -lt 30 ]; do sleep 5 & i=$((i + 1)); done; exit 0", 20_000);
+    spec.keep = Some("s".to_owned());
+    assert_eq!(processes.run(spec).await.expect("it runs").exit, Exit::Code(0));
+    assert!(processes.end_service("s").await);
 }
 
 #[tokio::test]

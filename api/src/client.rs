@@ -213,6 +213,20 @@ impl Client {
             resource: resource.to_owned(),
             node: node.map(str::to_owned),
             lasts_seconds: None,
+            count: None,
+        };
+        self.repeat(request, |mut stub, request| async move { stub.resource(request).await }).await
+    }
+
+    /// Sets how often a resource counts as failed on a node; 0 forgets its failures there.
+    pub async fn set_failures(&self, resource: &str, node: &str, count: u32) -> Result<ChangeReply, Fault> {
+        let request = ResourceRequest {
+            request_id: self.next_request(),
+            verb: ResourceVerb::SetFailures.into(),
+            resource: resource.to_owned(),
+            node: Some(node.to_owned()),
+            lasts_seconds: None,
+            count: Some(count),
         };
         self.repeat(request, |mut stub, request| async move { stub.resource(request).await }).await
     }
@@ -231,6 +245,7 @@ impl Client {
             resource: resource.to_owned(),
             node: node.map(str::to_owned),
             lasts_seconds: lasts.map(|lasts| lasts.as_secs().max(1)),
+            count: None,
         };
         self.repeat(request, |mut stub, request| async move { stub.resource(request).await }).await
     }

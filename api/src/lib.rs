@@ -36,6 +36,10 @@ pub const HELPERS: &[&str] = &[
     "stonith_admin",
 ];
 
+/// The socket beside the daemon's that they use where they run as another user than root: it serves who belongs to an
+/// action that runs.
+pub const AGENTS_SOCKET: &str = "agents.sock";
+
 /// That program, beside `quorated`.
 pub const HELPER_PROGRAM: &str = "quorate-helper";
 

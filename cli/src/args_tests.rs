@@ -67,6 +67,18 @@ fn a_node_whose_name_begins_like_a_command_can_be_fenced() {
 }
 
 #[test]
+fn a_file_alone_is_loaded_as_an_update() {
+    let shown = |line: &str| format!("{:?}", parse(line).expect(line).command);
+    assert!(shown("configure load vms.txt").contains("file: \"vms.txt\""));
+    assert!(shown("configure load update vms.txt").contains("Update(Source { file: \"vms.txt\" })"));
+    for whole in ["replace", "push"] {
+        assert!(shown(&format!("configure load {whole} vms.txt")).contains("Replace(Source { file: \"vms.txt\" })"));
+    }
+    parse("configure load replace").expect_err("what?");
+    parse("configure load a.txt b.txt").expect_err("one at a time");
+}
+
+#[test]
 fn options_that_need_others_say_so() {
     parse("resource start vm1 --timeout 5s").expect_err("a timeout of what?");
     parse("resource start vm1 --wait --timeout 5s").expect("a wait");
@@ -91,7 +103,7 @@ fn help_of_the_top_level() {
       cluster    Found a cluster, let nodes join, look at its members
       configure  Say what the cluster should be, in crmsh's words
       ra         Look at resource agents: those of the host that is asked
-      resource   Start, stop and look at VMs
+      resource   Start, stop, move and look at resources
       node       Take nodes out of service and back, or say what you know of them
       fence      Have a node proven off, or show the fences
       events     Show what happened, or what happens
@@ -141,4 +153,14 @@ fn every_command_says_what_it_does_and_gives_an_example() {
         command.get_subcommands().filter(|sub| sub.get_name() != "help").for_each(|sub| walk(sub, &path));
     }
     walk(&Args::command(), "");
+}
+
+#[test]
+fn what_the_page_about_fencing_shows_can_be_typed() {
+    let page = include_str!("../../docs/operator/fencing.md");
+    let lines = page.lines().filter_map(|line| line.strip_prefix("qrm "));
+    assert!(lines.clone().count() >= 7, "the examples are not found");
+    for line in lines {
+        assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
+    }
 }

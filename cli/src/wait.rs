@@ -5,7 +5,7 @@ use crate::error::CliError;
 use quorate_api::Client;
 use quorate_api::proto::ViewKind;
 use quorate_core::time::Timestamp;
-use quorate_core::view::{ResourceView, Role, Status};
+use quorate_core::view::{PlaceState, ResourceView, Role, Status};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -40,12 +40,21 @@ pub(crate) enum Goal {
 impl Goal {
     fn is_reached(&self, resource: &ResourceView) -> bool {
         let rests = resource.doing.is_empty();
-        let since = || resource.places.iter().map(|place| place.since).max();
+        let is_clone = resource.clone.is_some();
+        let since = || {
+            let since = resource.places.iter().map(|place| place.since);
+            // Of a clone every instance has to be new.
+            if is_clone { since.min() } else { since.max() }
+        };
         let is_at = |node: &str| resource.places.iter().all(|place| place.node.as_str() == node);
         match self {
+            Self::Running if is_clone => rests && resource.role == Role::Started && runs_wherever_it_should(resource),
             Self::Running => rests && resource.role == Role::Started && resource.places.len() == 1,
             Self::RunningAfresh(before) => Self::Running.is_reached(resource) && since() > Some(*before),
             Self::On(node) => Self::Running.is_reached(resource) && is_at(node),
+            Self::NotOn(node) if is_clone => {
+                rests && resource.places.iter().all(|place| place.node.as_str() != node.as_str())
+            }
             Self::NotOn(node) => Self::Running.is_reached(resource) && !is_at(node),
             Self::Stopped => rests && resource.role == Role::Stopped,
             Self::Known => rests && resource.role != Role::Unknown,
@@ -62,6 +71,13 @@ impl Goal {
             Self::NotOn(node) => format!("running elsewhere than on {node}"),
         }
     }
+}
+
+/// A clone runs on all nodes that it should be on, and on no other.
+fn runs_wherever_it_should(clone: &ResourceView) -> bool {
+    let runs = clone.places.iter().all(|place| place.state.runs());
+    let promoted = clone.places.iter().filter(|place| place.state == PlaceState::Promoted).map(|place| &place.node);
+    runs && promoted.eq(&clone.promoted_on) && clone.places.iter().map(|place| &place.node).eq(&clone.instances_on)
 }
 
 /// Returns the resource once it is so, of a group its first member once all are; at the deadline it says what it waits for.

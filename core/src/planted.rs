@@ -33,6 +33,8 @@ mistakes! {
     ReplayGrant = "replay-grant",
     /// A start is planned and granted while the resource may be active elsewhere.
     SkipOneCopy = "skip-one-copy",
+    /// A promotion is planned and granted beside what may be promoted.
+    PromoteUnchecked = "promote-unchecked",
     /// A lost node's resources count as stopped.
     LostIsDead = "lost-is-dead",
     /// A hello is taken whatever incarnation it follows.
@@ -69,8 +71,28 @@ mistakes! {
     GoodbyeTooSoon = "goodbye-too-soon",
     /// A witness is taken for a host.
     WitnessIsHost = "witness-is-host",
+    /// What is there and does not work counts as stopped.
+    FailedIsStopped = "failed-is-stopped",
+    /// The proof of a lost node is waived for every OCF resource.
+    WaiveEveryProof = "waive-every-proof",
+    /// Where a proof is waived, it is waived beside nodes that live too.
+    WaiveBesideLiving = "waive-beside-living",
+    /// A stop that did not end took what it was to stop along.
+    NoEndIsStopped = "no-end-is-stopped",
+    /// The storm brake holds no fence up.
+    IgnoreBrake = "ignore-brake",
     /// A ban keeps nothing away.
     IgnoreBan = "ignore-ban",
+    /// A leader answers beats without asking a majority whether it still leads.
+    FeedWithoutQuorum = "feed-without-quorum",
+    /// A leader answers beats of a session that is to be fenced.
+    FeedTheCondemned = "feed-the-condemned",
+    /// A watchdog is waited for from when the fence was wanted, and only for its own timeout.
+    WatchdogTooEarly = "watchdog-too-early",
+    /// A watchdog is closed before that is in the log.
+    CloseBeforeDisarm = "close-before-disarm",
+    /// A watchdog in software, or one that was never seen to work, proves something.
+    DogProvesAnyway = "dog-proves-anyway",
 }
 
 impl fmt::Display for Mistake {

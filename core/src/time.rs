@@ -17,8 +17,9 @@ impl Timestamp {
 }
 
 /// Milliseconds on one host's boot-time clock (it counts suspend too). Two hosts' values are never compared, and none
-/// is replicated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// is replicated; it is written down only for another process of the same host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct BootTime(pub u64);
 
 impl BootTime {

@@ -24,8 +24,8 @@ pub use live::{Live, Progress, StoreView};
 pub use plan::{NextAction, PlanView, plan};
 pub use simulation::{SimulatedAction, Simulation, simulation};
 pub use status::{
-    ClusterView, DeviceView, Doing, FailureView, Health, Level, NodeView, Place, PlaceState, Question, Quorum,
-    ResourceView, Role, Room, Status, WishView, status,
+    ClusterView, DeviceView, Doing, DrillView, FailureView, Health, Level, NodeView, Noun, Place, PlaceState, Question,
+    Quorum, ResourceView, Role, Room, Status, WishView, status,
 };
 pub use support::{StateView, state};
 

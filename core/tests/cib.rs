@@ -176,3 +176,29 @@ fn the_order_of_a_plan_has_no_circle() {
         assert!(!plan.is_before(&step, &step), "{step} waits for itself");
     }
 }
+
+#[test]
+fn what_is_wrong_with_remote_nodes_and_bundles_ends_no_process() {
+    let bundle = |inner: &str| format!(r#"<bundle id="w">{inner}</bundle>"#);
+    let remote = |id: &str| format!(r#"<primitive id="{id}" class="ocf" provider="pacemaker" type="remote"/>"#);
+    let content = r#"<primitive id="c" template="gone"/>"#;
+    let strange = [
+        bundle(&format!(r#"<docker image="i" replicas="2"/><network control-port="1"/>{content}"#)),
+        bundle(r#"<podman image="i" replicas="0" promoted-max="-1"/><network ip-range-start="255.255.255.255"/>"#),
+        bundle(r#"<rkt image="i" replicas-per-host="0"/><network control-port=""/>"#),
+        remote("n1"),
+        format!("{}{}", remote("r"), primitive("v", &[("remote-node", "r")])),
+        primitive("v", &[("remote-node", "v"), ("container", "v")]),
+        format!(
+            "{}{}",
+            primitive("v", &[("remote-node", "g")]),
+            primitive("u", &[("remote-node", "g"), ("container", "v")])
+        ),
+    ];
+    for xml in strange {
+        let text = Story::new().resources(&xml).runs("v", 1).runs("g", 1).lost(1).xml();
+        if let Ok(model) = quorate_core::cib::read(&text, None, NOW) {
+            quorate_core::scheduler::schedule(model);
+        }
+    }
+}

@@ -6,10 +6,11 @@ use proptest::prelude::*;
 use quorate_core::cib;
 use quorate_core::explain::{Change, What, explain, explain_model};
 use quorate_core::id::{NodeId, ResourceId};
-use quorate_core::planner;
+use quorate_core::planner::{self, DateRule};
 use quorate_core::scheduler::schedule;
 use quorate_core::state::{ClusterState, Command, Entry, Intent};
 use quorate_core::suppose::{Supposition, suppose};
+use quorate_core::time::Timestamp;
 use scenario_harness::file;
 use std::fs;
 use std::path::Path;
@@ -30,7 +31,9 @@ fn carry_out(state: &ClusterState, id: &ResourceId, node: &NodeId, change: &Chan
         What::Clear => Command::Clear { actor, resource: id.clone(), node: Some(node.clone()) },
         What::Cleanup => Command::Cleanup { actor, resource: id.clone(), node: Some(node.clone()) },
         What::Start => return statement(format!("set {id}.target-role Started")),
-        What::Score { .. } | What::Need { .. } | What::Delete { .. } => panic!("{command}: this is a statement"),
+        What::Score { .. } | What::Need { .. } | What::Capacity { .. } | What::Delete { .. } => {
+            panic!("{command}: this is a statement")
+        }
     };
     let mut state = state.clone();
     state.apply(state.index + 1, &Entry { at: state.now, request: None, command: entry });
@@ -40,7 +43,7 @@ fn carry_out(state: &ClusterState, id: &ResourceId, node: &NodeId, change: &Chan
 #[test]
 fn in_every_scenario_the_change_that_is_named_gives_the_placement_it_promises() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
-    let mut tried = [0; 3];
+    let mut tried = [0; 4];
     for entry in fs::read_dir(&folder).expect("the folder of scenarios is there") {
         let path = entry.expect("it can be listed").path();
         let (world, _) = file::lived(&fs::read_to_string(&path).expect("it can be read"));
@@ -49,20 +52,25 @@ fn in_every_scenario_the_change_that_is_named_gives_the_placement_it_promises() 
             let Some(explained) = explain(&state, id) else { continue };
             let reason = &explained.reasons[0];
             let of_nodes = reason.nodes.iter().filter_map(|node| node.change.as_ref());
-            for change in of_nodes.chain(&reason.would_run) {
+            for change in
+                of_nodes.chain(&reason.would_run).flat_map(|change| [Some(change), change.or.as_deref()]).flatten()
+            {
                 let then = carry_out(&state, id, &change.place.as_str().into(), change);
-                let place = planner::plan(&then).report.placement.get(id).cloned();
+                let report = planner::plan(&then).report;
+                let of_clone = report.clones.get(id).into_iter().flatten();
+                let places: Vec<&str> = of_clone.chain(report.placement.get(id)).map(|node| node.as_str()).collect();
                 let name = path.file_name().expect("it has one").to_string_lossy();
-                assert_eq!(place, Some(change.place.as_str().into()), "{name}: {id}: {}", change.words);
+                assert!(places.contains(&change.place.as_str()), "{name}: {id}: {}: {places:?}", change.words);
                 tried[match change.what {
                     What::Score { .. } => 0,
                     What::Start => 1,
-                    _ => 2,
+                    What::Capacity { .. } => 2,
+                    _ => 3,
                 }] += 1;
             }
         }
     }
-    assert!(tried.iter().all(|count| *count > 3), "scores, starts and others: {tried:?}");
+    assert!(tried.iter().all(|count| *count > 3), "scores, starts, capacities and others: {tried:?}");
 }
 
 #[test]
@@ -78,6 +86,33 @@ fn where_room_is_short_the_number_is_named_and_what_would_do() {
     let would_run = reason.would_run.as_ref().expect("it would with less");
     assert_eq!(would_run.what, What::Need { name: "memory".to_owned(), less: 1024 });
     assert_eq!(would_run.command.as_deref(), Some("qrm configure set aa.memory 1024"));
+    let or = would_run.or.as_ref().expect("or where its node had more");
+    assert_eq!(or.what, What::Capacity { name: "memory".to_owned(), more: 1024 });
+    assert_eq!(
+        would_run.told(),
+        "it would run if it needed 1024 memory less: qrm configure set aa.memory 1024; or: it would run on n1 if n1 had 1024 memory \
+         more: qrm configure set n1.memory 5120"
+    );
+}
+
+#[test]
+fn a_rule_on_dates_is_named_with_the_time_of_its_change() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let text = fs::read_to_string(folder.join("date-rule-of-a-maintenance-window.scn")).expect("it can be read");
+    let (world, _) = file::lived(text.split_once("\nadvance").expect("time passes in it").0);
+    let dates =
+        |state: &ClusterState| explain(state, &"vm1".into()).expect("it is configured").reasons[0].dates.clone();
+    let date = |holds, changes: Option<u64>| DateRule {
+        rule: "location window".to_owned(),
+        holds,
+        changes: changes.map(|second| Timestamp(second * 1000)),
+    };
+    assert_eq!(dates(&world.state), [date(false, Some(3600))]);
+    for (at, wanted) in [(3600, date(true, Some(10_801))), (10_801, date(false, None))] {
+        let what = Supposition { at: Some(Timestamp(at * 1000)), ..Supposition::default() };
+        let then = suppose(&world.state, &what, world.state.now).expect("time passes").state;
+        assert_eq!(dates(&then), [wanted]);
+    }
 }
 
 /// The least rise is the least: one less does not bring it there.
@@ -203,4 +238,23 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn who_follows_a_promoted_instance_is_told_where_one_is() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let text = fs::read_to_string(folder.join("role-follows-the-promoted.scn")).expect("it can be read");
+    let (world, _) = file::lived(&text);
+    let of = |id: &str, node: usize| {
+        explain(&world.state, &id.into()).expect("it is configured").reasons[0].nodes[node].why.clone()
+    };
+    assert_eq!(of("ip", 0), "colocation ip-with-promoted: it must run where db is promoted, which is on n2");
+    let text = fs::read_to_string(folder.join("role-location.scn")).expect("it can be read");
+    let (first, _) = text.split_once("\nconfigure\n  delete").expect("then it goes");
+    let (world, _) = file::lived(first);
+    let why = explain(&world.state, &"db".into()).expect("it is configured").reasons[0].nodes[1].why.clone();
+    assert!(why.contains("a constraint wants it promoted there, with 100 by location here"), "{why}");
+    let (world, _) = file::lived(&text);
+    let why = explain(&world.state, &"db".into()).expect("it is configured").reasons[0].nodes[0].why.clone();
+    assert!(why.contains("not promoted: location never forbids it there"), "{why}");
 }

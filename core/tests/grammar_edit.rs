@@ -117,6 +117,11 @@ fn edits_change_what_they_say() {
     changes("set rsc_defaults.priority 1", "+ rsc_defaults \\\n+ \tpriority=1\n");
     changes("set l1.score -inf", "- location l1 vm1 100: n1\n+ location l1 vm1 -inf: n1\n");
     changes("set o1.kind Serialize", "- order o1 Mandatory: vm1 vm2\n+ order o1 Serialize: vm1 vm2\n");
+    changes("set l1.role Master", "- location l1 vm1 100: n1\n+ location l1 vm1 role=Promoted 100: n1\n");
+    changes(
+        "set o1.first-action promote",
+        "- order o1 Mandatory: vm1 vm2\n+ order o1 Mandatory: vm1:promote vm2:start\n",
+    );
     changes("delete property.lost-after", "- property \\\n- \tlost-after=5s\n");
     changes("delete vm1.priority", "  primitive vm1 vm:fake\n- \tmeta priority=5\n");
     changes("delete o1", "- order o1 Mandatory: vm1 vm2\n");
@@ -156,7 +161,7 @@ fn edits_that_do_not_fit_are_refused() {
          line 2: there is no 'vm3'\n  hint: did you mean 'vm1'?",
     );
     add("delete vm1.target", "line 1: 'vm1' has no target\n  hint: `show vm1` lists what it has");
-    add("set l1.priority 1", "line 1: a location has no priority\n  hint: it has score, node and rsc");
+    add("set l1.priority 1", "line 1: a location has no priority\n  hint: it has score, node, rsc and role");
     add("set l1.score much", "line 1: 'much' is no score\n  hint: write a whole number, inf or -inf");
     add(
         "set vm1.monitor.5s.timeout 1",

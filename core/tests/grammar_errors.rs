@@ -106,20 +106,20 @@ fn attributes_that_are_wrong() {
 #[test]
 fn what_is_not_there_yet_is_named() {
     let plain = "\n  hint: write plain NAME=VALUE pairs";
-    let agents = "\n  hint: this version has vm:libvirt, ocf:PROVIDER:TYPE, stonith:ipmi and stonith:fence_AGENT";
+    let agents = "\n  hint: this version has vm:libvirt, ocf:PROVIDER:TYPE, systemd:UNIT, stonith:ipmi, stonith:redfish and stonith:fence_AGENT";
     let not_yet = |text: &str, column: u32, what: &str, hint: &str| {
         check(text, &format!("line 1, column {column}: {what} not supported yet{hint}"));
     };
-    let objects = "\n  hint: this version knows node, primitive, rsc_template, group, tag, location, colocation, order, fencing_topology, \
+    let objects = "\n  hint: this version knows node, primitive, rsc_template, group, clone, ms, tag, location, colocation, order, fencing_topology, \
                    property, rsc_defaults, op_defaults";
-    for keyword in ["clone", "ms", "bundle", "rsc_ticket", "alert", "acl_target", "role"] {
+    for keyword in ["bundle", "rsc_ticket", "alert", "acl_target", "role"] {
         not_yet(&format!("{keyword} x y"), 1, &format!("'{keyword}' is"), objects);
     }
-    not_yet("primitive s systemd:nginx", 13, "agent class 'systemd' is", agents);
-    not_yet("primitive vm1 vm:fake params rule 1: a=b", 30, "rules are", plain);
+    not_yet("primitive s lsb:nginx", 13, "agent class 'lsb' is", agents);
+    not_yet("group g a meta rule date spec hours=1 priority=5", 16, "rules are", plain);
+    not_yet("node n1 attributes 10: rule date spec hours=1 a=b", 20, "attribute sets with a score are", plain);
     not_yet("property 10: rule #uname eq n1 a=b", 14, "rules are", plain);
     not_yet("primitive vm1 vm:fake params $id-ref=p", 30, "attribute sets that refer to others are", plain);
-    not_yet("primitive vm1 vm:fake params 10: a=b", 30, "attribute sets with a score are", plain);
     not_yet(
         "primitive vm1 vm:fake op monitor op_params a=b",
         34,
@@ -127,30 +127,12 @@ fn what_is_not_there_yet_is_named() {
         "\n  hint: op lines take interval, timeout, on-fail and enabled",
     );
     not_yet(
-        "location l vm1 role=Promoted inf: n1",
-        16,
-        "roles are",
-        "\n  hint: leave it out: what is started is meant",
-    );
-    not_yet(
         "location l vm1 resource-discovery=never inf: n1",
         16,
         "'resource-discovery' is",
         "\n  hint: leave it out: every node is looked at, for safety",
     );
-    let lifetime = "\n  hint: a move or ban with a lifetime ends by itself: `qrm resource ban RSC NODE LIFETIME`";
-    not_yet("location l vm1 rule inf: date lt 2030-01-01", 26, "rules on dates are", lifetime);
-    not_yet(
-        "location l vm1 rule $role=Promoted inf: defined x",
-        21,
-        "roles are",
-        "\n  hint: write rule SCORE: EXPRESSION",
-    );
-    let any = "\n  hint: write ( … ): all of them are needed";
-    not_yet("order o Mandatory: [ a b ] d", 20, "sets of which any member suffices are", any);
     not_yet("group g a params x=1", 11, "parameters of groups are", "\n  hint: give each member its own");
-    not_yet("colocation c inf: a:Promoted b", 19, "roles are", "\n  hint: write 'a' alone");
-    not_yet("order o a:promote b", 9, "orders of other actions than start are", "\n  hint: write 'a' alone");
     not_yet(
         "fencing_topology attr:rack=1 f1",
         18,
@@ -158,6 +140,20 @@ fn what_is_not_there_yet_is_named() {
         "\n  hint: write NODE: before the levels of each node",
     );
     not_yet("node n1:remote", 6, "nodes of the kind 'remote' are", "\n  hint: leave the kind out for a member");
+}
+
+#[test]
+fn roles_and_actions_have_names() {
+    let role = "'Leader' is no role\n  hint: write Promoted, Unpromoted or Started";
+    check("location l db role=Leader inf: n1", &format!("line 1, column 15: {role}"));
+    check("location l db rule $role=Leader inf: defined x", &format!("line 1, column 20: {role}"));
+    check("colocation c inf: a b:Leader", &format!("line 1, column 21: {role}"));
+    let task = "'monitor' is no action of an order\n  hint: write start, stop, promote or demote";
+    check("order o a:monitor b", &format!("line 1, column 9: {task}"));
+    check(
+        "colocation c inf: ( a:Promoted b ) c",
+        "line 1, column 32: a set in brackets is of one role, or of one action\n  hint: write brackets for each",
+    );
 }
 
 #[test]
@@ -188,6 +184,23 @@ fn sets_patterns_and_rules_that_are_wrong() {
         "line 1, column 42: a rule joins its tests by 'and' or by 'or', not by both\n  hint: write two rules: where both hold, \
          their scores add up",
     );
+    const DATE: &str = "\n  hint: write date lt TIME, date gt TIME, date in start=TIME end=TIME, date in start=TIME hours=8, \
+                        or date spec hours=9-16 weekdays=1-5; a TIME is 2026-11-22T18:00Z";
+    for (text, error) in [
+        ("location l a rule 5: date lt soon", "line 1, column 22: 'soon' is no time"),
+        ("location l a rule 5: date before 2030-01-01", "line 1, column 27: 'before' is no question to a date"),
+        (
+            "location l a rule 5: date in end=2030-01-01 hours=2",
+            "line 1, column 22: the range has an end, and says how long it lasts too",
+        ),
+        ("location l a rule 5: date spec", "line 1, column 22: it names no field"),
+        (
+            "location l a rule 5: date spec hours=17-9",
+            "line 1, column 22: hours=17-9: a number or a range such as 9-16 is wanted",
+        ),
+    ] {
+        check(text, &format!("{error}{DATE}"));
+    }
     for text in [
         "order o a ( b",
         "order o a ( )",

@@ -2,15 +2,17 @@
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
+use proptest::sample;
 use quorate_core::config::shorthand::{
     Group, Own, ResourceSet, Shorthand, Want, Who, WideColocation, WideLocation, WideOrder,
 };
 use quorate_core::config::{
-    Agent, AgentClass, Attributes, Colocation, Config, FencingTopology, Location, NodeConfig, Operation, Order,
-    OrderKind, Primitive, validate::validate,
+    Agent, AgentClass, Attributes, Colocation, Config, FencingTopology, InRole, Location, NodeConfig, Operation, Order,
+    OrderKind, OrderTask, Primitive, RuledSet, Section, validate::validate,
 };
 use quorate_core::grammar::{self, Mode, apply_statements, diff, duration, parse, print, print_object, read};
 use quorate_core::id::{NodeId, ResourceId};
+use quorate_core::rule::date::{FIELDS, UNITS, When};
 use quorate_core::rule::{COMPARISONS, KINDS, PRESENCES, Rule, RuleScore, Test};
 use quorate_core::score::Score;
 use std::collections::BTreeMap;
@@ -62,27 +64,51 @@ fn primitive() -> impl Strategy<Value = Primitive> {
         Just((AgentClass::Stonith, None, "external/ipmi")),
         Just((AgentClass::Ocf, Some("heartbeat"), "IPaddr2")),
         Just((AgentClass::Ocf, Some("my_own.one"), "mysql-proxy")),
+        Just((AgentClass::Systemd, None, "nginx")),
+        Just((AgentClass::Systemd, None, "-.mount")),
+        Just((AgentClass::Systemd, None, r"getty@tty1:a\x2db.service")),
     ];
     let operation = ("[a-z][a-z_]{0,8}", attributes());
     let operation = operation.prop_map(|(name, attributes)| Operation { name, attributes });
-    (agent, attributes(), attributes(), attributes(), vec(operation, 0..3)).prop_map(
-        |((class, provider, kind), params, meta, utilization, operations)| Primitive {
+    (agent, attributes(), attributes(), attributes(), vec(operation, 0..3), ruled()).prop_map(
+        |((class, provider, kind), params, meta, utilization, operations, ruled)| Primitive {
             agent: Agent { class, provider: provider.map(str::to_owned), kind: kind.to_owned() },
             params,
             meta,
             utilization,
             operations,
+            ruled,
         },
     )
 }
 
+/// As they read back: those of parameters first, and none that is plain.
+fn ruled() -> impl Strategy<Value = Vec<RuledSet>> {
+    let names = prop_oneof!["[a-z][a-z0-9_.#:/-]{0,6}[a-z0-9]", Just("hours".to_owned()), Just("start".to_owned())];
+    let sets = move |section| {
+        let set = (score(), proptest::option::of(rule()), btree_map(names.clone(), nasty(), 1..3));
+        let set = set.prop_map(move |(score, rule, pairs)| {
+            let rule = rule.map(|rule| Rule { score: RuleScore::Number(Score::ZERO), ..rule });
+            let score = if rule.is_none() && score == Score::ZERO { Score::INFINITY } else { score };
+            RuledSet { section, score, rule, pairs }
+        });
+        vec(set, 0..2)
+    };
+    (sets(Section::Params), sets(Section::Meta)).prop_map(|(params, meta)| [params, meta].concat())
+}
+
 fn order() -> impl Strategy<Value = Order> {
     let kind = prop_oneof![Just(OrderKind::Mandatory), Just(OrderKind::Optional), Just(OrderKind::Serialize)];
-    (kind, resource(), resource(), any::<bool>()).prop_map(|(kind, first, then, symmetrical)| Order {
+    let task = || sample::select(vec![OrderTask::Start, OrderTask::Stop, OrderTask::Promote, OrderTask::Demote]);
+    let ends = ((resource(), task()), (resource(), task()));
+    (kind, ends, any::<bool>()).prop_map(|(kind, ((first, first_task), (then, then_task)), symmetrical)| Order {
         kind,
         first,
         then,
         symmetrical,
+        requires_all: true,
+        first_task,
+        then_task,
     })
 }
 
@@ -95,10 +121,16 @@ fn topology() -> impl Strategy<Value = Vec<FencingTopology>> {
 fn config() -> impl Strategy<Value = Config> {
     let node = (attributes(), attributes());
     let node = node.prop_map(|(attributes, utilization)| NodeConfig { attributes, utilization });
-    let location = (resource(), score(), node_id());
-    let location = location.prop_map(|(resource, score, node)| Location { resource, score, node });
-    let colocation = (score(), resource(), resource());
-    let colocation = colocation.prop_map(|(score, resource, with)| Colocation { score, resource, with });
+    let location = (resource(), score(), node_id(), role());
+    let location = location.prop_map(|(resource, score, node, role)| Location { resource, score, node, role });
+    let colocation = (score(), (resource(), role()), (resource(), role()));
+    let colocation = colocation.prop_map(|(score, (resource, role), (with, with_role))| Colocation {
+        score,
+        resource,
+        with,
+        role,
+        with_role,
+    });
     let objects = (btree_map(node_id(), node, 0..3), btree_map(resource(), primitive(), 0..3));
     let constraints = (
         btree_map(id("l"), location, 0..3),
@@ -134,29 +166,76 @@ fn plain(objects: Objects, constraints: Constraints, sets: (Attributes, Attribut
     }
 }
 
+fn date() -> impl Strategy<Value = When> {
+    let time = || prop_oneof![Just("2026-11-22"), Just("2026-11-22T18:00Z"), Just("2026-11-22 18:00:00 +01:00")];
+    let early = || prop_oneof![Just("1999-12-31"), Just("1999-12-31T23:59:59"), Just("1999-365")];
+    let pairs = |names: &'static [&'static str], most: usize| {
+        btree_map((0..names.len()).prop_map(|at| names[at].to_owned()), "[1-7]", 1..most)
+    };
+    let text = |text: Option<&str>| text.map(ToOwned::to_owned);
+    let within = (proptest::option::of(early()), time());
+    prop_oneof![
+        time().prop_map(|end| When::Before(end.to_owned())),
+        time().prop_map(|start| When::After(start.to_owned())),
+        within.prop_map(move |(start, end)| When::Within {
+            start: text(start),
+            end: text(Some(end)),
+            lasts: BTreeMap::new()
+        }),
+        (early(), pairs(UNITS, 3)).prop_map(move |(start, lasts)| When::Within {
+            start: text(Some(start)),
+            end: None,
+            lasts
+        }),
+        pairs(FIELDS, 4).prop_map(When::Spec),
+    ]
+}
+
 fn rule() -> impl Strategy<Value = Rule> {
     let name = || prop_oneof![Just("#uname".to_owned()), "x[a-z-]{0,5}[a-z]"];
     let score = prop_oneof![score().prop_map(RuleScore::Number), "s[a-z]{1,5}".prop_map(RuleScore::Attribute)];
-    let present = (name(), 0..PRESENCES.len()).prop_map(|(attribute, at)| Test {
+    let present = (name(), 0..PRESENCES.len()).prop_map(|(attribute, at)| Test::Attribute {
         attribute,
         operation: PRESENCES[at].to_owned(),
         kind: String::new(),
         value: None,
     });
     let compared = (name(), 0..COMPARISONS.len(), 0..=KINDS.len(), nasty());
-    let compared = compared.prop_map(|(attribute, at, kind, value)| Test {
+    let compared = compared.prop_map(|(attribute, at, kind, value)| Test::Attribute {
         attribute,
         operation: COMPARISONS[at].to_owned(),
         kind: KINDS.get(kind).copied().unwrap_or_default().to_owned(),
         value: Some(value),
     });
-    let tests = vec(prop_oneof![present, compared], 1..4);
-    (score, any::<bool>(), tests).prop_map(|(score, any, tests)| Rule { score, any: any && tests.len() > 1, tests })
+    let tests = vec(prop_oneof![present, compared, date().prop_map(Test::Date)], 1..4);
+    (score, any::<bool>(), tests).prop_map(|(score, any, tests)| Rule {
+        score,
+        any: any && tests.len() > 1,
+        tests,
+        role: None,
+    })
+}
+
+fn role() -> impl Strategy<Value = Option<InRole>> {
+    sample::select(vec![None, Some(InRole::Promoted), Some(InRole::Unpromoted)])
 }
 
 /// As they read back: what depends on each other stands together.
-fn resource_sets() -> impl Strategy<Value = Vec<ResourceSet>> {
-    let set = |sequential| vec(id("p"), 1..3).prop_map(move |members| ResourceSet { members, sequential });
+fn resource_sets(is_order: bool) -> impl Strategy<Value = Vec<ResourceSet>> {
+    let tasks = vec![OrderTask::Start, OrderTask::Stop, OrderTask::Promote, OrderTask::Demote];
+    let what = (role(), sample::select(tasks));
+    let what =
+        what.prop_map(move |(role, task)| if is_order { (None, task) } else { (role, OrderTask::Start) }).boxed();
+    let set = move |is_plain: bool| {
+        let set = (vec(id("p"), 1..3), any::<bool>(), any::<bool>(), what.clone());
+        set.prop_map(move |(members, sequential, all, (role, task))| ResourceSet {
+            members,
+            sequential: is_plain || (sequential && is_order && !all),
+            require_all: is_plain || !is_order || all,
+            role,
+            task,
+        })
+    };
     (vec((set(false), set(true)), 1..3), any::<bool>()).prop_map(|(pairs, cut)| {
         let mut sets: Vec<ResourceSet> = pairs.into_iter().flat_map(|(apart, together)| [apart, together]).collect();
         sets.truncate(if cut { sets.len() - 1 } else { sets.len() });
@@ -177,11 +256,12 @@ fn shorthand() -> impl Strategy<Value = Shorthand> {
             .prop_map(Who::Pattern),
         vec(id("p"), 1..3).prop_map(Who::Set),
     ];
-    let ruled = (id("p"), vec(rule(), 1..3)).prop_map(|(name, rules)| (Who::One(name), Want::Rules(rules)));
+    let ruled = (id("p"), vec((rule(), role()).prop_map(|(rule, role)| Rule { role, ..rule }), 1..3))
+        .prop_map(|(name, rules)| (Who::One(name), Want::Rules(rules)));
     let wide = (who, score(), node_id()).prop_map(|(who, score, node)| (who, Want::Node(score, node)));
-    let location = prop_oneof![ruled, wide].prop_map(|(who, want)| WideLocation { who, want });
-    let colocation = (score(), resource_sets()).prop_map(|(score, sets)| WideColocation { score, sets });
-    let order = (order(), resource_sets()).prop_map(|(order, sets)| WideOrder {
+    let location = (prop_oneof![ruled, wide], role()).prop_map(|((who, want), role)| WideLocation { who, want, role });
+    let colocation = (score(), resource_sets(false)).prop_map(|(score, sets)| WideColocation { score, sets });
+    let order = (order(), resource_sets(true)).prop_map(|(order, sets)| WideOrder {
         kind: order.kind,
         sets,
         symmetrical: order.symmetrical,

@@ -3,6 +3,7 @@
 use quorate_core::config::Config;
 use quorate_core::config::validate::validate;
 use quorate_core::grammar::{Mode, apply_statements, diff, parse, print, read};
+use quorate_core::time::Timestamp;
 
 fn no_files(name: &str) -> Result<String, String> {
     Err(format!("nothing should ask for {name}"))
@@ -26,7 +27,10 @@ fn made(config: &Config) -> Vec<String> {
     let colocations = config.colocations.iter().filter(|(id, _)| is_made(id));
     let colocations = colocations.map(|(id, it)| format!("{id} {}: {} with {}", it.score, it.resource, it.with));
     let orders = config.orders.iter().filter(|(id, _)| is_made(id));
-    let orders = orders.map(|(id, it)| format!("{id} {} then {}", it.first, it.then));
+    let orders = orders.map(|(id, it)| {
+        let any = if it.requires_all { "" } else { "any " };
+        format!("{id} {any}{} then {}", it.first, it.then)
+    });
     locations.chain(colocations).chain(orders).collect()
 }
 
@@ -62,7 +66,92 @@ fn each_comes_to_constraints_of_two() {
     check("colocation k -inf: a b c", &["k/0 -inf: b with a", "k/1 -inf: c with a", "k/2 -inf: c with b"]);
     check("colocation k inf: ( a b ) c", &["k/0 inf: a with c", "k/1 inf: b with c"]);
     check("order o Mandatory: a ( b c ) d", &["o/0 a then b", "o/1 a then c", "o/2 b then d", "o/3 c then d"]);
+    check("order o Mandatory: [ a b ] c d", &["o/0 c then d", "o/1 any a then c", "o/2 any b then c"]);
+    check("order o Mandatory: [ a b sequential=true ] c", &["o/0 a then b", "o/1 any a then c", "o/2 any b then c"]);
+    check("order o Serialize: [ a b ] c", &["o/0 a then b", "o/1 a then c", "o/2 b then c"]);
+    check("order o Mandatory: [ a ] b", &["o/0 a then b"]);
+    check("colocation k inf: _rsc_set_ a b", &["k/0 inf: b with a"]);
     check("order o Serialize: ( a b c )", &["o/0 a then b", "o/1 a then c", "o/2 b then c"]);
+}
+
+/// As it is printed, and reads back.
+#[track_caller]
+fn said(text: &str, wanted: &str) {
+    let printed = print(&config(&format!("{PRIMITIVES}{text}")));
+    let line =
+        printed.lines().find(|line| line.starts_with("order") || line.starts_with("colocation")).unwrap_or_default();
+    assert_eq!(line, wanted);
+}
+
+#[test]
+fn options_of_sets_are_said_by_their_brackets() {
+    said("order o a b sequential=false c", "order o Mandatory: ( a b ) c");
+    said("order o a b require-all=false c", "order o Mandatory: [ a b sequential=true ] c");
+    said("order o ( a b require-all=no ) c symmetrical=no", "order o Mandatory: [ a b ] c symmetrical=false");
+    said("order o [ a b require-all=yes ] c", "order o Mandatory: ( a b ) c");
+    said("order o _rsc_set_ a b", "order o Mandatory: _rsc_set_ a b");
+    said("colocation k inf: ( a b sequential=true ) ( c d )", "colocation k inf: a b ( c d )");
+    let refused = |text: &str, wanted: &str| {
+        let errors = parse(text, &mut no_files).map_err(|errors| errors[0].to_string());
+        assert_eq!(errors.err().unwrap_or_default(), wanted);
+    };
+    refused(
+        "colocation k inf: [ a b ] c",
+        "line 1, column 19: a colocation is with all of a set, and never with any of it\n  \
+         hint: write ( … ) for resources that do not depend on each other",
+    );
+    refused(
+        "order o a b sequential=some c",
+        "line 1, column 13: sequential cannot be 'some'\n  hint: write true or false",
+    );
+    refused(
+        "order o a b sequential=true c d",
+        "line 1, column 29: two sets that depend on each other stand next to each other\n  \
+         hint: leave sequential=true out: they are one set",
+    );
+    refused(
+        "order o [ a:promote b ] c",
+        "line 1, column 21: a set in brackets is of one role, or of one action\n  hint: write brackets for each",
+    );
+}
+
+#[test]
+fn rules_in_op_defaults_come_to_what_each_operation_says() {
+    let text = "primitive db ocf:heartbeat:pgsql \\\n\top monitor interval=10s timeout=30s \\\n\top monitor interval=60s\n\
+                primitive ip ocf:heartbeat:IPaddr2\nprimitive vm vm:fake\n\
+                op_defaults \\\n\ttimeout=25s\n\
+                op_defaults rule resource ocf:heartbeat:pgsql and op start timeout=90s\n\
+                op_defaults rule op monitor interval=60s on-fail=ignore timeout=40s\n\
+                op_defaults 5: rule resource vm:: or op stop timeout=120s\n";
+    let mut config = config(text);
+    assert_eq!(print(&config), text, "as it was written");
+    let seconds = |config: &Config, id: &str, operation: &str| {
+        config.primitives[&id.into()].operation(operation, &config.op_defaults).timeout.as_secs()
+    };
+    let all = |config: &Config, id: &str| ["start", "stop", "monitor"].map(|operation| seconds(config, id, operation));
+    assert_eq!(all(&config, "db"), [90, 120, 30]);
+    assert_eq!(seconds(&config, "db", "monitor_60000"), 40);
+    assert_eq!(all(&config, "ip"), [25, 120, 25]);
+    assert_eq!(all(&config, "vm"), [120, 120, 120]);
+    assert!(validate(&config).is_ok(), "{:?}", validate(&config).errors);
+    change(&mut config, "delete op_defaults").expect("nothing needs it");
+    assert_eq!((all(&config, "ip"), config.shorthand.own.len()), ([20, 20, 20], 0));
+    assert_eq!(print(&config), text.split("op_defaults").next().unwrap_or_default());
+}
+
+#[test]
+fn rules_in_rsc_defaults_ask_what_runs_it() {
+    let text = "primitive db ocf:heartbeat:pgsql\nprimitive own ocf:heartbeat:pgsql \\\n\tmeta priority=1\nprimitive vm vm:fake\n\
+                rsc_defaults \\\n\tpriority=2\n\
+                rsc_defaults rule resource ::pgsql priority=7\nrsc_defaults rule resource ocf:pacemaker: priority=8\n";
+    let config = config(text);
+    assert_eq!(print(&config), text);
+    let priority = |id: &str| {
+        let (defaults, primitive) =
+            ((&config.rsc_defaults, config.rsc_rules.as_slice()), &config.primitives[&id.into()]);
+        quorate_core::config::ResourceMeta::at(&id.into(), primitive, defaults, Timestamp(0)).priority
+    };
+    assert_eq!([priority("db"), priority("own"), priority("vm")], [7, 1, 2]);
 }
 
 #[test]
@@ -187,7 +276,7 @@ fn rules_hold_where_they_say() {
             panic!("{rule} is a rule");
         };
         let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let worth = rules[0].worth(&attributes).map(|score| score.to_string());
+        let worth = rules[0].worth(&attributes, Timestamp(0)).map(|score| score.to_string());
         assert_eq!(worth.as_deref(), wanted, "{rule} {attributes:?}");
         assert_eq!(self::config(&print(&config)), config);
     };

@@ -90,6 +90,57 @@ fn no_element_and_no_attribute_goes_without_a_word() {
 }
 
 #[test]
+fn a_clone_of_a_group_comes_over_with_its_group() {
+    let clone = |meta: &str, kind: &str| {
+        let primitive = |id: &str| {
+            format!("<primitive id='{id}' class='ocf' provider='heartbeat' type='{kind}'><operations/></primitive>")
+        };
+        let group = format!("<group id='g'>{}{}</group>", primitive("a"), primitive("b"));
+        let meta = format!("<meta_attributes id='m'><nvpair id='n' name='{meta}' value='true'/></meta_attributes>");
+        imported(&format!(
+            "<cib><configuration><resources><clone id='c'>{meta}{group}</clone></resources></configuration></cib>"
+        ))
+    };
+    let taken = clone("interleave", "Dummy");
+    assert!(taken.text.contains("group g a b\nclone c g \\\n\tmeta interleave=true\n"), "{}", taken.text);
+    assert!(validate(&read(&taken)).is_ok());
+    for (meta, kind, why) in [
+        ("promotable", "Dummy", "an instance of a group is not promoted here yet"),
+        ("interleave", "VirtualDomain", "a clone of a VM, which has one identity"),
+    ] {
+        let left = clone(meta, kind);
+        for id in ["c", "g", "a", "b"] {
+            assert!(left.told.iter().any(|one| one.id == id && one.what.contains(why)), "{id}: {:?}", left.told);
+        }
+    }
+}
+
+#[test]
+fn rules_of_defaults_come_over() {
+    let block = |id: &str, rule: &str, pair: &str| {
+        let (name, value) = pair.split_once('=').expect("a pair");
+        format!(
+            "<meta_attributes id='{id}'><rule id='{id}-r' boolean-op='and'>{rule}</rule><nvpair id='{id}-n' name='{name}' value='{value}'/></meta_attributes>"
+        )
+    };
+    let ops = block(
+        "o",
+        "<rsc_expression id='e' class='ocf' type='Dummy'/><op_expression id='f' name='start'/>",
+        "timeout=90s",
+    );
+    let dates = block("p", "<date_expression id='g' operation='gt' start='2030-01-01'/>", "timeout=80s");
+    let vms =
+        block("q", "<rsc_expression id='h' class='ocf' provider='heartbeat' type='VirtualDomain'/>", "priority=5");
+    let taken = imported(&format!(
+        "<cib><configuration><op_defaults>{ops}{dates}</op_defaults><rsc_defaults>{vms}</rsc_defaults></configuration></cib>"
+    ));
+    assert!(taken.text.contains("op_defaults rule resource ocf::Dummy and op start timeout=90s\n"), "{}", taken.text);
+    assert!(taken.text.contains("rsc_defaults rule resource vm:: priority=5\n"), "{}", taken.text);
+    assert!(taken.told.iter().any(|one| one.id == "op_defaults" && one.what.contains("on dates")), "{:?}", taken.told);
+    assert!(validate(&read(&taken)).is_ok());
+}
+
+#[test]
 fn what_is_no_cib_is_refused_with_its_place() {
     let refused = |text: &str| import(text, &mut brought).expect_err("no CIB").to_string();
     assert!(refused("<cib>").starts_with("line 1, column "), "{}", refused("<cib>"));
@@ -142,4 +193,59 @@ fn whatever_pacemaker_was_configured_with_comes_over_or_is_told() {
             assert!(is_there(name) || is_renamed, "{}: property {name} is lost", file.display());
         }
     }
+}
+
+#[test]
+fn blocks_with_rules_come_over_where_they_can_be() {
+    let block = |name: &str, id: &str, rule: &str, pair: &str| {
+        let (key, value) = pair.split_once('=').expect("a pair");
+        format!(
+            r#"<{name} id="{id}" score="2"><rule id="{id}-r" score="0">{rule}</rule><nvpair id="{id}-p" name="{key}" value="{value}"/></{name}>"#
+        )
+    };
+    let node = r##"<expression id="e" attribute="#uname" operation="eq" value="n1"/>"##;
+    let date = r#"<date_expression id="d" operation="date_spec"><date_spec id="s" hours="8-17"/></date_expression>"#;
+    let (params, meta) = ("instance_attributes", "meta_attributes");
+    let cib = format!(
+        r#"<configuration><resources><primitive id="ip" class="ocf" provider="heartbeat" type="IPaddr2">{}{}{}{}</primitive></resources>
+        <rsc_defaults>{}{}</rsc_defaults></configuration>"#,
+        block(params, "a", node, "nic=bond0"),
+        block(params, "b", date, "ip=10.0.0.1"),
+        block(meta, "c", date, "priority=5"),
+        block(meta, "f", node, "priority=6"),
+        block(meta, "g", date, "resource-stickiness=INFINITY"),
+        block(meta, "h", date, "is-managed=false"),
+    );
+    let imported = imported(&cib);
+    for line in [
+        "params 2: rule \"#uname\" eq n1 nic=bond0",
+        "meta 2: rule date spec hours=8-17 priority=5",
+        "rsc_defaults 2: rule date spec hours=8-17 resource-stickiness=INFINITY",
+    ] {
+        assert!(imported.text.contains(line), "{line}\n{}", imported.text);
+    }
+    let lost: Vec<&str> =
+        imported.told.iter().filter(|one| one.fate == Fate::LeftOut).map(|one| one.what.as_str()).collect();
+    assert_eq!(
+        lost,
+        [
+            "ip: parameters with a rule on dates: what runs keeps what it was started with",
+            "priority: meta attributes with a rule on attributes of nodes: they hold wherever it runs",
+            "is-managed: is-managed cannot stand in a set with a rule or a score: what was not managed has to be looked at first, which is \
+         done when that is committed",
+        ]
+    );
+    assert!(validate(&read(&imported)).is_ok());
+}
+
+#[test]
+fn a_guest_node_is_told_and_its_vm_is_taken() {
+    let guest = r#"<cib><configuration><nodes><node id="1" uname="n1"/></nodes><resources>
+        <primitive id="db" class="ocf" provider="heartbeat" type="pgsql"><meta_attributes id="m">
+        <nvpair id="p" name="remote-node" value="g1"/></meta_attributes></primitive></resources></configuration></cib>"#;
+    let imported = imported(guest);
+    assert!(imported.text.contains("primitive db ocf:heartbeat:pgsql"), "{}", imported.text);
+    assert!(!imported.text.contains("remote-node"), "{}", imported.text);
+    let told: Vec<String> = imported.told.iter().map(ToString::to_string).collect();
+    assert!(told.iter().any(|line| line.contains("it is a guest node, and there are none here")), "{told:?}");
 }

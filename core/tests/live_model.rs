@@ -36,7 +36,8 @@ fn in_every_scenario_a_simulation_ends_where_the_live_plan_puts_everything() {
                     continue;
                 };
                 compared += 1;
-                let live: Vec<String> = report.placement.get(id).map(ToString::to_string).into_iter().collect();
+                let of_clone = report.clones.get(id).into_iter().flatten();
+                let live: Vec<String> = of_clone.chain(report.placement.get(id)).map(ToString::to_string).collect();
                 let line = format!("{id}: live {live:?}, simulated {places:?}");
                 if live != *places && seen.insert(line.clone()) {
                     let name = path.file_name().expect("it has one").to_string_lossy();

@@ -84,7 +84,7 @@ fn meta_attributes_go_over_the_defaults() {
     assert_eq!(read, wanted);
 
     let (read, errors) =
-        meta("primitive r vm:fake meta target-role=Promoted migration-threshold=-1 critical=1 priorty=1");
+        meta("primitive r vm:fake meta target-role=Running migration-threshold=-1 critical=1 priorty=1");
     let told: Vec<(String, bool)> = errors.iter().map(|error| (error.to_string(), error.is_warning())).collect();
     let told: Vec<(&str, bool)> = told.iter().map(|(text, warning)| (text.as_str(), *warning)).collect();
     assert_eq!(read, ResourceMeta::default());
@@ -94,7 +94,7 @@ fn meta_attributes_go_over_the_defaults() {
             ("critical=1 has no effect in this version", true),
             ("migration-threshold=-1 is not understood: a whole number or inf", false),
             ("there is no meta attribute 'priorty': did you mean 'priority'?", false),
-            ("target-role=Promoted is not understood: Started or Stopped", false),
+            ("target-role=Running is not understood: Started, Stopped or Unpromoted", false),
         ]
     );
 }

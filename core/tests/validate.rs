@@ -44,12 +44,92 @@ fn a_right_configuration_has_no_problem() {
             "node n1\nnode n2\n\
              primitive f1 stonith:ipmi params ip=10.0.0.1 username=admin password=secret target=n1\n\
              primitive f2 stonith:fence_ipmilan params ip=10.0.0.2 username=admin password=secret pcmk_host_map=n2:1\n\
+             primitive f3 stonith:redfish params ip=10.0.0.3 username=admin password=secret ssl_ca_file=/etc/bmc.pem target=n1\n\
              primitive vm1 vm:libvirt params xml=@vm1,{UUID1},/srv/vm1 meta priority=inf op stop timeout=2m on-fail=block\n\
              primitive vm2 vm:libvirt params xml=@vm2,{UUID2},/srv/vm2\n\
              location l1 vm1 100: n1\ncolocation c1 -inf: vm1 vm2\norder o1 vm1 vm2\nfencing_topology n1: f1 n2: f2\n\
              property stonith-enabled=true lost-after=5s\nrsc_defaults is-managed=yes\nop_defaults timeout=30s"
         ),
         &[],
+    );
+}
+
+#[test]
+fn what_may_not_change_with_a_rule_is_named() {
+    const OCF: &str = "primitive r ocf:a:b op monitor interval=10s";
+    warnings(&format!("{OCF} params rule #uname eq n1 ip=10.0.0.1 meta 2: rule date spec hours=8-17 priority=5"), &[]);
+    warnings(
+        &format!("{OCF} meta rule date lt 2030-01-01T10:00 priority=5"),
+        &[
+            "r: the time 2030-01-01T10:00 in its rule names no offset, and is UTC\n  hint: write 2030-01-01T10:00Z, or with an \
+         offset such as 2030-01-01T10:00+02:00",
+        ],
+    );
+    let check = |text: &str, wanted: &str| errors(text, &[wanted]);
+    check(
+        "primitive v vm:fake params rule #uname eq n1 a=b",
+        "v: parameters with a rule or a score: what a VM is does not depend on where it runs: it may be moved there while it runs\n  \
+         hint: write plain NAME=VALUE pairs",
+    );
+    check(
+        "primitive f stonith:fake params target=n1 params 5: state=/x",
+        "f: parameters with a rule or a score: a fence device is the same for whoever uses it\n  hint: write plain NAME=VALUE pairs",
+    );
+    check(
+        &format!("{OCF} params rule date spec hours=5 ip=10.0.0.1"),
+        "r: parameters with a rule on dates: what runs keeps what it was started with\n  hint: ask for attributes of nodes, such as #uname",
+    );
+    check(
+        &format!("{OCF} params rule #uname eq n1 password=x"),
+        "r: password cannot stand in a set with a rule or a score: it would be shown\n  hint: write it plainly",
+    );
+    check(
+        &format!("{OCF} meta rule #uname eq n1 priority=5"),
+        "r: meta attributes with a rule on attributes of nodes: they hold wherever it runs\n  hint: ask for dates, or write a location \
+         with the rule",
+    );
+    check(
+        "rsc_defaults rule date spec hours=5 is-managed=false",
+        "rsc_defaults: is-managed cannot stand in a set with a rule or a score: what was not managed has to be looked at first, which \
+         is done when that is committed\n  hint: write it plainly",
+    );
+    check(
+        &format!("{OCF} meta rule date spec hours=5 priority=much"),
+        "r: priority=much is not understood: a whole number, inf or -inf",
+    );
+}
+
+#[test]
+fn rules_of_defaults_ask_for_agents_and_operations() {
+    const OCF: &str = "primitive r ocf:a:b op monitor interval=10s\n";
+    warnings(
+        &format!(
+            "{OCF}rsc_defaults rule resource ocf:a: and date spec hours=8-17 priority=5\nop_defaults rule op start timeout=60s"
+        ),
+        &[],
+    );
+    let check = |text: &str, wanted: &str| errors(&format!("{OCF}{text}"), &[wanted]);
+    check(
+        "op_defaults rule date spec hours=5 timeout=5s",
+        "op_defaults: operations with a rule on attributes of nodes or on dates: they are the same everywhere and always\n  \
+         hint: ask for `resource CLASS:PROVIDER:TYPE` or `op NAME`",
+    );
+    check(
+        "op_defaults rule op monitor interval=10s and resource ocf interval=5s",
+        "op_defaults: interval cannot stand in a set with a rule or a score: it says which operation is meant\n  \
+         hint: write it in the operation",
+    );
+    check(
+        "op_defaults rule op start timeout=soon",
+        "op_defaults: timeout=soon is not understood: a time above zero such as 20s or 2m",
+    );
+    check(
+        "rsc_defaults rule op start priority=5",
+        "rsc_defaults: a rule on operations: only op_defaults are about those\n  hint: write it in op_defaults",
+    );
+    check(
+        "primitive s ocf:a:b params rule resource ocf x=5 op monitor interval=10s",
+        "s: a rule on what runs it: that is known of it\n  hint: write it in rsc_defaults, or plainly",
     );
 }
 
@@ -77,7 +157,9 @@ fn references_lead_somewhere() {
 fn fence_devices_can_do_what_they_are_there_for() {
     errors(
         "primitive f1 stonith:ipmi params ip_addr=10.0.0.1 username=a-name-that-is-long ipport=0 cipher=1\nprimitive f2 stonith:fence_ipmilan\n\
-         primitive f3 stonith:external/ipmi params target=n1\nfencing_topology n2: f3",
+         primitive f3 stonith:external/ipmi params target=n1\n\
+         primitive f4 stonith:redfish params target=n1 ip=10.0.0.1 username=a password=b auth=digest ssl_fingerprint=12 \
+         ssl_insecure=yes ssl_secure=0 systems_uri=http://x/1\nfencing_topology n2: f3",
         &[
             "f1: nothing says which node this fence device is for\n  hint: `set f1.target NODE`, or pcmk_host_check=dynamic-list|status|none where it is for all",
             "f1: stonith:ipmi needs the parameter 'ip'\n  hint: `set f1.ip VALUE`",
@@ -90,7 +172,12 @@ fn fence_devices_can_do_what_they_are_there_for() {
             "f2: stonith:fence_ipmilan needs the parameter 'ip'\n  hint: `set f2.ip VALUE`",
             "f2: stonith:fence_ipmilan needs the parameter 'username'\n  hint: `set f2.username VALUE`",
             "f2: stonith:fence_ipmilan needs the parameter 'password'\n  hint: `set f2.password VALUE`",
-            "f3: there is no fence agent 'stonith:external/ipmi'\n  hint: use stonith:ipmi, or a ClusterLabs agent: stonith:fence_…",
+            "f3: there is no fence agent 'stonith:external/ipmi'\n  hint: use stonith:ipmi, stonith:redfish, or a ClusterLabs agent: stonith:fence_…",
+            "f4: auth is not understood: basic or session\n  hint: `set f4.auth VALUE`",
+            "f4: ssl_fingerprint is not understood: 64 hexadecimal digits\n  hint: `set f4.ssl_fingerprint VALUE`",
+            "f4: stonith:redfish has no parameter 'ssl_secure'\n  hint: did you mean 'ssl_insecure'?",
+            "f4: systems_uri is not understood: a path, such as /redfish/v1/Systems/1\n  hint: `set f4.systems_uri VALUE`",
+            "f4: ssl_ca_file, ssl_fingerprint and ssl_insecure contradict each other\n  hint: keep one of them",
             "fencing_topology: a level for n2 names 'f3', which is not for that node\n  \
              hint: add n2 to the targets of 'f3', or take it out of the level",
         ],
@@ -178,6 +265,14 @@ fn contradictions_name_both_sides() {
         ],
     );
     errors(
+        &format!("{vms}order o1 [ a b ] c\norder o2 c a\norder o3 d b\norder o4 [ a c ] d"),
+        &[
+            "o1: this order is part of a loop: c starts after one of a, b, and each of these waits for it\n  hint: delete one of the orders",
+            "o4: this order is part of a loop: d starts after one of a, c, and each of these waits for it\n  hint: delete one of the orders",
+        ],
+    );
+    errors(&format!("{vms}order o1 [ a b ] c\norder o2 c a"), &[]);
+    errors(
         &format!("{vms}colocation c1 inf: a b\ncolocation c2 -inf: b a\ncolocation c3 -50: a b"),
         &["c2: it keeps b and a apart, and 'c1' puts them together\n  hint: delete one of the two"],
     );
@@ -194,6 +289,55 @@ fn contradictions_name_both_sides() {
 }
 
 #[test]
+fn roles_are_of_what_has_them() {
+    const CLONE: &str = "primitive db ocf:a:b op monitor interval=10s\nprimitive ip ocf:a:b op monitor interval=10s\nclone dbs db meta promotable=true\n";
+    let with = |text: &str| format!("{CLONE}{text}");
+    let leave = "\n  hint: leave the role out, or: `clone ID ip meta promotable=true`";
+    let no_clone = "which is no promotable clone";
+    errors(
+        &with("colocation c inf: db:Master ip:Slave"),
+        &[&format!("c: it names the role Unpromoted of ip, {no_clone}{leave}")],
+    );
+    errors(
+        &with("location l ip rule $role=Promoted 1: defined x"),
+        &[&format!("l: it names the role Promoted of ip, {no_clone}{leave}")],
+    );
+    errors(
+        &with("order o dbs:promote ip"),
+        &[&format!(
+            "o: it names the action promote of ip, {no_clone}\n  hint: what is named without an action is meant to do \
+             the same as the first: write ip:start"
+        )],
+    );
+    errors(
+        &with("order o1 ip:start dbs:start\norder o2 dbs:promote ip:start"),
+        &["o1: these orders form a loop: 'o1' ip then dbs, 'o2' dbs:promote then ip\n  hint: delete one of them"],
+    );
+    errors(&with("order o1 ip:stop dbs:demote\norder o2 dbs:promote ip:start"), &[]);
+    // With the one and apart from the others is how one of them is told.
+    errors(&with("colocation c inf: ip dbs:Promoted\ncolocation d -inf: ip dbs:Unpromoted"), &[]);
+    errors(
+        &with("colocation c inf: ip dbs:Promoted\ncolocation d -inf: ip dbs"),
+        &["d: it keeps ip and dbs apart, and 'c' puts them together\n  hint: delete one of the two"],
+    );
+    errors(
+        &with("primitive b ocf:a:b op monitor interval=10s\norder o [ ip b ] dbs:promote"),
+        &[
+            "o: any one of a set suffices for starts alone: it orders other actions\n  hint: write ( … ): all of them are needed",
+        ],
+    );
+    warnings(
+        &with("order o dbs:demote ip:stop"),
+        &["o: it only says what comes first where both act: ip goes on if there is no demote of dbs"],
+    );
+    warnings(
+        &with("location l db role=Unpromoted 5: n1"),
+        &["l: a location of the role Unpromoted has no effect: what is not promoted has it\n  hint: write it for \
+           role=Promoted with the opposite score, or without a role"],
+    );
+}
+
+#[test]
 fn what_can_run_nowhere_is_named_with_all_that_forbids_it() {
     let members = ["n1", "n2"].map(NodeId::from).into();
     let vms = "primitive a vm:fake\nprimitive b vm:fake\n";
@@ -205,6 +349,11 @@ fn what_can_run_nowhere_is_named_with_all_that_forbids_it() {
     check(
         "colocation c inf: b a\nlocation l1 a -inf: n1\nlocation l2 b -inf: n2",
         &["c: b must run with a, and no node is left for both: 'l1' forbids a on n1, 'l2' forbids b on n2\n  \
+           hint: delete one of these constraints"],
+    );
+    check(
+        "primitive d vm:fake\ncolocation c1 inf: b a\ncolocation c2 inf: a d\nlocation l1 b -inf: n1\nlocation l2 d -inf: n2",
+        &["c1: a, b, d must run together, and no node is left for all: 'l1' forbids b on n1, 'l2' forbids d on n2\n  \
            hint: delete one of these constraints"],
     );
     check(

@@ -235,6 +235,16 @@ fn config_shows_kinds_and_tags() {
 }
 
 #[test]
+fn config_shows_what_the_last_commit_changed() {
+    let mut story = Story::healthy();
+    story.configure("tag t vm1\nrsc_defaults priority=1");
+    let shown = |story: &Story| config(&story.state, "changed").expect("it is there").text;
+    assert_eq!(shown(&story), "tag t vm1\nrsc_defaults \\\n\tpriority=1\n");
+    story.configure("primitive vm2 vm:fake meta priority=5");
+    assert!(shown(&story).starts_with("primitive vm2 vm:fake \\\n\tmeta priority=5\n"), "{}", shown(&story));
+}
+
+#[test]
 fn config_names_all_that_is_unknown() {
     let story = Story::healthy();
     let whole = config(&story.state, "").expect("everything");

@@ -4,9 +4,11 @@ use anyhow::Context;
 use clap::Parser;
 use quorate_agents::ocf::Agents;
 use quorate_agents::process::{CgroupBase, Processes, own_cgroup2};
+use quorate_agents::systemd::Systemd;
 use quorate_agents::vm::VmBackend;
 use quorate_core::state::Release;
 use quorate_node::daemon::Ended;
+use quorate_node::daemon::agents_socket;
 use quorate_node::daemon::forming::Founder;
 use quorate_node::daemon::helpers;
 use quorate_node::daemon::leaving;
@@ -72,7 +74,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
         agents: Arc::new(
             Agents::new(&options.ocf_root, processes.clone()).with_helpers(helpers::install(&options.socket)),
         ),
+        systemd: Arc::new(Systemd::new(&options.systemd_bus, &options.systemd_runtime)),
         processes: Arc::new(processes),
+        feeder: options.feeder_socket.clone(),
         reboot_command: options
             .reboot_command
             .as_ref()
@@ -89,7 +93,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     if let Some((identity, credentials)) = data.load()? {
         identity.check_hardware(&found)?;
         seat.wait(Some(format!("{} is starting", identity.node)));
-        local::serve(&options.socket, seat)?;
+        serve(&options, seat, &host)?;
         let (node, cluster) = (identity.node.clone(), identity.cluster_name.clone());
         tokio::select! {
             started = returning::start(&host, identity, credentials) => started.map_err(|fault| anyhow::anyhow!("{fault}"))?,
@@ -98,9 +102,15 @@ async fn run(options: Options) -> anyhow::Result<()> {
         tracing::info!(%node, cluster, "member started");
     } else {
         tracing::info!("in no cluster yet: qrm cluster init, or qrm cluster join");
-        local::serve(&options.socket, seat)?;
+        serve(&options, seat, &host)?;
     }
     wait(&options, &host, &mut end, &mut signals).await
+}
+
+/// Opens the doors of this host.
+fn serve(options: &Options, seat: Arc<Seat>, host: &Host) -> anyhow::Result<()> {
+    agents_socket::serve(&options.socket, seat.clone(), &host.processes)?;
+    local::serve(&options.socket, seat)
 }
 
 /// Takes the data directory. A daemon that was just killed holds it until the kernel has cleared it away.

@@ -8,11 +8,15 @@ use quorate_core::id::{NodeId, RaftId};
 use quorate_core::state::{ClusterState, Liveness};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// More voters make every write slower and tolerate no more than most need.
 const MOST_VOTERS: usize = 7;
 /// A learner that is no more entries behind than this is caught up.
 const CLOSE: u64 = 200;
+/// Who has answered the leader nothing for longer takes no vote over now, whatever it had before: its store may be lost, or
+/// refused, while its daemon is heard. Four heartbeats.
+const ANSWERS: Duration = Duration::from_millis(600);
 /// From so many hosts on a witness votes only where it makes their number odd.
 const HOSTS_ENOUGH: usize = 3;
 
@@ -36,6 +40,8 @@ pub struct Replica {
     pub voter: bool,
     /// How much of the log it has, as far as the leader knows.
     pub matched: Option<u64>,
+    /// For how long it has answered the leader nothing, if it ever did.
+    pub silent: Option<Duration>,
 }
 
 /// A member, as far as its vote is concerned.
@@ -53,7 +59,7 @@ pub struct Seat {
     pub votes: bool,
     /// It runs nothing.
     pub witness: bool,
-    /// It takes part, and has nearly all of the log.
+    /// It takes part, answers the leader, and has nearly all of the log.
     pub healthy: bool,
     /// Its session is proven dead; or it is a witness, which nobody proves anything of, and lost.
     pub dead: bool,
@@ -71,6 +77,7 @@ pub fn seats(state: &ClusterState, replicas: &Replicas) -> Vec<Seat> {
         let known = replicas.known.get(&id);
         let leads = id == replicas.me;
         let caught_up = known.and_then(|member| member.matched).is_some_and(|matched| matched + CLOSE >= replicas.last);
+        let answers = known.and_then(|member| member.silent).is_some_and(|silent| silent <= ANSWERS);
         let lost = |liveness| liveness == Liveness::Off || (member.witness && liveness == Liveness::Lost);
         Seat {
             id,
@@ -79,7 +86,7 @@ pub fn seats(state: &ClusterState, replicas: &Replicas) -> Vec<Seat> {
             leads,
             votes: known.is_some_and(|member| member.voter),
             witness: member.witness,
-            healthy: leads || (caught_up && at.is_some_and(quorate_core::state::NodeState::is_online)),
+            healthy: leads || (caught_up && answers && at.is_some_and(quorate_core::state::NodeState::is_online)),
             dead: at.is_some_and(|at| lost(at.liveness)),
             lost: false,
             heir: false,
@@ -235,10 +242,36 @@ mod tests {
     }
 
     #[test]
+    fn who_answers_the_leader_nothing_gets_no_vote_though_its_daemon_is_heard() {
+        let (mut state, mut replicas) = pair(&[("n1", 1), ("n2", 2)], &[(1, "n1"), (2, "n2")]);
+        all_online(&mut state);
+        // n1 leads alone, and goes down in order: its session has ended, and its vote is to go to n2.
+        state.nodes.get_mut(&NodeId::new("n1")).unwrap().liveness = Liveness::Off;
+        replicas.known.get_mut(&2).unwrap().voter = false;
+        let mut chosen = |silent: Option<u64>| {
+            replicas.known.get_mut(&2).unwrap().silent = silent.map(Duration::from_millis);
+            let seats = seats(&state, &replicas);
+            voters(&seats).into_iter().collect::<Vec<u64>>()
+        };
+        assert_eq!(chosen(Some(100)), [2]);
+        assert_eq!(chosen(Some(700)), [1]);
+        assert_eq!(chosen(None), [1]);
+    }
+
+    #[test]
     fn who_is_needed_for_a_majority_is_not_removed() {
         let (mut state, replicas) = pair(&[("n1", 1), ("n2", 2), ("n3", 4)], &[(1, "n1"), (2, "n2"), (3, "n3")]);
         let voters: BTreeMap<u64, String> =
             replicas.known.into_iter().map(|(id, replica)| (id, replica.name)).collect();
+        all_online(&mut state);
+        // n3 has lost its store, which still has the vote.
+        assert!(needed(&state, &voters, &"n1".into()).is_some_and(|why| why.contains("not there: n3")));
+        assert_eq!(needed(&state, &voters, &"n3".into()), None);
+        let voters: BTreeMap<u64, String> = [(1, "n1"), (2, "n2"), (4, "n3")].map(|(id, n)| (id, n.to_owned())).into();
+        assert_eq!(needed(&state, &voters, &"n1".into()), None);
+    }
+
+    fn all_online(state: &mut ClusterState) {
         for name in ["n1", "n2", "n3"] {
             let mut node = quorate_core::state::NodeState::joining(quorate_core::time::Timestamp(0));
             node.liveness = Liveness::Online;
@@ -249,11 +282,6 @@ mod tests {
             });
             state.nodes.insert(name.into(), node);
         }
-        // n3 has lost its store, which still has the vote.
-        assert!(needed(&state, &voters, &"n1".into()).is_some_and(|why| why.contains("not there: n3")));
-        assert_eq!(needed(&state, &voters, &"n3".into()), None);
-        let voters: BTreeMap<u64, String> = [(1, "n1"), (2, "n2"), (4, "n3")].map(|(id, n)| (id, n.to_owned())).into();
-        assert_eq!(needed(&state, &voters, &"n1".into()), None);
     }
 
     /// Members of the state with their raft ids, and voters of the replica with their names.
@@ -273,8 +301,10 @@ mod tests {
             };
             state.members.insert((*name).into(), member);
         }
-        let voter =
-            |(id, name): &(u64, &str)| (*id, Replica { name: (*name).to_owned(), voter: true, matched: Some(10) });
+        let voter = |(id, name): &(u64, &str)| {
+            let silent = Some(Duration::from_millis(100));
+            (*id, Replica { name: (*name).to_owned(), voter: true, matched: Some(10), silent })
+        };
         (state, Replicas { me: 1, last: 10, known: voters.iter().map(voter).collect() })
     }
 

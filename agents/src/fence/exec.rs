@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 use super::{Call, Order, PowerReading, Problem, Sent};
 use crate::process::{Cleared, Exit, Outcome, Processes, Spec};
 use quorate_core::config::DeviceCall;
+use quorate_core::text::printable;
 use tokio::time::Instant;
 
+/// Characters of an agent's last words that are kept.
+const SAID_KEPT: usize = 400;
 /// So many names of a list are kept.
 const LISTED_MOST: usize = 4096;
 
@@ -118,7 +121,7 @@ impl Exec {
             match outcome.exit {
                 Exit::Code(0) => return Ok(()),
                 Exit::Code(_) | Exit::Signal(_) if self.may_try_again(order.name(), tried, &call) => {}
-                Exit::Code(_) | Exit::Signal(_) | Exit::Deadline => return Err(self.failed(order.name(), &outcome)),
+                _ => return Err(self.failed(order.name(), &outcome)),
             }
         }
     }
@@ -151,11 +154,13 @@ impl Exec {
 
     fn failed(&self, action: &'static str, outcome: &Outcome) -> Problem {
         let said = [outcome.stderr.last_line(), outcome.stdout.last_line()];
-        let said = said.iter().find(|s| !s.is_empty()).map(|s| format!(": {s}")).unwrap_or_default();
+        let said = said.iter().find(|s| !s.is_empty()).map(|s| printable(s, SAID_KEPT));
+        let said = said.map(|said| format!(": {said}")).unwrap_or_default();
         let mut why = match outcome.exit {
             Exit::Code(code) => format!("exit code {code}{said}"),
             Exit::Signal(signal) => format!("killed by signal {signal}{said}"),
             Exit::Deadline => format!("no end within {:.1?}, killed{said}", outcome.took),
+            Exit::Crowded(most) => format!("it ran into its limit of {most} processes, killed{said}"),
         };
         if outcome.cleared == Cleared::Remains {
             why.push_str("; processes of it survive");
@@ -179,12 +184,16 @@ pub(super) fn reading(outcome: &Outcome) -> Option<PowerReading> {
         (Exit::Code(0), Some(word)) if word.eq_ignore_ascii_case("on") => Some(PowerReading::On),
         (Exit::Code(2), Some(word)) if word.eq_ignore_ascii_case("off") => Some(PowerReading::Off),
         (Exit::Code(code @ (0 | 2)), said) => Some(PowerReading::Unknown(match said {
-            Some(word) => format!("exit code {code}, but it says `{word}`"),
+            Some(word) => format!("exit code {code}, but it says `{}`", printable(word, SAID_KEPT)),
             None => format!("exit code {code} without a `Status:` line"),
         })),
-        (Exit::Code(_) | Exit::Signal(_) | Exit::Deadline, _) => None,
+        (Exit::Code(_) | Exit::Signal(_) | Exit::Deadline | Exit::Crowded(_), _) => None,
     }
 }
+
+#[cfg(test)]
+#[path = "exec_bad_tests.rs"]
+mod bad_tests;
 
 #[cfg(test)]
 mod tests {
@@ -270,6 +279,8 @@ mod tests {
             (Exit::Code(1), "Status: OFF\n", "none"),
             (Exit::Signal(9), "Status: OFF\n", "none"),
             (Exit::Deadline, "Status: OFF\n", "none"),
+            (Exit::Crowded(9), "Status: OFF\n", "none"),
+            (Exit::Code(0), "Status: \u{1b}[2J\n", "unknown (exit code 0, but it says `\u{fffd}[2J`)"),
         ];
         for (exit, said, want) in rows {
             let stdout = Captured { bytes: said.as_bytes().to_vec(), dropped: 0 };

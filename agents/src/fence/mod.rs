@@ -1,7 +1,7 @@
 //! Fence devices: is this host's power on, and how is it cut?
 //!
-//! Three kinds of agent behind one type: [`ipmi`] (our own IPMI 2.0 client), [`exec`] (ClusterLabs `fence_*`
-//! programs, unmodified) and [`fake`] (a file; for demos and tests). The power *reading* is the proof that a host
+//! Four kinds of agent behind one type: [`ipmi`] (our own IPMI 2.0 client), [`redfish`] (our own Redfish client), [`exec`]
+//! (ClusterLabs `fence_*` programs, unmodified) and [`fake`] (a file; for demos and tests). The power *reading* is the proof that a host
 //! is off; the success of an `off` is a claim. Nothing here decides whether to fence.
 
 pub mod boot_time;
@@ -11,6 +11,7 @@ pub mod doors;
 pub mod exec;
 pub mod fake;
 pub mod ipmi;
+pub mod redfish;
 pub mod strength;
 
 use std::collections::BTreeMap;
@@ -144,6 +145,35 @@ pub enum Problem {
         /// The device.
         device: String,
     },
+    /// The host answers that nobody listens on the TCP port.
+    #[error("{device}: nothing listens there (connection refused); check address and port (`ip`, `ipport`)")]
+    Closed {
+        /// The device.
+        device: String,
+    },
+    /// Its certificate is not one that is believed.
+    #[error(
+        "{device}: its certificate is not trusted ({why}); name the file of its authority in `ssl_ca_file`, or pin what it \
+         shows with ssl_fingerprint={shown}, or set ssl_insecure=true"
+    )]
+    Certificate {
+        /// The device.
+        device: String,
+        /// What is wrong with it.
+        why: String,
+        /// Its fingerprint.
+        shown: String,
+    },
+    /// It takes no such user and password.
+    #[error("{device} refuses the password of user {user} (HTTP 401{told}); check `username` and `password`")]
+    Login {
+        /// The device.
+        device: String,
+        /// The user.
+        user: String,
+        /// `: ` and what it says, or empty.
+        told: String,
+    },
     /// The address cannot be resolved or used.
     #[error("{device}: {why}")]
     Address {
@@ -195,12 +225,14 @@ pub enum Problem {
         meaning: String,
     },
     /// The answer makes no sense.
-    #[error("{device} answers {step} with something that is not IPMI 2.0: {why}")]
+    #[error("{device} answers {step} with something that is not {protocol}: {why}")]
     Protocol {
         /// The device.
         device: String,
         /// What was asked.
         step: &'static str,
+        /// What it should have been.
+        protocol: &'static str,
         /// What is wrong.
         why: String,
     },
@@ -232,17 +264,18 @@ pub struct FenceDevice {
 #[derive(Debug, Clone)]
 enum Kind {
     Ipmi(ipmi::Ipmi),
+    Redfish(redfish::Redfish),
     Exec(exec::Exec),
     Fake(fake::Fake),
 }
 
 /// Every fence agent of this host, as `stonith:` names it.
 pub fn installed() -> Vec<String> {
-    std::iter::once("ipmi".to_owned()).chain(exec::installed()).collect()
+    ["ipmi", "redfish"].into_iter().map(str::to_owned).chain(exec::installed()).collect()
 }
 
 impl FenceDevice {
-    /// A device from its agent's name (`ipmi`, `fake`, `fence_ipmilan` …) and parameters. `processes` runs agents
+    /// A device from its agent's name (`ipmi`, `redfish`, `fake`, `fence_ipmilan` …) and parameters. `processes` runs agents
     /// that are programs.
     ///
     /// # Errors
@@ -250,10 +283,11 @@ impl FenceDevice {
     pub fn new(agent: &str, params: &BTreeMap<String, String>, processes: &Processes) -> Result<Self, Problem> {
         let kind = match agent {
             "ipmi" => Kind::Ipmi(ipmi::Ipmi::new(params)?),
+            "redfish" => Kind::Redfish(redfish::Redfish::new(params)?),
             "fake" => Kind::Fake(fake::Fake::new(params, processes.clone())?),
             name if name.starts_with("fence_") => Kind::Exec(exec::Exec::new(name, params, processes.clone())?),
             other => {
-                let hint = "use ipmi, or an installed fence_* program (`ls /usr/sbin/fence_*`)".to_owned();
+                let hint = "use ipmi, redfish, or an installed fence_* program (`ls /usr/sbin/fence_*`)".to_owned();
                 return Err(Problem::NoAgent { agent: other.to_owned(), hint });
             }
         };
@@ -276,7 +310,7 @@ impl FenceDevice {
     pub async fn list(&self, call: &Call) -> Result<Vec<String>, Problem> {
         match &self.kind {
             Kind::Exec(agent) => agent.list(call).await,
-            Kind::Ipmi(_) | Kind::Fake(_) => Err(Problem::Agent {
+            Kind::Ipmi(_) | Kind::Redfish(_) | Kind::Fake(_) => Err(Problem::Agent {
                 agent: self.agent.clone(),
                 action: "list",
                 why: "it is one host's and has no list; name its node in pcmk_host_list".to_owned(),
@@ -302,6 +336,7 @@ impl FenceDevice {
         let (begun, clock) = (BootTime::now(), Instant::now());
         let result = match &self.kind {
             Kind::Ipmi(device) => device.read(call.deadline).await,
+            Kind::Redfish(device) => device.read(call.deadline).await,
             Kind::Exec(agent) => agent.read(call).await,
             Kind::Fake(device) => device.read(call).await,
         };
@@ -333,6 +368,7 @@ impl FenceDevice {
         let mut sent = Sent::No;
         let result = match &self.kind {
             Kind::Ipmi(device) => device.order(order, call, &mut sent).await,
+            Kind::Redfish(device) => device.order(order, call, &mut sent).await,
             Kind::Exec(agent) => agent.order(order, call, &mut sent).await,
             Kind::Fake(device) => device.order(order, call, &mut sent).await,
         };

@@ -17,6 +17,7 @@ pub enum Strength {
 const VERIFIED: &[&str] = &[
     "fake",
     "ipmi",
+    "redfish",
     "fence_amt",
     "fence_amt_ws",
     "fence_bladecenter",
@@ -94,6 +95,7 @@ mod tests {
     fn only_what_reads_the_hosts_own_power_proves_by_itself() {
         let rows = [
             ("ipmi", Strength::PowerVerified),
+            ("redfish", Strength::PowerVerified),
             ("fence_ipmilan", Strength::PowerVerified),
             ("fence_apc", Strength::PowerUnverified),
             ("fence_somebody_elses", Strength::PowerUnverified),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::exit::OcfExit;
 use super::{Agents, Name, OcfError};
 use crate::process::{Cleared, Exit, Outcome, Spec};
+use quorate_core::text::printable;
 
 /// Stands before the exit reason on an agent's standard error.
 const REASON_PREFIX: &str = "ocf-exit-reason:";
@@ -29,12 +30,18 @@ pub enum Verb {
     },
     /// Are the parameters good on this node?
     ValidateAll,
+    /// Send it to another node, where it goes on.
+    MigrateTo,
+    /// Take in what was sent here.
+    MigrateFrom,
     /// Make it the promoted one.
     Promote,
     /// Make it one of the others again.
     Demote,
-    /// Take over changed parameters without a restart.
+    /// Take over changed parameters without a restart, as OCF 1.1 has it.
     ReloadAgent,
+    /// The same of older agents.
+    Reload,
 }
 
 impl Verb {
@@ -45,9 +52,12 @@ impl Verb {
             Self::Stop => "stop",
             Self::Monitor { .. } => "monitor",
             Self::ValidateAll => "validate-all",
+            Self::MigrateTo => "migrate_to",
+            Self::MigrateFrom => "migrate_from",
             Self::Promote => "promote",
             Self::Demote => "demote",
             Self::ReloadAgent => "reload-agent",
+            Self::Reload => "reload",
         }
     }
 }
@@ -67,6 +77,8 @@ pub struct Call {
     pub params: BTreeMap<String, String>,
     /// Attributes of the operation, handed over as `CRM_meta_…`; `OCF_CHECK_LEVEL` as it is.
     pub operation: BTreeMap<String, String>,
+    /// What else it is told as `CRM_meta_…`: of a clone, what the clone says.
+    pub meta: BTreeMap<String, String>,
     /// This node.
     pub node: String,
     /// When it is killed.
@@ -82,6 +94,8 @@ pub enum End {
     Signal(i32),
     /// Killed at its deadline.
     Deadline,
+    /// Killed, since it had so many processes and wanted more. Whatever it answered is not believed.
+    Crowded(u32),
 }
 
 /// What is known of a run.
@@ -105,6 +119,7 @@ impl fmt::Display for Report {
             End::Exit(exit) => write!(f, "{exit}")?,
             End::Signal(signal) => write!(f, "killed by signal {signal}")?,
             End::Deadline => write!(f, "no answer within {:.1} s, killed", self.took.as_secs_f64())?,
+            End::Crowded(most) => write!(f, "it ran into its limit of {most} processes, killed")?,
         }
         self.reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
     }
@@ -138,7 +153,7 @@ impl Agents {
             spec.env.push(("QRM_SOCKET".to_owned(), helpers.socket.to_string_lossy().into_owned()));
         }
         let service = self.service_of(&call.instance);
-        if call.verb == Verb::Start {
+        if matches!(call.verb, Verb::Start | Verb::MigrateFrom) {
             spec.keep = Some(service.clone());
         }
         let outcome = self.processes.run(spec).await.map_err(OcfError::from)?;
@@ -184,6 +199,9 @@ impl Agents {
             // What a probe expects to hear.
             all.insert("OCF_RESKEY_CRM_meta_op_target_rc".to_owned(), "7".to_owned());
         }
+        for (name, value) in &call.meta {
+            all.insert(format!("OCF_RESKEY_CRM_meta_{}", name.replace('-', "_")), value.clone());
+        }
         for (name, value) in &call.operation {
             match name.as_str() {
                 "OCF_CHECK_LEVEL" => _ = all.insert(name.clone(), value.clone()),
@@ -207,30 +225,21 @@ fn report(outcome: &Outcome) -> Report {
         Exit::Code(code) => End::Exit(OcfExit::from(code)),
         Exit::Signal(signal) => End::Signal(signal),
         Exit::Deadline => End::Deadline,
+        Exit::Crowded(most) => End::Crowded(most),
     };
     Report {
         end,
         reason: exit_reason(&outcome.stderr.text()),
         took: outcome.took,
         cleared: outcome.cleared,
-        stdout: readable(&outcome.stdout.text(), 4 * REASON_KEPT),
+        stdout: printable(&outcome.stdout.text(), 4 * REASON_KEPT),
     }
 }
 
 /// The last reason an agent gave, cut and made printable.
 pub fn exit_reason(stderr: &str) -> Option<String> {
     let reason = stderr.lines().rev().find_map(|line| line.split_once(REASON_PREFIX).map(|(_, reason)| reason))?;
-    Some(readable(reason.trim(), REASON_KEPT)).filter(|reason| !reason.is_empty())
-}
-
-/// No more than so many characters, and none that does something to a terminal.
-fn readable(text: &str, most: usize) -> String {
-    let plain = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
-    let mut kept: String = text.chars().take(most).map(plain).collect();
-    if text.chars().nth(most).is_some() {
-        kept.push('…');
-    }
-    kept
+    Some(printable(reason.trim(), REASON_KEPT)).filter(|reason| !reason.is_empty())
 }
 
 #[cfg(test)]

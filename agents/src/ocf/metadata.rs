@@ -3,6 +3,8 @@
 //! Agents are programs of others: what is missing has a default, what is too much is cut, what is odd is noted, and only
 //! what is no description at all is refused. Fence agents describe themselves in the same words.
 
+use std::collections::BTreeSet;
+
 use roxmltree::{Document, Node, ParsingOptions};
 
 /// So many elements are read; the largest agent that is known has some hundred.
@@ -25,6 +27,8 @@ pub struct MetaData {
     pub parameters: Vec<Parameter>,
     /// What it can do, and how long that may take by its author's advice.
     pub actions: Vec<ActionAdvice>,
+    /// It says that it follows OCF 1.1: its action `reload` is then another.
+    pub is_of_ocf_1_1: bool,
     /// What is odd in it, and was read all the same.
     pub notes: Vec<String>,
 }
@@ -33,6 +37,22 @@ impl MetaData {
     /// What is said of one action; of several the first.
     pub fn action(&self, name: &str) -> Option<&ActionAdvice> {
         self.actions.iter().find(|action| action.name == name)
+    }
+
+    /// The action that takes over changed parameters, and which: those marked reloadable, by OCF 1.1; of an older agent
+    /// that knows `reload`, those that are not unique.
+    pub fn reload(&self) -> Option<(&'static str, BTreeSet<&str>)> {
+        let of = |fits: fn(&Parameter) -> bool| {
+            self.parameters.iter().filter(|it| fits(it)).map(|it| it.name.as_str()).collect::<BTreeSet<&str>>()
+        };
+        let (action, names) = if self.action("reload-agent").is_some() {
+            ("reload-agent", of(|it| it.reloadable))
+        } else if self.action("reload").is_some() && !self.is_of_ocf_1_1 {
+            ("reload", of(|it| !it.unique && it.group.is_none()))
+        } else {
+            return None;
+        };
+        (!names.is_empty()).then_some((action, names))
     }
 }
 
@@ -78,6 +98,8 @@ pub struct ActionAdvice {
     pub depth: Option<String>,
     /// In which role.
     pub role: Option<String>,
+    /// Of a fence agent: it is to be called for each node when that joins.
+    pub automatic: bool,
 }
 
 /// Why a text is no meta-data.
@@ -117,6 +139,7 @@ pub fn parse(text: &str) -> Result<MetaData, MetaDataError> {
         long: description(root, "longdesc"),
         parameters: Vec::new(),
         actions: actions.into_iter().flatten().collect(),
+        is_of_ocf_1_1: children(root, "version").next().and_then(|node| node.text()).is_some_and(is_newer),
         notes: Vec::new(),
     };
     read.notes.extend(
@@ -137,6 +160,12 @@ pub fn parse(text: &str) -> Result<MetaData, MetaDataError> {
     }
     read.notes.extend(super::notes::odd(&read));
     Ok(read)
+}
+
+/// Whether a version of the OCF is 1.1 or more.
+fn is_newer(version: &str) -> bool {
+    let mut numbers = version.trim().split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (1, 1)
 }
 
 fn line(node: Node<'_, '_>) -> u32 {
@@ -169,6 +198,7 @@ fn action(node: Node<'_, '_>) -> Option<ActionAdvice> {
         interval: attribute(node, "interval"),
         depth: attribute(node, "depth"),
         role: attribute(node, "role"),
+        automatic: is_set(node, "automatic"),
     })
 }
 

@@ -222,6 +222,7 @@ pub(crate) async fn describe(processes: &Processes, mut spec: Spec, name: &str) 
         Exit::Code(code) => return failed(OcfExit::from(code).to_string()),
         Exit::Signal(signal) => return failed(format!("signal {signal}")),
         Exit::Deadline => return failed(format!("no answer within {} s", DESCRIBE_TIME.as_secs())),
+        Exit::Crowded(most) => return failed(format!("more than {most} processes")),
     }
     metadata::parse(&outcome.stdout.text()).map_err(|source| OcfError::BadMetaData { name: name.to_owned(), source })
 }
@@ -240,8 +241,8 @@ fn is_program(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
-/// A resource's name as part of a cgroup's: another name for another resource.
-fn file_name(instance: &str) -> String {
+/// A resource's name as part of a cgroup's or a file's: another name for another resource.
+pub fn file_name(instance: &str) -> String {
     use sha2::{Digest, Sha256};
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
     if !instance.is_empty() && instance.len() <= 60 && instance.chars().all(fits) {

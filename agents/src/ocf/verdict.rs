@@ -18,6 +18,12 @@ pub enum Purpose {
     Start,
     /// Stop it.
     Stop,
+    /// Make it the promoted one.
+    Promote,
+    /// Make it one of the others.
+    Demote,
+    /// Have it take over changed parameters.
+    Reload,
 }
 
 /// What is known of the resource after that.
@@ -25,6 +31,8 @@ pub enum Purpose {
 pub enum Found {
     /// It runs.
     Running,
+    /// It runs, and is promoted.
+    Promoted,
     /// It is not there.
     Stopped,
     /// It is there, at least in part, and does not work.
@@ -67,11 +75,13 @@ pub fn verdict(purpose: Purpose, report: &Report) -> Verdict {
         End::Exit(exit) => exit,
         End::Signal(_) => return failed(Reach::Soft),
         // A probe says what is there or says nothing; a stop may have stopped it at its last moment.
-        End::Deadline => {
+        End::Deadline | End::Crowded(_) => {
             return match purpose {
                 Purpose::Probe => fine(Found::Unknown(text)),
                 Purpose::Stop => unknown(Reach::Soft),
-                Purpose::Watch | Purpose::Start => failed(Reach::Soft),
+                Purpose::Watch | Purpose::Start | Purpose::Promote | Purpose::Demote | Purpose::Reload => {
+                    failed(Reach::Soft)
+                }
             };
         }
     };
@@ -83,11 +93,20 @@ pub fn verdict(purpose: Purpose, report: &Report) -> Verdict {
     match (purpose, exit) {
         (Purpose::Start, OcfExit::Success) => fine(Found::Running),
         (Purpose::Start, _) => failed(reach),
+        // It has to be started anew to get them.
+        (Purpose::Reload, OcfExit::Success) => fine(Found::Running),
+        (Purpose::Reload, _) => failed(Reach::Soft),
         (Purpose::Stop, OcfExit::Success | OcfExit::NotRunning) => fine(Found::Stopped),
         (Purpose::Stop, _) => failed(Reach::Soft),
-        (_, OcfExit::Success | OcfExit::RunningPromoted | OcfExit::Degraded | OcfExit::DegradedPromoted) => {
-            fine(Found::Running)
+        (Purpose::Promote, OcfExit::Success) => fine(Found::Promoted),
+        (Purpose::Demote, OcfExit::Success) => fine(Found::Running),
+        // It is not there any more, and nobody wanted that.
+        (Purpose::Promote | Purpose::Demote, OcfExit::NotRunning) => {
+            Verdict { found: Found::Stopped, error: Some((text, Reach::Soft)) }
         }
+        (Purpose::Promote | Purpose::Demote, _) => failed(reach),
+        (_, OcfExit::Success | OcfExit::Degraded) => fine(Found::Running),
+        (_, OcfExit::RunningPromoted | OcfExit::DegradedPromoted) => fine(Found::Promoted),
         (Purpose::Probe, OcfExit::NotRunning) => fine(Found::Stopped),
         (Purpose::Watch, OcfExit::NotRunning) => Verdict { found: Found::Stopped, error: Some((text, Reach::Soft)) },
         // What is not installed there does not run there, and will not.
@@ -110,26 +129,26 @@ mod tests {
 
     #[test]
     fn every_exit_code_for_every_purpose() {
-        use Purpose::{Probe, Start, Stop, Watch};
-        // running, stopped, failed, unknown; with ! an error, !! for this node, !!! for all
+        use Purpose::{Demote, Probe, Promote, Reload, Start, Stop, Watch};
+        // running, promoted, stopped, failed, unknown; with ! an error, !! for this node, !!! for all
         let rows = [
-            (0, ["running", "running", "running", "stopped"]),
-            (1, ["failed!", "failed!", "failed!", "failed!"]),
-            (2, ["unknown!!", "failed!!", "failed!!", "failed!"]),
-            (3, ["unknown!!", "failed!!", "failed!!", "failed!"]),
-            (4, ["unknown!!", "failed!!", "failed!!", "failed!"]),
-            (5, ["stopped!!", "failed!!", "failed!!", "failed!"]),
-            (6, ["unknown!!!", "failed!!!", "failed!!!", "failed!"]),
-            (7, ["stopped", "stopped!", "failed!", "stopped"]),
-            (8, ["running", "running", "failed!", "failed!"]),
-            (9, ["failed!", "failed!", "failed!", "failed!"]),
-            (190, ["running", "running", "failed!", "failed!"]),
-            (191, ["running", "running", "failed!", "failed!"]),
-            (42, ["failed!", "failed!", "failed!", "failed!"]),
-            (-1, ["failed!", "failed!", "failed!", "failed!"]),
+            (0, ["running", "running", "running", "stopped", "promoted", "running", "running"]),
+            (1, ["failed!", "failed!", "failed!", "failed!", "failed!", "failed!", "failed!"]),
+            (2, ["unknown!!", "failed!!", "failed!!", "failed!", "failed!!", "failed!!", "failed!"]),
+            (3, ["unknown!!", "failed!!", "failed!!", "failed!", "failed!!", "failed!!", "failed!"]),
+            (4, ["unknown!!", "failed!!", "failed!!", "failed!", "failed!!", "failed!!", "failed!"]),
+            (5, ["stopped!!", "failed!!", "failed!!", "failed!", "failed!!", "failed!!", "failed!"]),
+            (6, ["unknown!!!", "failed!!!", "failed!!!", "failed!", "failed!!!", "failed!!!", "failed!"]),
+            (7, ["stopped", "stopped!", "failed!", "stopped", "stopped!", "stopped!", "failed!"]),
+            (8, ["promoted", "promoted", "failed!", "failed!", "failed!", "failed!", "failed!"]),
+            (9, ["failed!", "failed!", "failed!", "failed!", "failed!", "failed!", "failed!"]),
+            (190, ["running", "running", "failed!", "failed!", "failed!", "failed!", "failed!"]),
+            (191, ["promoted", "promoted", "failed!", "failed!", "failed!", "failed!", "failed!"]),
+            (42, ["failed!", "failed!", "failed!", "failed!", "failed!", "failed!", "failed!"]),
+            (-1, ["failed!", "failed!", "failed!", "failed!", "failed!", "failed!", "failed!"]),
         ];
         for (code, wanted) in rows {
-            for (purpose, wanted) in [Probe, Watch, Start, Stop].into_iter().zip(wanted) {
+            for (purpose, wanted) in [Probe, Watch, Start, Stop, Promote, Demote, Reload].into_iter().zip(wanted) {
                 let got = verdict(purpose, &report(End::Exit(OcfExit::from(code))));
                 assert_eq!(word(&got), wanted, "{purpose:?} {code}");
             }
@@ -138,18 +157,19 @@ mod tests {
 
     #[test]
     fn no_end_is_never_stopped() {
-        use Purpose::{Probe, Start, Stop, Watch};
+        use Purpose::{Demote, Probe, Promote, Reload, Start, Stop, Watch};
         for (end, wanted) in [
-            (End::Deadline, ["unknown", "failed!", "failed!", "unknown!"]),
-            (End::Signal(9), ["failed!", "failed!", "failed!", "failed!"]),
+            (End::Deadline, ["unknown", "failed!", "failed!", "unknown!", "failed!", "failed!", "failed!"]),
+            (End::Crowded(9), ["unknown", "failed!", "failed!", "unknown!", "failed!", "failed!", "failed!"]),
+            (End::Signal(9), ["failed!", "failed!", "failed!", "failed!", "failed!", "failed!", "failed!"]),
         ] {
-            for (purpose, wanted) in [Probe, Watch, Start, Stop].into_iter().zip(wanted) {
+            for (purpose, wanted) in [Probe, Watch, Start, Stop, Promote, Demote, Reload].into_iter().zip(wanted) {
                 assert_eq!(word(&verdict(purpose, &report(end))), wanted, "{purpose:?} {end:?}");
             }
         }
         for code in [0, 7] {
             let remains = Report { cleared: Cleared::Remains, ..report(End::Exit(OcfExit::from(code))) };
-            for purpose in [Probe, Watch, Start, Stop] {
+            for purpose in [Probe, Watch, Start, Stop, Promote, Demote, Reload] {
                 assert_eq!(word(&verdict(purpose, &remains)), "unknown!", "{purpose:?} {code}");
             }
         }
@@ -158,6 +178,7 @@ mod tests {
     fn word(verdict: &Verdict) -> String {
         let found = match &verdict.found {
             Found::Running => "running",
+            Found::Promoted => "promoted",
             Found::Stopped => "stopped",
             Found::Failed(_) => "failed",
             Found::Unknown(_) => "unknown",

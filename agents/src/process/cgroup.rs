@@ -12,12 +12,10 @@ use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use tokio::time::Instant;
 
 use super::ProcessError;
+use super::crowd::{Crowd, Limit};
 
 /// How long killed processes get to disappear. Longer means one hangs in the kernel.
 pub(super) const EMPTYING: Duration = Duration::from_secs(5);
-
-/// Processes one action may have, where the host lets us limit them.
-const PIDS_MAX: &str = "4096";
 
 /// Below the base: where what a successful start left running goes on, in a cgroup for each service.
 const SERVICES: &str = "services";
@@ -29,6 +27,7 @@ const MOVES_MOST: u32 = 50;
 #[derive(Debug, Clone)]
 pub struct CgroupBase {
     path: PathBuf,
+    crowd: Crowd,
 }
 
 impl CgroupBase {
@@ -53,7 +52,21 @@ impl CgroupBase {
         if !path.join("cgroup.kill").exists() {
             return Err(refuse("it has no cgroup.kill (kernel before 5.14, or the root cgroup)".to_owned()));
         }
-        Ok(Self { path })
+        let crowd = Crowd::new(&path);
+        Ok(Self { path, crowd })
+    }
+
+    /// With another limit of processes for one action than [`PROCESSES_MOST`](super::PROCESSES_MOST).
+    #[must_use]
+    pub fn with_processes_most(self, most: u32) -> Self {
+        Self { crowd: self.crowd.with_most(most), ..self }
+    }
+
+    /// As on a host whose kernel has no pids controller for us; for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_pids_controller(self) -> Self {
+        Self { crowd: self.crowd.uncounted(), ..self }
     }
 
     /// The directory.
@@ -61,8 +74,8 @@ impl CgroupBase {
         &self.path
     }
 
-    /// A new cgroup for one action.
-    pub(super) fn create(&self, action: &str) -> Result<Cgroup, ProcessError> {
+    /// A new cgroup for one action; one that `starts` something may have more processes.
+    pub(super) fn create(&self, action: &str, starts: bool) -> Result<Cgroup, ProcessError> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
         let bad = action.is_empty() || action.len() > 120 || action.starts_with('.');
         if bad || !action.chars().all(fits) || action.starts_with("cgroup.") || action == SERVICES {
@@ -71,18 +84,25 @@ impl CgroupBase {
         let path = self.path.join(action);
         match std::fs::create_dir(&path) {
             Ok(()) => {
-                // Where the pids controller is delegated, a fork bomb does not even get the host's pids.
-                let limit = path.join("pids.max");
-                if limit.exists() && std::fs::write(&limit, PIDS_MAX).is_err() {
-                    tracing::debug!(cgroup = %path.display(), "pids.max refused");
-                }
-                Ok(Cgroup { path })
+                let limit = self.crowd.limit(&path, starts);
+                Ok(Cgroup { path, limit: Some(limit) })
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 Err(ProcessError::AlreadyRunning { action: action.to_owned() })
             }
             Err(e) => Err(ProcessError::NoCgroup { path, why: e.to_string() }),
         }
+    }
+
+    /// The action that this process belongs to now, as the kernel says it; `None` of a service's and of everybody else's.
+    pub(super) fn action_of(&self, process: u32) -> Option<String> {
+        let (entries, process) = (std::fs::read_dir(&self.path).ok()?, process.to_string());
+        let mut actions = entries.flatten().filter(|entry| entry.file_name() != SERVICES);
+        let action = actions.find(|entry| {
+            let all = std::fs::read_to_string(entry.path().join("cgroup.procs")).unwrap_or_default();
+            all.lines().any(|line| line == process)
+        })?;
+        action.file_name().into_string().ok()
     }
 
     /// Lets everything in an action's cgroup go on in that of a service. Whether all of it could be moved; what could
@@ -99,6 +119,9 @@ impl CgroupBase {
             }
             let processes = std::fs::read_to_string(action.path.join("cgroup.procs")).unwrap_or_default();
             for process in processes.lines() {
+                if let Some(limit) = &action.limit {
+                    limit.release(process);
+                }
                 // One that ended meanwhile cannot be moved, and need not.
                 let _ = std::fs::write(home.path.join("cgroup.procs"), process);
             }
@@ -126,14 +149,14 @@ impl CgroupBase {
 
     /// Kills every service at once, for a session that has ended.
     pub(super) fn kill_services(&self) {
-        let all = Cgroup { path: self.path.join(SERVICES) };
+        let all = Cgroup { path: self.path.join(SERVICES), limit: None };
         if all.path.exists() {
             all.kill();
         }
     }
 
     fn service(&self, service: &str) -> Cgroup {
-        Cgroup { path: self.path.join(SERVICES).join(service) }
+        Cgroup { path: self.path.join(SERVICES).join(service), limit: None }
     }
 
     /// Kills whatever earlier actions left and sees it gone, before the first action of a daemon's life.
@@ -148,7 +171,7 @@ impl CgroupBase {
             let entry = entry.map_err(refuse)?;
             let name = entry.file_name().to_string_lossy().into_owned();
             if name != SERVICES && entry.file_type().is_ok_and(|t| t.is_dir()) {
-                found.push((name, Cgroup { path: entry.path() }));
+                found.push((name, Cgroup { path: entry.path(), limit: None }));
             }
         }
         for (_, cgroup) in &found {
@@ -163,6 +186,7 @@ impl CgroupBase {
                 left.stuck.push(name);
             }
         }
+        self.crowd.clear();
         left.killed.sort();
         left.stuck.sort();
         Ok(left)
@@ -200,6 +224,8 @@ fn cgroup2_mount(line: &str) -> Option<PathBuf> {
 #[derive(Debug)]
 pub(super) struct Cgroup {
     pub(super) path: PathBuf,
+    /// How many processes may be in it; of an action's only.
+    pub(super) limit: Option<Limit>,
 }
 
 impl Cgroup {
@@ -250,6 +276,9 @@ impl Cgroup {
             && e.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(cgroup = %self.path.display(), error = %e, "an empty cgroup stays behind");
+        }
+        if let Some(limit) = &self.limit {
+            limit.remove();
         }
     }
 }

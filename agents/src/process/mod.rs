@@ -14,6 +14,7 @@
 )]
 
 mod cgroup;
+mod crowd;
 mod output;
 
 use std::ffi::OsString;
@@ -28,6 +29,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout, timeout_at};
 
 pub use cgroup::{CgroupBase, Leftovers, own_cgroup2};
+pub use crowd::PROCESSES_MOST;
 pub use output::Captured;
 
 use cgroup::{Cgroup, EMPTYING};
@@ -44,8 +46,9 @@ const HELD_BY_A_SERVICE: Duration = Duration::from_millis(50);
 /// Printed by the wrapper when it could not enter the cgroup, with exit code 125.
 const NOT_CONTAINED: &str = "quorate: cannot enter the cgroup of this action";
 
-/// Enters the cgroup, then becomes the program. `0` stands for the writer itself, in any pid namespace.
-const ENTER: &str = r#"echo 0 >"$0/cgroup.procs" || { echo "quorate: cannot enter the cgroup of this action" >&2; exit 125; }; exec "$@""#;
+/// Enters the cgroup, and its counterpart that counts processes where that is another one; then becomes the program.
+/// `0` stands for the writer itself, in any pid namespace.
+const ENTER: &str = r#"echo 0 >"$0/cgroup.procs" && { [ -z "$1" ] || echo 0 >"$1/cgroup.procs"; } || { echo "quorate: cannot enter the cgroup of this action" >&2; exit 125; }; shift; exec "$@""#;
 
 /// Why a process did not run, or cannot be spoken of.
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +137,8 @@ pub enum Exit {
     Signal(i32),
     /// Killed by us at its deadline.
     Deadline,
+    /// Killed by us, since it had so many processes and wanted more.
+    Crowded(u32),
 }
 
 /// What is known of the processes the program started.
@@ -181,6 +186,11 @@ impl Processes {
         self.base.is_some()
     }
 
+    /// The action that runs and that this process belongs to. Nothing is known without a cgroup base.
+    pub fn action_of(&self, process: u32) -> Option<String> {
+        self.base.as_ref()?.action_of(process)
+    }
+
     /// See [`CgroupBase::kill_leftovers`]; nothing is known without a cgroup base.
     ///
     /// # Errors
@@ -199,25 +209,31 @@ impl Processes {
     pub async fn run(&self, spec: Spec) -> Result<Outcome, ProcessError> {
         executable(&spec.program)?;
         let started = Instant::now();
-        let cgroup = self.base.as_ref().map(|b| b.create(&spec.action)).transpose()?;
+        let cgroup = self.base.as_ref().map(|b| b.create(&spec.action, spec.keep.is_some())).transpose()?;
         let mut cage = Cage { cgroup, group: None };
         let mut child = spawn(&spec, cage.cgroup.as_ref())?;
         cage.group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         let streams = Streams::attach(&mut child, &spec);
-        let ended = timeout_at(spec.deadline, child.wait()).await;
-        let is_success = matches!(&ended, Ok(Ok(status)) if status.success());
+        let ended = tokio::select! {
+            biased;
+            ended = timeout_at(spec.deadline, child.wait()) => Some(ended),
+            () = cage.crowded() => None,
+        };
+        let crowded = cage.limit().filter(|limit| ended.is_none() || limit.is_reached()).map(|limit| limit.most);
+        let is_success = crowded.is_none() && matches!(&ended, Some(Ok(Ok(status))) if status.success());
         if let Some(service) = spec.keep.as_ref().filter(|_| is_success) {
             self.let_go(&mut cage, service).await;
         }
-        let stragglers = cage.cgroup.as_ref().is_some_and(|c| ended.is_ok() && !c.is_empty());
+        let stragglers = cage.cgroup.as_ref().is_some_and(|c| matches!(ended, Some(Ok(_))) && !c.is_empty());
         cage.kill();
         // Reaps it when the deadline ended it; a child stuck in the kernel must not hold us.
         let reaped = timeout(EMPTYING, child.wait()).await;
         let cleared = cage.clear(reaped.is_ok()).await;
         let (stdout, stderr) = streams.finish(if spec.keep.is_some() { HELD_BY_A_SERVICE } else { HELD }).await;
-        let exit = match ended {
-            Ok(Ok(status)) => exit_of(status),
-            Ok(Err(_)) | Err(_) => Exit::Deadline,
+        let exit = match (ended, crowded) {
+            (_, Some(most)) => Exit::Crowded(most),
+            (Some(Ok(Ok(status))), None) => exit_of(status),
+            (_, None) => Exit::Deadline,
         };
         if exit == Exit::Code(125) && stderr.text().contains(NOT_CONTAINED) {
             let path = self.base.as_ref().map(|b| b.path().to_owned()).unwrap_or_default();
@@ -296,7 +312,8 @@ fn spawn(spec: &Spec, cgroup: Option<&Cgroup>) -> Result<Child, ProcessError> {
     let mut command = match cgroup {
         Some(cgroup) => {
             let mut sh = Command::new("/bin/sh");
-            sh.arg("-c").arg(ENTER).arg(&cgroup.path).arg(&spec.program);
+            let counted = cgroup.limit.as_ref().and_then(|limit| limit.v1.clone()).unwrap_or_default();
+            sh.arg("-c").arg(ENTER).arg(&cgroup.path).arg(counted).arg(&spec.program);
             sh
         }
         None => Command::new(&spec.program),
@@ -322,6 +339,18 @@ struct Cage {
 }
 
 impl Cage {
+    fn limit(&self) -> Option<&crowd::Limit> {
+        self.cgroup.as_ref()?.limit.as_ref()
+    }
+
+    /// Returns when the action has run into its limit of processes.
+    async fn crowded(&self) {
+        let Some(limit) = self.limit() else { return std::future::pending().await };
+        while !limit.is_reached() {
+            tokio::time::sleep(crowd::LOOKED_AT).await;
+        }
+    }
+
     fn kill(&self) {
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill();

@@ -2,8 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// More than this is read slowly: whoever floods us waits, and does not take a CPU of the host along.
+const FLOOD: u64 = 1 << 20;
+/// Between two looks at a flood.
+const FLOOD_PAUSE: Duration = Duration::from_millis(1);
 
 /// The kept end of an output stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,11 +63,16 @@ impl Tail {
     /// Reads until the writers are gone.
     pub(super) async fn fill(self, mut from: impl AsyncRead + Unpin) {
         let mut chunk = vec![0; 16 * 1024];
+        let mut read = 0;
         while let Ok(n) = from.read(&mut chunk).await {
             if n == 0 {
                 return;
             }
             self.push(&chunk[..n]);
+            read += n as u64;
+            if read > FLOOD {
+                tokio::time::sleep(FLOOD_PAUSE).await;
+            }
         }
     }
 }

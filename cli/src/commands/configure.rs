@@ -53,7 +53,6 @@ enum ConfigureCommand {
     Show(show::Show),
     #[command(flatten)]
     Statement(statement::Statement),
-    #[command(subcommand)]
     Load(load::Load),
     Save(save::Save),
     Edit(edit::Edit),

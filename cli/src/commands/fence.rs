@@ -88,8 +88,8 @@ pub(super) async fn fence(
     if !is_sure && std::io::stdin().is_terminal() {
         let status = view::<view::Status>(&client, ViewKind::Status, "").await?.read;
         let known = status.nodes.iter().find(|known| known.id.as_str() == node);
-        let vms = known.map_or(0, |known| known.resources);
-        let question = format!("Switch {node} off, with the {vms} VMs on it? Type its name to go on: ");
+        let runs = status.noun().counted(known.map_or(0, |known| known.resources));
+        let question = format!("Switch {node} off, with {runs} on it? Type its name to go on: ");
         if super::node::typed(&question)? != node {
             return Err(CliError::refused(format!("{node} was not fenced"), None));
         }

@@ -5,8 +5,10 @@ use super::configure::load::{directory, read};
 use super::configure::{How, change};
 use crate::error::CliError;
 use clap::Args;
-use quorate_api::proto::ConfigureMode;
+use quorate_api::Change;
+use quorate_api::proto::{ConfigureMode, NodeVerb};
 use quorate_core::import::{Fate, Imported, import};
+use quorate_core::state::Intent;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +26,7 @@ pub(crate) struct Import {
     /// What `cibadmin --query` prints; `-` is standard input
     #[arg(long, value_name = "FILE")]
     cib: PathBuf,
-    /// Commit it, as `qrm configure load update` would
+    /// Commit it, as `qrm configure load update` would, and put nodes in standby or maintenance that are so there
     #[arg(long)]
     commit: bool,
     /// Change nothing: with --commit, say what would change
@@ -48,6 +50,7 @@ pub(crate) async fn run(context: &Context, command: &Import) -> Result<(), CliEr
     if !command.commit {
         let document = json!({
             "configuration": imported.text, "told": imported.told, "missing_files": imported.missing,
+            "intents": imported.intents.iter().map(|(node, intent)| json!([node, intent.word()])).collect::<Vec<_>>(),
         });
         return context.output.answer(&document, || imported.text.clone());
     }
@@ -58,6 +61,26 @@ pub(crate) async fn run(context: &Context, command: &Import) -> Result<(), CliEr
     }
     let how = How { dry_run: command.dry_run, force: command.force, base: None };
     let client = context.client().await?;
+    if !how.dry_run && !imported.intents.is_empty() {
+        // Nothing may start on them in between, and nothing may be said to them where the rest is refused.
+        let text = imported.text.clone();
+        client
+            .configure(Change {
+                text,
+                mode: ConfigureMode::Update,
+                base_revision: None,
+                force: how.force,
+                dry_run: true,
+            })
+            .await?;
+        for (node, intent) in &imported.intents {
+            let verb = if *intent == Intent::Standby { NodeVerb::Standby } else { NodeVerb::Maintenance };
+            match client.node(verb, node.as_str(), None).await {
+                Ok(_) => context.output.remark(&format!("{node} is in {}", intent.word())),
+                Err(fault) => context.output.remark(&format!("{node} is not in {}: {fault}", intent.word())),
+            }
+        }
+    }
     change(context, &client, &how, ConfigureMode::Update, imported.text).await?;
     Ok(())
 }

@@ -41,7 +41,7 @@ pub(crate) enum Ra {
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// ocf, stonith or vm; all where it is left out
+    /// ocf, stonith, systemd or vm; all where it is left out
     class: Option<String>,
     /// Only those of this provider
     provider: Option<String>,
@@ -49,13 +49,13 @@ pub(crate) struct List {
 
 #[derive(Debug, Args)]
 pub(crate) struct Info {
-    /// [ocf:][PROVIDER:]TYPE, stonith:TYPE or vm:libvirt
+    /// [ocf:][PROVIDER:]TYPE, stonith:TYPE, systemd:UNIT or vm:libvirt
     agent: String,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Validate {
-    /// [ocf:][PROVIDER:]TYPE, stonith:TYPE or vm:libvirt
+    /// [ocf:][PROVIDER:]TYPE, stonith:TYPE, systemd:UNIT or vm:libvirt
     agent: String,
     /// NAME=VALUE
     #[arg(value_parser = pair)]

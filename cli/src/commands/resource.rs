@@ -2,6 +2,7 @@
 
 mod change;
 mod cleanup;
+mod failcount;
 mod locate;
 mod place;
 mod status;
@@ -11,7 +12,7 @@ use crate::error::CliError;
 use clap::Subcommand;
 use quorate_api::proto::ResourceVerb;
 
-/// Start, stop and look at VMs
+/// Start, stop, move and look at resources
 #[derive(Debug, Subcommand)]
 #[command(infer_subcommands = true)]
 pub(crate) enum Resource {
@@ -30,6 +31,7 @@ pub(crate) enum Resource {
     /// Example: qrm resource restart vm1
     Restart(change::Change),
     Cleanup(cleanup::Cleanup),
+    Failcount(failcount::Failcount),
     #[command(alias = "migrate")]
     Move(place::Move),
     Ban(place::Ban),
@@ -45,6 +47,7 @@ pub(crate) async fn run(context: &Context, command: Resource) -> Result<(), CliE
         Resource::Stop(command) => change::run(context, ResourceVerb::Stop, &command).await,
         Resource::Restart(command) => change::run(context, ResourceVerb::Restart, &command).await,
         Resource::Cleanup(command) => cleanup::run(context, &command).await,
+        Resource::Failcount(command) => failcount::run(context, &command).await,
         Resource::Move(command) => place::run_move(context, &command).await,
         Resource::Ban(command) => place::run_ban(context, &command).await,
         Resource::Clear(command) => place::run_clear(context, &command).await,

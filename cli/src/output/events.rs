@@ -33,9 +33,11 @@ pub(crate) fn event_line(event: &Event, style: Style, clock: &Clock) -> String {
         | EventKind::Claimed
         | EventKind::Stopped
         | EventKind::Migrated
+        | EventKind::Unfenced
         | EventKind::Configured
         | EventKind::Preference
-        | EventKind::Intent => event.text.clone(),
+        | EventKind::Intent
+        | EventKind::Watchdog => event.text.clone(),
     };
     format!("{:>5}  {}  {text}", event.number, clock.exactly(event.at))
 }

@@ -4,6 +4,7 @@ use super::style::Style;
 use super::time::{Clock, rough};
 use quorate_core::id::ResourceId;
 use quorate_core::view::{FenceView, Fences, Fencing, Question, Tried, Try};
+use std::time::Duration;
 
 /// The one clear question, with what it is about and what to type.
 pub(crate) fn question(question: &Question, style: Style) -> String {
@@ -34,8 +35,15 @@ pub(crate) fn fences(fences: &Fences, style: Style, clock: &Clock) -> String {
 fn open(fence: &Fencing, style: Style, clock: &Clock) -> String {
     let state = match (fence.settling, fence.condemned, &fence.held) {
         (true, ..) => "proven off; its last try is waited for".to_owned(),
+        (false, false, None) if let Some(waits) = &fence.waits => {
+            format!("waits until {}: {}", clock.at(waits.until), waits.why)
+        }
         (false, true, _) => "heard again after an off without effect: it must reboot".to_owned(),
         (false, false, Some(held)) => format!("waits: {held}"),
+        (false, false, None) if fence.watchdog_ms.is_some() => {
+            let wait = rough(Duration::from_millis(fence.watchdog_ms.unwrap_or_default()));
+            format!("under way; its watchdog is waited for, {wait} from when it was last fed")
+        }
         (false, false, None) => "under way".to_owned(),
     };
     let head = format!("  {} {}: {state} ({})", clock.at(fence.since), fence.target, fence.cause);

@@ -2,19 +2,18 @@
 
 use super::style::{Style, Tone};
 use super::time::{Clock, rough};
-use quorate_core::view::NodeView;
+use quorate_core::view::{NodeView, Status};
 use std::time::Duration;
 
 /// From this silence on it is worth a word.
 const SILENCE_SHOWN_MS: u64 = 800;
 
-pub(crate) fn nodes(nodes: &[NodeView], style: Style, clock: &Clock) -> String {
+pub(crate) fn nodes(status: &Status, style: Style, clock: &Clock) -> String {
     let mut table = style.table();
-    for node in nodes {
-        let vms = match node.resources {
+    for node in &status.nodes {
+        let runs = match node.resources {
             0 => String::new(),
-            1 => "1 VM".to_owned(),
-            count => format!("{count} VMs"),
+            count => status.noun().counted(count),
         };
         let since = format!("since {}", clock.at(node.since));
         let state = tone(node).cell(state(node));
@@ -22,7 +21,7 @@ pub(crate) fn nodes(nodes: &[NodeView], style: Style, clock: &Clock) -> String {
             Tone::Plain.cell(format!(" {}", node.id)),
             state,
             Tone::Plain.cell(since),
-            Tone::Plain.cell(vms),
+            Tone::Plain.cell(runs),
             Tone::Plain.cell(notes(node)),
         ]);
     }
@@ -61,10 +60,11 @@ fn notes(node: &NodeView) -> String {
     if node.is_behind {
         notes.push(format!("behind: quorated {}, feature level {}", node.version, node.feature_level));
     }
-    if node.fence_levels.is_empty() && !node.witness {
+    if !node.is_armed && !node.witness {
         notes.push("no fence device".to_owned());
     }
     notes.extend(node.waits.clone());
+    notes.extend(node.locked_out.as_ref().map(|why| format!("not unfenced: {why}")));
     let room = node.room.iter().filter(|(_, room)| room.counts);
     notes.extend(room.map(|(name, room)| format!("{} of {} {name} used", room.used, room.capacity)));
     if let Some(why) = &node.disarmed {

@@ -2,12 +2,12 @@
 
 use super::style::{Style, Tone};
 use super::time::Clock;
-use quorate_core::view::{Doing, FailureView, ResourceView, Role, WishView};
+use quorate_core::view::{Doing, FailureView, Place, PlaceState, ResourceView, Role, WishView};
 
 pub(crate) fn resources(resources: &[ResourceView], style: Style, clock: &Clock) -> String {
     let mut table = style.table();
     for resource in resources {
-        let places: Vec<String> = resource.places.iter().map(|place| place.node.to_string()).collect();
+        let places: Vec<String> = resource.places.iter().map(place).collect();
         let since = resource.places.iter().map(|place| place.since).max();
         table.add_row(vec![
             Tone::Plain.cell(format!(" {}", resource.id)),
@@ -20,6 +20,16 @@ pub(crate) fn resources(resources: &[ResourceView], style: Style, clock: &Clock)
     table.trim_fmt()
 }
 
+fn place(place: &Place) -> String {
+    let role = match place.state {
+        PlaceState::Promoted => " (promoted)",
+        PlaceState::Promoting => " (being promoted)",
+        PlaceState::Demoting => " (being demoted)",
+        _ => "",
+    };
+    format!("{}{role}", place.node)
+}
+
 /// The role in a word, as people say it.
 pub(crate) fn role(resource: &ResourceView) -> &'static str {
     match resource.role {
@@ -29,6 +39,7 @@ pub(crate) fn role(resource: &ResourceView) -> &'static str {
         Role::Stopping => "stopping",
         Role::Migrating => "migrating",
         Role::Unknown => "unknown",
+        Role::Multiple if resource.clone.is_some() => "RUNS TOO OFTEN",
         Role::Multiple => "RUNS TWICE",
         Role::Failed => "failed",
     }
@@ -46,6 +57,7 @@ fn tone(resource: &ResourceView) -> Tone {
 
 fn notes(resource: &ResourceView, clock: &Clock) -> Vec<String> {
     let mut notes = Vec::new();
+    notes.extend(resource.clone.iter().map(|clone| format!("clone {clone}")));
     notes.extend(resource.group.iter().map(|group| format!("in {group}")));
     if resource.is_orphan {
         notes.push("not configured any more".to_owned());
@@ -59,7 +71,11 @@ fn notes(resource: &ResourceView, clock: &Clock) -> Vec<String> {
         notes.push("definition changed: takes effect at its next start".to_owned());
     }
     notes.extend(resource.wishes.iter().map(|wish| wished(wish, clock)));
-    notes.extend(resource.places.iter().filter_map(|place| place.why.clone()));
+    for why in resource.places.iter().filter_map(|place| place.why.as_ref()) {
+        if !notes.contains(why) {
+            notes.push(why.clone());
+        }
+    }
     notes.extend(resource.migration.map(|progress| progress.words()));
     notes.extend(resource.doing.iter().filter(|doing| doing.kind != "incoming").map(doing));
     notes.extend(resource.failures.iter().map(|failure| failed(failure, clock)));

@@ -14,10 +14,11 @@ pub(crate) fn status(status: &Status, style: Style, clock: &Clock) -> String {
         }
     };
     section("Blocked", blocked(status, style));
-    section("Nodes", nodes(&status.nodes, style, clock));
-    section("VMs", resources(&status.resources, style, clock));
+    section("Nodes", nodes(status, style, clock));
+    section(status.noun().title, resources(&status.resources, style, clock));
     section("Found on hosts", findings(status, style));
     section("Fence devices that do not answer", devices(status, style));
+    section("Fence drill", drills(status, style));
     let shown = Fences { open: status.fencing.clone(), ended: status.fences.clone() };
     section("Fence devices that are distrusted", distrusted(status, style));
     section("Fences", fences(&shown, style, clock));
@@ -91,6 +92,23 @@ fn distrusted(status: &Status, style: Style) -> String {
     };
     let found = status.devices.iter().filter_map(|device| Some((device, device.distrusted.as_ref()?)));
     found.map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// When the devices were last read for practice, and each that has something wrong. Nothing where none was read yet.
+fn drills(status: &Status, style: Style) -> String {
+    let all = || status.devices.iter().flat_map(|device| device.drills.iter().map(move |drill| (device, drill)));
+    let Some(oldest) = all().map(|(_, drill)| drill.ago_ms).max() else { return String::new() };
+    let (read, well) = (all().count(), all().filter(|(_, drill)| drill.problem.is_none()).count());
+    let age = |ms: u64| super::time::rough(std::time::Duration::from_millis(ms));
+    let mut lines =
+        vec![format!("  {well} of {read} devices answer as they should, the oldest reading {} old", age(oldest))];
+    for (device, drill) in all() {
+        let Some(problem) = &drill.problem else { continue };
+        let text =
+            format!("  {} for {}, read by {} {} ago: {problem}", device.id, drill.node, drill.by, age(drill.ago_ms));
+        lines.push(style.wrap(&text, 6));
+    }
+    lines.join("\n")
 }
 
 /// Those that no question names already.

@@ -335,7 +335,13 @@ async fn a_pacemaker_configuration_is_printed_without_a_daemon_and_committed_wit
     let ran = daemon.qrm("import --cib cib.xml --commit").await;
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let asked = daemon.asked();
-    assert!(asked.len() == 1 && asked[0].starts_with("configure Update node n1"), "{asked:?}");
+    let [checked, standby, committed] = &asked[..] else { panic!("{asked:?}") };
+    assert!(checked.starts_with("configure Update node n1") && checked == committed, "{asked:?}");
+    assert_eq!(standby.trim(), "node Standby n1", "before anything may start on it");
+    assert!(ran.stderr.contains("n1 is in standby"), "{}", ran.stderr);
+    let ran = daemon.qrm("import --cib cib.xml --commit --dry-run").await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(daemon.asked().len(), 4, "it is said to nobody");
     let ran = daemon.qrm_reading("import --cib -", "<domain/>").await;
     assert!(ran.code == 3 && ran.stderr.contains("line 1, column 1: this is <domain>"), "{}", ran.stderr);
 }

@@ -19,7 +19,8 @@ impl<'a> Reader<'a> {
         let mut found = BTreeMap::new();
         for (_, element) in blocks.into_iter().filter(|(_, element)| all_hold(*element, scene)) {
             for pair in named(element, "nvpair").map(|pair| self.resolve(pair)) {
-                if let Some(value) = pair.attribute("value") {
+                // By `#default` the option is as if it were not there.
+                if let Some(value) = pair.attribute("value").filter(|value| !value.eq_ignore_ascii_case("#default")) {
                     found.entry(text(pair, "name").to_owned()).or_insert_with(|| value.to_owned());
                 }
             }

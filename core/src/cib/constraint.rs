@@ -8,8 +8,8 @@ use crate::score::Score;
 
 impl<'a> Reader<'a> {
     pub(super) fn read_constraints(&mut self) {
-        let Some(section) = self.section(&["configuration", "constraints"]) else { return };
-        for element in section.children().filter(roxmltree::Node::is_element) {
+        let section = self.section(&["configuration", "constraints"]).into_iter();
+        for element in section.flat_map(|section| section.children()).filter(roxmltree::Node::is_element) {
             match element.tag_name().name() {
                 "rsc_location" => self.read_location(element),
                 "rsc_colocation" => self.read_colocation(element),
@@ -18,6 +18,8 @@ impl<'a> Reader<'a> {
                 other => self.problem(element, format!("<{other}> is no constraint")),
             }
         }
+        self.bind_to_containers();
+        self.keep_off_remotes();
         self.sort_colocations();
     }
 
@@ -107,6 +109,7 @@ impl<'a> Reader<'a> {
     /// Applies a preference: to the scores, or for a role.
     fn prefer(&mut self, rsc: RscIx, wanted: &[(usize, Score)], role: Option<Role>, discovery: Option<&str>) {
         if let Some(role) = role.filter(|role| *role > Role::Started) {
+            let rsc = self.model.bundles.contents.get(&rsc).copied().flatten().unwrap_or(rsc);
             let locations =
                 wanted.iter().map(|(node, score)| Location { resource: rsc, node: *node, score: *score, role });
             self.model.locations.extend(locations);
@@ -116,6 +119,10 @@ impl<'a> Reader<'a> {
             let nodes = wanted.iter().map(|(node, _)| *node);
             self.model.resources[rsc].discovered_on.get_or_insert_default().extend(nodes);
         }
+        if discovery == Some("never") && !self.model.remotes.connections.is_empty() {
+            let nodes = wanted.iter().map(|(node, _)| *node);
+            self.model.remotes.undiscovered.entry(rsc).or_default().extend(nodes);
+        }
         for (node, score) in wanted {
             self.prefer_node(rsc, *node, *score, false);
         }
@@ -123,6 +130,9 @@ impl<'a> Reader<'a> {
 
     /// The first member of a group that stays together stands for all: the others are only told that the node counts.
     pub(super) fn prefer_node(&mut self, rsc: RscIx, node: usize, score: Score, is_second: bool) {
+        if self.model.bundles.replica_of(rsc).is_some() && !self.model.placed_parts(rsc).contains(&rsc) {
+            return;
+        }
         self.model.resources[rsc].scores.add(node, if is_second { Score::ZERO } else { score });
         let is_colocated = matches!(&self.model.resources[rsc].kind, Kind::Group(group) if group.is_colocated);
         for (place, child) in self.model.children(rsc).to_vec().into_iter().enumerate() {
@@ -156,7 +166,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn colocate(&mut self, colocation: Colocation) {
+    pub(super) fn colocate(&mut self, mut colocation: Colocation) {
+        // In a clone that nobody promotes no role is asked for.
+        let with = self.model.bundles.contents.get(&colocation.with).copied().flatten().unwrap_or(colocation.with);
+        if let Kind::Clone(spec) = &self.model.resources[with].kind
+            && spec.promotion.is_none()
+        {
+            colocation.with_role = None;
+        }
         if colocation.score != Score::ZERO && colocation.resource != colocation.with {
             self.model.colocations.push(colocation);
         }

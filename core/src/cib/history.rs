@@ -3,7 +3,7 @@
 use super::Reader;
 use super::node::fence;
 use super::status::{History, Op};
-use crate::scheduler::{Kind, MultipleActive, NodeIx, OnFail, Role, RscIx};
+use crate::scheduler::{Kind, MultipleActive, NodeIx, NodeKind, OnFail, Role, RscIx};
 use crate::score::Score;
 
 /// What is found out while one resource's operations on one node are gone through.
@@ -19,15 +19,52 @@ pub(super) struct Finding<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Members first, in the file's order; then the nodes that they turn out to be connected to.
     pub(super) fn read_histories(&mut self) {
-        for history in self.histories.clone().iter() {
-            let Some(rsc) = self.resource_of(history.element, history.node) else { continue };
-            self.model.resources[rsc].called = history.element.attribute("id").map(ToOwned::to_owned);
-            self.read_history(rsc, history);
+        let mut left: Vec<NodeIx> = Vec::new();
+        for history in self.histories.iter() {
+            if left.last() != Some(&history.node) {
+                left.push(history.node);
+            }
+        }
+        loop {
+            let count = left.len();
+            left.retain(|node| !self.read_node(*node, false));
+            if left.len() == count {
+                break;
+            }
+        }
+        if self.model.options.fences {
+            left.retain(|node| !self.read_node(*node, true));
+        }
+        for node in self.model.remotes.connections.keys().copied().collect::<Vec<_>>() {
+            if !self.histories_on.contains_key(&node) || left.contains(&node) {
+                self.judge_remote(node);
+            }
         }
         for rsc in 0..self.model.resources.len() {
             self.finish(rsc);
         }
+        self.leave_remotes();
+    }
+
+    /// What is recorded of a node, if that can be read by now; answers whether it was.
+    fn read_node(&mut self, node: NodeIx, is_forced: bool) -> bool {
+        if !is_forced && !self.is_readable(node) {
+            return false;
+        }
+        if self.model.nodes[node].kind != NodeKind::Member {
+            self.judge_remote(node);
+        }
+        let histories = self.histories.clone();
+        for ix in self.histories_on.get(&node).cloned().unwrap_or_default() {
+            let history = &histories[ix];
+            let Some(rsc) = self.resource_of(history.element, history.node) else { continue };
+            self.model.resources[rsc].called = history.element.attribute("id").map(ToOwned::to_owned);
+            self.read_history(rsc, history);
+        }
+        self.link_orphans(node);
+        true
     }
 
     fn read_history(&mut self, rsc: RscIx, history: &History<'a>) {
@@ -38,19 +75,26 @@ impl<'a> Reader<'a> {
             self.take(&mut found, op);
         }
         self.conclude(&found);
+        self.read_changes(rsc, history);
     }
 
     fn take(&mut self, found: &mut Finding<'a>, op: &Op<'a>) {
-        if matches!(op.task, "notify" | "meta-data" | "validate-all" | "delete" | "asyncmon") {
+        if matches!(op.task, "notify" | "meta-data" | "validate-all" | "delete") {
             return;
         }
         let ended = self.result(found, op);
         let is_bad = matches!(ended, Ended::Badly | Ended::HardHere | Ended::HardEverywhere);
-        if is_bad && self.consequence(found.rsc, op.task, op.interval, found.role) == OnFail::Ignore {
+        let on_fail = self.consequence(found.rsc, op.task, op.interval, found.role);
+        // What cannot be stopped in a container ends with it.
+        let ends_with_container = on_fail == OnFail::RestartContainer && op.task == "stop";
+        if is_bad && (on_fail == OnFail::Ignore || ends_with_container) {
             // As if it had done what was expected.
             self.model.resources[found.rsc].is_failure_ignored = true;
             let expected = Op { code: op.expected.unwrap_or(0), status: 0, ..*op };
             self.well(found, &expected);
+            if ends_with_container {
+                found.on_fail = found.on_fail.max(on_fail);
+            }
             return;
         }
         match ended {
@@ -138,7 +182,10 @@ impl<'a> Reader<'a> {
             "start" | "migrate_from" => found.role = self.active_role(found.rsc),
             "stop" => found.role = Role::Stopped,
             "promote" => found.role = Role::Promoted,
-            "demote" => found.role = Role::Unpromoted,
+            "demote" => {
+                clears = found.on_fail == OnFail::Demote;
+                found.role = Role::Unpromoted;
+            }
             "migrate_to" => {
                 clears = false;
                 self.migrated_away(found, op);
@@ -150,7 +197,11 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        let is_clearable = matches!(found.on_fail, OnFail::Ignore | OnFail::Demote | OnFail::Restart | OnFail::Block);
+        let is_clearable = match found.on_fail {
+            OnFail::Ignore | OnFail::Demote | OnFail::Restart | OnFail::RestartContainer | OnFail::Block => true,
+            OnFail::ResetRemote => !self.reconnects_late(found.rsc),
+            OnFail::Ban | OnFail::Stop | OnFail::Standby | OnFail::Fence => false,
+        };
         if clears && is_clearable {
             found.on_fail = OnFail::Ignore;
             found.next = Role::Unknown;
@@ -178,7 +229,7 @@ impl<'a> Reader<'a> {
         if !is_absent && found.role < Role::Started {
             found.role = self.active_role(found.rsc);
         }
-        if on_fail == OnFail::Stop {
+        if on_fail == OnFail::Stop || (on_fail == OnFail::ResetRemote && self.reconnects_late(found.rsc)) {
             found.next = Role::Stopped;
             let banned = self.ban_target(found.rsc);
             for node in 0..self.model.nodes.len() {
@@ -214,7 +265,11 @@ impl<'a> Reader<'a> {
     fn is_expired(&self, rsc: RscIx, op: &Op<'a>) -> bool {
         let timeout = self.model.resources[rsc].failure_timeout;
         let is_blocking = || self.consequence(rsc, op.task, op.interval, Role::Started) == OnFail::Block;
-        timeout > 0 && op.changed > 0 && self.model.options.now >= op.changed + timeout && !is_blocking()
+        timeout > 0
+            && op.changed > 0
+            && self.model.options.now >= op.changed + timeout
+            && !is_blocking()
+            && !self.awaits_fence(rsc)
     }
 
     /// What all operations together mean for the resource and the node.
@@ -227,13 +282,8 @@ impl<'a> Reader<'a> {
         let is_active = found.role > Role::Stopped;
         let (is_online, is_maintenance) = (self.model.nodes[node].is_online, self.model.nodes[node].is_maintenance);
         let name = self.model.resources[rsc].id.clone();
-        if is_active
-            && !is_online
-            && !is_maintenance
-            && self.model.resources[rsc].is_managed
-            && self.model.options.fences
-        {
-            fence(&mut self.model, node, format!("{name} is thought to be active there"));
+        if is_active && !is_online && !is_maintenance && self.model.resources[rsc].is_managed {
+            self.lose_node_of(rsc, node);
         }
         if self.model.nodes[node].is_unclean {
             // What failed there does not matter any more: the node is fenced, and then it may start again.
@@ -251,8 +301,11 @@ impl<'a> Reader<'a> {
                 self.score(banned, node, Score::NEG_INFINITY);
             }
             OnFail::Stop => self.model.resources[rsc].next = Role::Stopped,
+            OnFail::RestartContainer => self.restart_container(rsc),
+            OnFail::ResetRemote => self.reset_remote(rsc),
             OnFail::Restart | OnFail::Ignore | OnFail::Demote => {}
         }
+        self.see_failed_connection(rsc);
         if is_active {
             self.add_active(rsc, node, found.role, on_fail);
         }
@@ -261,6 +314,24 @@ impl<'a> Reader<'a> {
             resource.next = found.next;
         }
         resource.role = resource.role.max(found.role);
+    }
+
+    /// Something is active on a node that is not there: nobody knows what became of it.
+    fn lose_node_of(&mut self, rsc: RscIx, node: NodeIx) {
+        match self.model.nodes[node].kind {
+            NodeKind::Guest => self.model.resources[rsc].is_failed = true,
+            _ if !self.model.options.fences => return,
+            NodeKind::Remote => {
+                let link = self.model.connection(node).map(|link| link.resource);
+                // If only the connection's host is lost, another may take it over, and nothing is.
+                if link.is_some_and(|link| !self.model.resources[link].is_failed) {
+                    self.model.nodes[node].is_unseen = true;
+                }
+            }
+            NodeKind::Member => {}
+        }
+        let reason = format!("{} is thought to be active there", self.model.resources[rsc].id);
+        fence(&mut self.model, node, reason);
     }
 
     fn add_active(&mut self, rsc: RscIx, node: NodeIx, role: Role, on_fail: OnFail) {
@@ -307,7 +378,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What is left to say when all histories were read.
-    fn finish(&mut self, rsc: RscIx) {
+    pub(super) fn finish(&mut self, rsc: RscIx) {
         let is_promotable = self.model.clone_of(rsc).is_some_and(|(_, spec)| spec.promotion.is_some());
         let resource = &mut self.model.resources[rsc];
         if resource.role == Role::Unknown {

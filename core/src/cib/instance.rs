@@ -2,6 +2,7 @@
 //! not configured any more is an orphan.
 
 use super::dom::text;
+use super::remote::is_connection;
 use super::{Element, Reader};
 use crate::scheduler::{Kind, NodeIx, Role, RscIx};
 
@@ -12,6 +13,9 @@ impl<'a> Reader<'a> {
         let (base, number) = split(id);
         // An instance by its full name, where instances differ.
         if let Some(&rsc) = self.resources.get(id) {
+            if let Some(found) = self.in_bundle(rsc, number, history, node) {
+                return Some(found);
+            }
             match self.model.clone_of(rsc) {
                 None => return Some(rsc),
                 // What has become a clone since: its old record is of nothing that is there.
@@ -40,8 +44,8 @@ impl<'a> Reader<'a> {
         self.model.primitives(instance).into_iter().find(|rsc| self.model.resources[*rsc].base == base)
     }
 
-    /// The instance of an anonymous clone that stands for this node: the one that already does, else a free one, else
-    /// one more than configured.
+    /// The instance of an anonymous clone that stands for this node: the one that already does, else a free one. What a
+    /// node has more than once is one more than configured.
     fn instance(&mut self, clone: RscIx, base: &str, node: NodeIx) -> Option<RscIx> {
         let Kind::Clone(spec) = &self.model.resources[clone].kind else { return None };
         let instances = spec.instances.clone();
@@ -49,11 +53,13 @@ impl<'a> Reader<'a> {
             let mut parts = self.model.primitives(*instance).into_iter();
             parts.any(|part| self.model.resources[part].active_on.contains(&node))
         };
-        if let Some(there) = instances.iter().find(|instance| is_on(instance)) {
-            let taken = self.part(*there, base)?;
-            if !self.model.resources[taken].active_on.contains(&node) {
-                return Some(taken);
+        let mut is_there_already = false;
+        for there in instances.iter().filter(|instance| is_on(instance)) {
+            let part = self.part(*there, base)?;
+            if self.model.resources[part].active_on.is_empty() {
+                return Some(part);
             }
+            is_there_already = true;
         }
         // What only said "stopped" does not hold an instance.
         let is_free = |instance: &&RscIx| {
@@ -61,7 +67,7 @@ impl<'a> Reader<'a> {
             parts.into_iter().all(|part| self.model.resources[part].active_on.is_empty())
                 && self.part(**instance, base).is_some_and(|part| !self.is_pending(part))
         };
-        if let Some(free) = instances.iter().find(is_free) {
+        if let Some(free) = instances.iter().find(is_free).filter(|_| !is_there_already) {
             return self.part(*free, base);
         }
         let next = instances.len();
@@ -73,7 +79,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A resource that only the status knows.
-    fn orphan(&mut self, history: Element<'a>) -> RscIx {
+    pub(super) fn orphan(&mut self, history: Element<'a>) -> RscIx {
         let id = text(history, "id").to_owned();
         let mut resource = self.blank(id.clone(), id.clone(), Kind::Primitive, None);
         text(history, "class").clone_into(&mut resource.class);
@@ -83,7 +89,14 @@ impl<'a> Reader<'a> {
         self.model.resources.push(resource);
         let rsc = self.model.resources.len() - 1;
         self.model.top.push(rsc);
-        self.resources.insert(id, rsc);
+        let agent = [text(history, "class"), text(history, "provider"), text(history, "type")];
+        self.resources.insert(id.clone(), rsc);
+        if is_connection(agent) {
+            self.link(rsc, &id, None);
+            if let Some(node) = self.nodes.get(&id) {
+                self.model.nodes[*node].is_shutting_down = true;
+            }
+        }
         rsc
     }
 }

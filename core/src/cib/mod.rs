@@ -4,15 +4,20 @@
 //! taken as well. What is not understood is refused with its line and column, all mistakes at once.
 
 mod attributes;
+mod bundle;
 mod constraint;
+mod container;
+mod digest;
 mod dom;
 mod failure;
 mod history;
 mod instance;
+mod lock;
 mod migration;
 mod node;
 mod operation;
 mod option;
+mod remote;
 mod resource;
 mod rule;
 mod set;
@@ -20,6 +25,7 @@ mod status;
 mod ticket;
 mod value;
 
+pub(crate) use rule::fields;
 pub use value::moment;
 pub(crate) use value::score;
 
@@ -128,6 +134,7 @@ impl<'a> Reader<'a> {
         self.read_constraints();
         self.read_health();
         self.read_failures();
+        self.read_locks();
         self.model.asked = dom::asked(self.root);
     }
 

@@ -1,9 +1,10 @@
 //! Nodes, and what the cluster layer says of them: `<nodes>` and `<node_state>`.
 
-use super::dom::{flag, named, text};
+use super::dom::{flag, named, number, text};
+use super::remote::FENCED;
 use super::rule::Scene;
 use super::{Element, Reader, value};
-use crate::scheduler::{FenceWish, Model, Node, NodeIx, NodeKind, by_name};
+use crate::scheduler::{Model, Node, NodeIx, NodeKind, by_name};
 use std::collections::BTreeMap;
 
 impl<'a> Reader<'a> {
@@ -19,26 +20,16 @@ impl<'a> Reader<'a> {
             let mut attributes = self.pairs(element, "instance_attributes", &scene);
             let capacity = numbers(&self.pairs(element, "utilization", &scene));
             built_in(&mut attributes, id, name);
+            let kind = if text(element, "type") == "remote" { NodeKind::Remote } else { NodeKind::Member };
             let is_unclean = self.model.options.fences && self.model.options.fences_at_startup;
-            self.model.nodes.push(Node {
-                name: name.to_owned(),
-                id: id.to_owned(),
-                kind: if text(element, "type") == "remote" { NodeKind::Remote } else { NodeKind::Member },
-                is_online: false,
-                is_unclean,
-                is_pending: false,
-                is_unseen: true,
-                is_standby: false,
-                is_maintenance: false,
-                is_shutting_down: false,
-                attributes,
-                capacity,
-                assigned: 0,
-            });
+            let is_unclean = is_unclean && kind == NodeKind::Member;
+            self.model.nodes.push(Node { is_unclean, capacity, ..blank(id, name, kind, attributes) });
         }
+        self.add_remote_nodes();
         self.model.nodes.sort_by(|a, b| by_name(&a.name, &b.name));
         let names = self.model.nodes.iter().enumerate();
         self.nodes = names.flat_map(|(ix, node)| [(node.id.clone(), ix), (node.name.clone(), ix)]).collect();
+        self.model.leader = self.nodes.get(text(self.root, "dc-uuid")).copied();
     }
 
     /// The node an element of the status is about.
@@ -58,6 +49,14 @@ impl<'a> Reader<'a> {
             }
             let node = &mut self.model.nodes[ix];
             (node.is_unseen, node.is_unclean) = (false, false);
+            if node.kind != NodeKind::Member {
+                if number(state, "node_fenced").is_some_and(|fenced| fenced > 0) {
+                    node.attributes.insert(FENCED.to_owned(), "1".to_owned());
+                }
+                let wants = node.attributes.get("shutdown").map(String::as_str);
+                node.is_shutting_down = wants.is_some_and(|value| !matches!(value, "" | "0" | "false"));
+                continue;
+            }
             let wants = |name: &str| node.attributes.get(name).map(String::as_str);
             let is_shutting_down = wants("shutdown").is_some_and(|value| !matches!(value, "" | "0" | "false"));
             let must_die = wants("terminate").is_some_and(|value| value::boolean(value).unwrap_or(value != "0"));
@@ -175,8 +174,26 @@ impl Seen {
 
 /// Marks a node as one that must be fenced; the first reason stays.
 pub(super) fn fence(model: &mut Model, node: NodeIx, reason: String) {
-    model.nodes[node].is_unclean = true;
-    model.fence.entry(node).or_insert(FenceWish { reason });
+    model.wish_fenced(node, reason);
+}
+
+/// A node of which nothing is known.
+pub(super) fn blank(id: &str, name: &str, kind: NodeKind, attributes: BTreeMap<String, String>) -> Node {
+    Node {
+        name: name.to_owned(),
+        id: id.to_owned(),
+        kind,
+        is_online: false,
+        is_unclean: false,
+        is_pending: false,
+        is_unseen: true,
+        is_standby: false,
+        is_maintenance: false,
+        is_shutting_down: false,
+        attributes,
+        capacity: BTreeMap::new(),
+        assigned: 0,
+    }
 }
 
 /// The attributes every node has.

@@ -30,10 +30,11 @@ impl<'a> Reader<'a> {
         let interval = op.attribute("interval").and_then(value::milliseconds).unwrap_or_default();
         let scene = Scene { operation: Some((name, interval)), ..*scene };
         // What stands on the line itself counts most.
-        let mut known = BTreeMap::new();
+        let (mut known, mut parameters) = (BTreeMap::new(), BTreeMap::new());
         if op.has_children() {
             known = self.pairs(op, "meta_attributes", &scene);
-            known.extend(self.pairs(op, "instance_attributes", &scene));
+            parameters = self.pairs(op, "instance_attributes", &scene);
+            known.extend(parameters.clone());
         }
         let get = |name: &str| op.attribute(name).or_else(|| known.get(name).map(String::as_str));
         Operation {
@@ -42,6 +43,7 @@ impl<'a> Reader<'a> {
             role: get("role").and_then(value::role),
             on_fail: get("on-fail").and_then(on_fail).or_else(|| self.default_on_fail(&scene)),
             is_enabled: get("enabled").and_then(value::boolean).unwrap_or(true),
+            parameters,
         }
     }
 
@@ -64,7 +66,13 @@ impl<'a> Reader<'a> {
         let configured = configured.or_else(|| self.default_on_fail(&scene));
         let fences = self.model.options.fences;
         let fence_or_block = if fences { OnFail::Fence } else { OnFail::Block };
+        let is_within = self.container(rsc).is_some();
+        let lost = self.connection_lost(rsc, task, interval, configured.is_some());
         match (task, configured) {
+            (_, Some(OnFail::RestartContainer)) if !is_within => OnFail::Restart,
+            (_, Some(OnFail::RestartContainer)) => OnFail::RestartContainer,
+            (_, None) if is_within => OnFail::RestartContainer,
+            _ if lost.is_some() => lost.unwrap_or(OnFail::ResetRemote),
             ("stop", Some(OnFail::Block | OnFail::Ignore)) => configured.unwrap_or(OnFail::Block),
             ("stop", _) => fence_or_block,
             ("demote", None) => {
@@ -85,7 +93,8 @@ fn on_fail(text: &str) -> Option<OnFail> {
     match text.to_ascii_lowercase().as_str() {
         "ignore" | "nothing" => Some(OnFail::Ignore),
         "demote" => Some(OnFail::Demote),
-        "restart" | "restart-container" => Some(OnFail::Restart),
+        "restart" => Some(OnFail::Restart),
+        "restart-container" => Some(OnFail::RestartContainer),
         "migrate" => Some(OnFail::Ban),
         "block" => Some(OnFail::Block),
         "stop" => Some(OnFail::Stop),

@@ -6,6 +6,14 @@ use super::{Reader, value};
 use crate::scheduler::{NoQuorum, Options, Placement};
 
 impl Reader<'_> {
+    /// Whether a fence device has to let nodes to their storage.
+    fn has_unfencing(&self) -> bool {
+        let Some(resources) = self.section(&["configuration", "resources"]) else { return false };
+        let devices = resources.descendants().filter(|it| it.attribute("class") == Some("stonith"));
+        let mut meta = devices.flat_map(|device| device.descendants().filter(|it| it.has_tag_name("nvpair")));
+        meta.any(|pair| pair.attribute("name") == Some("provides") && pair.attribute("value") == Some("unfencing"))
+    }
+
     pub(super) fn read_options(&mut self, at: Option<i64>, clock: i64) {
         let now = at.or_else(|| number(self.root, "execution-date")).unwrap_or(clock);
         let scene = Scene { now, ..Scene::default() };
@@ -19,8 +27,9 @@ impl Reader<'_> {
             sorts_by_scores: true,
             is_symmetric: is_on(&["symmetric-cluster"], true),
             fences,
+            unfences: fences && self.has_unfencing(),
             fences_at_startup: is_on(&["startup-fencing"], true),
-            fences_concurrently: is_on(&["concurrent-fencing"], true),
+            fences_concurrently: is_on(&["concurrent-fencing"], false),
             is_quorate: flag(self.root, "have-quorum").unwrap_or(false),
             no_quorum: match get(&["no-quorum-policy"]) {
                 Some("ignore") => NoQuorum::Ignore,
@@ -41,6 +50,7 @@ impl Reader<'_> {
                 Some("minimal") => Placement::Minimal,
                 _ => Placement::Default,
             },
+            priority_fencing_delay: get(&["priority-fencing-delay"]).and_then(value::milliseconds).unwrap_or(0) / 1000,
             now,
         };
         self.options = found;

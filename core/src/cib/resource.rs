@@ -32,6 +32,7 @@ impl<'a> Reader<'a> {
                 self.model.top.push(rsc);
             }
         }
+        self.add_connections();
         let resources = &self.model.resources;
         self.model.top.sort_by_key(|rsc| std::cmp::Reverse(resources[*rsc].priority));
     }
@@ -42,10 +43,7 @@ impl<'a> Reader<'a> {
             "primitive" => self.read_primitive(element, parent, suffix),
             "group" => self.read_group(element, parent, suffix),
             "clone" | "master" => self.read_clone(element, parent),
-            "bundle" => {
-                self.problem(element, format!("{} is a bundle, which is not supported", text(element, "id")));
-                None
-            }
+            "bundle" => self.read_bundle(element),
             other => {
                 self.problem(element, format!("<{other}> is no resource"));
                 None
@@ -67,7 +65,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        let definitions: Vec<Element<'a>> = [Some(element), template].into_iter().flatten().collect();
+        let definitions = self.definitions(element);
         let of = |name: &str| definitions.iter().find_map(|definition| definition.attribute(name)).unwrap_or_default();
         let agent = [of("class"), of("provider"), of("type")];
         let rsc = self.add_resource(element, parent, suffix, &definitions, agent, Kind::Primitive);
@@ -126,7 +124,7 @@ impl<'a> Reader<'a> {
         Some(rsc)
     }
 
-    fn add_instance(&mut self, clone: RscIx, child: Element<'a>, number: usize) -> Option<RscIx> {
+    pub(super) fn add_instance(&mut self, clone: RscIx, child: Element<'a>, number: usize) -> Option<RscIx> {
         let instance = self.read_resource(child, Some(clone), &format!(":{number}"))?;
         if let Kind::Clone(spec) = &mut self.model.resources[clone].kind {
             spec.instances.push(instance);
@@ -147,14 +145,14 @@ impl<'a> Reader<'a> {
     }
 
     /// So that constraints find it: by its id, and an instance's base by the clone.
-    fn register(&mut self, element: Element<'a>, rsc: RscIx) {
+    pub(super) fn register(&mut self, element: Element<'a>, rsc: RscIx) {
         let target = self.model.clone_of(rsc).map_or(rsc, |(clone, _)| clone);
         let id = self.model.resources[rsc].id.clone();
         self.resources.entry(id).or_insert(rsc);
         self.resources.entry(text(element, "id").to_owned()).or_insert(target);
     }
 
-    fn add_resource(
+    pub(super) fn add_resource(
         &mut self,
         element: Element<'a>,
         parent: Option<RscIx>,
@@ -241,6 +239,7 @@ impl<'a> Reader<'a> {
             known_on: BTreeSet::new(),
             migrating: None,
             dangling: Vec::new(),
+            changed_on: BTreeMap::new(),
             scores,
             follows: Vec::new(),
             followed: Vec::new(),
@@ -255,7 +254,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn take_meta(&self, resource: &mut Resource, meta: &Pairs) {
+    pub(super) fn take_meta(&self, resource: &mut Resource, meta: &Pairs) {
         let get = |name: &str| meta.get(name).map(String::as_str);
         let is_on = |name: &str| get(name).and_then(value::boolean);
         let options = &self.model.options;
@@ -278,6 +277,7 @@ impl<'a> Reader<'a> {
         resource.failure_timeout = get("failure-timeout").and_then(value::milliseconds).unwrap_or(0) / 1000;
         let otherwise = match (resource.class.as_str(), options.fences) {
             ("stonith", _) => Requires::Quorum,
+            (_, true) if options.unfences => Requires::Unfencing,
             (_, true) => Requires::Fencing,
             _ if options.no_quorum == crate::scheduler::NoQuorum::Ignore => Requires::Nothing,
             _ => Requires::Quorum,
@@ -293,7 +293,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn clone_spec(meta: &Pairs, is_master: bool, nodes: usize) -> CloneSpec {
+pub(super) fn clone_spec(meta: &Pairs, is_master: bool, nodes: usize) -> CloneSpec {
     let get = |names: &[&str]| names.iter().find_map(|name| meta.get(*name)).map(String::as_str);
     let is_on = |names: &[&str]| get(names).and_then(value::boolean).unwrap_or(false);
     let count = |names: &[&str]| get(names).and_then(|text| text.trim().parse::<usize>().ok());

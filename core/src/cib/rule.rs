@@ -2,9 +2,8 @@
 
 use super::dom::{named, text};
 use super::{Element, value};
+use crate::rule::date::When;
 use crate::rule::test;
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
 use std::collections::BTreeMap;
 
 /// What a rule is asked about.
@@ -64,54 +63,22 @@ fn operation(part: Element<'_>, scene: &Scene<'_>) -> bool {
 }
 
 fn date(part: Element<'_>, now: i64) -> bool {
-    let start = part.attribute("start").and_then(value::moment);
-    let end = part.attribute("end").and_then(value::moment).or_else(|| ends_after(part, start?));
-    match text(part, "operation") {
-        "gt" => start.is_some_and(|start| now > start),
-        "lt" => end.is_some_and(|end| now < end),
-        "date_spec" => named(part, "date_spec").all(|spec| is_within(spec, now)),
+    let text = |name: &str| part.attribute(name).map(ToOwned::to_owned);
+    let bound = |name: &str| text(name).unwrap_or_default();
+    match part.attribute("operation") {
+        Some("gt") => When::After(bound("start")).holds(now),
+        Some("lt") => When::Before(bound("end")).holds(now),
+        Some("date_spec") => named(part, "date_spec").all(|spec| When::Spec(fields(spec)).holds(now)),
         // in_range is what is meant where nothing is said.
-        _ => start.is_none_or(|start| now >= start) && end.is_none_or(|end| now <= end),
+        _ => {
+            let lasts = named(part, "duration").next().map(fields).unwrap_or_default();
+            When::Within { start: text("start"), end: text("end"), lasts }.holds(now)
+        }
     }
 }
 
-/// The end that a `<duration>` gives to a range.
-fn ends_after(part: Element<'_>, start: i64) -> Option<i64> {
-    const UNITS: &[(&str, i64)] = &[
-        ("seconds", 1),
-        ("minutes", 60),
-        ("hours", 3600),
-        ("days", 86_400),
-        ("weeks", 604_800),
-        ("months", 2_592_000),
-    ];
-    let duration = named(part, "duration").next()?;
-    let seconds =
-        UNITS.iter().filter_map(|(unit, worth)| Some(duration.attribute(*unit)?.parse::<i64>().ok()? * worth));
-    Some(start + seconds.sum::<i64>())
-}
-
-fn is_within(spec: Element<'_>, now: i64) -> bool {
-    let Ok(at) = Timestamp::from_second(now) else { return false };
-    let at: Zoned = at.to_zoned(TimeZone::UTC);
-    let fields: [(&str, i64); 10] = [
-        ("years", at.year().into()),
-        ("months", at.month().into()),
-        ("monthdays", at.day().into()),
-        ("hours", at.hour().into()),
-        ("minutes", at.minute().into()),
-        ("seconds", at.second().into()),
-        ("yeardays", at.day_of_year().into()),
-        ("weeks", at.date().iso_week_date().week().into()),
-        ("weekyears", at.date().iso_week_date().year().into()),
-        ("weekdays", at.weekday().to_monday_one_offset().into()),
-    ];
-    fields.into_iter().all(|(name, actual)| spec.attribute(name).is_none_or(|wanted| range_has(wanted, actual)))
-}
-
-/// `N`, `N-M`, `N-`, `-M`
-fn range_has(range: &str, value: i64) -> bool {
-    let Some((from, to)) = range.split_once('-') else { return range.trim().parse() == Ok(value) };
-    let open = |text: &str, otherwise: i64| text.trim().parse().unwrap_or(otherwise);
-    (open(from, i64::MIN)..=open(to, i64::MAX)).contains(&value)
+/// All that an element says, but for its name.
+pub(crate) fn fields(element: Element<'_>) -> BTreeMap<String, String> {
+    let said = element.attributes().filter(|attribute| attribute.name() != "id");
+    said.map(|attribute| (attribute.name().to_owned(), attribute.value().to_owned())).collect()
 }

@@ -76,5 +76,9 @@ impl<'a> Reader<'a> {
 }
 
 fn plain(sets: &[Set]) -> Vec<set::Set<'_, RscIx>> {
-    sets.iter().map(|set| set::Set { members: &set.members, is_sequential: set.is_sequential }).collect()
+    let one = |set| {
+        let Set { members, is_sequential, requires_all, .. }: &Set = set;
+        set::Set { members, is_sequential: *is_sequential, requires_all: *requires_all }
+    };
+    sets.iter().map(one).collect()
 }

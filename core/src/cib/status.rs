@@ -2,7 +2,7 @@
 
 use super::dom::{named, number, text};
 use super::{Element, Reader, value};
-use crate::scheduler::NodeIx;
+use crate::scheduler::{NodeIx, NodeKind};
 use std::cmp::Ordering;
 
 /// One `<lrm_rsc_op>`.
@@ -22,6 +22,10 @@ pub(super) struct Op<'a> {
     pub(super) changed: i64,
     pub(super) source: &'a str,
     pub(super) target: &'a str,
+    /// Of the parameters it was done with; empty where none is recorded.
+    pub(super) digest: &'a str,
+    /// Of the parameters that a restart is needed for, with their names, where the agent can reload the others.
+    pub(super) restart: Option<(Option<&'a str>, &'a str)>,
 }
 
 impl<'a> Op<'a> {
@@ -39,6 +43,10 @@ impl<'a> Op<'a> {
             changed: number(element, "last-rc-change").unwrap_or_default(),
             source: text(element, "migrate_source"),
             target: text(element, "migrate_target"),
+            digest: text(element, "op-digest"),
+            restart: element
+                .attribute("op-restart-digest")
+                .map(|digest| (element.attribute("op-force-restart"), digest)),
         }
     }
 
@@ -74,7 +82,8 @@ impl<'a> Reader<'a> {
         for state in states {
             let Some(node) = self.node_of(state) else { continue };
             // Without fencing, what a node that is away once ran counts as gone with it.
-            if !self.model.nodes[node].is_online && !self.model.options.fences {
+            let is_member = self.model.nodes[node].kind == NodeKind::Member;
+            if is_member && !self.model.nodes[node].is_online && !self.model.options.fences && !self.has_locks() {
                 continue;
             }
             let lrm = named(state, "lrm").flat_map(|lrm| named(lrm, "lrm_resources"));

@@ -169,6 +169,7 @@ mod tests {
             meta: Attributes::new(),
             utilization: Attributes::new(),
             operations: Vec::new(),
+            ruled: Vec::new(),
         }
     }
 

@@ -27,13 +27,15 @@ pub struct ResourceMeta {
     pub migration_threshold: u32,
     /// `failure-timeout`, default zero: failures older than this are forgotten; zero is never.
     pub failure_timeout: Duration,
-    /// `requires`, default fencing: what has to be so before it starts where it may run elsewhere yet.
+    /// `requires`, default unfencing: what has to be so before it starts where it may run elsewhere yet.
     pub requires: Requires,
 }
 
 /// What a start waits for, when a node that may have the resource is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requires {
+    /// For that, and for its own node to be let to its storage by the devices that say `provides=unfencing`.
+    Unfencing,
     /// For the proof that the node is dead.
     Fencing,
     /// For the majority's judgement only: the resource may be active twice, and a person said that this is all right.
@@ -106,7 +108,7 @@ impl Default for ResourceMeta {
             priority: 0,
             migration_threshold: 0,
             failure_timeout: Duration::ZERO,
-            requires: Requires::Fencing,
+            requires: Requires::Unfencing,
         }
     }
 }
@@ -138,7 +140,7 @@ impl ResourceMeta {
             read.map_err(|_| bad("a whole number, inf or -inf"))
         };
         match name {
-            "target-role" => self.target_role = role(value).ok_or_else(|| bad("Started or Stopped"))?,
+            "target-role" => self.target_role = role(value).ok_or_else(|| bad("Started, Stopped or Unpromoted"))?,
             "is-managed" => self.is_managed = yes()?,
             "maintenance" => self.maintenance = yes()?,
             "allow-migrate" => self.allow_migrate = yes()?,
@@ -154,12 +156,16 @@ impl ResourceMeta {
             }
             "requires" => {
                 self.requires = match value.to_ascii_lowercase().as_str() {
+                    "unfencing" => Requires::Unfencing,
                     "fencing" => Requires::Fencing,
                     // Nothing ever starts without a majority here.
                     "quorum" | "nothing" => Requires::Quorum,
-                    _ => return Err(bad("fencing, quorum or nothing")),
+                    _ => return Err(bad("unfencing, fencing, quorum or nothing")),
                 }
             }
+            // Of a fence device; read where it is asked for.
+            "provides" if value.trim().eq_ignore_ascii_case("unfencing") => {}
+            "provides" => return Err(bad("unfencing")),
             _ if NOT_HONOURED.contains(&name) => {
                 return Err(MetaError::NotHonoured {
                     resource: id.clone(),
@@ -184,6 +190,9 @@ fn role(value: &str) -> Option<TargetRole> {
     match value.to_ascii_lowercase().as_str() {
         "started" => Some(TargetRole::Started),
         "stopped" => Some(TargetRole::Stopped),
+        // Promoted is what Started is: the scores say where.
+        "promoted" | "master" => Some(TargetRole::Started),
+        "unpromoted" | "slave" => Some(TargetRole::Unpromoted),
         _ => None,
     }
 }
@@ -203,6 +212,7 @@ pub const META_NAMES: &[&str] = &[
     "maintenance",
     "migration-threshold",
     "priority",
+    "provides",
     "requires",
     "resource-stickiness",
     "target-role",

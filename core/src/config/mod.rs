@@ -2,6 +2,7 @@
 //!
 //! Plain data. The text form is `grammar`'s, consistency is `validate`'s, and what was observed is in `state`.
 
+mod clone;
 mod device;
 mod meta;
 mod migration;
@@ -9,20 +10,28 @@ mod operation;
 mod patch;
 mod property;
 mod resource;
+mod role;
+mod ruled;
 pub mod secret;
 pub mod shorthand;
+mod unit;
 pub mod validate;
 
+pub use clone::{CloneSpec, PROMOTABLE};
 pub use device::{DEVICE_PARAMETERS, DeviceCall, HostCheck};
 pub use meta::{META_NAMES, MetaError, Requires, ResourceMeta};
 pub use migration::{MIGRATION_PARAMETERS, MigrationOptions};
 pub use operation::OperationSpec;
 pub(crate) use operation::attribute_errors;
 pub use patch::ConfigPatch;
-pub use property::{FenceAction, NoQuorumPolicy, PROPERTY_NAMES, Properties, PropertyError};
+pub use property::{FenceAction, NoQuorumPolicy, PROPERTY_NAMES, Properties, PropertyError, is_agents_property};
 pub use resource::{Agent, AgentClass, Attributes, OnFail, Operation, Primitive, TargetRole};
 
-pub(crate) use resource::boolean;
+pub(crate) use resource::WATCHDOG_LONGEST;
+pub use resource::boolean;
+pub use role::{InRole, OrderTask};
+pub use ruled::{RuledSet, Section};
+pub use unit::{full_unit_name, is_unit_name};
 
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
@@ -49,8 +58,13 @@ pub struct Config {
     pub properties: Attributes,
     /// Meta attributes for every primitive that does not set them itself.
     pub rsc_defaults: Attributes,
+    /// Those of them that hold only when a rule does, or come before others.
+    pub rsc_rules: Vec<RuledSet>,
     /// Operation attributes for every operation that does not set them itself.
     pub op_defaults: Attributes,
+    /// Those of them that hold only for some agents or operations, or come before others; `expand` puts what they come to into
+    /// the operations of each primitive.
+    pub op_rules: Vec<RuledSet>,
     /// What stands for more than itself; what it stands for is above.
     pub shorthand: Shorthand,
 }
@@ -82,6 +96,8 @@ pub struct Location {
     pub score: Score,
     /// Where.
     pub node: NodeId,
+    /// In which role; `None`: wherever it runs.
+    pub role: Option<InRole>,
 }
 
 /// `colocation ID SCORE: RSC WITH`: the first follows the second.
@@ -93,6 +109,10 @@ pub struct Colocation {
     pub resource: ResourceId,
     /// The one that is followed.
     pub with: ResourceId,
+    /// Only in this role does it follow.
+    pub role: Option<InRole>,
+    /// Only in this role is the other followed.
+    pub with_role: Option<InRole>,
 }
 
 /// `order ID KIND: FIRST THEN`
@@ -106,6 +126,29 @@ pub struct Order {
     pub then: ResourceId,
     /// Whether stops go in the reverse order.
     pub symmetrical: bool,
+    /// Whether the first is needed by itself; else any one suffices of those that are first in a part of the same
+    /// constraint, before the same.
+    pub requires_all: bool,
+    /// What of the first.
+    pub first_task: OrderTask,
+    /// What of the other.
+    pub then_task: OrderTask,
+}
+
+impl Order {
+    /// The one starts before the other, and stops after it.
+    pub fn start(first: &ResourceId, then: &ResourceId) -> Self {
+        let (first, then) = (first.clone(), then.clone());
+        Self {
+            kind: OrderKind::Mandatory,
+            first,
+            then,
+            symmetrical: true,
+            requires_all: true,
+            first_task: OrderTask::Start,
+            then_task: OrderTask::Start,
+        }
+    }
 }
 
 /// How binding an order is.

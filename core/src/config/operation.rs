@@ -39,8 +39,10 @@ impl OperationSpec {
             // A large guest on a slow link: what goes wrong is noticed sooner by other means.
             (AgentClass::Vm, "migrate_to") => 300,
             (AgentClass::Vm, "migrate_from") => 60,
+            // systemd itself gives up after 90 s, and says how it ended then.
+            (AgentClass::Systemd, "start" | "stop") => 100,
             // Pacemaker's; what an agent's meta-data says is advice.
-            (AgentClass::Vm | AgentClass::Stonith | AgentClass::Ocf, _) => 20,
+            (AgentClass::Vm | AgentClass::Stonith | AgentClass::Ocf | AgentClass::Systemd, _) => 20,
         };
         let recurs = class == AgentClass::Vm && operation == "monitor";
         Self {
@@ -58,6 +60,10 @@ impl OperationSpec {
         let mut spec = Self::new(class, name);
         for (attribute, value) in written.into_iter().flatten().flatten() {
             let _ = spec.set(name, attribute, value);
+        }
+        let is_of_role = name == "promote" || written.iter().flatten().any(|it| is_promoted(it));
+        if spec.on_fail == OnFail::Demote && !is_of_role {
+            spec.on_fail = OnFail::Restart;
         }
         spec
     }
@@ -82,7 +88,7 @@ impl OperationSpec {
                     _ => return Err("fence or block, for what did not stop may still run"),
                 }
             }
-            "on-fail" => self.on_fail = on_fail(value).ok_or("restart, stop, block, ignore or fence")?,
+            "on-fail" => self.on_fail = on_fail(value).ok_or("restart, stop, block, ignore, demote or fence")?,
             _ => {}
         }
         Ok(())
@@ -96,6 +102,7 @@ fn on_fail(value: &str) -> Option<OnFail> {
         "block" => Some(OnFail::Block),
         "ignore" => Some(OnFail::Ignore),
         "stop" => Some(OnFail::Stop),
+        "demote" => Some(OnFail::Demote),
         _ => None,
     }
 }
@@ -107,14 +114,25 @@ impl Primitive {
     pub fn operation(&self, name: &str, op_defaults: &Attributes) -> OperationSpec {
         let asked = name.strip_prefix(MONITOR).and_then(|millis| millis.parse().ok()).map(Duration::from_millis);
         if let Some(interval) = asked {
-            let other = self.monitors(op_defaults).into_iter().find(|monitor| monitor.interval == interval);
+            let of_roles = self.promoted_monitors(op_defaults).into_iter().chain(self.stopped_monitors(op_defaults));
+            let mut all = self.monitors(op_defaults).into_iter().chain(of_roles);
+            let other = all.find(|monitor| monitor.interval == interval);
             return other.unwrap_or_else(|| self.operation("monitor", op_defaults));
         }
+        let written = self.written_operation(name).map(|op| &op.attributes);
+        OperationSpec::read(self.agent.class, name, [Some(op_defaults), written])
+    }
+
+    /// Whether a line says something of this operation.
+    pub(super) fn has_operation(&self, name: &str) -> bool {
+        self.written_operation(name).is_some()
+    }
+
+    fn written_operation(&self, name: &str) -> Option<&Operation> {
         // `op monitor interval=0` is the probe's line in configurations made for Pacemaker.
         let is_meant =
             |op: &&Operation| op.name == name && !op.is_probe() && !(name == "monitor" && op.is_of_other_role());
-        let written = self.operations.iter().find(is_meant).map(|op| &op.attributes);
-        OperationSpec::read(self.agent.class, name, [Some(op_defaults), written])
+        self.operations.iter().find(is_meant)
     }
 
     /// Every recurring monitor of what runs, the first one first: each has an interval of its own.
@@ -134,6 +152,23 @@ impl Primitive {
         all
     }
 
+    /// Every recurring monitor of what is promoted: those for that role, and where there is none those of what runs.
+    pub fn promoted_monitors(&self, op_defaults: &Attributes) -> Vec<OperationSpec> {
+        let written = self.operations.iter().filter(|op| op.name == "monitor" && !op.is_probe() && op.is_of_promoted());
+        let read = written
+            .map(|op| OperationSpec::read(self.agent.class, "monitor", [Some(op_defaults), Some(&op.attributes)]));
+        let all: Vec<OperationSpec> = read.filter(|it| it.enabled && !it.interval.is_zero()).collect();
+        if all.is_empty() { self.monitors(op_defaults) } else { all }
+    }
+
+    /// Every recurring monitor of where it should not run: what looks for a second one.
+    pub fn stopped_monitors(&self, op_defaults: &Attributes) -> Vec<OperationSpec> {
+        let written = self.operations.iter().filter(|op| op.name == "monitor" && !op.is_probe() && op.is_of_stopped());
+        let read = written
+            .map(|op| OperationSpec::read(self.agent.class, "monitor", [Some(op_defaults), Some(&op.attributes)]));
+        read.filter(|it| it.enabled && !it.interval.is_zero()).collect()
+    }
+
     /// What the failure of the monitor with this interval is named.
     pub fn monitor_key(&self, interval: Duration, op_defaults: &Attributes) -> String {
         match self.operation("monitor", op_defaults).interval == interval {
@@ -142,8 +177,9 @@ impl Primitive {
         }
     }
 
-    /// Everything about the operations that is not understood or has no effect, all at once.
-    pub fn operation_errors(&self, id: &ResourceId) -> Vec<MetaError> {
+    /// Everything about the operations that is not understood or has no effect, all at once. Whether it is promotable may be
+    /// said by its clone alone.
+    pub fn operation_errors(&self, id: &ResourceId, is_promotable: bool) -> Vec<MetaError> {
         let names = operation_names(self.agent.class);
         let mut errors = Vec::new();
         let mut seen: Vec<(&str, Option<Duration>)> = Vec::new();
@@ -151,9 +187,12 @@ impl Primitive {
             let name = operation.name.as_str();
             // Several monitors have several intervals.
             let key = (name, operation.interval().filter(|_| name == "monitor"));
-            let idle = LATER.contains(&name)
+            let is_of_role = is_promotable && (ROLES.contains(&name) || operation.is_of_promoted());
+            let is_of_agents = self.agent.class == AgentClass::Ocf || !name.starts_with("reload");
+            let idle = (LATER.contains(&name) && !is_of_role)
+                || !is_of_agents
                 || operation.is_probe()
-                || (name == "monitor" && operation.is_of_other_role())
+                || (name == "monitor" && operation.is_of_other_role() && !is_of_role && !operation.is_of_stopped())
                 || seen.contains(&key);
             if idle {
                 let (name, value) = match operation.attributes.get("interval") {
@@ -172,6 +211,11 @@ impl Primitive {
                     near: nearest(name, names),
                 });
             }
+            let is_demoted = operation.attributes.get("on-fail").is_some_and(|value| value == "demote");
+            if is_demoted && name != "promote" && !operation.is_of_promoted() {
+                let (resource, name) = (id.clone(), format!("op {name} on-fail"));
+                errors.push(MetaError::NotHonoured { resource, name, value: "demote".to_owned() });
+            }
             errors.extend(attribute_errors(id, self.agent.class, name, &operation.attributes));
         }
         errors
@@ -187,11 +231,27 @@ impl Operation {
         self.name == "monitor" && self.interval().is_some_and(|interval| interval.is_zero())
     }
 
+    /// It looks at what is promoted.
+    fn is_of_promoted(&self) -> bool {
+        is_promoted(&self.attributes)
+    }
+
+    /// It looks where nothing should run.
+    fn is_of_stopped(&self) -> bool {
+        self.attributes.get("role").is_some_and(|role| role.eq_ignore_ascii_case("stopped"))
+    }
+
     /// It looks at what is promoted, or at what should not run.
     fn is_of_other_role(&self) -> bool {
         let role = self.attributes.get("role").map(|role| role.to_ascii_lowercase());
         role.is_some_and(|role| !["started", "slave", "unpromoted"].contains(&role.as_str()))
     }
+}
+
+/// What these attributes of an operation are for is promoted.
+fn is_promoted(attributes: &Attributes) -> bool {
+    let role = attributes.get("role").map(|role| role.to_ascii_lowercase());
+    role.is_some_and(|role| ["promoted", "master"].contains(&role.as_str()))
 }
 
 /// What is not understood in the attributes of one operation, or in `op_defaults`.
@@ -208,6 +268,10 @@ pub(crate) fn attribute_errors(
     };
     let error = |(name, value): (&String, &String)| {
         let (resource, label) = (id.clone(), label(name));
+        // Status shows what is under way in any case.
+        if name == "record-pending" && boolean(value) == Some(true) {
+            return None;
+        }
         if NOT_HONOURED.contains(&name.as_str()) {
             return Some(MetaError::NotHonoured { resource, name: label, value: value.clone() });
         }
@@ -224,19 +288,26 @@ pub(crate) fn attribute_errors(
 fn operation_names(class: AgentClass) -> &'static [&'static str] {
     match class {
         AgentClass::Vm => &["migrate_from", "migrate_to", "monitor", "start", "stop"],
-        AgentClass::Ocf => &["monitor", "start", "stop"],
+        AgentClass::Ocf => {
+            &["demote", "migrate_from", "migrate_to", "monitor", "promote", "reload", "reload-agent", "start", "stop"]
+        }
+        AgentClass::Systemd => &["monitor", "start", "stop"],
         AgentClass::Stonith => &["monitor", "off", "on", "reboot", "start", "status", "stop"],
     }
 }
 
 /// Operations that are accepted and never run so far.
-const LATER: &[&str] = &["demote", "notify", "promote", "reload"];
+const LATER: &[&str] = &["demote", "notify", "promote"];
+
+/// Of these, what promotable clones have.
+const ROLES: &[&str] = &["demote", "promote"];
 
 /// What an `op` line may say with an effect.
-const OPERATION_ATTRIBUTES: &[&str] = &["OCF_CHECK_LEVEL", "enabled", "interval", "on-fail", "start-delay", "timeout"];
+const OPERATION_ATTRIBUTES: &[&str] =
+    &["OCF_CHECK_LEVEL", "enabled", "interval", "on-fail", "role", "start-delay", "timeout"];
 
 /// What configurations made for Pacemaker say besides.
-const NOT_HONOURED: &[&str] = &["description", "interval-origin", "record-pending", "requires", "role"];
+const NOT_HONOURED: &[&str] = &["description", "interval-origin", "record-pending", "requires"];
 
 #[cfg(test)]
 mod tests {
@@ -265,11 +336,28 @@ mod tests {
         assert_eq!((key.as_str(), it.operation(&key, &defaults).on_fail), ("monitor_60000", OnFail::Block));
         // Of a monitor that is no longer configured the first one's word holds.
         assert_eq!(it.operation("monitor_5000", &defaults).interval, seconds(10));
-        let errors: Vec<String> = it.operation_errors(&"r".into()).iter().map(ToString::to_string).collect();
-        assert_eq!(errors.len(), 3, "{errors:?}");
+        let errors: Vec<String> =
+            it.operation_errors(&"r".into(), it.is_promotable()).iter().map(ToString::to_string).collect();
+        assert_eq!(errors.len(), 2, "{errors:?}");
         let twice = primitive("op monitor interval=10s op monitor interval=10 OCF_CHECK_LEVEL=deep");
-        let errors: Vec<String> = twice.operation_errors(&"r".into()).iter().map(ToString::to_string).collect();
+        let errors: Vec<String> =
+            twice.operation_errors(&"r".into(), twice.is_promotable()).iter().map(ToString::to_string).collect();
         assert!(errors[0].contains("interval=10 has no effect") && errors[1].contains("a depth: 0, 10"), "{errors:?}");
         assert!(primitive("op start timeout=5s").monitors(&Attributes::new()).is_empty());
+        let promoted: Vec<_> = it.promoted_monitors(&defaults).iter().map(|it| it.interval).collect();
+        assert_eq!(promoted, [seconds(11)], "what is promoted has monitors of its own");
+        assert_eq!(it.operation("monitor_11000", &defaults).interval, seconds(11));
+        assert_eq!(twice.promoted_monitors(&defaults), twice.monitors(&defaults), "or those of what runs");
+    }
+
+    #[test]
+    fn only_what_is_promoted_is_demoted_on_failure() {
+        let it =
+            primitive("op monitor interval=10s on-fail=demote op monitor interval=11s role=Promoted on-fail=demote");
+        let on_fail = |key: &str| it.operation(key, &Attributes::new()).on_fail;
+        assert_eq!((on_fail("monitor"), on_fail("monitor_11000")), (OnFail::Restart, OnFail::Demote));
+        let errors: Vec<String> =
+            it.operation_errors(&"r".into(), it.is_promotable()).iter().map(ToString::to_string).collect();
+        assert!(errors.iter().any(|error| error.contains("op monitor on-fail=demote has no effect")), "{errors:?}");
     }
 }

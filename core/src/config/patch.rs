@@ -1,8 +1,13 @@
 //! The difference of two configurations as data: what a log entry carries instead of the whole.
 
+use super::role::HasRoles;
 use super::shorthand::{Group, Own, Shorthand, WideColocation, WideLocation, WideOrder};
-use super::{Attributes, Colocation, Config, FencingTopology, Location, NodeConfig, Order, Primitive};
+use super::{
+    AgentClass, Attributes, Colocation, Config, FencingTopology, Location, NodeConfig, Order, Primitive, RuledSet,
+    Section,
+};
 use crate::id::{NodeId, ResourceId};
+use crate::rule::Test;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -20,7 +25,9 @@ pub struct ConfigPatch {
     fencing_topology: Option<Vec<FencingTopology>>,
     properties: Option<Attributes>,
     rsc_defaults: Option<Attributes>,
+    rsc_rules: Option<Vec<RuledSet>>,
     op_defaults: Option<Attributes>,
+    op_rules: Option<Vec<RuledSet>>,
     shorthand: ShorthandPatch,
 }
 
@@ -77,7 +84,9 @@ impl ConfigPatch {
             fencing_topology: whole(&old.fencing_topology, &new.fencing_topology),
             properties: whole(&old.properties, &new.properties),
             rsc_defaults: whole(&old.rsc_defaults, &new.rsc_defaults),
+            rsc_rules: whole(&old.rsc_rules, &new.rsc_rules),
             op_defaults: whole(&old.op_defaults, &new.op_defaults),
+            op_rules: whole(&old.op_rules, &new.op_rules),
             shorthand: ShorthandPatch::between(&old.shorthand, &new.shorthand),
         }
     }
@@ -97,8 +106,56 @@ impl ConfigPatch {
         whole(&mut config.fencing_topology, self.fencing_topology.as_ref());
         whole(&mut config.properties, self.properties.as_ref());
         whole(&mut config.rsc_defaults, self.rsc_defaults.as_ref());
+        whole(&mut config.rsc_rules, self.rsc_rules.as_ref());
         whole(&mut config.op_defaults, self.op_defaults.as_ref());
+        whole(&mut config.op_rules, self.op_rules.as_ref());
         self.shorthand.apply_to(&mut config.shorthand);
+    }
+
+    /// Whether it speaks of clones, which older daemons take for groups.
+    pub fn has_clones(&self) -> bool {
+        self.shorthand.groups.values().flatten().any(Group::is_clone)
+    }
+
+    /// Whether it speaks of promotable clones.
+    pub fn has_promotable(&self) -> bool {
+        self.shorthand.groups.values().flatten().any(Group::is_promotable)
+    }
+
+    /// Whether it speaks of orders after any of several, which older daemons take for orders after all of them.
+    pub fn has_any_of(&self) -> bool {
+        self.orders.values().flatten().any(|order| !order.requires_all)
+    }
+
+    /// Whether it speaks of rules that ask for agents or operations.
+    pub fn has_rules_of_defaults(&self) -> bool {
+        let asks = |set: &RuledSet| {
+            let tests = set.rule.iter().flat_map(|rule| &rule.tests);
+            set.section == Section::Operation || tests.into_iter().any(|test| matches!(test, Test::Agent { .. }))
+        };
+        self.op_rules.iter().chain(&self.rsc_rules).flatten().any(asks)
+    }
+
+    /// Whether it speaks of roles in constraints.
+    pub fn has_roles(&self) -> bool {
+        fn any<V: HasRoles>(map: &MapPatch<String, V>) -> bool {
+            map.values().flatten().any(HasRoles::has_roles)
+        }
+        let wide = &self.shorthand;
+        let plain = any(&self.locations) || any(&self.colocations) || any(&self.orders);
+        plain || any(&wide.locations) || any(&wide.colocations) || any(&wide.orders)
+    }
+
+    /// Whether it speaks of devices that let nodes to their storage.
+    pub fn has_unfencing(&self) -> bool {
+        self.primitives.values().flatten().any(|device| device.meta.contains_key("provides"))
+    }
+
+    /// Whether it speaks of units of systemd.
+    pub fn has_units(&self) -> bool {
+        let templates = self.shorthand.templates.values().flatten();
+        let mut all = self.primitives.values().flatten().chain(templates);
+        all.any(|primitive| primitive.agent.class == AgentClass::Systemd)
     }
 
     /// Whether it changes nothing.

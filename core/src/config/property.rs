@@ -41,8 +41,13 @@ pub struct Properties {
     pub fence_window: Duration,
     /// `fence-limit`: so many distinct nodes are sent an off in one window; 0 is what keeps a majority.
     pub fence_limit: u32,
+    /// `fence-drill-interval`: how often each fence device is read for practice; 0: never.
+    pub fence_drill_interval: Duration,
     /// `migration-limit`: so many live migrations at once from and to one node; -1, or none: as many as there are.
     pub migration_limit: Option<u32>,
+    /// `priority-fencing-delay`: so much longer an off waits for the node with the most important resources, where no more
+    /// than half of the hosts are left to fence it.
+    pub priority_fencing_delay: Duration,
     /// `placement-strategy`: whether capacity counts, and which node comes first where it does.
     pub placement: Placement,
 }
@@ -121,8 +126,10 @@ impl Default for Properties {
             quarantine_time: Duration::from_secs(900),
             fence_window: Duration::from_secs(600),
             fence_limit: 0,
+            fence_drill_interval: Duration::from_secs(3600),
             // More would only share the node's link.
             migration_limit: Some(2),
+            priority_fencing_delay: Duration::ZERO,
             placement: Placement::Default,
         }
     }
@@ -153,6 +160,8 @@ impl Properties {
             "quarantine-time" => self.quarantine_time = time()?,
             "quarantine-window" => self.quarantine_window = time()?,
             "fence-window" => self.fence_window = time()?,
+            "fence-drill-interval" => self.fence_drill_interval = time()?,
+            "priority-fencing-delay" => self.priority_fencing_delay = time()?,
             "fence-limit" => self.fence_limit = value.parse().map_err(|_| bad("a whole number"))?,
             "migration-limit" => {
                 let limit: i64 = value.parse().map_err(|_| bad("a whole number; -1 is no limit"))?;
@@ -184,6 +193,7 @@ impl Properties {
             _ if NOT_HONOURED.contains(&name) => {
                 return Err(PropertyError::NotHonoured { name: name.to_owned(), value: value.to_owned() });
             }
+            _ if is_agents_property(name) => {}
             _ => {
                 return Err(PropertyError::Unknown {
                     name: name.to_owned(),
@@ -195,10 +205,17 @@ impl Properties {
     }
 }
 
+/// What agents keep of the whole cluster (`redis_REPL_INFO`), and nothing here reads: no property has an underscore, and what
+/// is nearly one is taken for it.
+pub fn is_agents_property(name: &str) -> bool {
+    name.contains('_') && super::validate::nearest(name, PROPERTY_NAMES).is_none()
+}
+
 /// Every property there is.
 pub const PROPERTY_NAMES: &[&str] = &[
     "away-grace",
     "daemon-grace",
+    "fence-drill-interval",
     "fence-limit",
     "fence-window",
     "join-grace",
@@ -207,6 +224,7 @@ pub const PROPERTY_NAMES: &[&str] = &[
     "migration-limit",
     "no-quorum-policy",
     "placement-strategy",
+    "priority-fencing-delay",
     "quarantine-after",
     "quarantine-time",
     "quarantine-window",
@@ -243,7 +261,6 @@ const NOT_HONOURED: &[&str] = &[
     "pe-error-series-max",
     "pe-input-series-max",
     "pe-warn-series-max",
-    "priority-fencing-delay",
     "remove-after-stop",
     "shutdown-escalation",
     "shutdown-lock",

@@ -1,8 +1,15 @@
 //! A primitive: one VM or one fence device, its agent, parameters, meta attributes and operations.
 
+use super::RuledSet;
+use crate::grammar::duration;
 use crate::id::NodeId;
+use crate::rule::{CLASS, KIND, PROVIDER};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// No watchdog is waited for longer, and none is fed on one answer for longer.
+pub(crate) const WATCHDOG_LONGEST: Duration = Duration::from_secs(300);
 
 /// Names and values as they were written.
 pub type Attributes = BTreeMap<String, String>;
@@ -20,6 +27,8 @@ pub struct Primitive {
     pub utilization: Attributes,
     /// `op` lines, in the order written.
     pub operations: Vec<Operation>,
+    /// Sets of `params` and `meta` that have a rule or a score, in the order written.
+    pub ruled: Vec<RuledSet>,
 }
 
 /// `CLASS:TYPE` or `CLASS:PROVIDER:TYPE`
@@ -42,6 +51,8 @@ pub enum AgentClass {
     Stonith,
     /// An OCF resource agent: `ocf:heartbeat:IPaddr2`.
     Ocf,
+    /// A unit of the host's service manager: `systemd:nginx`.
+    Systemd,
 }
 
 /// `op NAME interval=… timeout=… on-fail=…`
@@ -60,6 +71,8 @@ pub enum TargetRole {
     Started,
     /// Not running.
     Stopped,
+    /// Running, and of a promotable clone nowhere promoted.
+    Unpromoted,
 }
 
 /// What follows a failed operation.
@@ -75,16 +88,36 @@ pub enum OnFail {
     Ignore,
     /// Stop it and leave it stopped.
     Stop,
+    /// Demote it, and see what is to be promoted then.
+    Demote,
+}
+
+impl AgentClass {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Vm => "vm",
+            Self::Stonith => "stonith",
+            Self::Ocf => "ocf",
+            Self::Systemd => "systemd",
+        }
+    }
 }
 
 impl Agent {
+    /// What rules in defaults may ask of it.
+    pub fn facts(&self) -> BTreeMap<String, String> {
+        let all = [
+            (CLASS, Some(self.class.word().to_owned())),
+            (PROVIDER, self.provider.clone()),
+            (KIND, Some(self.kind.clone())),
+        ];
+        all.into_iter().filter_map(|(fact, value)| Some((fact.to_owned(), value?))).collect()
+    }
+
     /// The agent as it is written: `vm:libvirt`.
     pub fn text(&self) -> String {
-        let class = match self.class {
-            AgentClass::Vm => "vm",
-            AgentClass::Stonith => "stonith",
-            AgentClass::Ocf => "ocf",
-        };
+        let class = self.class.word();
         match &self.provider {
             Some(provider) => format!("{class}:{provider}:{}", self.kind),
             None => format!("{class}:{}", self.kind),
@@ -96,6 +129,30 @@ impl Primitive {
     /// Whether this is a fence device: configured and used, never started.
     pub fn is_fence_device(&self) -> bool {
         self.agent.class == AgentClass::Stonith
+    }
+
+    /// Whether this is a fence device that nobody can tell to act: the host's own watchdog.
+    pub fn is_watchdog(&self) -> bool {
+        self.is_fence_device() && ["watchdog", "fence_watchdog"].contains(&self.agent.kind.as_str())
+    }
+
+    /// Whether the operator has said by name that the device's word is a proof.
+    pub fn is_vouched_for(&self) -> bool {
+        self.params.get("proves_off").and_then(|value| boolean(value)).unwrap_or(false)
+    }
+
+    /// A watchdog's terms but for the grace: its timeout, and for how long an answer allows feeding it.
+    pub fn watchdog_times(&self) -> (Duration, Duration) {
+        let time = |name: &str, usual: u64| {
+            let given = self.params.get(name).and_then(|text| duration(text.trim()));
+            given.unwrap_or(Duration::from_secs(usual)).clamp(Duration::from_secs(1), WATCHDOG_LONGEST)
+        };
+        (time("timeout", 10), time("window", 5))
+    }
+
+    /// Whether an agent on its host starts and stops it: it may be cloned, and is no machine with an identity of its own.
+    pub fn is_service(&self) -> bool {
+        matches!(self.agent.class, AgentClass::Ocf | AgentClass::Systemd)
     }
 
     /// The nodes a fence device is for, each once and in the order written: `pcmk_host_list` (blanks, commas or
@@ -118,7 +175,7 @@ impl Primitive {
 }
 
 /// A yes or no as Pacemaker's users write it.
-pub(crate) fn boolean(text: &str) -> Option<bool> {
+pub fn boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "y" | "on" | "1" => Some(true),
         "false" | "no" | "n" | "off" | "0" => Some(false),
@@ -139,6 +196,7 @@ mod tests {
                 meta: Attributes::new(),
                 utilization: Attributes::new(),
                 operations: Vec::new(),
+                ruled: Vec::new(),
             };
             let wanted: Vec<NodeId> = wanted.iter().copied().map(NodeId::from).collect();
             assert_eq!(device.fence_targets(), wanted, "{params:?}");

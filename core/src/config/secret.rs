@@ -106,7 +106,7 @@ fn shown(name: &str, value: &str, with: &str) -> Option<String> {
     (name == "xml" && value.contains(GRAPHICS)).then(|| without_graphics_passwords(value, with))
 }
 
-fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     NAMES.iter().any(|part| name.contains(part)) && !NO_SECRETS.iter().any(|end| name.ends_with(end))
 }

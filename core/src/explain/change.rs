@@ -56,7 +56,7 @@ impl Budget {
 /// `n2 would win if its score rose by 51`
 pub(super) fn rise(node: &str, by: Score, command: Option<String>) -> Change {
     let words = format!("{node} would win if its score rose by {by}");
-    Change { what: What::Score { by }, place: node.to_owned(), words, command }
+    Change { what: What::Score { by }, place: node.to_owned(), words, command, or: None }
 }
 
 #[cfg(test)]

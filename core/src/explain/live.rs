@@ -3,11 +3,12 @@
 use super::change::{Budget, rise};
 use super::{Change, Explanation, LastMove, NodeReason, Reason, What};
 use crate::config::shorthand::whole;
-use crate::config::{Location, Primitive};
+use crate::config::{Colocation, InRole, Location, Primitive};
 use crate::id::{NodeId, ResourceId};
 use crate::planner::{self, Rejection, Standpoint, unfit};
 use crate::score::Score;
 use crate::state::{Action, ClusterState, Event, EventKind, Intent, Standing};
+use std::collections::BTreeSet;
 
 /// Why this VM is where it is; `None` where there is no such VM.
 pub fn explain(state: &ClusterState, id: &ResourceId) -> Option<Explanation> {
@@ -34,10 +35,12 @@ impl Asked<'_> {
             resource: id.as_str().to_owned(),
             runs_on: runs.map(|node| node.as_str().to_owned()).collect(),
             place: standpoint.place.as_ref().map(|node| node.as_str().to_owned()),
+            instances_on: standpoint.instances.iter().flatten().map(|node| node.as_str().to_owned()).collect(),
             why: standpoint.why.clone(),
             blocked: standpoint.blocked.clone(),
             would_run: self.would_run(&nodes),
             nodes,
+            dates: standpoint.dates.clone(),
             last_move: last_move(state, id),
         }
     }
@@ -45,9 +48,16 @@ impl Asked<'_> {
     fn node(&self, node: &NodeId) -> NodeReason {
         let rule = unfit(self.state, self.id, self.primitive, node);
         let rejection = rule.or_else(|| self.standpoint.shortages.get(node).cloned());
-        let is_place = self.standpoint.place.as_ref() == Some(node);
+        let is_place = self.is_place(node);
         let score = self.standpoint.scores.get(node).copied();
+        let instances = self.standpoint.instances.as_ref();
         let why = match &rejection {
+            _ if instances.is_some() => {
+                let instance = planner::of_instance(self.state, self.id, self.primitive, node, is_place);
+                let is_promoted = self.standpoint.promoted.contains(node);
+                let role = planner::of_role(self.state, self.id, node, is_promoted).filter(|_| is_place);
+                role.map_or(instance.clone(), |role| format!("{instance}; {role}"))
+            }
             _ if is_place => self.standpoint.why.clone(),
             Some(rejection) => rejection.to_string(),
             None => self.less(node, score),
@@ -55,6 +65,11 @@ impl Asked<'_> {
         let change = if is_place || self.standpoint.is_settled { None } else { self.change(node, rejection.as_ref()) };
         let terms = self.standpoint.terms.get(node).cloned().unwrap_or_default();
         NodeReason { node: node.as_str().to_owned(), is_place, score, why, change, terms }
+    }
+
+    fn is_place(&self, node: &NodeId) -> bool {
+        let of_clone = self.standpoint.instances.as_ref().is_some_and(|instances| instances.contains(node));
+        of_clone || self.standpoint.place.as_ref() == Some(node)
     }
 
     /// Why not on a node where no hard rule forbids it.
@@ -73,7 +88,7 @@ impl Asked<'_> {
         let best = best.and_then(|place| Some((place, *self.standpoint.scores.get(place)?)));
         match best {
             Some((place, best)) if best > score => format!("it scores {score}, and {best} on {place}"),
-            Some((place, _)) => format!("as good as {place}, which is first by fewest VMs, then name"),
+            Some((place, _)) => format!("as good as {place}, which is first by fewest resources, then name"),
             None => format!("it scores {score}"),
         }
     }
@@ -82,6 +97,9 @@ impl Asked<'_> {
     fn colocation(&self, node: &NodeId) -> Option<String> {
         let of_it = self.state.config.colocations.iter().filter(|(_, colocation)| colocation.resource == *self.id);
         of_it.into_iter().find_map(|(name, colocation)| {
+            if let Some(of_clone) = self.with_a_clone(name, colocation, node) {
+                return Some(of_clone);
+            }
             let place = self.standpoint.places.get(&colocation.with)?;
             let with = &colocation.with;
             match (colocation.score, place) {
@@ -99,6 +117,28 @@ impl Asked<'_> {
         })
     }
 
+    /// The same, where the other is a clone.
+    fn with_a_clone(&self, name: &str, colocation: &Colocation, node: &NodeId) -> Option<String> {
+        let with = &colocation.with;
+        let (instances, promoted) = self.standpoint.clones.get(with)?;
+        let unpromoted: BTreeSet<NodeId> = instances.difference(promoted).cloned().collect();
+        let (there, is) = match colocation.with_role {
+            None => (instances, "runs"),
+            Some(InRole::Promoted) => (promoted, "is promoted"),
+            Some(InRole::Unpromoted) => (&unpromoted, "is unpromoted"),
+        };
+        let all = there.iter().map(NodeId::as_str).collect::<Vec<_>>().join(", ");
+        let all = if all.is_empty() { "nowhere".to_owned() } else { format!("on {all}") };
+        let name = whole(name);
+        match (colocation.score, there.contains(node)) {
+            (Score::INFINITY, false) => {
+                Some(format!("colocation {name}: it must run where {with} {is}, which is {all}"))
+            }
+            (score, true) if score.forbids() => Some(format!("colocation {name}: it does not run where {with} {is}")),
+            _ => None,
+        }
+    }
+
     /// What would bring it here: of its score where no rule forbids it, else that the rule goes.
     fn change(&self, node: &NodeId, rejection: Option<&Rejection>) -> Option<Change> {
         let (id, name) = (self.id, node.as_str());
@@ -109,7 +149,12 @@ impl Asked<'_> {
             return Some(rise(name, by, Some(format!("qrm configure location {id}-on-{name} {id} {by}: {name}"))));
         };
         if let Rejection::Room { name: of, need, free, .. } = rejection {
-            return self.need_less(node, of, need - free);
+            let less = self.need_less(node, of, need - free);
+            let more = self.have_more(node, of, (need - free, *need));
+            return match less {
+                Some(less) => Some(Change { or: more.map(Box::new), ..less }),
+                None => more,
+            };
         }
         let (what, command) = match rejection {
             Rejection::NotActive(Intent::Standby | Intent::Drain) => (What::Online, format!("qrm node online {name}")),
@@ -123,7 +168,7 @@ impl Asked<'_> {
         };
         let helps = self.budget.spend(|| self.is_there(node, |state| carry_out(state, id, node, &what)));
         let words = format!("{name} would win after: {command}");
-        helps.then(|| Change { what, place: name.to_owned(), words, command: Some(command) })
+        helps.then(|| Change { what, place: name.to_owned(), words, command: Some(command), or: None })
     }
 
     /// How much less of this it would have to need, to find room here.
@@ -140,39 +185,71 @@ impl Asked<'_> {
         let command = format!("qrm configure set {}.{name} {}", self.id, need - less);
         let words = format!("{node} would win if it needed {less} {name} less: {command}");
         let what = What::Need { name: name.to_owned(), less };
-        Some(Change { what, place: node.as_str().to_owned(), words, command: Some(command) })
+        Some(Change { what, place: node.as_str().to_owned(), words, command: Some(command), or: None })
+    }
+
+    /// How much more of this the node would have to have; where nothing is said of that, no number is known to be true.
+    fn have_more(&self, node: &NodeId, name: &str, (guess, most): (i64, i64)) -> Option<Change> {
+        let has: i64 = self.state.config.nodes.get(node)?.utilization.get(name)?.trim().parse().ok()?;
+        let more = self.budget.least(guess, most.max(guess), |more| {
+            self.is_there(node, |state| {
+                if let Some(config) = state.config.nodes.get_mut(node) {
+                    config.utilization.insert(name.to_owned(), has.saturating_add(more).to_string());
+                }
+                drop_planned(state, |_| true);
+            })
+        })?;
+        let command = format!("qrm configure set {node}.{name} {}", has.saturating_add(more));
+        let words = format!("{node} would win if it had {more} {name} more: {command}");
+        let what = What::Capacity { name: name.to_owned(), more };
+        Some(Change { what, place: node.as_str().to_owned(), words, command: Some(command), or: None })
     }
 
     /// Whether it would be placed here after a change.
     fn is_there(&self, node: &NodeId, change: impl FnOnce(&mut ClusterState)) -> bool {
         let mut state = self.state.clone();
         change(&mut state);
-        planner::plan(&state).report.placement.get(self.id) == Some(node)
+        let report = planner::plan(&state).report;
+        let has_instance = || report.clones.get(self.id).is_some_and(|instances| instances.contains(node));
+        report.placement.get(self.id) == Some(node) || has_instance()
     }
 
     /// What would make it run where it does not.
     fn would_run(&self, nodes: &[NodeReason]) -> Option<Change> {
-        if self.standpoint.place.is_some() {
+        if self.state.nodes.keys().any(|node| self.is_place(node)) {
             return None;
         }
         if let Some(change) = nodes.iter().find_map(|node| node.change.clone()) {
-            let words = change.words.replacen(&format!("{} would win", change.place), "it would run", 1);
-            return Some(Change { words, ..change });
+            return Some(would_run(change));
         }
         let mut state = self.state.clone();
         let primitive = state.config.primitives.get_mut(self.id)?;
         primitive.meta.insert("target-role".to_owned(), "Started".to_owned());
         drop_planned(&mut state, |_| true);
-        let place = planner::plan(&state).report.placement.get(self.id)?.as_str().to_owned();
+        let report = planner::plan(&state).report;
+        let first = || report.clones.get(self.id).and_then(|instances| instances.first());
+        let place = report.placement.get(self.id).or_else(first)?.as_str().to_owned();
         let command = format!("qrm resource start {}", self.id);
         let words = format!("it would run on {place} after: {command}");
-        Some(Change { what: What::Start, place, words, command: Some(command) })
+        Some(Change { what: What::Start, place, words, command: Some(command), or: None })
     }
+}
+
+/// In words about the resource, which runs nowhere, and not about the node.
+fn would_run(change: Change) -> Change {
+    let (wins, place) = (format!("{} would win", change.place), &change.place);
+    let runs = match change.what {
+        What::Capacity { .. } => format!("it would run on {place} if {place} had"),
+        _ => "it would run".to_owned(),
+    };
+    let wins = if matches!(change.what, What::Capacity { .. }) { format!("{wins} if it had") } else { wins };
+    let words = change.words.replacen(&wins, &runs, 1);
+    Change { words, or: change.or.map(|or| Box::new(would_run(*or))), ..change }
 }
 
 /// A location of its own is what raises a score.
 fn prefer(state: &mut ClusterState, id: &ResourceId, node: &NodeId, score: Score) {
-    let location = Location { resource: id.clone(), score, node: node.clone() };
+    let location = Location { resource: id.clone(), score, node: node.clone(), role: None };
     // No object has a name with a blank in it.
     state.config.locations.insert("what if".to_owned(), location);
     drop_planned(state, |_| true);
@@ -209,7 +286,7 @@ fn carry_out(state: &mut ClusterState, id: &ResourceId, node: &NodeId, what: &Wh
             }
             drop_planned(state, |action| action.resource == *id);
         }
-        What::Score { .. } | What::Need { .. } | What::Start => {}
+        What::Score { .. } | What::Need { .. } | What::Capacity { .. } | What::Start => {}
     }
 }
 

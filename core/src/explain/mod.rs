@@ -10,7 +10,7 @@ mod pacemaker;
 pub use live::explain;
 pub use pacemaker::explain as explain_model;
 
-use crate::planner::{Blocked, Term};
+use crate::planner::{Blocked, DateRule, Term};
 use crate::score::Score;
 use crate::time::Timestamp;
 use crate::view::Document;
@@ -36,6 +36,9 @@ pub struct Reason {
     pub runs_on: Vec<String>,
     /// Where it should be; absent: nowhere.
     pub place: Option<String>,
+    /// Of a clone, where its instances should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instances_on: Vec<String>,
     /// Why there, or why nowhere.
     pub why: String,
     /// What holds it up, and what a person can do.
@@ -44,6 +47,9 @@ pub struct Reason {
     pub would_run: Option<Change>,
     /// Every node.
     pub nodes: Vec<NodeReason>,
+    /// Rules that ask the time, and when their answer changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dates: Vec<DateRule>,
     /// Why it was started or moved the last time.
     pub last_move: Option<LastMove>,
 }
@@ -77,6 +83,19 @@ pub struct Change {
     pub words: String,
     /// How to do it, where one command does.
     pub command: Option<String>,
+    /// Another change that would do as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub or: Option<Box<Change>>,
+}
+
+impl Change {
+    /// All that it says, in words.
+    pub fn told(&self) -> String {
+        match &self.or {
+            None => self.words.clone(),
+            Some(or) => format!("{}; or: {}", self.words, or.told()),
+        }
+    }
 }
 
 /// What would change.
@@ -94,6 +113,13 @@ pub enum What {
         name: String,
         /// So much less.
         less: i64,
+    },
+    /// What its node has of a kind of capacity.
+    Capacity {
+        /// Of what.
+        name: String,
+        /// So much more.
+        more: i64,
     },
     /// A constraint goes.
     Delete {

@@ -206,7 +206,7 @@ impl Asked<'_> {
                 self.budget.least(need - most_free.copied().unwrap_or(0), *need, |less| place(less).is_some())?;
             let place = self.name(place(less)?);
             let words = format!("it would run on {place} if it needed {less} {name} less");
-            Some(Change { what: What::Need { name: name.clone(), less }, place, words, command: None })
+            Some(Change { what: What::Need { name: name.clone(), less }, place, words, command: None, or: None })
         })
     }
 }

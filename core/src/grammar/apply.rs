@@ -6,8 +6,8 @@ use super::print::{Key, keys};
 use super::reference::{find, referrers, remove, remove_mention, rename_mentions};
 use super::set::{set, unset};
 use super::statement::{Object, Statement, Verb};
-use crate::config::Config;
 use crate::config::validate::nearest;
+use crate::config::{Config, RuledSet};
 use crate::id::{NodeId, ResourceId};
 use std::collections::BTreeMap;
 
@@ -88,7 +88,7 @@ impl Edit {
                 }
             }
             Object::Template(id, template) => _ = config.shorthand.templates.insert(id, template),
-            Object::Group(id, group) => _ = config.shorthand.groups.insert(id, group),
+            Object::Group(id, group) | Object::Clone(id, group) => _ = config.shorthand.groups.insert(id, group),
             Object::Tag(id, members) => _ = config.shorthand.tags.insert(id, members),
             Object::WideLocation(id, it) => _ = config.shorthand.locations.insert(id, it),
             Object::WideColocation(id, it) => _ = config.shorthand.colocations.insert(id, it),
@@ -103,8 +103,14 @@ impl Edit {
                 config.fencing_topology.sort_by(|a, b| a.node.cmp(&b.node));
             }
             Object::Property(pairs) => config.properties.extend(pairs),
-            Object::RscDefaults(pairs) => config.rsc_defaults.extend(pairs),
-            Object::OpDefaults(pairs) => config.op_defaults.extend(pairs),
+            Object::RscDefaults(pairs, ruled) => {
+                config.rsc_defaults.extend(pairs);
+                ruled.into_iter().for_each(|set| define_rule(&mut config.rsc_rules, set));
+            }
+            Object::OpDefaults(pairs, ruled) => {
+                config.op_defaults.extend(pairs);
+                ruled.into_iter().for_each(|set| define_rule(&mut config.op_rules, set));
+            }
         }
         Ok(())
     }
@@ -140,7 +146,7 @@ impl Edit {
             }
         }
         for key in &gone {
-            if matches!(key, Key::Primitive(_) | Key::Group(_) | Key::Template(_) | Key::Tag(_)) {
+            if matches!(key, Key::Primitive(_) | Key::Group(_) | Key::Clone(_) | Key::Template(_) | Key::Tag(_)) {
                 let referrers = referrers(&self.config, key.id()).into_iter();
                 let left: Vec<Key> = referrers.filter(|referrer| !gone.contains(referrer)).collect();
                 let needs = |referrer: &Key| matches!((key, referrer), (Key::Template(_), Key::Primitive(_)));
@@ -168,7 +174,7 @@ impl Edit {
             if remove_mention(&mut self.config, referrer, name) {
                 let further = super::reference::referrers(&self.config, referrer.id());
                 remove(&mut self.config, referrer);
-                if matches!(referrer, Key::Group(_) | Key::Tag(_)) {
+                if matches!(referrer, Key::Group(_) | Key::Clone(_) | Key::Tag(_)) {
                     self.cascade(referrer.id(), &further);
                 }
             }
@@ -193,7 +199,7 @@ impl Edit {
                 }
             }
             Key::Template(id) => move_entry(&mut config.shorthand.templates, &id, to),
-            Key::Group(id) => move_entry(&mut config.shorthand.groups, &id, to),
+            Key::Group(id) | Key::Clone(id) => move_entry(&mut config.shorthand.groups, &id, to),
             Key::Tag(id) => move_entry(&mut config.shorthand.tags, &id, to),
             Key::Location(id) => {
                 move_entry(&mut config.locations, &id, to);
@@ -221,6 +227,14 @@ impl Edit {
     }
 }
 
+/// A set with the same rule and score is as it says now.
+fn define_rule(sets: &mut Vec<RuledSet>, set: RuledSet) {
+    match sets.iter_mut().find(|known| known.rule == set.rule && known.score == set.score) {
+        Some(known) => known.pairs.extend(set.pairs),
+        None => sets.push(set),
+    }
+}
+
 fn move_entry<V>(map: &mut BTreeMap<String, V>, from: &str, to: &str) {
     if let Some(value) = map.remove(from) {
         map.insert(to.to_owned(), value);
@@ -233,11 +247,12 @@ fn key(object: &Object) -> Option<Key> {
         Object::Primitive(id, _) => Some(Key::Primitive(id.clone())),
         Object::Template(id, _) => Some(Key::Template(id.clone())),
         Object::Group(id, _) => Some(Key::Group(id.clone())),
+        Object::Clone(id, _) => Some(Key::Clone(id.clone())),
         Object::Tag(id, _) => Some(Key::Tag(id.clone())),
         Object::Location(id, _) | Object::WideLocation(id, _) => Some(Key::Location(id.clone())),
         Object::Colocation(id, _) | Object::WideColocation(id, _) => Some(Key::Colocation(id.clone())),
         Object::Order(id, _) | Object::WideOrder(id, _) => Some(Key::Order(id.clone())),
-        Object::FencingTopology(_) | Object::Property(_) | Object::RscDefaults(_) | Object::OpDefaults(_) => None,
+        Object::FencingTopology(_) | Object::Property(_) | Object::RscDefaults(..) | Object::OpDefaults(..) => None,
     }
 }
 

@@ -4,7 +4,9 @@ use super::cursor::{Cursor, Parsed, shown};
 use super::error::SyntaxError;
 use super::is_attribute_name;
 use super::token::Word;
-use crate::config::Attributes;
+use super::wide;
+use crate::config::{Attributes, RuledSet, Section};
+use crate::score::Score;
 
 /// Reads pairs into `pairs` until one of the words of `until`, or to the end.
 pub(super) fn attributes(cursor: &mut Cursor<'_, '_>, pairs: &mut Attributes, until: &[&str]) -> Parsed<()> {
@@ -39,6 +41,43 @@ pub(super) fn attributes(cursor: &mut Cursor<'_, '_>, pairs: &mut Attributes, un
         }
         cursor.take();
     }
+    Ok(())
+}
+
+/// `[SCORE:] [rule EXPRESSION] NAME=VALUE…`: what has neither goes to `plain`.
+pub(super) fn attribute_set(
+    cursor: &mut Cursor<'_, '_>,
+    section: Section,
+    plain: &mut Attributes,
+    ruled: &mut Vec<RuledSet>,
+    until: &[&str],
+) -> Parsed<()> {
+    while cursor.peek().is_some_and(|word| word.text.starts_with("$id=")) {
+        cursor.take();
+    }
+    let number = |word: &&Word| word.text.strip_suffix(':').and_then(|number| number.parse::<Score>().ok());
+    let score = cursor.peek().as_ref().and_then(number);
+    if score.is_some() {
+        cursor.take();
+    }
+    let at = cursor.peek().filter(|word| word.text == "rule" && word.is_bare_from(0)).map(|word| word.at);
+    let rule = match at {
+        Some(_) => {
+            cursor.take();
+            Some(wide::of_attributes(cursor)?)
+        }
+        None => None,
+    };
+    let score = score.unwrap_or_default();
+    if rule.is_none() && score == Score::ZERO {
+        return attributes(cursor, plain, until);
+    }
+    let mut pairs = Attributes::new();
+    attributes(cursor, &mut pairs, until)?;
+    if pairs.is_empty() {
+        cursor.need("NAME=VALUE")?;
+    }
+    ruled.push(RuledSet { section, score, rule, pairs });
     Ok(())
 }
 

@@ -4,8 +4,8 @@ use super::cursor::{Cursor, Parsed, shown};
 use super::error::SyntaxError;
 use super::statement::Object;
 use super::token::Word;
-use super::wide;
-use crate::config::{Colocation, FencingTopology, Order, OrderKind};
+use super::{sets, wide};
+use crate::config::{Colocation, FencingTopology, InRole, Order, OrderKind, OrderTask};
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
 
@@ -19,11 +19,11 @@ pub(super) fn location(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
 pub(super) fn colocation(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
     let id = cursor.new_id("the constraint's id")?;
     let score = cursor.score()?;
-    if wide::is_of_sets(cursor) {
-        return wide::colocation(cursor, id, score);
+    if sets::is_of_sets(cursor) {
+        return sets::colocation(cursor, id, score);
     }
-    let resource = started(cursor, "the resource that follows", "Started", "roles are")?;
-    let with = started(cursor, "the resource it follows", "Started", "roles are")?;
+    let (resource, role) = in_role(cursor, "the resource that follows")?;
+    let (with, with_role) = in_role(cursor, "the resource it follows")?;
     if let Some(word) = cursor.peek() {
         let what = if word.text.starts_with("node-attribute=") {
             "'node-attribute' is"
@@ -32,7 +32,7 @@ pub(super) fn colocation(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
         };
         return Err(SyntaxError::not_yet(word.at, what).hint("write one colocation for each pair"));
     }
-    let colocation = Colocation { score, resource, with };
+    let colocation = Colocation { score, resource, with, role, with_role };
     Ok(Object::Colocation(id, colocation))
 }
 
@@ -46,11 +46,14 @@ pub(super) fn order(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
         }
         None => OrderKind::Mandatory,
     };
-    if wide::is_of_sets(cursor) {
-        return wide::order(cursor, id, kind);
+    if sets::is_of_sets(cursor) {
+        return sets::order(cursor, id, kind);
     }
-    let first = started(cursor, "the resource that starts first", "start", "orders of other actions than start are")?;
-    let then = started(cursor, "the resource that starts after it", "start", "orders of other actions than start are")?;
+    let (first, first_task) = tasked(cursor, "the resource that starts first")?;
+    let (then, then_task) = tasked(cursor, "the resource that starts after it")?;
+    let first_task = first_task.unwrap_or_default();
+    // As in Pacemaker; where that is not meant, `verify` says so.
+    let then_task = then_task.unwrap_or(first_task);
     let mut symmetrical = kind.is_symmetrical_by_default();
     while let Some(word) = cursor.take() {
         let (name, value) = word.text.split_once('=').unwrap_or((&word.text, ""));
@@ -59,7 +62,7 @@ pub(super) fn order(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
             _ => return Err(cursor.unexpected(word)),
         };
     }
-    let order = Order { kind, first, then, symmetrical };
+    let order = Order { kind, first, then, symmetrical, requires_all: true, first_task, then_task };
     Ok(Object::Order(id, order))
 }
 
@@ -75,15 +78,41 @@ fn order_kind(word: &Word) -> Parsed<OrderKind> {
     }
 }
 
-/// `RSC[:WORD]`, where only the word that is the default anyway is there so far.
-fn started(cursor: &mut Cursor<'_, '_>, what: &str, default: &str, refused: &str) -> Parsed<ResourceId> {
+/// `RSC[:ROLE]`
+fn in_role(cursor: &mut Cursor<'_, '_>, what: &str) -> Parsed<(ResourceId, Option<InRole>)> {
     let word = cursor.need(what)?;
-    let (id, suffix) = word.text.split_once(':').unwrap_or((&word.text, default));
-    if !suffix.eq_ignore_ascii_case(default) {
-        let hint = format!("write {} alone", shown(id));
-        return Err(SyntaxError::not_yet(word.at, refused).hint(hint));
+    let (id, role) = with_role(word, &word.text)?;
+    Ok((ResourceId::new(cursor.id_of(word, id)?), role))
+}
+
+/// `NAME[:ROLE]`, taken apart.
+pub(super) fn with_role<'t>(word: &Word, text: &'t str) -> Parsed<(&'t str, Option<InRole>)> {
+    let Some((name, suffix)) = text.split_once(':') else { return Ok((text, None)) };
+    Ok((name, role(word, suffix)?))
+}
+
+/// A role by its word.
+pub(super) fn role(word: &Word, text: &str) -> Parsed<Option<InRole>> {
+    InRole::read(text).ok_or_else(|| {
+        SyntaxError::new(word.at, format!("{} is no role", shown(text))).hint("write Promoted, Unpromoted or Started")
+    })
+}
+
+/// `RSC[:ACTION]`
+fn tasked(cursor: &mut Cursor<'_, '_>, what: &str) -> Parsed<(ResourceId, Option<OrderTask>)> {
+    let word = cursor.need(what)?;
+    let (id, task) = with_task(word, &word.text)?;
+    Ok((ResourceId::new(cursor.id_of(word, id)?), task))
+}
+
+/// `NAME[:ACTION]`, taken apart.
+pub(super) fn with_task<'t>(word: &Word, text: &'t str) -> Parsed<(&'t str, Option<OrderTask>)> {
+    let Some((name, suffix)) = text.split_once(':') else { return Ok((text, None)) };
+    match OrderTask::read(suffix) {
+        Some(task) => Ok((name, Some(task))),
+        None => Err(SyntaxError::new(word.at, format!("{} is no action of an order", shown(suffix)))
+            .hint("write start, stop, promote or demote")),
     }
-    cursor.id_of(word, id).map(ResourceId::new)
 }
 
 /// `fencing_topology [LEVEL…] [NODE: LEVEL…]…`

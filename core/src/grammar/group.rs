@@ -20,6 +20,9 @@ pub(super) fn modify(
             Some(key) => EditError::new(line, format!("'{name}' is a {}, not a group", key.keyword()), "name a group"),
         });
     };
+    if group.is_clone() {
+        return Err(EditError::new(line, format!("'{name}' is a clone, not a group"), "name a group"));
+    }
     let place = |wanted: &ResourceId| group.members.iter().position(|id| id == wanted);
     let missing = |other: &ResourceId| {
         EditError::new(line, format!("'{other}' is no member of '{name}'"), format!("`show {name}` lists its members"))

@@ -1,13 +1,15 @@
-//! `node`, `primitive`, `rsc_template`, `group` and `tag`
+//! `node`, `primitive`, `rsc_template`, `group`, `clone` and `tag`
 
-use super::attributes::attributes;
+use super::attributes::{attribute_set, attributes};
 use super::cursor::{Cursor, Parsed, shown};
 use super::error::SyntaxError;
 use super::statement::Object;
 use super::token::Word;
 use super::{SINGLE_OBJECTS, is_attribute_name, is_id};
 use crate::config::shorthand::{Group, Own};
-use crate::config::{Agent, AgentClass, Attributes, NodeConfig, Operation, Primitive};
+use crate::config::{
+    Agent, AgentClass, Attributes, NodeConfig, Operation, PROMOTABLE, Primitive, Section, boolean, is_unit_name,
+};
 use crate::id::{NodeId, ResourceId};
 
 /// `node [$id=N|N:] NAME[:member] [attributes NAME=VALUE…] [utilization NAME=NUMBER…]`
@@ -70,7 +72,13 @@ pub(super) fn group(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
     let mut group = Group { members: Vec::new(), meta: Attributes::new() };
     while let Some(word) = cursor.take() {
         match word.text.as_str() {
-            "meta" => attributes(cursor, &mut group.meta, &["meta", "params"])?,
+            "meta" => {
+                attributes(cursor, &mut group.meta, &["meta", "params"])?;
+                if group.is_clone() {
+                    let error = SyntaxError::new(word.at, format!("a group is not {PROMOTABLE}"));
+                    return Err(error.hint("only clones are"));
+                }
+            }
             "params" => {
                 let error = SyntaxError::not_yet(word.at, "parameters of groups are");
                 return Err(error.hint("give each member its own"));
@@ -85,6 +93,36 @@ pub(super) fn group(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
         cursor.need("a member")?;
     }
     Ok(Object::Group(id, group))
+}
+
+/// What a clone says of promotion where it is not promotable.
+pub(super) const NOT_PROMOTABLE: &str = "false";
+/// And where it is.
+pub(super) const IS_PROMOTABLE: &str = "true";
+
+/// `clone ID RSC [meta NAME=VALUE…]`, and `ms …`, which is promotable unless it says otherwise.
+pub(super) fn clone(cursor: &mut Cursor<'_, '_>, is_promotable: &str) -> Parsed<Object> {
+    let id = cursor.new_id("the clone's id")?;
+    let member = ResourceId::new(cursor.id("the resource to clone")?);
+    let mut clone = Group { members: vec![member], meta: Attributes::new() };
+    while let Some(word) = cursor.take() {
+        match word.text.as_str() {
+            "meta" => attributes(cursor, &mut clone.meta, &["meta", "params"])?,
+            "params" => {
+                let error = SyntaxError::not_yet(word.at, "parameters of clones are");
+                return Err(error.hint("give them to the primitive"));
+            }
+            text if text.starts_with("description=") => {
+                return Err(SyntaxError::not_yet(word.at, "descriptions are").hint("write it as a comment"));
+            }
+            _ => return Err(cursor.unexpected(word)),
+        }
+    }
+    let promotable = clone.meta.entry(PROMOTABLE.to_owned()).or_insert_with(|| is_promotable.to_owned());
+    if boolean(promotable) == Some(false) {
+        NOT_PROMOTABLE.clone_into(promotable);
+    }
+    Ok(Object::Clone(id, clone))
 }
 
 /// `tag ID[:] RESOURCE…`
@@ -114,15 +152,23 @@ fn body(cursor: &mut Cursor<'_, '_>, agent: Agent) -> Parsed<Primitive> {
         meta: Attributes::new(),
         utilization: Attributes::new(),
         operations: Vec::new(),
+        ruled: Vec::new(),
     };
     if let Some(word) = cursor.peek().filter(|word| word.text.starts_with("description=")) {
         return Err(SyntaxError::not_yet(word.at, "descriptions are").hint("write it as a comment"));
     }
     attributes(cursor, &mut primitive.params, SECTIONS)?;
     while let Some(word) = cursor.take() {
+        let Primitive { params, meta, ruled, .. } = &mut primitive;
         let section = match word.text.as_str() {
-            "params" => &mut primitive.params,
-            "meta" => &mut primitive.meta,
+            "params" => {
+                attribute_set(cursor, Section::Params, params, ruled, SECTIONS)?;
+                continue;
+            }
+            "meta" => {
+                attribute_set(cursor, Section::Meta, meta, ruled, SECTIONS)?;
+                continue;
+            }
             "utilization" => &mut primitive.utilization,
             "op" => {
                 let operation = operation(cursor)?;
@@ -154,7 +200,7 @@ fn operation(cursor: &mut Cursor<'_, '_>) -> Parsed<Operation> {
 
 /// `CLASS:[PROVIDER:]TYPE`
 fn agent(word: &Word) -> Parsed<Agent> {
-    const HINT: &str = "this version has vm:libvirt, ocf:PROVIDER:TYPE, stonith:ipmi and stonith:fence_AGENT";
+    const HINT: &str = "this version has vm:libvirt, ocf:PROVIDER:TYPE, systemd:UNIT, stonith:ipmi, stonith:redfish and stonith:fence_AGENT";
     let text = word.text.as_str();
     // crmsh searches a bare type as ocf:heartbeat first.
     let (class, kind) = text.split_once(':').unwrap_or(("ocf", text));
@@ -166,7 +212,15 @@ fn agent(word: &Word) -> Parsed<Agent> {
                 SyntaxError::new(word.at, format!("{} is no agent", shown(text))).hint("write ocf:PROVIDER:TYPE")
             });
         }
-        "systemd" | "lsb" | "service" | "upstart" | "nagios" => {
+        "systemd" if is_unit_name(kind) => {
+            return Ok(Agent { class: AgentClass::Systemd, provider: None, kind: kind.to_owned() });
+        }
+        "systemd" => {
+            return Err(SyntaxError::new(word.at, format!("{} cannot be the name of a unit", shown(text))).hint(
+                "write systemd:NAME or systemd:NAME@INSTANCE; `systemd-escape` writes what has other characters",
+            ));
+        }
+        "lsb" | "service" | "upstart" | "nagios" => {
             return Err(SyntaxError::not_yet(word.at, format!("agent class '{class}' is")).hint(HINT));
         }
         _ => {

@@ -1,16 +1,17 @@
 //! Statements by their keyword. All errors at once: one for each statement that has any.
 
-use super::attributes::attributes;
+use super::attributes::{attribute_set, attributes};
 use super::constraint::{colocation, fencing_topology, location, order};
 use super::cursor::{Cursor, Parsed, shown};
 use super::error::SyntaxError;
-use super::object::{group, node, primitive, tag, template};
+use super::object::{IS_PROMOTABLE, NOT_PROMOTABLE, clone, group, node, primitive, tag, template};
 use super::statement::{GroupChange, Object, Statement, Verb};
 use super::token::{Word, statements};
 use super::{Expand, duration, error::Position};
-use crate::config::Attributes;
 use crate::config::validate::nearest;
+use crate::config::{Attributes, Section};
 use crate::id::ResourceId;
+use crate::score::Score;
 
 /// Longer texts are refused before they are read; a configuration of a thousand VMs is a tenth of it.
 const LONGEST_TEXT: usize = 64 << 20;
@@ -49,6 +50,8 @@ fn statement(words: &[Word], expand: Expand<'_>) -> Parsed<Verb> {
         "primitive" => Verb::Define(primitive(&mut cursor)?),
         "rsc_template" => Verb::Define(template(&mut cursor)?),
         "group" => Verb::Define(group(&mut cursor)?),
+        "clone" => Verb::Define(clone(&mut cursor, NOT_PROMOTABLE)?),
+        "ms" => Verb::Define(clone(&mut cursor, IS_PROMOTABLE)?),
         "tag" => Verb::Define(tag(&mut cursor)?),
         "modgroup" => modgroup(&mut cursor)?,
         "monitor" => monitor(&mut cursor)?,
@@ -57,14 +60,33 @@ fn statement(words: &[Word], expand: Expand<'_>) -> Parsed<Verb> {
         "order" => Verb::Define(order(&mut cursor)?),
         "fencing_topology" => Verb::Define(fencing_topology(&mut cursor)?),
         "property" => Verb::Define(Object::Property(set_of_pairs(&mut cursor)?)),
-        "rsc_defaults" => Verb::Define(Object::RscDefaults(set_of_pairs(&mut cursor)?)),
-        "op_defaults" => Verb::Define(Object::OpDefaults(set_of_pairs(&mut cursor)?)),
+        "rsc_defaults" => Verb::Define(defaults(&mut cursor, Section::Meta)?),
+        "op_defaults" => Verb::Define(defaults(&mut cursor, Section::Operation)?),
         "delete" => delete(&mut cursor)?,
         "set" => set(&mut cursor)?,
         _ => Verb::Rename { from: cursor.id("an id")?, to: cursor.new_id("the new id")? },
     };
     cursor.end()?;
     Ok(verb)
+}
+
+/// `[SETID:] [SCORE:] [rule EXPRESSION] NAME=VALUE…`
+fn defaults(cursor: &mut Cursor<'_, '_>, section: Section) -> Parsed<Object> {
+    let is_name = |word: &Word| {
+        word.text.strip_suffix(':').is_some_and(|name| !name.contains('=') && name.parse::<Score>().is_err())
+    };
+    if cursor.peek().is_some_and(is_name) {
+        cursor.take();
+    }
+    let (mut plain, mut ruled) = (Attributes::new(), Vec::new());
+    attribute_set(cursor, section, &mut plain, &mut ruled, &[])?;
+    if plain.is_empty() && ruled.is_empty() {
+        cursor.need("NAME=VALUE")?;
+    }
+    Ok(match section {
+        Section::Operation => Object::OpDefaults(plain, ruled),
+        Section::Meta | Section::Params => Object::RscDefaults(plain, ruled),
+    })
 }
 
 /// `[SETID:] NAME=VALUE…`
@@ -177,6 +199,8 @@ const USAGE: &[(&str, &str)] = &[
     ),
     ("rsc_template", "rsc_template ID CLASS:[PROVIDER:]TYPE, and on as a primitive"),
     ("group", "group ID MEMBER… [meta NAME=VALUE…]"),
+    ("clone", "clone ID RSC|GROUP [meta NAME=VALUE…]"),
+    ("ms", "ms ID RSC [meta NAME=VALUE…]"),
     ("tag", "tag ID RSC…"),
     (
         "location",
@@ -185,12 +209,12 @@ const USAGE: &[(&str, &str)] = &[
     ("colocation", "colocation ID SCORE: RSC WITH-RSC, or colocation ID SCORE: RSC… ( RSC… )…"),
     (
         "order",
-        "order ID [Mandatory:|Optional:|Serialize:] FIRST THEN [symmetrical=true|false]; more than two, and ( RSC… ) for those that do not wait for each other, make sets",
+        "order ID [Mandatory:|Optional:|Serialize:] FIRST THEN [symmetrical=true|false]; more than two make sets: ( RSC… ) of those that do not wait for each other, [ RSC… ] where any one suffices",
     ),
     ("fencing_topology", "fencing_topology [LEVEL…] [NODE: LEVEL…]…, where a LEVEL is DEVICE[,DEVICE…]"),
     ("property", "property NAME=VALUE…"),
-    ("rsc_defaults", "rsc_defaults NAME=VALUE…"),
-    ("op_defaults", "op_defaults NAME=VALUE…"),
+    ("rsc_defaults", "rsc_defaults [SCORE:] [rule EXPRESSION] NAME=VALUE…"),
+    ("op_defaults", "op_defaults [SCORE:] [rule EXPRESSION] NAME=VALUE…"),
     ("delete", "delete ID… [--force]"),
     ("set", "set ID.[OP.][INTERVAL.]NAME VALUE"),
     ("rename", "rename ID NEW-ID"),
@@ -201,18 +225,5 @@ const USAGE: &[(&str, &str)] = &[
 const EDITS: &[&str] = &["delete", "set", "rename", "modgroup", "monitor"];
 
 /// The rest of crmsh's grammar.
-const NOT_YET: &[&str] = &[
-    "acl_group",
-    "acl_target",
-    "alert",
-    "bundle",
-    "clone",
-    "erase",
-    "filter",
-    "master",
-    "ms",
-    "role",
-    "rsc_ticket",
-    "user",
-    "xml",
-];
+const NOT_YET: &[&str] =
+    &["acl_group", "acl_target", "alert", "bundle", "erase", "filter", "master", "role", "rsc_ticket", "user", "xml"];

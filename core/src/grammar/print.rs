@@ -1,10 +1,15 @@
 //! A configuration as crmsh writes it; what is printed is valid input and reads back as the same configuration.
 
+use super::object::NOT_PROMOTABLE;
+use super::sets::print_in_role;
 use super::token::quote;
-use super::wide::{print_rule, print_sets, print_who};
+use super::wide::{print_condition, print_rule, print_who};
 use crate::config::shorthand::{Want, is_part};
-use crate::config::{Attributes, Config, FencingTopology, NodeConfig, OrderKind, Primitive};
+use crate::config::{
+    Attributes, Config, FencingTopology, InRole, NodeConfig, OrderKind, PROMOTABLE, Primitive, RuledSet, Section,
+};
 use crate::id::{NodeId, ResourceId};
+use crate::score::Score;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -33,6 +38,7 @@ pub(super) enum Key {
     Template(String),
     Primitive(ResourceId),
     Group(String),
+    Clone(String),
     Tag(String),
     FencingTopology,
     Location(String),
@@ -48,7 +54,7 @@ impl Key {
         match self {
             Self::Node(id) => id.as_str(),
             Self::Primitive(id) => id.as_str(),
-            Self::Template(id) | Self::Group(id) | Self::Tag(id) => id,
+            Self::Template(id) | Self::Group(id) | Self::Clone(id) | Self::Tag(id) => id,
             Self::Location(id) | Self::Colocation(id) | Self::Order(id) => id,
             single => single.keyword(),
         }
@@ -60,6 +66,7 @@ impl Key {
             Self::Template(_) => "rsc_template",
             Self::Primitive(_) => "primitive",
             Self::Group(_) => "group",
+            Self::Clone(_) => "clone",
             Self::Tag(_) => "tag",
             Self::FencingTopology => "fencing_topology",
             Self::Location(_) => "location",
@@ -78,7 +85,9 @@ pub(super) fn keys(config: &Config) -> Vec<Key> {
     let wide = &config.shorthand;
     keys.extend(wide.templates.keys().cloned().map(Key::Template));
     keys.extend(config.primitives.keys().cloned().map(Key::Primitive));
-    keys.extend(wide.groups.keys().cloned().map(Key::Group));
+    let (clones, groups): (Vec<_>, Vec<_>) = wide.groups.iter().partition(|(_, group)| group.is_clone());
+    keys.extend(groups.into_iter().map(|(id, _)| Key::Group(id.clone())));
+    keys.extend(clones.into_iter().map(|(id, _)| Key::Clone(id.clone())));
     keys.extend(wide.tags.keys().cloned().map(Key::Tag));
     if !config.fencing_topology.is_empty() {
         keys.push(Key::FencingTopology);
@@ -91,7 +100,8 @@ pub(super) fn keys(config: &Config) -> Vec<Key> {
         (&config.rsc_defaults, Key::RscDefaults),
         (&config.op_defaults, Key::OpDefaults),
     ];
-    keys.extend(sets.into_iter().filter(|(set, _)| !set.is_empty()).map(|(_, key)| key));
+    let is_there = |set: &Attributes, key: &Key| !set.is_empty() || !rules_of(config, key).is_empty();
+    keys.extend(sets.into_iter().filter(|(set, key)| is_there(set, key)).map(|(_, key)| key));
     keys
 }
 
@@ -115,11 +125,14 @@ pub(super) fn object(config: &Config, key: &Key) -> Option<String> {
             let agent = template.map_or_else(|| written.agent.text(), |template| format!("@{template}"));
             primitive(format!("primitive {id} {agent}"), written)
         }
-        Key::Group(id) => {
+        Key::Group(id) | Key::Clone(id) => {
             let group = config.shorthand.groups.get(id)?;
             let members: Vec<&str> = group.members.iter().map(ResourceId::as_str).collect();
-            let mut lines = vec![format!("group {id} {}", members.join(" "))];
-            section(&mut lines, "meta", &group.meta);
+            let mut lines = vec![format!("{} {id} {}", key.keyword(), members.join(" "))];
+            let mut meta = group.meta.clone();
+            // A clone says so by its keyword.
+            meta.retain(|name, value| name != PROMOTABLE || value != NOT_PROMOTABLE);
+            section(&mut lines, "meta", &meta);
             lines
         }
         Key::Tag(id) => vec![format!("tag {id} {}", config.shorthand.tags.get(id)?.join(" "))],
@@ -128,8 +141,8 @@ pub(super) fn object(config: &Config, key: &Key) -> Option<String> {
         Key::Colocation(id) => vec![colocation(config, id)?],
         Key::Order(id) => vec![order(config, id)?],
         Key::Property => set(key, &config.properties)?,
-        Key::RscDefaults => set(key, &config.rsc_defaults)?,
-        Key::OpDefaults => set(key, &config.op_defaults)?,
+        Key::RscDefaults => return defaults(key, &config.rsc_defaults, &config.rsc_rules),
+        Key::OpDefaults => return defaults(key, &config.op_defaults, &config.op_rules),
     };
     Some(lines.join(" \\\n\t") + "\n")
 }
@@ -144,7 +157,9 @@ fn node(id: &NodeId, node: &NodeConfig) -> Vec<String> {
 fn primitive(beginning: String, primitive: &Primitive) -> Vec<String> {
     let mut lines = vec![beginning];
     section(&mut lines, "params", &primitive.params);
+    lines.extend(primitive.ruled.iter().filter(|set| set.section == Section::Params).map(ruled));
     section(&mut lines, "meta", &primitive.meta);
+    lines.extend(primitive.ruled.iter().filter(|set| set.section == Section::Meta).map(ruled));
     section(&mut lines, "utilization", &primitive.utilization);
     for operation in &primitive.operations {
         let mut line = format!("op {}", operation.name);
@@ -172,10 +187,11 @@ fn fencing_topology(rows: &[FencingTopology]) -> Option<Vec<String>> {
 
 fn location(config: &Config, id: &str) -> Option<Vec<String>> {
     if let Some(location) = config.locations.get(id) {
-        return Some(vec![format!("location {id} {} {}: {}", location.resource, location.score, location.node)]);
+        let (score, node, role) = (location.score, &location.node, role_option(location.role));
+        return Some(vec![format!("location {id} {}{role} {score}: {node}", location.resource)]);
     }
     let location = config.shorthand.locations.get(id)?;
-    let who = print_who(&location.who);
+    let who = print_who(&location.who) + &role_option(location.role);
     Some(match &location.want {
         Want::Node(score, node) => vec![format!("location {id} {who} {score}: {node}")],
         Want::Rules(rules) => {
@@ -190,19 +206,27 @@ fn location(config: &Config, id: &str) -> Option<Vec<String>> {
 
 fn colocation(config: &Config, id: &str) -> Option<String> {
     if let Some(colocation) = config.colocations.get(id) {
-        let (score, resource, with) = (colocation.score, &colocation.resource, &colocation.with);
+        let score = colocation.score;
+        let resource = print_in_role(&colocation.resource, colocation.role);
+        let with = print_in_role(&colocation.with, colocation.with_role);
         return Some(format!("colocation {id} {score}: {resource} {with}"));
     }
     let colocation = config.shorthand.colocations.get(id)?;
-    Some(format!("colocation {id} {}: {}", colocation.score, print_sets(&colocation.sets)))
+    Some(format!("colocation {id} {}: {}", colocation.score, super::sets::print(&colocation.sets)))
 }
 
 fn order(config: &Config, id: &str) -> Option<String> {
     let (kind, symmetrical, what) = match config.orders.get(id) {
-        Some(order) => (order.kind, order.symmetrical, format!("{} {}", order.first, order.then)),
+        Some(order) if order.is_of_starts() => {
+            (order.kind, order.symmetrical, format!("{} {}", order.first, order.then))
+        }
+        Some(order) => {
+            let (first, then) = (order.first_task.word(), order.then_task.word());
+            (order.kind, order.symmetrical, format!("{}:{first} {}:{then}", order.first, order.then))
+        }
         None => {
             let order = config.shorthand.orders.get(id)?;
-            (order.kind, order.symmetrical, print_sets(&order.sets))
+            (order.kind, order.symmetrical, super::sets::print(&order.sets))
         }
     };
     let word = match kind {
@@ -217,11 +241,52 @@ fn order(config: &Config, id: &str) -> Option<String> {
     })
 }
 
+fn role_option(role: Option<InRole>) -> String {
+    role.map(|role| format!(" role={}", role.word())).unwrap_or_default()
+}
+
 /// One pair on each line.
 fn set(key: &Key, attributes: &Attributes) -> Option<Vec<String>> {
     let lines =
         std::iter::once(key.keyword().to_owned()).chain(attributes.iter().map(|(name, value)| pair(name, value)));
     (!attributes.is_empty()).then(|| lines.collect())
+}
+
+fn rules_of<'c>(config: &'c Config, key: &Key) -> &'c [RuledSet] {
+    match key {
+        Key::RscDefaults => &config.rsc_rules,
+        Key::OpDefaults => &config.op_rules,
+        _ => &[],
+    }
+}
+
+/// A statement for what always holds, and one for each set with a rule or a score.
+fn defaults(key: &Key, plain: &Attributes, rules: &[RuledSet]) -> Option<String> {
+    let keyword = key.keyword();
+    let mut text = String::new();
+    if let Some(lines) = set(key, plain) {
+        text += &(lines.join(" \\\n\t") + "\n");
+    }
+    for one in rules {
+        text += &format!("{keyword}{}\n", ruled(one).trim_start_matches(one.section.word()));
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+/// `params 3: rule EXPRESSION NAME=VALUE…`
+fn ruled(set: &RuledSet) -> String {
+    let mut line = set.section.word().to_owned();
+    if set.score != Score::ZERO {
+        line += &format!(" {}:", set.score);
+    }
+    if let Some(rule) = &set.rule {
+        line += &format!(" rule {}", print_condition(rule));
+    }
+    for (name, value) in &set.pairs {
+        let quoted = super::date::takes(name);
+        line += &if quoted { format!(" \"{name}\"={}", quote(value)) } else { format!(" {}", pair(name, value)) };
+    }
+    line
 }
 
 fn section(lines: &mut Vec<String>, name: &str, attributes: &Attributes) {

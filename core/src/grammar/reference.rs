@@ -2,7 +2,7 @@
 
 use super::print::{Key, keys};
 use crate::config::Config;
-use crate::config::shorthand::{ResourceSet, Who};
+use crate::config::shorthand::{Group, ResourceSet, Who};
 use crate::id::{NodeId, ResourceId};
 
 /// What an id names.
@@ -12,21 +12,23 @@ pub(super) fn find(config: &Config, id: &str) -> Option<Key> {
         Key::Node(id) => config.nodes.contains_key(id),
         Key::Template(id) => config.shorthand.templates.contains_key(id),
         Key::Primitive(id) => config.primitives.contains_key(id),
-        Key::Group(id) => config.shorthand.groups.contains_key(id),
+        Key::Group(id) => config.shorthand.groups.get(id).is_some_and(|it| !it.is_clone()),
+        Key::Clone(id) => config.shorthand.groups.get(id).is_some_and(Group::is_clone),
         Key::Tag(id) => config.shorthand.tags.contains_key(id),
         Key::Location(id) => config.locations.contains_key(id) || config.shorthand.locations.contains_key(id),
         Key::Colocation(id) => config.colocations.contains_key(id) || config.shorthand.colocations.contains_key(id),
         Key::Order(id) => config.orders.contains_key(id) || config.shorthand.orders.contains_key(id),
         Key::FencingTopology => id == key.keyword() && !config.fencing_topology.is_empty(),
         Key::Property => id == key.keyword() && !config.properties.is_empty(),
-        Key::RscDefaults => id == key.keyword() && !config.rsc_defaults.is_empty(),
-        Key::OpDefaults => id == key.keyword() && !config.op_defaults.is_empty(),
+        Key::RscDefaults => id == key.keyword() && !(config.rsc_defaults.is_empty() && config.rsc_rules.is_empty()),
+        Key::OpDefaults => id == key.keyword() && !(config.op_defaults.is_empty() && config.op_rules.is_empty()),
     };
     let candidates = [
         Key::Node(NodeId::from(id)),
         Key::Template(name()),
         Key::Primitive(ResourceId::from(id)),
         Key::Group(name()),
+        Key::Clone(name()),
         Key::Tag(name()),
         Key::Location(name()),
         Key::Colocation(name()),
@@ -46,7 +48,9 @@ pub(super) fn names_in(config: &Config, key: &Key) -> Vec<String> {
     let of_sets = |sets: &[ResourceSet]| sets.iter().flat_map(|set| set.members.clone()).collect::<Vec<_>>();
     match key {
         Key::Primitive(id) => names.extend(wide.own.get(id).and_then(|own| own.template.clone())),
-        Key::Group(id) => names.extend(wide.groups.get(id).into_iter().flat_map(|it| ids(&it.members))),
+        Key::Group(id) | Key::Clone(id) => {
+            names.extend(wide.groups.get(id).into_iter().flat_map(|it| ids(&it.members)))
+        }
         Key::Tag(id) => names.extend(wide.tags.get(id).cloned().unwrap_or_default()),
         Key::Location(id) => {
             names.extend(config.locations.get(id).map(|it| it.resource.to_string()));
@@ -126,7 +130,7 @@ pub(super) fn remove(config: &mut Config, key: &Key) {
             config.primitives.remove(id);
             config.shorthand.own.remove(id);
         }
-        Key::Group(id) => _ = config.shorthand.groups.remove(id),
+        Key::Group(id) | Key::Clone(id) => _ = config.shorthand.groups.remove(id),
         Key::Tag(id) => _ = config.shorthand.tags.remove(id),
         Key::FencingTopology => config.fencing_topology.clear(),
         Key::Location(id) => {
@@ -142,8 +146,14 @@ pub(super) fn remove(config: &mut Config, key: &Key) {
             config.shorthand.orders.remove(id);
         }
         Key::Property => config.properties.clear(),
-        Key::RscDefaults => config.rsc_defaults.clear(),
-        Key::OpDefaults => config.op_defaults.clear(),
+        Key::RscDefaults => {
+            config.rsc_defaults.clear();
+            config.rsc_rules.clear();
+        }
+        Key::OpDefaults => {
+            config.op_defaults.clear();
+            config.op_rules.clear();
+        }
     }
 }
 
@@ -164,7 +174,7 @@ pub(super) fn remove_mention(config: &mut Config, key: &Key, name: &str) -> bool
             remove_device(config, &ResourceId::from(name));
             false
         }
-        Key::Group(id) => shorthand.groups.get_mut(id).is_none_or(|it| {
+        Key::Group(id) | Key::Clone(id) => shorthand.groups.get_mut(id).is_none_or(|it| {
             it.members.retain(|member| member.as_str() != name);
             it.members.is_empty()
         }),

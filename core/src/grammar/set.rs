@@ -6,9 +6,10 @@ use super::print::Key;
 use super::reference::find;
 use super::{duration, is_attribute_name};
 use crate::config::{
-    Attributes, Colocation, Config, Location, MetaError, Operation, Order, OrderKind, Primitive, ResourceMeta,
+    Attributes, Colocation, Config, InRole, Location, MetaError, Operation, Order, OrderKind, OrderTask, Primitive,
+    ResourceMeta,
 };
-use crate::config::{NodeConfig, boolean};
+use crate::config::{NodeConfig, PROMOTABLE, boolean};
 use crate::id::ResourceId;
 
 /// `set PATH VALUE`
@@ -83,7 +84,11 @@ fn place<'c, 'p>(config: &'c mut Config, line: u32, key: &Key, name: &'p str) ->
             let template = config.shorthand.templates.get_mut(id).ok_or_else(gone)?;
             in_primitive(template, &ResourceId::from(id.as_str()), line, name)
         }
-        Key::Group(id) => {
+        Key::Group(_) | Key::Clone(_) if name == PROMOTABLE => {
+            let message = format!("whether '{}' is promotable cannot be changed", key.id());
+            Err(EditError::new(line, message, "delete it, and define it anew"))
+        }
+        Key::Group(id) | Key::Clone(id) => {
             let group = config.shorthand.groups.get_mut(id).ok_or_else(gone)?;
             Ok(Place::In(&mut group.meta, name))
         }
@@ -196,7 +201,8 @@ fn set_location(location: &mut Location, line: u32, name: &str, value: &str) -> 
         "score" => location.score = score(line, value)?,
         "node" => location.node = id(line, value)?.into(),
         "rsc" => location.resource = id(line, value)?.into(),
-        _ => return Err(no_such_field(line, "location", name, "score, node and rsc")),
+        "role" => location.role = role(line, value)?,
+        _ => return Err(no_such_field(line, "location", name, "score, node, rsc and role")),
     }
     Ok(())
 }
@@ -206,7 +212,12 @@ fn set_colocation(colocation: &mut Colocation, line: u32, name: &str, value: &st
         "score" => colocation.score = score(line, value)?,
         "rsc" => colocation.resource = id(line, value)?.into(),
         "with-rsc" => colocation.with = id(line, value)?.into(),
-        _ => return Err(no_such_field(line, "colocation", name, "score, rsc and with-rsc")),
+        "rsc-role" => colocation.role = role(line, value)?,
+        "with-rsc-role" => colocation.with_role = role(line, value)?,
+        _ => {
+            let fields = "score, rsc, with-rsc, rsc-role and with-rsc-role";
+            return Err(no_such_field(line, "colocation", name, fields));
+        }
     }
     Ok(())
 }
@@ -230,9 +241,22 @@ fn set_order(order: &mut Order, line: u32, name: &str, value: &str) -> Result<()
         "symmetrical" => order.symmetrical = boolean(value).ok_or_else(|| bad("true or false"))?,
         "first" => order.first = id(line, value)?.into(),
         "then" => order.then = id(line, value)?.into(),
-        _ => return Err(no_such_field(line, "order", name, "kind, symmetrical, first and then")),
+        "first-action" | "then-action" => {
+            let task = OrderTask::read(value).ok_or_else(|| bad("start, stop, promote or demote"))?;
+            let place = if name == "first-action" { &mut order.first_task } else { &mut order.then_task };
+            *place = task;
+        }
+        _ => {
+            let fields = "kind, symmetrical, first, then, first-action and then-action";
+            return Err(no_such_field(line, "order", name, fields));
+        }
     }
     Ok(())
+}
+
+fn role(line: u32, value: &str) -> Result<Option<InRole>, EditError> {
+    let wrong = || EditError::new(line, format!("'{value}' is no role"), "write Promoted, Unpromoted or Started");
+    InRole::read(value).ok_or_else(wrong)
 }
 
 fn score(line: u32, value: &str) -> Result<crate::score::Score, EditError> {

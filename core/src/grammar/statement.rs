@@ -1,7 +1,7 @@
 //! What one statement says.
 
 use crate::config::shorthand::{Group, Own, WideColocation, WideLocation, WideOrder};
-use crate::config::{Attributes, Colocation, FencingTopology, Location, NodeConfig, Order, Primitive};
+use crate::config::{Attributes, Colocation, FencingTopology, Location, NodeConfig, Order, Primitive, RuledSet};
 use crate::id::{NodeId, ResourceId};
 
 /// One statement and where it began.
@@ -70,6 +70,8 @@ pub enum Object {
     Template(String, Primitive),
     /// `group`
     Group(String, Group),
+    /// `clone`
+    Clone(String, Group),
     /// `tag`
     Tag(String, Vec<String>),
     /// `location`
@@ -89,9 +91,9 @@ pub enum Object {
     /// `property`; set over what is there.
     Property(Attributes),
     /// `rsc_defaults`; set over what is there.
-    RscDefaults(Attributes),
+    RscDefaults(Attributes, Vec<RuledSet>),
     /// `op_defaults`; set over what is there.
-    OpDefaults(Attributes),
+    OpDefaults(Attributes, Vec<RuledSet>),
 }
 
 /// What becomes of a member of a group.

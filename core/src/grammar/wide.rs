@@ -1,12 +1,13 @@
-//! Constraints of several resources: sets, patterns and rules.
+//! Constraints of several resources, or with rules; sets are in `sets`.
 
+use super::constraint;
 use super::cursor::{Cursor, Parsed, shown};
 use super::error::SyntaxError;
 use super::is_attribute_name;
 use super::statement::Object;
 use super::token::Word;
-use crate::config::shorthand::{ResourceSet, Want, Who, WideColocation, WideLocation, WideOrder};
-use crate::config::{Location, OrderKind, boolean};
+use crate::config::Location;
+use crate::config::shorthand::{Want, Who, WideLocation};
 use crate::id::{NodeId, ResourceId};
 use crate::rule::{COMPARISONS, KINDS, PRESENCES, Rule, RuleScore, Test};
 use crate::score::Score;
@@ -14,7 +15,7 @@ use crate::score::Score;
 /// `location ID WHO (SCORE: NODE | rule …)`, after the id
 pub(super) fn location(cursor: &mut Cursor<'_, '_>, id: String) -> Parsed<Object> {
     let who = who(cursor)?;
-    let mut rules = Vec::new();
+    let (mut rules, mut role) = (Vec::new(), None);
     while let Some(word) = cursor.peek() {
         match word.text.as_str() {
             "rule" if word.is_bare_from(0) => {
@@ -22,7 +23,8 @@ pub(super) fn location(cursor: &mut Cursor<'_, '_>, id: String) -> Parsed<Object
                 rules.push(rule(cursor)?);
             }
             option if option.starts_with("role=") => {
-                return Err(SyntaxError::not_yet(word.at, "roles are").hint("leave it out: what is started is meant"));
+                cursor.take();
+                role = constraint::role(word, &option["role=".len()..])?;
             }
             option if option.starts_with("resource-discovery=") => {
                 let error = SyntaxError::not_yet(word.at, "'resource-discovery' is");
@@ -33,13 +35,13 @@ pub(super) fn location(cursor: &mut Cursor<'_, '_>, id: String) -> Parsed<Object
     }
     if !rules.is_empty() {
         let want = Want::Rules(rules);
-        return Ok(Object::WideLocation(id, WideLocation { who, want }));
+        return Ok(Object::WideLocation(id, WideLocation { who, want, role }));
     }
     let score = cursor.score()?;
     let node = NodeId::new(cursor.id("the node")?);
     match who {
-        Who::One(name) => Ok(Object::Location(id, Location { resource: ResourceId::new(name), score, node })),
-        who => Ok(Object::WideLocation(id, WideLocation { who, want: Want::Node(score, node) })),
+        Who::One(name) => Ok(Object::Location(id, Location { resource: ResourceId::new(name), score, node, role })),
+        who => Ok(Object::WideLocation(id, WideLocation { who, want: Want::Node(score, node), role })),
     }
 }
 
@@ -69,12 +71,15 @@ fn who(cursor: &mut Cursor<'_, '_>) -> Parsed<Who> {
     }
 }
 
-/// `[$id=ID] SCORE: TEST {and|or TEST}`, after `rule`
+/// `[$id=ID] [$role=ROLE] SCORE: TEST {and|or TEST}`, after `rule`
 fn rule(cursor: &mut Cursor<'_, '_>) -> Parsed<Rule> {
+    let mut role = None;
     while let Some(word) = cursor.peek().filter(|word| word.text.starts_with('$')) {
-        if !word.text.starts_with("$id=") {
-            let what = if word.text.starts_with("$role=") { "roles are" } else { "rules that refer to others are" };
-            return Err(SyntaxError::not_yet(word.at, what).hint("write rule SCORE: EXPRESSION"));
+        if let Some(text) = word.text.strip_prefix("$role=") {
+            role = constraint::role(word, text)?;
+        } else if !word.text.starts_with("$id=") {
+            let error = SyntaxError::not_yet(word.at, "rules that refer to others are");
+            return Err(error.hint("write rule SCORE: EXPRESSION"));
         }
         cursor.take();
     }
@@ -87,7 +92,23 @@ fn rule(cursor: &mut Cursor<'_, '_>) -> Parsed<Rule> {
             return Err(cursor.refuse(word.at, message));
         }
     };
-    let mut rule = Rule { score, any: false, tests: vec![test(cursor)?] };
+    Ok(Rule { role, ..condition(cursor, score, test)? })
+}
+
+/// `[$id=ID] [SCORE:] TEST {and|or TEST}`, after the `rule` of an attribute set; the score is that of the set.
+pub(super) fn of_attributes(cursor: &mut Cursor<'_, '_>) -> Parsed<Rule> {
+    let is_number = |text: &str| text.strip_suffix(':').is_some_and(|number| number.parse::<Score>().is_ok());
+    while cursor.peek().is_some_and(|word| word.text.starts_with("$id=") || is_number(&word.text)) {
+        cursor.take();
+    }
+    condition(cursor, RuleScore::Number(Score::ZERO), test_of_set)
+}
+
+/// What stands in a rule.
+type Tested = fn(&mut Cursor<'_, '_>) -> Parsed<Test>;
+
+fn condition(cursor: &mut Cursor<'_, '_>, score: RuleScore, test: Tested) -> Parsed<Rule> {
+    let mut rule = Rule { score, any: false, tests: vec![test(cursor)?], role: None };
     while let Some(word) = cursor.peek().filter(|word| ["and", "or"].contains(&word.text.as_str())) {
         cursor.take();
         let any = word.text == "or";
@@ -101,16 +122,63 @@ fn rule(cursor: &mut Cursor<'_, '_>) -> Parsed<Rule> {
     Ok(rule)
 }
 
+/// `resource [CLASS]:[PROVIDER]:[TYPE]` and `op NAME [interval=TIME]`, which only defaults ask; else as in a location.
+fn test_of_set(cursor: &mut Cursor<'_, '_>) -> Parsed<Test> {
+    let next = cursor.rest().get(1).map_or("", |word| word.text.as_str());
+    let is_compared = COMPARISONS.contains(&next.rsplit(':').next().unwrap_or(next));
+    match cursor.peek().filter(|word| word.is_bare_from(0) && !is_compared).map(|word| word.text.as_str()) {
+        Some("resource") => {
+            cursor.take();
+            agent(cursor)
+        }
+        Some("op") => {
+            cursor.take();
+            let word = cursor.need("an operation, such as start,")?;
+            let name = cursor.id_of(word, &word.text)?;
+            let interval = cursor.peek().and_then(|word| word.text.strip_prefix("interval="));
+            if let Some(text) = interval {
+                let at = cursor.take().map(|word| word.at).unwrap_or(word.at);
+                if super::duration(text).is_none() {
+                    return Err(
+                        SyntaxError::new(at, format!("{} is no time", shown(text))).hint("write one such as 10s")
+                    );
+                }
+            }
+            Ok(Test::Operation { name, interval: interval.map(str::to_owned) })
+        }
+        _ => test(cursor),
+    }
+}
+
+fn agent(cursor: &mut Cursor<'_, '_>) -> Parsed<Test> {
+    let word = cursor.need("an agent, such as ocf:heartbeat:IPaddr2,")?;
+    let part = |text: &str| match text {
+        "" => Ok(None),
+        text => cursor.id_of(word, text).map(Some),
+    };
+    let parts: Vec<&str> = word.text.split(':').collect();
+    let (class, provider, kind) = match parts.as_slice() {
+        [class] => (part(class)?, None, None),
+        [class, kind] => (part(class)?, None, part(kind)?),
+        [class, provider, kind] => (part(class)?, part(provider)?, part(kind)?),
+        _ => (None, None, None),
+    };
+    if class.is_none() && provider.is_none() && kind.is_none() {
+        let error = SyntaxError::new(word.at, format!("{} is no agent", shown(&word.text)));
+        return Err(error.hint("write CLASS:PROVIDER:TYPE, where each may be left out, such as ocf:heartbeat:"));
+    }
+    Ok(Test::Agent { class, provider, kind })
+}
+
 /// `ATTRIBUTE [KIND:]OPERATION VALUE`, `defined ATTRIBUTE`
 fn test(cursor: &mut Cursor<'_, '_>) -> Parsed<Test> {
     let word = cursor.need("a test, such as #uname eq NODE,")?;
     if PRESENCES.contains(&word.text.as_str()) {
         let attribute = named(cursor.need("an attribute of nodes")?)?;
-        return Ok(Test { attribute, operation: word.text.clone(), kind: String::new(), value: None });
+        return Ok(Test::Attribute { attribute, operation: word.text.clone(), kind: String::new(), value: None });
     }
-    if word.text == "date" {
-        let error = SyntaxError::not_yet(word.at, "rules on dates are");
-        return Err(error.hint("a move or ban with a lifetime ends by itself: `qrm resource ban RSC NODE LIFETIME`"));
+    if word.text == "date" && word.is_bare_from(0) {
+        return super::date::when(cursor, word).map(Test::Date);
     }
     let attribute = named(word)?;
     let word = cursor.need("eq, ne, lt, gt, lte or gte")?;
@@ -121,7 +189,7 @@ fn test(cursor: &mut Cursor<'_, '_>) -> Parsed<Test> {
             .hint("write eq, ne, lt, gt, lte or gte, with string:, number: or version: before it where it matters"));
     }
     let value = cursor.need("a value to compare with")?.text.clone();
-    Ok(Test { attribute, operation: operation.to_owned(), kind: kind.to_owned(), value: Some(value) })
+    Ok(Test::Attribute { attribute, operation: operation.to_owned(), kind: kind.to_owned(), value: Some(value) })
 }
 
 fn named(word: &Word) -> Parsed<String> {
@@ -130,85 +198,6 @@ fn named(word: &Word) -> Parsed<String> {
         false => Err(SyntaxError::new(word.at, format!("{} cannot be the name of an attribute", shown(&word.text)))
             .hint("write a test such as #uname eq NODE, or defined ATTRIBUTE")),
     }
-}
-
-/// Whether what follows is more than two names.
-pub(super) fn is_of_sets(cursor: &Cursor<'_, '_>) -> bool {
-    let words: Vec<&Word> = cursor.rest().iter().filter(|word| !word.text.contains('=')).collect();
-    words.len() > 2 || words.iter().any(|word| word.is_bare_from(0) && word.text.starts_with(['(', '[']))
-}
-
-pub(super) fn colocation(cursor: &mut Cursor<'_, '_>, id: String, score: Score) -> Parsed<Object> {
-    let sets = sets(cursor, "Started", "roles are")?;
-    if let Some(word) = cursor.peek() {
-        let what = if word.text.starts_with("node-attribute=") { "'node-attribute' is" } else { "options of sets are" };
-        return Err(
-            SyntaxError::not_yet(word.at, what).hint("write ( … ) for resources that do not depend on each other")
-        );
-    }
-    Ok(Object::WideColocation(id, WideColocation { score, sets }))
-}
-
-pub(super) fn order(cursor: &mut Cursor<'_, '_>, id: String, kind: OrderKind) -> Parsed<Object> {
-    let sets = sets(cursor, "start", "orders of other actions than start are")?;
-    let mut symmetrical = kind.is_symmetrical_by_default();
-    while let Some(word) = cursor.take() {
-        symmetrical = match word.text.split_once('=').map(|(name, value)| (name, boolean(value))) {
-            Some(("symmetrical", Some(symmetrical))) => symmetrical,
-            _ => return Err(cursor.unexpected(word)),
-        };
-    }
-    Ok(Object::WideOrder(id, WideOrder { kind, sets, symmetrical }))
-}
-
-/// `A B ( C D ) E`: what stands bare together is one set, and so is what stands in parentheses.
-fn sets(cursor: &mut Cursor<'_, '_>, default: &str, refused: &str) -> Parsed<Vec<ResourceSet>> {
-    let mut sets: Vec<ResourceSet> = Vec::new();
-    let mut open: Option<&Word> = None;
-    while let Some(word) = cursor.peek().filter(|word| !word.text.contains('=')) {
-        cursor.take();
-        let is_bare = word.is_bare_from(0);
-        match word.text.as_str() {
-            "(" if is_bare && open.is_none() => {
-                open = Some(word);
-                sets.push(ResourceSet { members: Vec::new(), sequential: false });
-            }
-            ")" if is_bare && open.is_some() => {
-                if sets.last().is_some_and(|set| set.members.is_empty()) {
-                    return Err(cursor.refuse(word.at, "the set is empty"));
-                }
-                open = None;
-            }
-            text if is_bare && text.starts_with('[') => {
-                let error = SyntaxError::not_yet(word.at, "sets of which any member suffices are");
-                return Err(error.hint("write ( … ): all of them are needed"));
-            }
-            text => {
-                let (name, suffix) = text.split_once(':').unwrap_or((text, default));
-                if !suffix.eq_ignore_ascii_case(default) {
-                    return Err(SyntaxError::not_yet(word.at, refused).hint(format!("write {} alone", shown(name))));
-                }
-                let name = cursor.id_of(word, name)?;
-                match sets.last_mut().filter(|set| open.is_some() || set.sequential) {
-                    Some(set) => set.members.push(name),
-                    None => sets.push(ResourceSet { members: vec![name], sequential: true }),
-                }
-            }
-        }
-    }
-    match open {
-        Some(word) => Err(cursor.refuse(word.at, "this ( is never closed, with blanks around it")),
-        None => Ok(sets),
-    }
-}
-
-/// A set as it is written.
-pub(super) fn print_sets(sets: &[ResourceSet]) -> String {
-    let one = |set: &ResourceSet| match set.sequential {
-        true => set.members.join(" "),
-        false => format!("( {} )", set.members.join(" ")),
-    };
-    sets.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
 /// Whom a location is about, as it is written.
@@ -222,18 +211,38 @@ pub(super) fn print_who(who: &Who) -> String {
 
 /// A rule as it is written.
 pub(super) fn print_rule(rule: &Rule) -> String {
-    use super::token::quote;
     let score = match &rule.score {
         RuleScore::Number(score) => score.to_string(),
         RuleScore::Attribute(name) => name.clone(),
     };
-    let tests = rule.tests.iter().map(|test| match &test.value {
-        None => format!("{} {}", test.operation, quote(&test.attribute)),
-        Some(value) => {
-            let kind = if test.kind.is_empty() { String::new() } else { format!("{}:", test.kind) };
-            format!("{} {kind}{} {}", quote(&test.attribute), test.operation, quote(value))
+    let role = rule.role.map(|role| format!("$role={} ", role.word())).unwrap_or_default();
+    format!("rule {role}{score}: {}", print_condition(rule))
+}
+
+/// What a rule asks, as it is written.
+pub(super) fn print_condition(rule: &Rule) -> String {
+    use super::token::quote;
+    let tests = rule.tests.iter().map(|test| match test {
+        Test::Date(when) => super::date::print(when),
+        Test::Agent { class, provider, kind } => {
+            let text = |part: &Option<String>| part.clone().unwrap_or_default();
+            format!("resource {}", [class, provider, kind].map(text).join(":"))
+        }
+        Test::Operation { name, interval: Some(interval) } => format!("op {name} interval={interval}"),
+        Test::Operation { name, interval: None } => format!("op {name}"),
+        Test::Attribute { attribute, operation, value: None, .. } => format!("{operation} {}", quote(attribute)),
+        Test::Attribute { attribute, operation, kind, value: Some(value) } => {
+            let kind = if kind.is_empty() { String::new() } else { format!("{kind}:") };
+            format!("{} {kind}{operation} {}", attribute_word(attribute), quote(value))
         }
     });
-    let joined = tests.collect::<Vec<_>>().join(if rule.any { " or " } else { " and " });
-    format!("rule {score}: {joined}")
+    tests.collect::<Vec<_>>().join(if rule.any { " or " } else { " and " })
+}
+
+/// An attribute whose name is a word of the grammar is quoted.
+fn attribute_word(name: &str) -> String {
+    match name {
+        "date" => "\"date\"".to_owned(),
+        _ => super::token::quote(name),
+    }
 }

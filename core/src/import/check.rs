@@ -1,6 +1,7 @@
 //! What would keep the whole configuration out is taken out again, and told.
 
 use super::{Fate, Import, Told};
+use crate::config::shorthand::Group;
 use crate::config::validate::{Problem, validate};
 use crate::config::{Config, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
@@ -40,6 +41,7 @@ impl Import<'_, '_> {
     }
 
     fn take_out(&mut self, problem: Problem) {
+        let name = |(id, _): (&String, &Group)| ResourceId::from(id.as_str());
         let id = problem.object.clone();
         let config = &mut self.config;
         let wide = &mut config.shorthand;
@@ -47,6 +49,10 @@ impl Import<'_, '_> {
         for group in wide.groups.values_mut() {
             group.members.retain(|member| member.as_str() != id);
         }
+        // A clone of a group goes with the last of that.
+        let empty: Vec<ResourceId> =
+            wide.groups.iter().filter(|(_, group)| group.members.is_empty()).map(name).collect();
+        wide.groups.values_mut().for_each(|group| group.members.retain(|member| !empty.contains(member)));
         wide.groups.retain(|_, group| !group.members.is_empty());
         let is_gone = config.nodes.remove(&NodeId::from(id.as_str())).is_some()
             || config.primitives.remove(&ResourceId::from(id.as_str())).is_some()

@@ -4,9 +4,10 @@ use super::operation::has;
 use super::{Element, Fate, Import};
 use crate::cib;
 use crate::config::shorthand::{Want, Who, WideLocation};
-use crate::config::{Colocation, Location, Order, OrderKind, boolean};
+use crate::config::{Colocation, InRole, Location, Order, OrderKind, OrderTask, boolean};
 use crate::grammar::{SINGLE_OBJECTS, is_id};
 use crate::id::{NodeId, ResourceId};
+use crate::rule::Test;
 use crate::score::Score;
 use roxmltree::Node;
 
@@ -48,12 +49,17 @@ impl<'a> Import<'a, '_> {
     }
 
     fn location(&mut self, id: &str, element: Element<'a>) -> Result<(), Refusal> {
-        let who = self.who(id, element)?;
-        self.started(element, "role")?;
+        let (who, set_role) = self.who(id, element)?;
+        let role = self.role(element, "role")?.or(set_role);
         self.discovery(id, element);
         if has(element, "rule") {
-            let want = Want::Rules(self.rules(element)?);
-            self.config.shorthand.locations.insert(id.to_owned(), WideLocation { who, want });
+            let rules = self.rules(element)?;
+            let is_of_defaults = |test: &Test| matches!(test, Test::Agent { .. } | Test::Operation { .. });
+            if rules.iter().flat_map(|rule| &rule.tests).any(is_of_defaults) {
+                return Err(("its rule asks what only defaults may ask".to_owned(), ""));
+            }
+            let want = Want::Rules(rules);
+            self.config.shorthand.locations.insert(id.to_owned(), WideLocation { who, want, role });
             return Ok(());
         }
         let score = self.attribute(element, "score").map_or(Score::INFINITY, cib::score);
@@ -61,35 +67,39 @@ impl<'a> Import<'a, '_> {
         let node = NodeId::from(node.ok_or(("it names no node that can be here".to_owned(), ""))?);
         match who {
             Who::One(name) => {
-                let location = Location { resource: ResourceId::new(name), score, node };
+                let location = Location { resource: ResourceId::new(name), score, node, role };
                 self.config.locations.insert(id.to_owned(), location);
             }
             who => {
-                let location = WideLocation { who, want: Want::Node(score, node) };
+                let location = WideLocation { who, want: Want::Node(score, node), role };
                 self.config.shorthand.locations.insert(id.to_owned(), location);
             }
         }
         Ok(())
     }
 
-    fn who(&mut self, id: &str, element: Element<'a>) -> Result<Who, Refusal> {
+    fn who(&mut self, id: &str, element: Element<'a>) -> Result<(Who, Option<InRole>), Refusal> {
         if let Some(pattern) = self.attribute(element, "rsc-pattern") {
             if pattern.is_empty() || regex_lite::Regex::new(pattern.trim_start_matches('!')).is_err() {
                 return Err((format!("its pattern {pattern:?} is no regular expression here"), "write a simpler one"));
             }
-            return Ok(Who::Pattern(pattern.to_owned()));
+            return Ok((Who::Pattern(pattern.to_owned()), None));
         }
         if has(element, "resource_set") {
             let sets = self.sets(id, element)?;
+            let role = sets.first().and_then(|set| set.role);
+            if sets.iter().any(|set| set.role != role) {
+                return Err(("its sets are of several roles".to_owned(), "write one location for each role"));
+            }
             let members: Vec<String> = sets.into_iter().flat_map(|set| set.members).collect();
             return if members.is_empty() {
                 Err(("nothing is left of its set".to_owned(), ""))
             } else {
-                Ok(Who::Set(members))
+                Ok((Who::Set(members), role))
             };
         }
         let rsc = self.attribute(element, "rsc");
-        Ok(Who::One(self.known(rsc)?.to_string()))
+        Ok((Who::One(self.known(rsc)?.to_string()), None))
     }
 
     /// Where a resource is looked for is not for a constraint to say.
@@ -105,12 +115,19 @@ impl<'a> Import<'a, '_> {
         }
     }
 
-    /// The only role there is here.
-    pub(super) fn started(&mut self, element: Element<'a>, name: &'static str) -> Result<(), Refusal> {
-        match self.attribute(element, name) {
-            None => Ok(()),
-            Some(role) if role.eq_ignore_ascii_case("started") => Ok(()),
-            Some(role) => Err((format!("{name}={role}: roles are not supported"), "")),
+    /// A role by its name of today or of before; nothing for whatever runs.
+    pub(super) fn role(&mut self, element: Element<'a>, name: &'static str) -> Result<Option<InRole>, Refusal> {
+        let Some(role) = self.attribute(element, name) else { return Ok(None) };
+        InRole::read(role)
+            .ok_or_else(|| (format!("{name}={role}: this is no role that a constraint can name here"), ""))
+    }
+
+    /// What an order is about.
+    pub(super) fn task(&mut self, element: Element<'a>, name: &'static str) -> Result<Option<OrderTask>, Refusal> {
+        let Some(task) = self.attribute(element, name) else { return Ok(None) };
+        match OrderTask::read(task) {
+            Some(task) => Ok(Some(task)),
+            None => Err((format!("{name}={task}: this is no action of an order"), "")),
         }
     }
 
@@ -120,14 +137,13 @@ impl<'a> Import<'a, '_> {
         }
         let (rsc, with) = (self.attribute(element, "rsc"), self.attribute(element, "with-rsc"));
         let (resource, with) = (self.known(rsc)?, self.known(with)?);
-        self.started(element, "rsc-role")?;
-        self.started(element, "with-rsc-role")?;
+        let (role, with_role) = (self.role(element, "rsc-role")?, self.role(element, "with-rsc-role")?);
         if self.attribute(element, "node-attribute").is_some_and(|name| name != "#uname") {
             return Err(("colocations by a node attribute are not supported".to_owned(), ""));
         }
         self.influence(id, element);
         let score = self.attribute(element, "score").map_or(Score::INFINITY, cib::score);
-        self.config.colocations.insert(id.to_owned(), Colocation { score, resource, with });
+        self.config.colocations.insert(id.to_owned(), Colocation { score, resource, with, role, with_role });
         Ok(())
     }
 
@@ -144,16 +160,13 @@ impl<'a> Import<'a, '_> {
         }
         let (first, then) = (self.attribute(element, "first"), self.attribute(element, "then"));
         let (first, then) = (self.known(first)?, self.known(then)?);
-        let first_action = self.attribute(element, "first-action").unwrap_or("start");
-        let then_action = self.attribute(element, "then-action").unwrap_or(first_action);
-        if (first_action, then_action) != ("start", "start") {
-            let what = format!("{first_action} then {then_action}: only starts are ordered, and their stops");
-            return Err((what, "write it as an order of starts, where that is what is meant"));
-        }
+        let first_task = self.task(element, "first-action")?.unwrap_or_default();
+        let then_task = self.task(element, "then-action")?.unwrap_or(first_task);
         // Of one resource all are required anyway.
         self.attribute(element, "require-all");
         let (kind, symmetrical) = self.order_kind(id, element);
-        self.config.orders.insert(id.to_owned(), Order { kind, first, then, symmetrical });
+        let order = Order { kind, first, then, symmetrical, requires_all: true, first_task, then_task };
+        self.config.orders.insert(id.to_owned(), order);
         Ok(())
     }
 

@@ -22,7 +22,8 @@ pub use told::{Fate, Told};
 
 use crate::cib::{CibError, Problem};
 use crate::config::Config;
-use crate::id::ResourceId;
+use crate::id::{NodeId, ResourceId};
+use crate::state::Intent;
 use roxmltree::Document;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,6 +42,8 @@ pub struct Imported {
     pub told: Vec<Told>,
     /// Files that the text names and that were not there.
     pub missing: Vec<String>,
+    /// Nodes that are to be taken out of service, and how: that is said to a member, and is no configuration.
+    pub intents: Vec<(NodeId, Intent)>,
 }
 
 struct Import<'a, 'b> {
@@ -51,7 +54,10 @@ struct Import<'a, 'b> {
     /// Which attributes of which elements were read; the element itself under no name.
     taken: BTreeSet<(usize, &'a str)>,
     told: Vec<Told>,
+    /// Blocks of attributes that were taken with their rules.
+    ruled: BTreeSet<usize>,
     config: Config,
+    intents: Vec<(NodeId, Intent)>,
     /// The files of VMs that were not there.
     missing: BTreeMap<ResourceId, String>,
 }
@@ -85,7 +91,9 @@ pub fn import(text: &str, bring: Bring<'_>) -> Result<Imported, CibError> {
         ids: ids.filter_map(|at| Some((at.attribute("id")?, at))).collect(),
         taken: BTreeSet::new(),
         told: Vec::new(),
+        ruled: BTreeSet::new(),
         config: Config::default(),
+        intents: Vec::new(),
         missing: BTreeMap::new(),
     };
     import.all();
@@ -135,6 +143,6 @@ impl Import<'_, '_> {
         }
         let mut told = self.told;
         told.sort_by_key(|one| (one.fate, one.line));
-        Imported { text, told, missing: self.missing.into_values().collect() }
+        Imported { text, told, missing: self.missing.into_values().collect(), intents: self.intents }
     }
 }

@@ -4,6 +4,7 @@ use super::{Element, Fate, Import};
 use crate::config::{NodeConfig, boolean};
 use crate::grammar::is_id;
 use crate::id::NodeId;
+use crate::state::Intent;
 
 impl<'a> Import<'a, '_> {
     pub(super) fn nodes(&mut self, section: Element<'a>) {
@@ -32,8 +33,10 @@ impl<'a> Import<'a, '_> {
             let is_on = boolean(&value) == Some(true);
             match attribute.as_str() {
                 "standby" | "maintenance" if is_on => {
-                    let mend = format!("once it is a member: `qrm node {attribute} {name}`");
-                    self.tell(Fate::LeftOut, name, at, format!("{attribute}={value} is no attribute here"), mend);
+                    let mend = format!("`qrm node {attribute} {name}`, which --commit says to it where it is a member");
+                    self.tell(Fate::Changed, name, at, format!("{attribute}={value} is no configuration here"), mend);
+                    let intent = if attribute == "standby" { Intent::Standby } else { Intent::Maintenance };
+                    self.intents.push((NodeId::new(name), intent));
                 }
                 // As if nothing were said.
                 "standby" | "maintenance" => {}

@@ -88,8 +88,9 @@ impl<'a> Import<'a, '_> {
             meta: Attributes::new(),
             utilization: Attributes::new(),
             operations: found.iter().chain([operation]).map(bare).collect(),
+            ruled: Vec::new(),
         };
-        primitive.operation_errors(&ResourceId::from(id)).first().map(ToString::to_string)
+        primitive.operation_errors(&ResourceId::from(id), primitive.is_promotable()).first().map(ToString::to_string)
     }
 }
 

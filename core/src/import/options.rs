@@ -1,7 +1,7 @@
 //! Cluster properties and defaults: those that mean something here, by our names.
 
 use super::{Element, Fate, Import};
-use crate::config::{AgentClass, Attributes, Properties, PropertyError, ResourceMeta, attribute_errors};
+use crate::config::{AgentClass, Attributes, Properties, PropertyError, ResourceMeta, Section, attribute_errors};
 use crate::id::ResourceId;
 
 /// Properties by another name.
@@ -22,7 +22,10 @@ const INSTEAD: &[(&str, &str)] = &[
     ("stop-all-resources", "set `rsc_defaults target-role=Stopped`"),
     ("concurrent-fencing", "nodes are fenced at the same time, up to fence-limit"),
     ("start-failure-is-fatal", "a failed start keeps a resource from that node until `qrm resource cleanup`"),
-    ("stonith-watchdog-timeout", "a host's own watchdog is used where it has one; a fence device is still needed"),
+    (
+        "stonith-watchdog-timeout",
+        "name the hosts that have one: `primitive dog stonith:watchdog params pcmk_host_list=\"NODES\"`; its wait follows from that",
+    ),
     ("cluster-recheck-interval", "what is due is done when it is due"),
 ];
 
@@ -71,12 +74,14 @@ impl<'a> Import<'a, '_> {
 
     pub(super) fn rsc_defaults(&mut self, section: Element<'a>) {
         const OWNER: &str = "rsc_defaults";
+        self.config.rsc_rules = self.ruled_sets(OWNER, &[section], ("meta_attributes", Section::Meta), None);
         let pairs = self.pairs(OWNER, &[section], "meta_attributes");
         self.config.rsc_defaults = self.sound(OWNER, pairs, |name, value| meta_fault(OWNER, name, value));
     }
 
     pub(super) fn op_defaults(&mut self, section: Element<'a>) {
         const OWNER: &str = "op_defaults";
+        self.config.op_rules = self.ruled_sets(OWNER, &[section], ("meta_attributes", Section::Operation), None);
         let pairs = self.pairs(OWNER, &[section], "meta_attributes");
         self.config.op_defaults = self.sound(OWNER, pairs, |name, value| {
             let pair = Attributes::from([(name.to_owned(), value.to_owned())]);
@@ -88,6 +93,12 @@ impl<'a> Import<'a, '_> {
 
 /// Why a meta attribute is not taken, and what to do.
 pub(super) fn meta_fault(owner: &str, name: &str, value: &str) -> Option<(String, String)> {
+    if name == "remote-node" {
+        let what = format!(
+            "remote-node={value}: it is a guest node, and there are none here; it is taken as what it is itself"
+        );
+        return Some((what, "run on the hosts what was to run in it".to_owned()));
+    }
     let pair = Attributes::from([(name.to_owned(), value.to_owned())]);
     let errors = ResourceMeta::default().overlay(&ResourceId::from(owner), &pair);
     errors

@@ -3,7 +3,7 @@
 use super::options::meta_fault;
 use super::{Element, Fate, Import};
 use crate::config::shorthand::Own;
-use crate::config::{Agent, AgentClass, Attributes, HostCheck, Primitive};
+use crate::config::{Agent, AgentClass, Attributes, HostCheck, Primitive, Section, is_unit_name};
 use crate::grammar::{SINGLE_OBJECTS, is_id};
 use crate::id::ResourceId;
 
@@ -67,7 +67,7 @@ impl<'a> Import<'a, '_> {
     pub(super) fn keep_template(&mut self, id: &str, element: Element<'a>) -> bool {
         let class = element.attribute("class").unwrap_or_default();
         let kind = element.attribute("type").unwrap_or_default();
-        if class != "ocf" || kind == "remote" {
+        if !["ocf", "systemd"].contains(&class) || kind == "remote" {
             return false;
         }
         self.see(element);
@@ -83,13 +83,21 @@ impl<'a> Import<'a, '_> {
             said.into_iter().flatten().next().unwrap_or_default()
         };
         let agent = [of("class"), of("provider"), of("type")];
+        let class = match agent {
+            ["ocf", _, "VirtualDomain"] => AgentClass::Vm,
+            ["stonith", ..] => AgentClass::Stonith,
+            ["systemd", ..] => AgentClass::Systemd,
+            _ => AgentClass::Ocf,
+        };
+        let mut ruled = self.ruled_sets(id, own, ("instance_attributes", Section::Params), Some(class));
+        ruled.extend(self.ruled_sets(id, own, ("meta_attributes", Section::Meta), Some(class)));
         let params = self.pairs(id, own, "instance_attributes");
         let (agent, params) = self.agent(id, all[0], agent, params, kind)?;
         let meta = self.meta(id, own);
         let utilization = self.pairs(id, own, "utilization");
         let utilization = self.sound(id, utilization, super::resource::amount);
         let operations = self.operations(id, agent.class, own);
-        Some(Primitive { agent, params, meta, utilization, operations })
+        Some(Primitive { agent, params, meta, utilization, operations, ruled })
     }
 
     fn meta(&mut self, id: &str, definitions: &[Element<'a>]) -> Attributes {
@@ -130,10 +138,18 @@ impl<'a> Import<'a, '_> {
                     Agent { class: AgentClass::Ocf, provider: Some(provider.to_owned()), kind: kind.to_owned() };
                 Some((agent, self.sound(id, params, |_, _| None)))
             }
+            ("systemd", _, kind) if is_unit_name(kind) => {
+                // Pacemaker's take none either, and pass over what is there.
+                for (at, name, value) in params {
+                    let what = format!("{name}={value}: a unit of systemd takes no parameters");
+                    self.tell(Fate::LeftOut, id, at, what, "");
+                }
+                Some((Agent { class: AgentClass::Systemd, provider: None, kind: kind.to_owned() }, Attributes::new()))
+            }
             ("stonith", _, kind) => self.fence_device(id, element, kind, params),
             (class, _, kind) => {
                 let what = format!("agents of the class {class} ({kind}) do not run here");
-                self.tell(Fate::LeftOut, id, element, what, "use an OCF agent, or let the host's own systemd run it");
+                self.tell(Fate::LeftOut, id, element, what, "use an OCF agent, or a unit: systemd:NAME");
                 None
             }
         }
@@ -196,6 +212,7 @@ impl<'a> Import<'a, '_> {
             meta: Attributes::new(),
             utilization: Attributes::new(),
             operations: Vec::new(),
+            ruled: Vec::new(),
         };
         if primitive.fence_targets().is_empty() && primitive.host_check() == HostCheck::StaticList {
             let what = "nothing says which nodes this fence device is for";

@@ -2,8 +2,8 @@
 
 use super::options::meta_fault;
 use super::{Element, Fate, Import};
-use crate::config::boolean;
 use crate::config::shorthand::Group;
+use crate::config::{Attributes, CloneSpec, PROMOTABLE, boolean};
 use crate::grammar::{SINGLE_OBJECTS, is_id};
 use crate::id::ResourceId;
 use roxmltree::Node;
@@ -24,14 +24,7 @@ impl<'a> Import<'a, '_> {
             "primitive" => _ = self.primitive(element),
             "group" => self.group(element, id),
             "template" => {}
-            "clone" | "master" => {
-                self.lose_nested(
-                    element,
-                    id,
-                    "a clone, and clones do not run here yet",
-                    "define one primitive for each copy",
-                );
-            }
+            "clone" | "master" => self.clone_of(element, id),
             "bundle" => self.lose_nested(element, id, "a bundle, and containers do not run here", ""),
             other => self.lose(id, element, format!("<{other}> is no resource"), ""),
         }
@@ -75,6 +68,62 @@ impl<'a> Import<'a, '_> {
             return self.lose(id, element, "none of its members is left", "");
         }
         self.config.shorthand.groups.insert(id.to_owned(), Group { members, meta });
+    }
+
+    fn clone_of(&mut self, element: Element<'a>, id: &str) {
+        const APART: &str = "define one primitive for each copy";
+        self.see(element);
+        let pairs = self.pairs(id, &[element], "meta_attributes");
+        let says = |name: &str| pairs.iter().find(|(_, known, _)| known == name).map(|(_, _, value)| value.as_str());
+        let is_on = |name: &str| says(name).and_then(boolean) == Some(true);
+        let is_promotable = is_on(PROMOTABLE);
+        let has_several = says("clone-node-max").is_some_and(|text| text.trim() != "1");
+        let is_member = |child: &Element<'_>| child.has_tag_name("primitive") || child.has_tag_name("group");
+        let member = element.children().find(is_member);
+        let group = member.filter(|member| member.has_tag_name("group"));
+        let mut all = member.into_iter().flat_map(|member| member.descendants());
+        let is_vm = all.any(|at| at.has_tag_name("primitive") && at.attribute("type") == Some("VirtualDomain"));
+        let what = match member {
+            None => Some("a clone of nothing"),
+            Some(_) if is_vm => Some("a clone of a VM, which has one identity"),
+            Some(_) if group.is_some() && (is_promotable || element.has_tag_name("master")) => {
+                Some("a promotable clone of a group, and an instance of a group is not promoted here yet")
+            }
+            Some(_) if is_on("globally-unique") || has_several => {
+                Some("a clone whose instances differ, which do not run here yet")
+            }
+            Some(_) if !is_id(id) || SINGLE_OBJECTS.contains(&id) => Some("a clone, and this cannot be an id here"),
+            Some(_) => None,
+        };
+        if let Some(what) = what {
+            return self.lose_nested(element, id, what, APART);
+        }
+        let owner = ResourceId::from(id);
+        let mut meta = self.sound(id, pairs, |name, value| {
+            let pair = Attributes::from([(name.to_owned(), value.to_owned())]);
+            let errors = CloneSpec::errors(&owner, &pair);
+            errors.first().map(|error| (format!("meta attribute {error}"), String::new()))
+        });
+        for (at, name, value) in self.pairs(id, &[element], "instance_attributes") {
+            let what = format!("{name}={value}: clones have no parameters of their own here");
+            self.tell(Fate::LeftOut, id, at, what, "give it to the primitive");
+        }
+        let is_promotable = element.has_tag_name("master") || is_promotable;
+        meta.insert(PROMOTABLE.to_owned(), is_promotable.to_string());
+        let cloned = match group {
+            Some(group) => {
+                let name = group.attribute("id").unwrap_or_default();
+                self.group(group, name);
+                self.config.shorthand.groups.contains_key(name).then(|| ResourceId::from(name))
+            }
+            None => member.and_then(|member| self.primitive(member)),
+        };
+        match cloned {
+            Some(member) => {
+                _ = self.config.shorthand.groups.insert(id.to_owned(), Group { members: vec![member], meta });
+            }
+            None => self.lose(id, element, "what it clones is left out", ""),
+        }
     }
 
     pub(super) fn tags(&mut self, section: Element<'a>) {

@@ -9,25 +9,23 @@ use crate::id::ResourceId;
 use crate::score::Score;
 
 impl<'a> Import<'a, '_> {
+    /// Whether all of a set are needed is asked of orders only.
     pub(super) fn sets(&mut self, id: &str, element: Element<'a>) -> Result<Vec<ResourceSet>, Refusal> {
+        let is_order = element.has_tag_name("rsc_order");
         let sets: Vec<Element<'a>> = element.children().filter(|child| child.has_tag_name("resource_set")).collect();
         let mut read = Vec::new();
         for set in sets {
             let set = self.resolve(set);
-            self.started(set, "role")?;
-            if let Some(action) = self.attribute(set, "action").filter(|action| *action != "start") {
-                return Err((format!("action={action} of its set: only starts are ordered, and their stops"), ""));
-            }
+            let role = self.role(set, "role")?;
+            let task = self.task(set, "action")?.unwrap_or_default();
             let members = self.members(id, set);
-            let suffices = self.attribute(set, "require-all").and_then(boolean) == Some(false);
-            if suffices && members.len() > 1 {
-                let mend = "write it with require-all=true, where all are needed";
-                return Err(("sets of which any member suffices are not supported".to_owned(), mend));
-            }
+            let require_all = self.attribute(set, "require-all").and_then(boolean) != Some(false);
+            let require_all = require_all || !is_order || members.len() == 1;
             let sequential = self.attribute(set, "sequential").and_then(boolean).unwrap_or(true);
             // One alone depends on none of its own.
             let sequential = sequential || members.len() == 1;
-            read.extend(Some(ResourceSet { members, sequential }).filter(|set| !set.members.is_empty()));
+            let set = ResourceSet { members, sequential, require_all, role, task };
+            read.extend(Some(set).filter(|set| !set.members.is_empty()));
         }
         Ok(read)
     }
@@ -58,9 +56,9 @@ impl<'a> Import<'a, '_> {
             later
         });
         match plain(&sets)? {
-            Some((before, member)) => {
-                let colocation =
-                    Colocation { score, resource: ResourceId::from(member), with: ResourceId::from(before) };
+            Some((before, member, set)) => {
+                let (resource, with) = (ResourceId::from(member), ResourceId::from(before));
+                let colocation = Colocation { score, resource, with, role: set.role, with_role: set.role };
                 self.config.colocations.insert(id.to_owned(), colocation);
             }
             None => _ = self.config.shorthand.colocations.insert(id.to_owned(), WideColocation { score, sets }),
@@ -79,9 +77,11 @@ impl<'a> Import<'a, '_> {
             earlier
         });
         match plain(&sets)? {
-            Some((first, then)) => {
+            Some((first, then, set)) => {
                 let (first, then) = (ResourceId::from(first), ResourceId::from(then));
-                self.config.orders.insert(id.to_owned(), Order { kind, first, then, symmetrical });
+                let (first_task, then_task) = (set.task, set.task);
+                let order = Order { kind, first, then, symmetrical, requires_all: true, first_task, then_task };
+                self.config.orders.insert(id.to_owned(), order);
             }
             None => _ = self.config.shorthand.orders.insert(id.to_owned(), WideOrder { kind, sets, symmetrical }),
         }
@@ -89,17 +89,26 @@ impl<'a> Import<'a, '_> {
     }
 }
 
+/// Whether each of them depends on the one before it, and what follows on all.
+fn is_plain(set: &ResourceSet) -> bool {
+    set.sequential && set.require_all
+}
+
 /// Whether neighbours would come to be one set that says more of its members than they did.
 fn are_merged(sets: &[ResourceSet]) -> bool {
     let count: usize = sets.iter().map(|set| set.members.len()).sum();
-    count > 2 && sets.windows(2).any(|pair| pair[0].sequential && pair[1].sequential)
+    count > 2 && sets.windows(2).any(|pair| are_alike(&pair[0], &pair[1]))
+}
+
+fn are_alike(one: &ResourceSet, other: &ResourceSet) -> bool {
+    is_plain(one) && is_plain(other) && (one.role, one.task) == (other.role, other.task)
 }
 
 /// Neighbours that both depend on each other are written as one.
 fn merged(sets: Vec<ResourceSet>, join: impl Fn(Vec<String>, Vec<String>) -> Vec<String>) -> Vec<ResourceSet> {
     let mut found: Vec<ResourceSet> = Vec::new();
     for set in sets {
-        match found.last_mut().filter(|last| last.sequential && set.sequential) {
+        match found.last_mut().filter(|last| are_alike(last, &set)) {
             Some(last) => last.members = join(std::mem::take(&mut last.members), set.members),
             None => found.push(set),
         }
@@ -108,10 +117,10 @@ fn merged(sets: Vec<ResourceSet>, join: impl Fn(Vec<String>, Vec<String>) -> Vec
 }
 
 /// The two, where there are just two and the second depends on the first.
-fn plain(sets: &[ResourceSet]) -> Result<Option<(&str, &str)>, Refusal> {
+fn plain(sets: &[ResourceSet]) -> Result<Option<(&str, &str, &ResourceSet)>, Refusal> {
     match sets {
-        [ResourceSet { members, sequential: true }] => match members.as_slice() {
-            [first, then] => Ok(Some((first, then))),
+        [set] if is_plain(set) => match set.members.as_slice() {
+            [first, then] => Ok(Some((first, then, set))),
             [_] => Err(("only one resource is left of it".to_owned(), "")),
             _ => Ok(None),
         },

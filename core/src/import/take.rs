@@ -104,6 +104,9 @@ impl<'a> Import<'a, '_> {
             }
             blocks.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
             for (_, element) in blocks {
+                if self.ruled.contains(&element.id().get_usize()) {
+                    continue;
+                }
                 if element.children().any(|child| child.has_tag_name("rule")) {
                     let names: Vec<&str> = element.children().filter_map(|pair| pair.attribute("name")).collect();
                     let what =

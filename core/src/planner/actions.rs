@@ -2,6 +2,8 @@
 
 use super::eligible::never_again;
 use super::placement::Wanted;
+use super::role_order::Goal;
+use super::rolling::Renewal;
 use super::room::Turns;
 use super::{Blocked, Plan, WantedFence};
 use crate::config::OnFail;
@@ -95,6 +97,7 @@ pub(super) fn changes(state: &ClusterState, wanted: &BTreeMap<ResourceId, Wanted
         left_out: BTreeSet::new(),
         called_off: BTreeSet::new(),
         wake: None,
+        renewals: Vec::new(),
     };
     let configured = wanted.keys();
     let orphans = state.resources.keys().filter(|id| !wanted.contains_key(id));
@@ -102,12 +105,22 @@ pub(super) fn changes(state: &ClusterState, wanted: &BTreeMap<ResourceId, Wanted
     all.sort();
     for id in all {
         let want = wanted.get(id).unwrap_or(&orphan);
-        if let Some(blocked) = draft.resource(id, want) {
+        if state.config.primitives.get(id).is_some_and(|primitive| primitive.clone_spec().is_some()) {
+            plan.report.blocked.extend(draft.clone_resource(id, want));
+            if let Some(promoted) = plan.report.promoted.get(id) {
+                plan.report.blocked.extend(draft.roles(id, want, promoted));
+            }
+        } else if let Some(blocked) = draft.resource(id, want, None) {
             plan.report.blocked.push(blocked);
         }
     }
-    plan.report.blocked.extend(draft.constraint_edges(wanted));
+    plan.report.blocked.extend(draft.roll());
+    draft.start_in_turn();
+    let goal = Goal { wanted, promoted: &plan.report.promoted };
+    let blocked = draft.constraint_edges(goal);
+    plan.report.blocked.extend(blocked);
     plan.report.blocked.extend(draft.room_edges(turns));
+    draft.demote_before_stops();
     draft.settle(plan);
 }
 
@@ -122,18 +135,20 @@ pub(super) struct Draft<'a> {
     wake: Option<Timestamp>,
     /// Migrations under way that are not wanted any more.
     pub(super) called_off: BTreeSet<ActionId>,
+    /// Instances of clones that have to be restarted.
+    pub(super) renewals: Vec<Renewal>,
 }
 
 impl Draft<'_> {
-    /// What is to be done for one resource; what it waits for, if it does.
-    fn resource(&mut self, id: &ResourceId, want: &Wanted) -> Option<Blocked> {
+    /// What is to be done for one resource, or for the instance of a clone on one node; what it waits for, if it does.
+    pub(super) fn resource(&mut self, id: &ResourceId, want: &Wanted, only: Option<&NodeId>) -> Option<Blocked> {
         if self.migration(id, want) || *want == Wanted::HandsOff {
             return None;
         }
         let (mut active, mut failed) = (Vec::new(), Vec::new());
         let (mut busy, mut unknown) = (false, false);
         let (mut waits, mut unsure) = (None, None);
-        for (node, at) in &self.state.nodes {
+        for (node, at) in self.state.nodes.iter().filter(|(node, _)| only.is_none_or(|only| only == *node)) {
             let standing = self.state.standing(id, node);
             if standing == Standing::NotActive {
                 continue;
@@ -164,6 +179,8 @@ impl Draft<'_> {
                 Standing::Failed(why) => match self.after_failure(id, node) {
                     OnFail::Ignore => active.push(node),
                     OnFail::Block if matches!(want, Wanted::On(..)) => return Some(left_to_a_person(id, node, &why)),
+                    // What is to follow of its role is `promotion`'s to say.
+                    OnFail::Demote => active.push(node),
                     OnFail::Block | OnFail::Restart | OnFail::Stop | OnFail::Fence => {
                         active.push(node);
                         failed.push(node);
@@ -222,14 +239,20 @@ impl Draft<'_> {
     fn keep(&mut self, id: &ResourceId, want: &Wanted, active: &[&NodeId], failed: &[&NodeId]) {
         let target = match want {
             Wanted::On(node, _) => Some(node),
-            Wanted::Stopped(_) | Wanted::HandsOff => None,
+            Wanted::Stopped(_) | Wanted::HandsOff | Wanted::Each(_) => None,
         };
         let still_fits = |action: &&Action| match action.kind {
             ActionKind::Start => target == Some(&action.node),
             ActionKind::Stop => {
                 active.contains(&&action.node) && (target != Some(&action.node) || failed.contains(&&action.node))
             }
-            ActionKind::Probe | ActionKind::Migrate | ActionKind::Incoming | ActionKind::Handover => false,
+            ActionKind::Probe
+            | ActionKind::Migrate
+            | ActionKind::Incoming
+            | ActionKind::Handover
+            | ActionKind::Reload
+            | ActionKind::Promote
+            | ActionKind::Demote => false,
         };
         let planned = self.state.actions.values().filter(|action| action.resource == *id && !action.claimed);
         self.kept.extend(planned.filter(still_fits).map(|action| action.id));
@@ -246,7 +269,7 @@ impl Draft<'_> {
         let (target, reason) = match want {
             Wanted::On(node, reason) => (Some(node), reason),
             Wanted::Stopped(reason) => (None, reason),
-            Wanted::HandsOff => return None,
+            Wanted::HandsOff | Wanted::Each(_) => return None,
         };
         let unwatched =
             |node: &&&NodeId| self.state.nodes.get(**node).is_some_and(|at| at.intent == Intent::Maintenance);
@@ -280,6 +303,14 @@ impl Draft<'_> {
                 None => reason.clone(),
             };
             stops.push(self.add(ActionKind::Stop, id, node, why, Vec::new()));
+        }
+        if let (&[node], Some(target)) = (active, target)
+            && node == target
+            && failed.is_empty()
+            && waits.is_none()
+        {
+            self.take_over(id, node);
+            return None;
         }
         let Some(target) = target.filter(|target| !active.contains(target)) else {
             return waits.filter(|_| active.is_empty() && target.is_none_or(|target| !self.held_at(id, target)));
@@ -365,7 +396,7 @@ impl Draft<'_> {
 
     /// Keeps what is planned already, cancels what is not wanted any more, adds the rest.
     fn settle(self, plan: &mut Plan) {
-        let Self { state, actions, mut kept, left_out, called_off, wake } = self;
+        let Self { state, actions, mut kept, left_out, called_off, wake, .. } = self;
         plan.wake = plan.wake.into_iter().chain(wake).min();
         let existing: BTreeMap<(ActionKind, &ResourceId, &NodeId), &Action> =
             state.actions.values().map(|action| ((action.kind, &action.resource, &action.node), action)).collect();
@@ -437,10 +468,13 @@ fn waits_for(state: &ClusterState, id: &ResourceId, node: &NodeId, liveness: Liv
     let braked = intent.filter(|intent| intent.open_attempt().is_none()).and_then(|_| state.brake(node));
     let error = braked.as_deref().or(intent.and_then(|intent| intent.last_error()));
     let why = match error {
+        None if let Some(wait) = state.fence_wait(node) => {
+            format!("it may be active on {node}, which is {liveness}, and the fence of {node} waits {}", wait.why)
+        }
         Some(error) => format!("it may be active on {node}, which is {liveness} and could not be fenced: {error}"),
         None => format!("it may be active on {node}, which is {liveness}: it waits for the proof that {node} is off"),
     };
-    let unfenceable = error.is_some() || state.fence_levels(node).is_empty();
+    let unfenceable = error.is_some() || !state.is_armed(node);
     let mend = (liveness == Liveness::Lost && unfenceable)
         .then(|| format!("make sure that {node} is off, then: qrm node confirm-off {node}"));
     Blocked { resource: id.clone(), why, mend }

@@ -1,7 +1,7 @@
 //! Hard rules: where a resource may not run, and which rule says so.
 
 use super::location::locations;
-use crate::config::{Primitive, ResourceMeta};
+use crate::config::Primitive;
 use crate::id::{NodeId, ResourceId};
 use crate::planted::{Mistake, planted};
 use crate::score::Score;
@@ -22,6 +22,8 @@ pub enum Rejection {
     Leaving,
     /// Nothing could prove it dead.
     Unarmed,
+    /// A device keeps it from its storage.
+    NotUnfenced(String),
     /// A proof of its death was false.
     Disarmed,
     /// A location constraint forbids it.
@@ -61,7 +63,8 @@ impl fmt::Display for Rejection {
             Self::Witness => f.write_str("it is a witness and runs nothing"),
             Self::Leaving => f.write_str("its host shuts down"),
             Self::Disarmed => f.write_str("it was proven dead and lived, and nobody has released it since"),
-            Self::Unarmed => f.write_str("the node has no fence device"),
+            Self::NotUnfenced(why) => write!(f, "the node is not unfenced: {why}"),
+            Self::Unarmed => f.write_str("the node has no fence device, and no armed watchdog that proves anything"),
             Self::Location(id) => write!(f, "location {id} forbids it"),
             Self::Banned(by) => write!(f, "{by} banned it from there"),
             Self::TooManyFailures(count) => write!(f, "it failed there {count} times"),
@@ -111,8 +114,11 @@ pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive,
     if at.disarmed.is_some() {
         return Some(Rejection::Disarmed);
     }
-    if state.properties().stonith_enabled && state.fence_levels(node).is_empty() && !state.is_proof_waived(resource) {
+    if state.properties().stonith_enabled && !state.is_armed(node) && !state.is_proof_waived(resource) {
         return Some(Rejection::Unarmed);
+    }
+    if let Some(why) = state.locked_out(resource, node).filter(|_| !super::placement::runs_on(state, resource, node)) {
+        return Some(Rejection::NotUnfenced(why));
     }
     if let Some((id, _)) = locations(state, resource, node).into_iter().find(|(_, score)| score.forbids()) {
         return Some(Rejection::Location(id.to_owned()));
@@ -124,7 +130,7 @@ pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive,
     if let Some(ban) = ban.filter(|_| !planted(Mistake::IgnoreBan)) {
         return Some(Rejection::Banned(ban.by.clone()));
     }
-    let (meta, _) = ResourceMeta::read(resource, primitive, &state.config.rsc_defaults);
+    let meta = state.meta(resource, primitive);
     let activity = state.activity(resource, node)?;
     let is_forgotten = |failure: &Failure| state.now.since(failure.at) >= meta.failure_timeout;
     if !meta.failure_timeout.is_zero() && activity.last_failure.as_ref().is_some_and(is_forgotten) {

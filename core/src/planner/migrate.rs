@@ -4,11 +4,12 @@
 
 use super::actions::Draft;
 use super::placement::Wanted;
-use crate::config::{AgentClass, OrderKind, ResourceMeta};
+use crate::config::{AgentClass, Order, OrderKind, Primitive};
 use crate::id::{NodeId, ResourceId};
 use crate::planted::{Mistake, planted};
 use crate::state::{
-    ActionKind, Activity, Claim, ClusterState, Intent, Liveness, NodeState, Seen, SessionState, Standing,
+    AGENTS_MIGRATE_LEVEL, ActionKind, Activity, Claim, ClusterState, Intent, Liveness, NodeState, Seen, SessionState,
+    Standing,
 };
 
 impl Draft<'_> {
@@ -24,6 +25,7 @@ impl Draft<'_> {
                     let is_unwanted = match want {
                         Wanted::On(target, _) => *target != end.peer,
                         Wanted::Stopped(_) => true,
+                        Wanted::Each(_) => true,
                         Wanted::HandsOff => false,
                     };
                     if (is_over || is_unwanted) && !end.called_off && self.is_online(node) {
@@ -67,13 +69,17 @@ impl Draft<'_> {
     pub(super) fn may_migrate(&self, id: &ResourceId, source: &NodeId, target: &NodeId) -> bool {
         let state = self.state;
         let Some(primitive) = state.config.primitives.get(id) else { return false };
-        let is_vm = primitive.agent.class == AgentClass::Vm;
-        let allows = is_vm && ResourceMeta::read(id, primitive, &state.config.rsc_defaults).0.allow_migrate;
+        let allows = can_migrate(state, id, primitive);
         let is_well = |node: &NodeId| {
             let at = state.nodes.get(node);
             at.is_some_and(|at| at.is_online() && at.intent != Intent::Maintenance)
         };
         let runs = state.activity(id, source).is_some_and(|here| here.seen == Seen::Running && !here.stop_failed);
+        // What an agent could not send once moves by a stop and a start, as with Pacemaker, until it is cleaned up.
+        let failed =
+            |here: &Activity| here.last_failure.as_ref().is_some_and(|it| it.operation == ActionKind::Migrate.word());
+        let is_agents = primitive.agent.class == AgentClass::Ocf;
+        let runs = runs && !(is_agents && state.activity(id, source).is_some_and(failed));
         let is_free = state.activity(id, target).is_some_and(Activity::is_stopped);
         allows && runs && is_free && is_well(source) && is_well(target)
     }
@@ -86,20 +92,24 @@ impl Draft<'_> {
 
     /// What has to run before it is stopped on the way: then it cannot stay running itself, and moves by stop and start.
     pub(super) fn stop_what_cannot_migrate(&mut self) {
-        let orders: Vec<_> = self.state.config.orders.values().filter(|o| o.kind == OrderKind::Mandatory).collect();
+        let binds = |it: &&Order| it.kind == OrderKind::Mandatory && it.requires_all && it.is_of_starts();
+        let orders: Vec<_> = self.state.config.orders.values().filter(binds).collect();
         // What is turned into a stop may in its turn be what another has to run after.
         while let Some(then) = orders.iter().find_map(|order| {
             let first_stops = !self.find(ActionKind::Stop, &order.first).is_empty()
                 || !self.find(ActionKind::Start, &order.first).is_empty()
                 || !self.pending(&order.first, &[ActionKind::Stop]).is_empty();
             let then = first_stops && order.symmetrical;
-            self.find(ActionKind::Migrate, &order.then).first().copied().filter(|_| then)
+            let migration = self.find(ActionKind::Migrate, &order.then).first().copied().filter(|_| then)?;
+            // It goes from one instance of a clone to another, and both run while it does.
+            let target = self.actions[migration as usize].peer.as_ref()?;
+            (!self.is_clone(&order.first) || !self.goes_on_at(&order.first, target)).then_some(migration)
         }) {
             self.turn_into_stop(then);
         }
     }
 
-    fn turn_into_stop(&mut self, place: u32) {
+    pub(super) fn turn_into_stop(&mut self, place: u32) {
         let migration = &mut self.actions[place as usize];
         migration.kind = ActionKind::Stop;
         let (id, reason) = (migration.resource.clone(), migration.reason.clone());
@@ -107,6 +117,16 @@ impl Draft<'_> {
             self.add(ActionKind::Start, &id, &target, reason, vec![place]);
         }
     }
+}
+
+/// Whether it ever moves while it runs: it is allowed to, and what runs it can send it.
+pub(super) fn can_migrate(state: &ClusterState, id: &ResourceId, primitive: &Primitive) -> bool {
+    let is_sent = match primitive.agent.class {
+        AgentClass::Vm => true,
+        AgentClass::Ocf => primitive.clone_spec().is_none() && state.level >= AGENTS_MIGRATE_LEVEL,
+        AgentClass::Stonith | AgentClass::Systemd => false,
+    };
+    is_sent && state.meta(id, primitive).allow_migrate
 }
 
 /// From where to where a VM goes, until it runs at the target.
@@ -117,7 +137,8 @@ pub(super) fn under_way(state: &ClusterState, id: &ResourceId) -> Option<(NodeId
         match claim.kind {
             ActionKind::Migrate => called_for(state, id, claim).map(|target| (node.clone(), target)),
             ActionKind::Incoming | ActionKind::Handover => Some((peer, node.clone())),
-            ActionKind::Probe | ActionKind::Start | ActionKind::Stop => None,
+            ActionKind::Promote | ActionKind::Demote => None,
+            ActionKind::Probe | ActionKind::Start | ActionKind::Stop | ActionKind::Reload => None,
         }
     })
 }

@@ -4,6 +4,9 @@
 //! claim itself.
 
 mod actions;
+mod any;
+mod change;
+mod clone;
 mod eligible;
 mod location;
 mod migrate;
@@ -11,6 +14,9 @@ mod model;
 mod order;
 mod placement;
 mod preference;
+mod promotion;
+mod role_order;
+mod rolling;
 pub(crate) mod room;
 mod standpoint;
 
@@ -18,10 +24,13 @@ use crate::id::{ActionId, NodeId, ResourceId, SessionId};
 use crate::state::{ClusterState, Ended, FenceCause, NewAction};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+pub use clone::of_instance;
 pub use eligible::{Rejection, unfit};
+pub use location::DateRule;
 pub use model::{Sketch, Term, model};
+pub use promotion::of_role;
 pub use standpoint::{Standpoint, standpoint};
 
 /// What should change, and what cannot.
@@ -57,6 +66,10 @@ pub struct WantedFence {
 pub struct Report {
     /// Where each resource should run; those that should and can not are in `blocked`.
     pub placement: BTreeMap<ResourceId, NodeId>,
+    /// Where each clone should run.
+    pub clones: BTreeMap<ResourceId, BTreeSet<NodeId>>,
+    /// Where each promotable clone should be promoted.
+    pub promoted: BTreeMap<ResourceId, BTreeSet<NodeId>>,
     /// What waits.
     pub blocked: Vec<Blocked>,
 }
@@ -81,7 +94,8 @@ impl Plan {
 
 /// Plans from the whole state.
 pub fn plan(state: &ClusterState) -> Plan {
-    let mut plan = Plan { wake: state.next_lapse(), ..Plan::default() };
+    let wake = state.next_lapse().into_iter().chain(location::next_date(state)).min();
+    let mut plan = Plan { wake, ..Plan::default() };
     actions::fences(state, &mut plan);
     let (wanted, turns) = placement::place(state, &mut plan);
     actions::changes(state, &wanted, &turns, &mut plan);

@@ -6,13 +6,13 @@ use super::eligible::{Rejection, unfit};
 use super::model::{self, How, Sketch};
 use super::preference::{ended, is_drained, leaves, moves_to, moving};
 use super::room::{Turns, shortage};
-use super::{Blocked, Plan};
+use super::{Blocked, Plan, clone};
 use crate::config::{OnFail, Primitive, ResourceMeta, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{Model, RscIx};
 use crate::score::Score;
 use crate::state::{Activity, ClusterState, Failure, Intent, Liveness, Seen, Standing, Wish};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What should become of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) enum Wanted {
     Stopped(String),
     /// It runs here; why.
     On(NodeId, String),
+    /// A clone: each node has its own, here or nowhere.
+    Each(BTreeMap<NodeId, Wanted>),
 }
 
 impl Wanted {
@@ -30,7 +32,24 @@ impl Wanted {
     pub(super) fn place(&self) -> Option<NodeId> {
         match self {
             Self::On(node, _) => Some(node.clone()),
-            Self::Stopped(_) | Self::HandsOff => None,
+            Self::Stopped(_) | Self::HandsOff | Self::Each(_) => None,
+        }
+    }
+
+    /// Whether it should run on this node.
+    pub(super) fn is_on(&self, node: &NodeId) -> bool {
+        match self {
+            Self::On(place, _) => place == node,
+            Self::Each(each) => each.get(node).is_some_and(|wanted| wanted.is_on(node)),
+            Self::Stopped(_) | Self::HandsOff => false,
+        }
+    }
+
+    /// Where it should run, a clone with all its instances.
+    pub(super) fn places(&self) -> BTreeSet<NodeId> {
+        match self {
+            Self::Each(each) => each.values().filter_map(Self::place).collect(),
+            other => other.place().into_iter().collect(),
         }
     }
 }
@@ -41,7 +60,21 @@ pub(super) fn place(state: &ClusterState, plan: &mut Plan) -> (BTreeMap<Resource
     let mut wanted = BTreeMap::new();
     for (id, primitive) in state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()) {
         let Some(&rsc) = sketch.resources.get(id) else { continue };
-        let (meta, _) = ResourceMeta::read(id, primitive, &state.config.rsc_defaults);
+        if primitive.clone_spec().is_some() {
+            let decision = clone::decide(state, (id, primitive), rsc, (&sketch, &assigned));
+            let decision = decision.unwrap_or_else(|blocked| {
+                let why = blocked.why.clone();
+                plan.report.blocked.push(blocked);
+                Wanted::Stopped(why)
+            });
+            plan.report.clones.insert(id.clone(), decision.places());
+            if primitive.is_promotable() {
+                plan.report.promoted.insert(id.clone(), sketch.promoted_of(&assigned, rsc));
+            }
+            wanted.insert(id.clone(), decision);
+            continue;
+        }
+        let meta = state.meta(id, primitive);
         let asked = Asked { state, id, primitive, meta: &meta, rsc, sketch: &sketch, assigned: &assigned };
         let decision = asked.decide().unwrap_or_else(|blocked| {
             let why = blocked.why.clone();
@@ -89,8 +122,7 @@ impl Asked<'_> {
             return Ok(Wanted::On(node, "it stays while its node is looked after".to_owned()));
         }
         if let Some(missing) = self.sketch.waits_for.get(id) {
-            let why = format!("{missing} has to run before it, and does not");
-            return Err(Blocked { resource: id.clone(), why, mend: None });
+            return Err(Blocked { resource: id.clone(), why: missing.clone(), mend: None });
         }
         match self.sketch.place_of(self.assigned, self.rsc) {
             Some(node) => Ok(Wanted::On(node.clone(), self.why(node))),
@@ -111,7 +143,7 @@ impl Asked<'_> {
         let is_equal = |other: &&NodeId| of(other) == score && unfit(state, id, self.primitive, other).is_none();
         match state.nodes.keys().filter(is_equal).count() {
             0 | 1 => format!("{node} scores {score}"),
-            _ => format!("{node} by fewest VMs, then name, among equals at {score}"),
+            _ => format!("{node} by fewest resources, then name, among equals at {score}"),
         }
     }
 
@@ -151,7 +183,7 @@ impl Asked<'_> {
                 let mend = Some(format!("move it by hand, or have it managed again before {node} is drained"));
                 return Some(Blocked { resource: (*id).clone(), why, mend });
             }
-            Wanted::Stopped(_) => return None,
+            Wanted::Stopped(_) | Wanted::Each(_) => return None,
         };
         let aim = match (is_drained(state, place), leaves(state, id, place)) {
             (true, _) => format!("it stays on {place}, which is drained"),
@@ -245,7 +277,9 @@ pub(super) fn elder<'s>(state: &'s ClusterState, id: &ResourceId) -> Option<&'s 
 }
 
 pub(super) fn runs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
-    state.activity(id, node).is_some_and(|activity| matches!(activity.seen, Seen::Running | Seen::Failed(_)))
+    state
+        .activity(id, node)
+        .is_some_and(|activity| activity.seen.is_running() || matches!(activity.seen, Seen::Failed(_)))
         && state.standing(id, node) != Standing::NotActive
 }
 

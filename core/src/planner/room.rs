@@ -8,7 +8,7 @@ use super::Blocked;
 use super::actions::Draft;
 use super::eligible::Rejection;
 use super::model::Sketch;
-use crate::config::{Attributes, ResourceMeta};
+use crate::config::Attributes;
 use crate::id::{ActionId, NodeId, ResourceId};
 use crate::scheduler::{Model, Placement, RscIx};
 use crate::state::{ActionKind, ClusterState, Standing};
@@ -188,8 +188,8 @@ impl Draft<'_> {
     }
 
     fn priority(&self, id: &ResourceId) -> i64 {
-        let config = &self.state.config;
-        config.primitives.get(id).map_or(0, |it| ResourceMeta::read(id, it, &config.rsc_defaults).0.priority)
+        let primitive = self.state.config.primitives.get(id);
+        primitive.map_or(0, |it| self.state.meta(id, it).priority)
     }
 
     fn yard(&self, node: &NodeId) -> Yard {

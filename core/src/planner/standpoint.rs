@@ -1,6 +1,7 @@
 //! What the planner thinks of one resource: where it should be and why, and what each node is to it. For people.
 
 use super::eligible::Rejection;
+use super::location::{DateRule, date_rules};
 use super::model::{How, Term, last_resort, place, terms};
 use super::placement::{self, Wanted};
 use super::room::shortage;
@@ -8,13 +9,17 @@ use super::{Blocked, Plan, plan};
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
 use crate::state::ClusterState;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One resource, as it was decided on.
 #[derive(Clone, Debug)]
 pub struct Standpoint {
     /// Where it should be.
     pub place: Option<NodeId>,
+    /// Of a clone, every node where it should be.
+    pub instances: Option<BTreeSet<NodeId>>,
+    /// Of a promotable clone, every node where it should be promoted.
+    pub promoted: BTreeSet<NodeId>,
     /// Why there, or why nowhere.
     pub why: String,
     /// What holds it up.
@@ -29,6 +34,10 @@ pub struct Standpoint {
     pub last_resorts: BTreeMap<NodeId, String>,
     /// Nodes that have no room for it, when all is placed.
     pub shortages: BTreeMap<NodeId, Rejection>,
+    /// Rules that ask the time.
+    pub dates: Vec<DateRule>,
+    /// Of every clone, where it should be, and where promoted.
+    pub clones: BTreeMap<ResourceId, (BTreeSet<NodeId>, BTreeSet<NodeId>)>,
     /// Where every resource should be.
     pub places: BTreeMap<ResourceId, Option<NodeId>>,
 }
@@ -44,6 +53,7 @@ pub fn standpoint(state: &ClusterState, id: &ResourceId) -> Option<Standpoint> {
     let (place, why) = match wanted.get(id)? {
         Wanted::On(node, why) => (Some(node.clone()), why.clone()),
         Wanted::Stopped(why) => (None, why.clone()),
+        Wanted::Each(_) => (None, "a clone has an instance wherever it may, up to its clone-max".to_owned()),
         Wanted::HandsOff => (None, "nobody touches it: it is not managed, or in maintenance".to_owned()),
     };
     let resource = &sketch.model.resources[rsc];
@@ -52,6 +62,8 @@ pub fn standpoint(state: &ClusterState, id: &ResourceId) -> Option<Standpoint> {
     let own = |node: &NodeId| terms(state, id, primitive, node, true);
     Some(Standpoint {
         place,
+        promoted: scratch.report.promoted.get(id).cloned().unwrap_or_default(),
+        instances: primitive.clone_spec().map(|_| wanted.get(id).map(Wanted::places).unwrap_or_default()),
         why,
         blocked: plan(state).report.blocked.into_iter().filter(|blocked| blocked.resource == *id).collect(),
         is_settled,
@@ -74,6 +86,18 @@ pub fn standpoint(state: &ClusterState, id: &ResourceId) -> Option<Standpoint> {
             .iter()
             .filter_map(|node| Some((node.clone(), last_resort(state, id, node)?)))
             .collect(),
-        places: wanted.into_iter().map(|(id, wanted)| (id, wanted.place())).collect(),
+        dates: date_rules(state, id),
+        clones: wanted
+            .iter()
+            .filter(|(_, wanted)| matches!(wanted, Wanted::Each(_)))
+            .map(|(id, wanted)| {
+                (id.clone(), (wanted.places(), scratch.report.promoted.get(id).cloned().unwrap_or_default()))
+            })
+            .collect(),
+        places: wanted
+            .into_iter()
+            .filter(|(_, wanted)| !matches!(wanted, Wanted::Each(_)))
+            .map(|(id, wanted)| (id, wanted.place()))
+            .collect(),
     })
 }

@@ -86,17 +86,14 @@ pub(super) struct Actions {
     chains: Vec<Option<(u32, u32)>>,
     /// The next action of the same resource.
     next: Vec<Option<u32>>,
-    last_fence: Option<ActIx>,
 }
 
 impl Actions {
     /// Adds an action.
     pub(super) fn add(&mut self, action: Action) -> ActIx {
         let ix = self.all.len();
-        match action.rsc {
-            Some(rsc) => self.link(rsc, u32::try_from(ix).expect("no plan has four thousand million actions")),
-            None if action.task == Task::Fence => self.last_fence = Some(ix),
-            None => {}
+        if let Some(rsc) = action.rsc {
+            self.link(rsc, u32::try_from(ix).expect("no plan has four thousand million actions"));
         }
         self.next.push(None);
         self.all.push(action);
@@ -160,11 +157,6 @@ impl Actions {
     /// The same, to keep while actions are changed.
     pub(super) fn of(&self, rsc: RscIx, task: Task) -> Vec<ActIx> {
         self.each(rsc, task).collect()
-    }
-
-    /// The fence that was added last.
-    pub(super) fn last_fence(&self) -> Option<ActIx> {
-        self.last_fence
     }
 
     /// Binds two actions.

@@ -3,10 +3,13 @@
 //! what it answers in memory.
 //!
 //! Phases: `assign` gives every resource its node and role, `packing` mends that where room is short, `schedule` creates the actions that lead there, `order`
-//! makes them depend on each other and spreads what one requires or forbids to the others.
+//! makes them depend on each other and spreads what one requires or forbids to the others. `remote` has the nodes that are reached
+//! through a resource.
 
 mod action;
 mod assign;
+mod bundle;
+mod delay;
 mod lists;
 mod model;
 mod names;
@@ -14,11 +17,14 @@ mod order;
 mod outcome;
 mod packing;
 mod planner;
+mod remote;
 mod room;
 mod schedule;
 mod scores;
 mod terms;
+mod unfence;
 
+pub use bundle::{Bundles, Replica};
 pub use model::{
     Asked, CloneSpec, Colocation, FenceWish, GroupSpec, Kind, Location, Model, Node, NodeIx, Operation, Options, Order,
     OrderEnd, Promotion, Resource, RscIx,
@@ -26,9 +32,10 @@ pub use model::{
 pub use names::by_name;
 pub use outcome::{Done, Outcome, Step};
 pub use planner::Planner;
+pub use remote::{Connection, Remotes};
 pub use room::Room;
 pub use scores::Scores;
-pub use terms::{MultipleActive, NoQuorum, NodeKind, OnFail, OrderForce, Placement, Requires, Role, Task};
+pub use terms::{Change, MultipleActive, NoQuorum, NodeKind, OnFail, OrderForce, Placement, Requires, Role, Task};
 
 /// Only assigns: every resource has its node and what it should be there.
 pub fn assign(mut model: Model) -> Model {

@@ -1,8 +1,8 @@
 //! What the scheduler reads and fills in: nodes, resources with their instances, constraints and options, in dense
 //! arrays. Plain data.
 
-use super::terms::{MultipleActive, NoQuorum, NodeKind, OnFail, OrderForce, Placement, Requires, Role, Task};
-use super::{Room, Scores};
+use super::terms::{Change, MultipleActive, NoQuorum, NodeKind, OnFail, OrderForce, Placement, Requires, Role, Task};
+use super::{Bundles, Remotes, Room, Scores};
 use crate::score::Score;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,12 +30,18 @@ pub struct Model {
     pub locations: Vec<Location>,
     /// Nodes to be fenced, and why.
     pub fence: BTreeMap<NodeIx, FenceWish>,
+    /// The node that leads the cluster: it is fenced last.
+    pub leader: Option<NodeIx>,
     /// What was not understood or is dangerous, in words.
     pub warnings: Vec<String>,
     /// What the scheduler makes of capacities and needs; nobody else fills it in.
     pub room: Room,
     /// What else of nodes this was made by.
     pub asked: Asked,
+    /// Nodes that are reached through resources.
+    pub remotes: Remotes,
+    /// Clones of containers, and what belongs to each.
+    pub bundles: Bundles,
 }
 
 /// Attributes of nodes that were asked for while a model was made: if one of them changes, the model has to be made anew.
@@ -63,6 +69,8 @@ pub struct Options {
     pub is_symmetric: bool,
     /// Nodes are fenced.
     pub fences: bool,
+    /// A device has to let nodes to their storage after each boot.
+    pub unfences: bool,
     /// A node never seen is fenced.
     pub fences_at_startup: bool,
     /// More than one node may be fenced at a time.
@@ -81,6 +89,8 @@ pub struct Options {
     pub start_failure_is_fatal: bool,
     /// How capacity counts.
     pub placement: Placement,
+    /// A fence of the node with the highest sum of priorities waits so many seconds, where no more than half are left.
+    pub priority_fencing_delay: i64,
     /// As in Pacemaker, a resource is drawn to what avoids what avoids it.
     pub foes_of_foes_draw: bool,
     /// As in Pacemaker, where capacity counts: resources of one priority are sorted by what they score, and the roomiest
@@ -95,6 +105,7 @@ impl Default for Options {
         Self {
             is_symmetric: true,
             fences: true,
+            unfences: false,
             fences_at_startup: true,
             fences_concurrently: true,
             is_quorate: true,
@@ -104,6 +115,7 @@ impl Default for Options {
             stop_orphans: true,
             start_failure_is_fatal: true,
             placement: Placement::Default,
+            priority_fencing_delay: 0,
             foes_of_foes_draw: true,
             sorts_by_scores: true,
             now: 0,
@@ -221,6 +233,8 @@ pub struct Resource {
     pub migrating: Option<(NodeIx, NodeIx)>,
     /// Left over by a migration: there it must be stopped.
     pub dangling: Vec<NodeIx>,
+    /// Its definition is another than it was started with there.
+    pub changed_on: BTreeMap<NodeIx, Change>,
 
     /// What it scores on each node.
     pub scores: Scores,
@@ -314,6 +328,8 @@ pub struct Operation {
     pub on_fail: Option<OnFail>,
     /// It is done.
     pub is_enabled: bool,
+    /// Parameters of its own.
+    pub parameters: BTreeMap<String, String>,
 }
 
 /// `resource` is placed by where `with` is.
@@ -416,7 +432,7 @@ impl Model {
 
     /// Every node where any part of it is active.
     pub fn active_on(&self, rsc: RscIx) -> BTreeSet<NodeIx> {
-        self.primitives(rsc).into_iter().flat_map(|p| self.resources[p].active_on.clone()).collect()
+        self.leading_parts(rsc).into_iter().flat_map(|p| self.resources[p].active_on.clone()).collect()
     }
 
     /// Whether a node can take resources, and the score does not forbid it.

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Outcome {
     /// Nodes that are fenced, and why.
     pub fenced: BTreeMap<String, String>,
+    /// Those of them that are let to their storage, and go on.
+    pub unfenced: BTreeSet<String>,
     /// The actions.
     pub steps: Vec<Step>,
     /// Pairs of places in `steps`: the first is done before the second begins.
@@ -65,7 +67,10 @@ pub(super) fn conclude(model: &Model, actions: &Actions) -> Outcome {
         }
         let Some(at) = action.node else { continue };
         let node = model.nodes[at].name.clone();
-        if action.task == Task::Fence {
+        if action.task == Task::Unfence {
+            outcome.unfenced.insert(node.clone());
+        }
+        if matches!(action.task, Task::Fence | Task::Unfence) {
             outcome.fenced.insert(node.clone(), action.reason.clone());
         }
         let (resource, base) = action.rsc.map(|rsc| &model.resources[rsc]).map_or(("", ""), |of| (&of.id, &of.base));

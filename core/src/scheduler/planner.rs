@@ -84,18 +84,24 @@ impl Model {
             orders,
             locations,
             fence,
+            leader,
             warnings: _,
             room: _,
             asked: _,
+            remotes,
+            bundles,
         } = self;
         // What depends on the time was decided when the model was made.
         let options = super::Options { now: other.options.now, ..options.clone() };
         options == other.options
             && *top == other.top
             && *fence == other.fence
+            && *leader == other.leader
             && *colocations == other.colocations
             && *orders == other.orders
             && *locations == other.locations
+            && *remotes == other.remotes
+            && *bundles == other.bundles
             && nodes.len() == other.nodes.len()
             && nodes.iter().zip(&other.nodes).all(|(one, other)| self.is_node_like(one, other))
             && *resources == other.resources

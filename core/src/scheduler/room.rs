@@ -140,6 +140,16 @@ impl Room {
         &self.away
     }
 
+    /// Whether a node can take something has changed.
+    pub(super) fn set_away(&mut self, node: NodeIx, is_away: bool) {
+        match self.away.binary_search(&node) {
+            Ok(at) if !is_away => _ = self.away.remove(at),
+            Err(at) if is_away => self.away.insert(at, node),
+            _ => {}
+        }
+        self.is_away[node] = is_away;
+    }
+
     /// Whether the node can take nothing.
     pub(super) fn is_away(&self, node: NodeIx) -> bool {
         self.is_away[node]

@@ -1,12 +1,14 @@
 //! From where things are to where they were assigned: fences, stops, starts, promotions, migrations.
 
 use super::action::{Action, Actions, AnyOf, Bond};
-use super::{CloneSpec, Kind, Model, MultipleActive, NoQuorum, NodeIx, NodeKind, Requires, Role, RscIx, Task};
+use super::remote;
+use super::{Change, CloneSpec, Kind, Model, MultipleActive, NoQuorum, NodeIx, NodeKind, Requires, Role, RscIx, Task};
 
 /// Creates every action, and what binds those of one resource.
 pub(super) fn schedule(model: &mut Model) -> Actions {
     let mut actions = Actions::default();
     demote_without_quorum(model);
+    remote::lose_failed(model);
     for rsc in 0..model.resources.len() {
         if model.resources[rsc].kind == Kind::Primitive {
             Primitive { model, rsc, actions: &mut actions }.schedule();
@@ -20,7 +22,9 @@ pub(super) fn schedule(model: &mut Model) -> Actions {
             any_instance(model, &mut actions, rsc, spec);
         }
     }
+    remote::bind(model, &mut actions);
     fence(model, &mut actions);
+    super::unfence::schedule(model, &mut actions);
     actions
 }
 
@@ -28,15 +32,15 @@ pub(super) fn schedule(model: &mut Model) -> Actions {
 pub(super) fn can_fence(model: &Model, node: NodeIx) -> bool {
     let options = &model.options;
     let has_say = options.is_quorate || options.no_quorum == NoQuorum::Ignore || model.nodes[node].is_online;
-    options.fences && model.nodes[node].kind == NodeKind::Member && has_say
+    options.fences && model.nodes[node].kind != NodeKind::Guest && has_say
 }
 
 fn fence(model: &Model, actions: &mut Actions) {
-    for (node, wish) in &model.fence {
-        if !can_fence(model, *node) {
-            continue;
-        }
-        let before = actions.last_fence();
+    let is_leader = |node: &NodeIx| model.leader == Some(*node);
+    let mut wishes: Vec<_> = model.fence.iter().filter(|(node, _)| can_fence(model, **node)).collect();
+    wishes.sort_by_key(|(node, _)| is_leader(node));
+    let (mut fences, mut ends) = (Vec::new(), Vec::new());
+    for (node, wish) in wishes {
         let fence = actions.add(Action {
             task: Task::Fence,
             rsc: None,
@@ -46,33 +50,68 @@ fn fence(model: &Model, actions: &mut Actions) {
             is_implied: false,
             is_migration: false,
             is_under_way: false,
-            reason: wish.reason.clone(),
+            reason: match super::delay::seconds(model, *node) {
+                0 => wish.reason.clone(),
+                delay => format!("{}; it waits {delay} s (priority-fencing-delay)", wish.reason),
+            },
         });
-        if let Some(before) = before.filter(|_| !model.options.fences_concurrently) {
-            actions.bind(before, fence, Bond::ORDER);
+        let is_last = is_leader(node);
+        let before = fences.iter().rev().take(if is_last { fences.len() } else { 1 });
+        for before in before.filter(|_| is_last || !model.options.fences_concurrently) {
+            actions.bind(*before, fence, Bond::ORDER);
         }
-        for ix in 0..actions.all.len() {
-            let action = &actions.all[ix];
-            let Some(rsc) = action.rsc else { continue };
-            let resource = &model.resources[rsc];
-            if resource.kind != Kind::Primitive {
-                continue;
-            }
-            let may_be_there = || !resource.known_on.contains(node) && resource.scores.get(*node).is_some();
-            let waits = match action.task {
-                Task::Start | Task::Promote => match resource.requires {
-                    Requires::Fencing | Requires::Unfencing => true,
-                    Requires::Quorum => action.task == Task::Start && may_be_there() && resource.class != "stonith",
-                    Requires::Nothing => false,
-                },
-                Task::Stop | Task::Demote if action.node == Some(*node) => true,
-                _ => false,
-            };
-            if waits {
-                actions.bind(fence, ix, Bond { blocks: action.task == Task::Start, ..Bond::ORDER });
-            }
+        fences.push(fence);
+        ends.push((*node, fence));
+    }
+    ends.extend(remote::reset_guests(model, actions, &ends));
+    for (node, end) in ends {
+        await_end(model, actions, node, end);
+    }
+}
+
+/// What waits for the end of all that was on a node.
+fn await_end(model: &Model, actions: &mut Actions, node: NodeIx, end: usize) {
+    for ix in 0..actions.all.len() {
+        let action = &actions.all[ix];
+        let Some(rsc) = action.rsc else { continue };
+        let resource = &model.resources[rsc];
+        if resource.kind != Kind::Primitive {
+            continue;
+        }
+        let is_contained = model.bundles.replica_of(rsc).is_some_and(|replica| replica.content == Some(rsc));
+        let may_be_there = || !resource.known_on.contains(&node) && resource.scores.get(node).is_some();
+        let waits = match action.task {
+            Task::Start | Task::Promote => match resource.requires {
+                Requires::Fencing | Requires::Unfencing => true,
+                Requires::Quorum => action.task == Task::Start && may_be_there() && resource.class != "stonith",
+                Requires::Nothing => false,
+            },
+            // In a bundle they wait for the whole of it.
+            Task::Stop | Task::Demote if action.node == Some(node) => !is_contained,
+            _ => false,
+        };
+        let is_implied = action.is_implied && action.task == Task::Stop && action.node == Some(node);
+        let bond = Bond { blocks: action.task == Task::Start, ..Bond::ORDER };
+        if is_implied && let Some(top) = collective_of(model, rsc) {
+            let gate = actions.gate(top, Task::Stop);
+            actions.bind(end, gate, Bond::ORDER);
+        }
+        if waits {
+            actions.bind(end, ix, bond);
         }
     }
+}
+
+/// The clone or group that a primitive is a part of; within a bundle the clone of what runs in its containers.
+fn collective_of(model: &Model, rsc: RscIx) -> Option<RscIx> {
+    let mut top = rsc;
+    while let Some(parent) = model.resources[top]
+        .parent
+        .filter(|parent| !model.bundles.contents.contains_key(parent) && !model.bundles.replicas.contains_key(parent))
+    {
+        top = parent;
+    }
+    (top != rsc).then_some(top)
 }
 
 struct Primitive<'m> {
@@ -112,7 +151,14 @@ impl Primitive<'_> {
         }
         let runs = target.filter(|_| next > Role::Stopped);
         let is_there = runs.is_some_and(|node| active.contains(&node)) && !must_stop;
-        let start = self.add(Task::Start, runs, is_there || runs.is_none(), &why);
+        let change =
+            runs.filter(|_| is_there).and_then(|node| self.model.resources[rsc].changed_on.get(&node).copied());
+        let is_new = change == Some(Change::Restart) || (change == Some(Change::Reload) && is_under_way);
+        let start_why = if is_new { "its definition changed" } else { &why };
+        let start = self.add(Task::Start, runs, (is_there && !is_new) || runs.is_none(), start_why);
+        if change.is_some() && !is_new && !self.model.resources[rsc].is_failed {
+            self.add(Task::Reload, runs, false, "its definition changed");
+        }
         self.actions.all[start].is_under_way = is_there && is_under_way;
         for stop in &stops {
             let is_spared = spares && self.actions.all[*stop].node == runs;
@@ -190,10 +236,12 @@ impl Primitive<'_> {
         let to = target.filter(|_| resource.next > Role::Stopped)?;
         let (from, is_half_done) = match (resource.migrating, active) {
             (Some((from, half)), _) if half == to => (from, true),
-            (_, [from]) => (*from, false),
+            (None, [from]) => (*from, false),
             _ => return None,
         };
-        let is_well = resource.can_migrate && resource.is_managed && !must_stop && !resource.is_failed;
+        // What an earlier migration left behind is stopped first.
+        let is_left_over = resource.dangling.iter().any(|node| *node != to);
+        let is_well = resource.can_migrate && resource.is_managed && !must_stop && !resource.is_failed && !is_left_over;
         let is_steady = from != to && !resource.is_start_pending && resource.role != Role::Promoted;
         let source = &self.model.nodes[from];
         (is_well && is_steady && source.is_online && !source.is_unclean && (is_half_done || !active.contains(&to)))
@@ -235,7 +283,9 @@ impl Primitive<'_> {
         let is_hands_off = !resource.is_managed || resource.is_blocked;
         let at = node.map(|node| (node, &self.model.nodes[node]));
         let is_leaving = matches!(task, Task::Stop | Task::Demote);
-        let is_implied = at.is_some_and(|(ix, node)| is_leaving && node.is_unclean && can_fence(self.model, ix));
+        let is_implied = at.is_some_and(|(ix, node)| {
+            is_leaving && ((node.is_unclean && can_fence(self.model, ix)) || remote::is_reset(self.model, ix))
+        });
         let can_run_there = at.is_some_and(|(_, node)| match task {
             Task::Stop | Task::Demote => is_implied || (node.is_online && !node.is_unclean),
             _ => node.is_online && !node.is_unclean && !node.is_pending,
@@ -326,6 +376,13 @@ fn collect(model: &Model, actions: &mut Actions, rsc: RscIx) {
                 actions.bind(end, after, Bond { first_needs_then: true, blocks: !any, ..Bond::ORDER });
             }
         }
+    }
+    // What runs in a bundle has its own gates; the containers of one that is not promoted need none.
+    let is_plain = |contents: &Option<RscIx>| {
+        contents.and_then(|contents| model.clone_of(contents)).is_none_or(|(_, spec)| spec.promotion.is_none())
+    };
+    if model.bundles.contents.get(&rsc).is_some_and(is_plain) {
+        return;
     }
     const AROUND: &[(Task, Task)] = &[
         (Task::Stopped, Task::Start),

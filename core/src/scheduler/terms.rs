@@ -80,6 +80,19 @@ pub enum Task {
     MigrateFrom,
     /// Fence a node.
     Fence,
+    /// Let a node to its storage.
+    Unfence,
+    /// Let the agent take its new parameters while it runs.
+    Reload,
+}
+
+/// What a changed definition asks for; the harder one is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// The agent takes it while it runs.
+    Reload,
+    /// Stop and start.
+    Restart,
 }
 
 /// What a primitive needs before it is started.
@@ -117,6 +130,10 @@ pub enum OnFail {
     Demote,
     /// Stop and start.
     Restart,
+    /// Stop and start what it runs in.
+    RestartContainer,
+    /// A connection is lost: its node is fenced, and it is tried anew.
+    ResetRemote,
     /// Away from here.
     Ban,
     /// A person.

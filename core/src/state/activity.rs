@@ -4,6 +4,7 @@ use crate::config::Primitive;
 use crate::id::{ActionId, Incarnation, NodeId, Operation, ResourceId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// One resource on one node.
@@ -19,6 +20,8 @@ pub struct Activity {
     pub definition: Option<Primitive>,
     /// Failures on this node since the last cleanup.
     pub failures: u32,
+    /// The same by operation: `start`, `monitor`, `monitor_60000` …; what a person set counts as `set`.
+    pub failed: BTreeMap<String, u32>,
     /// The last failure.
     pub last_failure: Option<Failure>,
     /// Crashes here in a row, each soon after the one before.
@@ -27,6 +30,17 @@ pub struct Activity {
     pub stop_failed: bool,
     /// When `seen` last changed.
     pub since: Timestamp,
+    /// What its agent takes over without a restart; known since it was started.
+    pub reload: Option<Reload>,
+}
+
+/// What an agent takes over while its resource runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// The action that does it: `reload-agent` of OCF 1.1, or `reload` of older agents.
+    pub action: String,
+    /// The parameters that may change by it.
+    pub parameters: BTreeSet<String>,
 }
 
 /// What a look at a resource on a node found.
@@ -42,6 +56,8 @@ pub enum Seen {
     Paused(String),
     /// There, at least in part, and not working: to be stopped before it is started anywhere.
     Failed(String),
+    /// Running, and promoted: of a promotable clone alone.
+    Promoted,
 }
 
 /// An operation that was granted and has no result yet.
@@ -59,6 +75,8 @@ pub struct Claim {
     pub deadline: Duration,
     /// The other end, where a migration is under way.
     pub migration: Option<Migration>,
+    /// What a reload takes over.
+    pub definition: Option<Box<Primitive>>,
 }
 
 /// One end of a live migration, as the log knows it.
@@ -100,6 +118,12 @@ pub enum ActionKind {
     Incoming,
     /// Let the copy that came in run.
     Handover,
+    /// Take over changed parameters while it runs.
+    Reload,
+    /// Make a running instance a promoted one.
+    Promote,
+    /// Make a promoted instance one like the others.
+    Demote,
 }
 
 /// Why something failed, and when.
@@ -113,6 +137,19 @@ pub struct Failure {
     pub at: Timestamp,
     /// What it means for the next start.
     pub severity: Severity,
+}
+
+/// How often a resource is to count as failed on a node; it is not looked at again for that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureCount {
+    /// Who asks.
+    pub actor: String,
+    /// What.
+    pub resource: ResourceId,
+    /// Where.
+    pub node: NodeId,
+    /// How often; 0 forgets its failures there.
+    pub count: u32,
 }
 
 /// An agent's error.
@@ -173,6 +210,13 @@ pub struct Action {
     pub claimed: bool,
 }
 
+impl Seen {
+    /// Whether it is there and works, in whichever role.
+    pub fn is_running(&self) -> bool {
+        matches!(self, Self::Running | Self::Promoted)
+    }
+}
+
 impl Failure {
     /// Whether a monitor found it: `monitor`, or `monitor_60000` of one that is not the first.
     pub fn is_of_monitor(&self) -> bool {
@@ -189,10 +233,12 @@ impl Activity {
             claim: None,
             definition: None,
             failures: 0,
+            failed: BTreeMap::new(),
             last_failure: None,
             crashes: 0,
             stop_failed: false,
             since: now,
+            reload: None,
         }
     }
 
@@ -203,7 +249,9 @@ impl Activity {
 
     /// Which operation's `on-fail` says what follows, when it is there and does not work.
     pub fn failed_operation(&self) -> &str {
-        let last = self.last_failure.as_ref().filter(|last| last.is_of_monitor() || last.operation == "start");
+        let counts =
+            |last: &&Failure| last.is_of_monitor() || ["start", "promote", "demote"].contains(&last.operation.as_str());
+        let last = self.last_failure.as_ref().filter(counts);
         last.map_or("monitor", |last| last.operation.as_str())
     }
 
@@ -216,6 +264,7 @@ impl Activity {
         if seen == Seen::Stopped {
             self.stop_failed = false;
             self.definition = None;
+            self.reload = None;
         }
         self.seen = seen;
     }
@@ -231,6 +280,9 @@ impl ActionKind {
             Self::Migrate => "migrate_to",
             Self::Incoming => "incoming",
             Self::Handover => "migrate_from",
+            Self::Promote => "promote",
+            Self::Demote => "demote",
+            Self::Reload => "reload",
         }
     }
 }

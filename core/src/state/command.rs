@@ -1,15 +1,15 @@
-//! Every log entry that can exist, and every answer `apply` can give.
+//! Every log entry that can exist. What `apply` answers to them is in `outcome`.
 
-use super::activity::{ActionKind, AgentError, Moved, Seen};
-use super::fence::FenceCause;
-use super::node::{Intent, Member};
-use super::preference::{Ended, Wish};
-use super::{Breath, Matter, Recovery, Release, Trouble};
+use super::{
+    ActionKind, AgentError, Breath, Ended, FailureCount, FenceCause, Intent, Matter, Member, Moved, Recovery, Release,
+    Reload, Seen, Spent, Trouble, Unfencing, Wish,
+};
 use crate::config::{ConfigPatch, FenceAction};
 use crate::id::{
     ActionId, HardwareId, Incarnation, NodeId, Operation, RaftId, RequestId, ResourceId, SessionId, StoreId,
 };
 use crate::time::Timestamp;
+use crate::watchdog::Terms;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -215,6 +215,8 @@ pub enum Command {
         error: Option<AgentError>,
         /// How long the agent took, in all.
         took: Duration,
+        /// Of a start or a reload that its agent carried out: what it takes over without a restart.
+        reload: Option<Reload>,
     },
     /// A migration ended as it should: the copy at the target is complete, and nothing is left here.
     Gone {
@@ -371,6 +373,40 @@ pub enum Command {
     },
     /// A survivor of a lost majority goes on alone.
     Recover(Box<Recovery>),
+    /// Sets how often a resource counts as failed on a node; it is not looked at again for that.
+    SetFailures(FailureCount),
+    /// A node says what came of its unfencing.
+    Unfenced(Unfencing),
+    /// The speaker's watchdog is open, and bites unless it is fed on these terms.
+    Arm {
+        /// Whose.
+        speaker: Speaker,
+        /// The turn that it knows: compare-and-set.
+        follows: u64,
+        /// Its name in the configuration.
+        device: ResourceId,
+        /// What the kernel calls it.
+        identity: String,
+        /// Whether it was what reset this host before this boot.
+        was_reset: bool,
+        /// On which terms.
+        terms: Terms,
+    },
+    /// The speaker is going to close its watchdog.
+    Disarm(Speaker),
+    /// The speaker led, and waited for the watchdog of a host that nobody feeds any more.
+    WatchdogWaited {
+        /// Who.
+        speaker: Speaker,
+        /// For which node's.
+        target: NodeId,
+        /// Which boot.
+        session: SessionId,
+        /// Which turn of the watchdog.
+        turn: u64,
+        /// For how long, on its own boot-time clock.
+        waited: Duration,
+    },
 }
 
 /// The first entry's content.
@@ -397,8 +433,7 @@ pub enum Verdict {
     DaemonGone,
     /// Heard again.
     Online,
-    /// Silent for too long, by a majority's word; carries the intent and, where the leader read the power as off, its
-    /// own first grant.
+    /// Silent for too long, by a majority's word; carries the intent and, where its power read off, the first grant.
     Lost {
         /// What was seen, in words.
         evidence: String,
@@ -407,15 +442,6 @@ pub enum Verdict {
         /// The leader's own grant to go on at once.
         grant: Option<Grant>,
     },
-}
-
-/// Where the time before a judgement went, by the leader's clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spent {
-    /// Since when the node was silent: until it was judged.
-    pub silence: Duration,
-    /// How much of that went into reading its power.
-    pub readings: Duration,
 }
 
 /// A fence grant that comes with the judgement.
@@ -448,51 +474,4 @@ pub struct NewAction {
     pub after: Vec<ActionId>,
     /// Why.
     pub reason: String,
-}
-
-/// What `apply` answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
-    /// Done.
-    Done,
-    /// The hello stands: act as this incarnation.
-    Welcome(Incarnation),
-    /// The action may be carried out, under this number.
-    Granted(Operation),
-    /// The off may be sent; the number of the try.
-    FenceGranted(u32),
-    /// So many planned actions were accepted.
-    Planned(u32),
-    /// The configuration's new revision.
-    Revision(u64),
-    /// The new member's raft id.
-    Joined(RaftId),
-    /// Nothing was changed.
-    Refused(Refusal),
-}
-
-/// Why `apply` changed nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum Refusal {
-    /// No such node, resource, action or try; or it is not as the command thinks.
-    #[error("{0}")]
-    Stale(String),
-    /// Safety forbids it.
-    #[error("{0}")]
-    Unsafe(String),
-    /// This session was proven dead: whoever speaks in it must stop its VMs and reboot.
-    #[error("the session {0} was proven dead")]
-    SessionEnded(SessionId),
-    /// This session was judged lost; wait for the leader.
-    #[error("the session {0} was judged lost")]
-    SessionLost(SessionId),
-    /// A grant to switch this node off is not settled; say hello again later.
-    #[error("a fence of {0} is not settled yet")]
-    FenceUnsettled(NodeId),
-    /// Not who was pinned.
-    #[error("{0}")]
-    Foreign(String),
-    /// What a person asked for makes no sense now.
-    #[error("{0}")]
-    Invalid(String),
 }

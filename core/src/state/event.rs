@@ -91,4 +91,8 @@ pub enum EventKind {
     Quarantine,
     /// A fence device is trusted, or not any more.
     Trust,
+    /// A node was let to its storage by a device, or could not be.
+    Unfenced,
+    /// A host's watchdog was armed or disarmed.
+    Watchdog,
 }

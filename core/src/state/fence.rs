@@ -3,7 +3,6 @@
 //! An intent belongs to the target's session. Any member may carry it on, one grant at a time; a grant ends by its
 //! result or by its deadline.
 
-use super::command::Spent;
 use crate::config::FenceAction;
 use crate::id::{Incarnation, NodeId, ResourceId, SessionId};
 use crate::time::Timestamp;
@@ -40,6 +39,15 @@ pub struct FenceIntent {
     pub off_sent: bool,
     /// The session is heard again after an off that had no effect: it must kill its VMs and reboot.
     pub condemned: bool,
+}
+
+/// Where the time before a judgement went, by the leader's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Since when the node was silent: until it was judged.
+    pub silence: Duration,
+    /// How much of that went into reading its power.
+    pub readings: Duration,
 }
 
 /// Why a session is to be proven dead.
@@ -139,6 +147,17 @@ pub enum Proof {
     Confirmed {
         /// Who.
         by: String,
+        /// When it was applied.
+        at: Timestamp,
+    },
+    /// Nobody fed its watchdog for so long that it has reset the host.
+    Watchdog {
+        /// Which.
+        device: ResourceId,
+        /// Who waited.
+        leader: NodeId,
+        /// For how long.
+        waited: Duration,
         /// When it was applied.
         at: Timestamp,
     },
@@ -271,6 +290,9 @@ impl Proof {
             Self::Reborn { session, .. } => format!("the same hardware booted again (boot id {session})"),
             Self::Goodbye { .. } => "its host was shut down in order, with nothing left on it".to_owned(),
             Self::Confirmed { by, .. } => format!("confirmed off by {by}"),
+            Self::Watchdog { device, leader, waited, .. } => {
+                format!("{leader} waited {} s for its watchdog {device}, which nobody fed", waited.as_secs())
+            }
         }
     }
 }

@@ -19,6 +19,8 @@ pub fn broken(state: &ClusterState) -> Vec<Broken> {
         let starts: Vec<_> = nodes
             .iter()
             .filter(|(_, activity)| activity.claim.as_ref().is_some_and(|claim| claim.kind == super::ActionKind::Start))
+            // Of a clone each node has its own, however many were granted by now.
+            .filter(|(_, activity)| activity.definition.as_ref().is_none_or(|it| it.clone_spec().is_none()))
             .map(|(node, _)| node)
             .collect();
         // Where a person waived the proof of a lost node, what was begun there stands beside the next start.

@@ -4,7 +4,6 @@
 //! cluster in which nothing lapses writes nothing.
 
 use super::{Activity, ClusterState};
-use crate::config::ResourceMeta;
 use crate::id::{NodeId, ResourceId};
 use crate::time::{Timestamp, millis};
 use std::time::Duration;
@@ -22,7 +21,7 @@ impl ClusterState {
             let failed = nodes.iter().filter(|(_, activity)| activity.last_failure.is_some() && !activity.stop_failed);
             let mut failed = failed.peekable();
             let Some(primitive) = self.config.primitives.get(id).filter(|_| failed.peek().is_some()) else { continue };
-            let (meta, _) = ResourceMeta::read(id, primitive, &self.config.rsc_defaults);
+            let meta = self.meta(id, primitive);
             if meta.failure_timeout.is_zero() {
                 continue;
             }
@@ -51,6 +50,7 @@ impl Activity {
     /// Forgets what went wrong; a stop that failed is not forgotten by this.
     pub(super) fn forget_failures(&mut self) {
         self.failures = 0;
+        self.failed.clear();
         self.last_failure = None;
         self.crashes = 0;
     }

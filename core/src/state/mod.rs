@@ -5,27 +5,40 @@
 mod activity;
 mod apply;
 mod command;
+mod dog;
 mod event;
 mod fence;
+mod fence_delay;
 pub mod invariant;
 mod lapse;
 mod node;
 pub mod one_disk;
+mod outcome;
 mod preference;
 mod query;
 mod release;
+mod ruled;
 mod standing;
+mod unfence;
 
-pub use activity::{Action, ActionKind, Activity, AgentError, Claim, Failure, Migration, Moved, Seen, Severity};
+pub use activity::{
+    Action, ActionKind, Activity, AgentError, Claim, Failure, FailureCount, Migration, Moved, Reload, Seen, Severity,
+};
 pub use apply::power_on::{POWER_ON_TRIES, PowerOn};
-pub use command::{Command, Entry, Founding, Grant, NewAction, Outcome, Refusal, Speaker, Spent, Verdict};
+pub use command::{Command, Entry, Founding, Grant, NewAction, Speaker, Verdict};
+pub use dog::{Armed, Dog};
 pub use event::{Event, EventKind};
-pub use fence::{Attempt, AttemptEnd, FailedLevel, FenceCause, FenceEnd, FenceIntent, FenceRecord, Proof, TRIES_KEPT};
+pub use fence::{
+    Attempt, AttemptEnd, FailedLevel, FenceCause, FenceEnd, FenceIntent, FenceRecord, Proof, Spent, TRIES_KEPT,
+};
+pub use fence_delay::{FenceDelay, FenceWait};
 pub use node::{Intent, Liveness, Member, NodeState, Removed, Session, SessionState};
+pub use outcome::{Outcome, Refusal};
 pub use preference::{Ended, Preference, Wish};
 pub use query::Standing;
-pub use release::{FEATURE_LEVEL, Release};
+pub use release::{AGENTS_MIGRATE_LEVEL, FEATURE_LEVEL, RELOAD_LEVEL, Release, SCHEMA, WATCHDOG_LEVEL};
 pub use standing::{Asked, Breath, Distrust, Flapping, Matter, Quarantine, Recovery, Trouble};
+pub use unfence::{Unfenced, Unfencing};
 
 use crate::config::Config;
 use crate::id::{ActionId, NodeId, RaftId, ResourceId};

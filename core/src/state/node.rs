@@ -6,12 +6,15 @@
 //!               |________| (heard again, or a hello)
 //! ```
 
+use super::dog::Dog;
 use super::fence::Proof;
 use super::release::Release;
 use super::standing::{Asked, Distrust, Flapping};
-use crate::id::{HardwareId, Incarnation, NodeId, RaftId, SessionId, StoreId};
+use super::unfence::Unfenced;
+use crate::id::{HardwareId, Incarnation, NodeId, RaftId, ResourceId, SessionId, StoreId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A member of the cluster: identities pinned when it joined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +80,12 @@ pub struct NodeState {
     /// A proof of its death was false: it gets no resources until a person says so.
     #[serde(default)]
     pub disarmed: Option<Distrust>,
+    /// What devices that have to let it to its storage did, in this session.
+    #[serde(default)]
+    pub unfenced: BTreeMap<ResourceId, Unfenced>,
+    /// Its watchdog.
+    #[serde(default)]
+    pub dog: Dog,
 }
 
 /// One boot of one host, as the log knows it.
@@ -147,6 +156,8 @@ impl NodeState {
             asked: None,
             flapping: Flapping::default(),
             disarmed: None,
+            unfenced: BTreeMap::new(),
+            dog: Dog::default(),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use super::{ClusterState, Standing};
 use crate::config::validate::{self, Problem};
-use crate::config::{AgentClass, Config, Primitive, ResourceMeta, TargetRole};
+use crate::config::{AgentClass, Config, Primitive, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::vmdef;
 use std::collections::BTreeSet;
@@ -30,7 +30,7 @@ impl ClusterState {
                 .keys()
                 .filter(|node| self.activity(id, node).is_some() && self.standing(id, node) != Standing::NotActive);
             let places: Vec<NodeId> = held.cloned().collect();
-            let (meta, _) = ResourceMeta::read(id, primitive, &self.config.rsc_defaults);
+            let meta = self.meta(id, primitive);
             // One that should run may be started between a look and the entry.
             let may_run = meta.target_role == TargetRole::Started || !places.is_empty();
             may_run.then(|| Owner { id: id.clone(), places, definition: primitive.clone() })

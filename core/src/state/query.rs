@@ -1,7 +1,7 @@
 //! Questions about the state that safety and planning ask in the same words.
 
 use super::{Action, ActionKind, Activity, Claim, ClusterState, NodeState, Seen, SessionState, Speaker};
-use crate::config::{AgentClass, Primitive, Properties, Requires, ResourceMeta};
+use crate::config::{Primitive, Properties, Requires};
 use crate::id::{NodeId, ResourceId};
 use crate::planted::{Mistake, planted};
 
@@ -34,7 +34,8 @@ impl ClusterState {
             Some(activity) if activity.claim.is_some() => Standing::Busy,
             Some(activity) => match &activity.seen {
                 Seen::Stopped => Standing::NotActive,
-                Seen::Running => Standing::Active,
+                Seen::Failed(_) if planted(Mistake::FailedIsStopped) => Standing::NotActive,
+                Seen::Running | Seen::Promoted => Standing::Active,
                 Seen::Failed(why) => Standing::Failed(why.clone()),
                 Seen::Paused(why) | Seen::Unknown(why) => Standing::Unknown(why.clone()),
             },
@@ -46,7 +47,7 @@ impl ClusterState {
     pub fn stands_against(&self, resource: &ResourceId, node: &NodeId) -> bool {
         let is_lost = || {
             let session = self.nodes.get(node).and_then(NodeState::living_session);
-            session.is_some_and(|session| session.state == SessionState::Lost)
+            session.is_some_and(|session| session.state == SessionState::Lost || planted(Mistake::WaiveBesideLiving))
         };
         self.standing(resource, node) != Standing::NotActive && !(self.is_proof_waived(resource) && is_lost())
     }
@@ -61,11 +62,34 @@ impl ClusterState {
         self.nodes.keys().any(|node| self.may_fence(node, target))
     }
 
+    /// On how many nodes at once a resource may be active: one, and of a clone as many as it says.
+    pub fn copies(&self, resource: &ResourceId) -> usize {
+        self.config.primitives.get(resource).map_or(1, |primitive| primitive.copies_among(self.nodes.len()))
+    }
+
+    /// How many of it may be promoted at once; none of what is no promotable clone.
+    pub fn promotions(&self, resource: &ResourceId) -> usize {
+        let spec = self.config.primitives.get(resource).and_then(Primitive::clone_spec);
+        spec.and_then(|spec| spec.promoted_max).unwrap_or(0)
+    }
+
+    /// Whether an instance may be promoted on a node: it was seen so, or something was granted that makes it so, or nobody
+    /// knows. What was seen running as one of the others stays one of them until a promotion is granted.
+    pub fn may_be_promoted(&self, resource: &ResourceId, node: &NodeId) -> bool {
+        if !self.stands_against(resource, node) {
+            return false;
+        }
+        let Some(activity) = self.activity(resource, node) else { return true };
+        let changes = |claim: &Claim| matches!(claim.kind, ActionKind::Promote | ActionKind::Demote);
+        activity.claim.as_ref().is_some_and(changes) || !matches!(activity.seen, Seen::Stopped | Seen::Running)
+    }
+
     /// Whether a person gave up one-copy for this resource; for a VM nobody can.
     pub fn is_proof_waived(&self, resource: &ResourceId) -> bool {
         self.config.primitives.get(resource).is_some_and(|primitive| {
-            let (meta, _) = ResourceMeta::read(resource, primitive, &self.config.rsc_defaults);
-            primitive.agent.class == AgentClass::Ocf && meta.requires != Requires::Fencing
+            let meta = self.meta(resource, primitive);
+            let is_waived = meta.requires == Requires::Quorum || planted(Mistake::WaiveEveryProof);
+            primitive.is_service() && is_waived
         })
     }
 
@@ -126,7 +150,8 @@ impl ClusterState {
             return Some("fencing is disabled (stonith-enabled=false)".to_owned());
         }
         if self.fence_levels(target).is_empty() {
-            return Some("it has no fence device".to_owned());
+            // Its watchdog bites by itself: nobody has to be there, and no brake holds it.
+            return self.watchdog_proves(target).is_err().then(|| "it has no fence device".to_owned());
         }
         if !self.online().any(|(node, _)| node != target) {
             return Some("no other node takes part".to_owned());
@@ -148,13 +173,17 @@ impl ClusterState {
             .iter()
             .find(|row| row.node.as_ref() == Some(target))
             .or_else(|| topology.iter().find(|row| row.node.is_none()));
+        // A watchdog cannot be told to bite: it is waited for, beside whatever the levels do.
+        let is_dog = |id: &ResourceId| self.config.primitives.get(id).is_some_and(Primitive::is_watchdog);
         if let Some(row) = row {
-            return row.levels.clone();
+            return row.levels.iter().filter(|level| !level.iter().any(is_dog)).cloned().collect();
         }
         self.config
             .primitives
             .iter()
-            .filter(|(_, primitive)| primitive.is_fence_device() && primitive.fences(target))
+            .filter(|(_, primitive)| {
+                primitive.is_fence_device() && !primitive.is_watchdog() && primitive.fences(target)
+            })
             .map(|(id, _)| vec![id.clone()])
             .collect()
     }

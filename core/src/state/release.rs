@@ -3,13 +3,38 @@
 //! A daemon says in its hello up to which feature level it understands the log. The cluster's level is the least of
 //! its members', and never falls; an entry of a higher level is refused until every member can read it.
 
+use super::ActionKind;
 use super::command::Command;
 use serde::{Deserialize, Serialize};
+
+/// The layout of entries and states, which are written positionally. It is raised with every change of one of their types;
+/// a daemon refuses what has another number.
+///
+/// 1: the first log. 2: parameters that rules decide, clones with roles, reloads. 3: orders after any of a set, constraints with
+/// roles, unfencing, watchdogs, units of systemd.
+pub const SCHEMA: u16 = 3;
 
 /// What this program understands.
 ///
 /// 1: the first log. 2: removal of members, and hosts that say goodbye. 3: overdue claims.
-pub const FEATURE_LEVEL: u16 = 3;
+/// 4: clones. 5: reloads. 6: failure counts that are set. 7: promotable clones, and plans that are woken by attributes.
+/// 8: orders after any of a set. 9: the timeline tells of fences that wait. 10: constraints with roles. 11: unfencing.
+/// 12: agents that migrate what they run. 13: rules in defaults on agents and operations.
+/// 14: watchdogs. 15: units of systemd.
+pub const FEATURE_LEVEL: u16 = 15;
+/// From here on changed parameters are taken over by a reload.
+pub const RELOAD_LEVEL: u16 = 5;
+/// From here on there are promotable clones, and attributes wake the planner.
+pub(super) const PROMOTION_LEVEL: u16 = 7;
+/// From here on the timeline tells of fences that wait for a delay.
+pub(super) const DELAY_LEVEL: u16 = 9;
+/// From here on constraints speak of roles.
+const ROLE_LEVEL: u16 = 10;
+
+/// From here on agents may send what runs to another node.
+pub const AGENTS_MIGRATE_LEVEL: u16 = 12;
+/// From here on hosts arm their watchdogs.
+pub const WATCHDOG_LEVEL: u16 = 14;
 
 /// The program that a daemon runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +63,17 @@ impl Command {
         match self {
             Self::Remove { .. } | Self::Leave { .. } | Self::Goodbye(_) => 2,
             Self::Overdue { .. } => 3,
+            Self::Configure { patch, .. } if patch.has_units() => 15,
+            Self::Configure { patch, .. } if patch.has_rules_of_defaults() => 13,
+            Self::Configure { patch, .. } if patch.has_unfencing() => 11,
+            Self::Unfenced(_) => 11,
+            Self::Configure { patch, .. } if patch.has_roles() => ROLE_LEVEL,
+            Self::Configure { patch, .. } if patch.has_any_of() => 8,
+            Self::Configure { patch, .. } if patch.has_promotable() => PROMOTION_LEVEL,
+            Self::Configure { patch, .. } if patch.has_clones() => 4,
+            Self::Plan { add, .. } if add.iter().any(|new| new.kind == ActionKind::Reload) => RELOAD_LEVEL,
+            Self::SetFailures(_) => 6,
+            Self::Arm { .. } | Self::Disarm(_) | Self::WatchdogWaited { .. } => WATCHDOG_LEVEL,
             _ => 1,
         }
     }

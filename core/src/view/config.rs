@@ -2,7 +2,7 @@
 
 use super::Document;
 use crate::config::{Config, secret};
-use crate::grammar::{print, print_kind, print_object};
+use crate::grammar::{SINGLE_OBJECTS, print, print_kind, print_object};
 use crate::state::{ClusterState, Revision};
 use serde::{Deserialize, Serialize};
 
@@ -37,12 +37,13 @@ impl Document for History {
     const SCHEMA: &'static str = "history/1";
 }
 
-/// The objects named in `ids`, with blanks between them, `type:KEYWORD` and `tag:TAG` among them; everything where none is named. Passwords are masked.
+/// The objects named in `ids`, with blanks between them, `type:KEYWORD`,
+/// `tag:TAG` and `changed` among them; everything where none is named. Passwords are masked.
 ///
 /// # Errors
 /// All the names that nothing has.
 pub fn config(state: &ClusterState, ids: &str) -> Result<ConfigView, UnknownObject> {
-    show(&secret::masked(&state.config), state.revision, ids)
+    show(&secret::masked(&state.config), state, ids)
 }
 
 /// The same with the passwords themselves.
@@ -50,10 +51,11 @@ pub fn config(state: &ClusterState, ids: &str) -> Result<ConfigView, UnknownObje
 /// # Errors
 /// All the names that nothing has.
 pub fn config_with_secrets(state: &ClusterState, ids: &str) -> Result<ConfigView, UnknownObject> {
-    show(&state.config, state.revision, ids)
+    show(&state.config, state, ids)
 }
 
-fn show(config: &Config, revision: u64, ids: &str) -> Result<ConfigView, UnknownObject> {
+fn show(config: &Config, state: &ClusterState, ids: &str) -> Result<ConfigView, UnknownObject> {
+    let revision = state.revision;
     let named: Vec<&str> = ids.split_whitespace().collect();
     if named.is_empty() {
         return Ok(ConfigView { revision, text: print(config) });
@@ -61,7 +63,8 @@ fn show(config: &Config, revision: u64, ids: &str) -> Result<ConfigView, Unknown
     let mut text = String::new();
     let mut unknown = Vec::new();
     for id in named {
-        match shown(config, id) {
+        let last = || (id == CHANGED).then(|| changed(config, state));
+        match shown(config, id).or_else(last) {
             Some(object) => text.push_str(&object),
             None => unknown.push(id.to_owned()),
         }
@@ -70,6 +73,24 @@ fn show(config: &Config, revision: u64, ids: &str) -> Result<ConfigView, Unknown
         return Err(UnknownObject(unknown));
     }
     Ok(ConfigView { revision, text })
+}
+
+/// Stands for the objects that the last commit changed, as they are now; nothing is ever staged.
+const CHANGED: &str = "changed";
+
+fn changed(config: &Config, state: &ClusterState) -> String {
+    let mut ids: Vec<&str> = Vec::new();
+    let diff = state.revisions.back().map_or("", |last| last.diff.as_str());
+    // Each object's first line, whatever became of it, stands at the edge.
+    for line in diff.lines().filter_map(|line| line.get(2..)).filter(|line| !line.starts_with('\t')) {
+        let mut words = line.split_whitespace();
+        let (keyword, id) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let id = if SINGLE_OBJECTS.contains(&keyword) { keyword } else { id };
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids.into_iter().filter_map(|id| print_object(config, id)).collect()
 }
 
 /// An object; of `type:KEYWORD` all of this kind, of `tag:TAG` the tag and what it names.

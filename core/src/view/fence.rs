@@ -40,6 +40,12 @@ pub struct Fencing {
     pub condemned: bool,
     /// Why nobody tries it now, if so.
     pub held: Option<String>,
+    /// Until when its first off waits by a delay that somebody wants, and for what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
+    /// How long its watchdog is waited for, where one bites.
+    #[serde(default)]
+    pub watchdog_ms: Option<u64>,
     /// Whether the session is proven dead already, and only the last try is waited for.
     pub settling: bool,
     /// How often it was tried.
@@ -48,6 +54,15 @@ pub struct Fencing {
     pub failed: Vec<Tried>,
     /// The last tries, oldest first.
     pub tries: Vec<Try>,
+}
+
+/// A delay that somebody wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waits {
+    /// Until when, about.
+    pub until: Timestamp,
+    /// What for.
+    pub why: String,
 }
 
 /// Devices that did not prove it.
@@ -95,7 +110,7 @@ pub struct FenceView {
     pub readings_ms: Option<u64>,
     /// When it ended.
     pub at: Timestamp,
-    /// `power-off`, `reborn`, `confirmed` or `called-off`.
+    /// `power-off`, `watchdog`, `reborn`, `confirmed` or `called-off`.
     pub outcome: String,
     /// The proof in words; of a called-off fence, why.
     pub proof: String,
@@ -125,6 +140,7 @@ fn fencing(state: &ClusterState, target: &NodeId, intent: &FenceIntent) -> Fenci
     let living = state.nodes.get(target).and_then(|node| node.living_session());
     let settling = living.is_none_or(|living| living.id != intent.session);
     let held = if settling || intent.open_attempt().is_some() { None } else { state.held(target) };
+    let waits = if settling || held.is_some() { None } else { state.fence_wait(target) };
     Fencing {
         target: target.clone(),
         session: intent.session.clone(),
@@ -134,7 +150,9 @@ fn fencing(state: &ClusterState, target: &NodeId, intent: &FenceIntent) -> Fenci
         readings_ms: intent.spent.map(|spent| millis(spent.readings)),
         off_sent: intent.off_sent,
         condemned: intent.condemned,
+        waits: waits.map(|wait| Waits { until: wait.until, why: wait.why }),
         held,
+        watchdog_ms: state.watchdog_proves(target).ok().filter(|_| !settling).map(|armed| millis(armed.terms.wait())),
         settling,
         count: intent.tries,
         failed: intent.failed.iter().map(tried).collect(),
@@ -169,6 +187,7 @@ fn outcome(proof: &Proof) -> &'static str {
         Proof::Reborn { .. } => "reborn",
         Proof::Goodbye { .. } => "goodbye",
         Proof::Confirmed { .. } => "confirmed",
+        Proof::Watchdog { .. } => "watchdog",
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the daemon that answers knows at first hand and the log does not hold.
 
+use super::DrillView;
 use crate::id::{NodeId, ResourceId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,6 +27,9 @@ pub struct Live {
     pub waits_ms: BTreeMap<NodeId, u64>,
     /// Fence devices whose last reading failed, with the error.
     pub device_errors: BTreeMap<ResourceId, String>,
+    /// What fence devices said when they were read for practice, and by whom.
+    #[serde(default)]
+    pub drills: Vec<(ResourceId, DrillView)>,
     /// How far live migrations are, by their sources' word.
     pub migrations: BTreeMap<ResourceId, Progress>,
     /// Where the store of each member stands, where the leader could be asked.
@@ -93,6 +97,7 @@ impl Live {
             silent_ms: BTreeMap::new(),
             waits_ms: BTreeMap::new(),
             device_errors: BTreeMap::new(),
+            drills: Vec::new(),
             migrations: BTreeMap::new(),
             stores: BTreeMap::new(),
             unseen: BTreeMap::new(),

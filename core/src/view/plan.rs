@@ -5,7 +5,7 @@ use crate::id::{NodeId, ResourceId};
 use crate::planner::{Blocked, Plan};
 use crate::state::{Action, ClusterState};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the planner makes of the state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,12 @@ pub struct PlanView {
     pub index: u64,
     /// Where each resource should run.
     pub placement: BTreeMap<ResourceId, NodeId>,
+    /// Where each clone should run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clones: BTreeMap<ResourceId, BTreeSet<NodeId>>,
+    /// Where each promotable clone should be promoted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub promoted: BTreeMap<ResourceId, BTreeSet<NodeId>>,
     /// Actions in the log that are not done yet.
     pub actions: Vec<Action>,
     /// Actions that are about to enter it.
@@ -52,6 +58,8 @@ pub fn plan(state: &ClusterState, plan: &Plan) -> PlanView {
     PlanView {
         index: state.index,
         placement: plan.report.placement.clone(),
+        clones: plan.report.clones.clone(),
+        promoted: plan.report.promoted.clone(),
         actions: state.actions.values().cloned().collect(),
         next: next.collect(),
         fence: plan.fence.iter().map(|fence| (fence.target.clone(), fence.cause.to_string())).collect(),

@@ -14,6 +14,9 @@ pub struct Simulation {
     pub schema: String,
     /// Nodes that are fenced.
     pub fenced: Vec<String>,
+    /// Those of them that are only let to their storage (`on`), and go on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unfenced: Vec<String>,
     /// Where each resource is active afterwards.
     pub placement: BTreeMap<String, Vec<String>>,
     /// And as what: `Started`, `Promoted`, `Unpromoted`.
@@ -76,6 +79,7 @@ impl From<&Outcome> for Simulation {
         Self {
             schema: Self::SCHEMA.to_owned(),
             fenced: outcome.fenced.keys().cloned().collect(),
+            unfenced: outcome.unfenced.iter().cloned().collect(),
             placement: outcome.after.iter().map(|it| (it.resource.clone(), it.on.keys().cloned().collect())).collect(),
             roles: outcome.after.iter().map(|it| (it.resource.clone(), roles(&it.on))).collect(),
             actions: outcome.steps.iter().map(step).collect(),

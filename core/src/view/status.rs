@@ -2,11 +2,13 @@
 
 mod health;
 mod node;
+mod noun;
 mod question;
 mod resource;
 
 pub use health::{Health, Level};
 pub use node::{NodeView, Room};
+pub use noun::Noun;
 pub use question::Question;
 pub use resource::{Doing, FailureView, Place, PlaceState, ResourceView, Role, WishView};
 
@@ -16,6 +18,7 @@ use crate::planner::{Blocked, Report};
 use crate::state::ClusterState;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// So many ended fences are shown.
 const FENCES_SHOWN: usize = 5;
@@ -35,7 +38,7 @@ pub struct Status {
     pub blocked: Vec<Blocked>,
     /// Every member.
     pub nodes: Vec<NodeView>,
-    /// Every VM, and what is left of VMs that are not configured any more.
+    /// Every resource, and what is left of those that are not configured any more.
     pub resources: Vec<ResourceView>,
     /// Every fence device.
     pub devices: Vec<DeviceView>,
@@ -105,8 +108,26 @@ pub struct DeviceView {
     pub targets: Vec<NodeId>,
     /// Why it could not be read the last time, if it could not.
     pub error: Option<String>,
+    /// What it said when it was read for practice: for each node, where it was.
+    #[serde(default)]
+    pub drills: Vec<DrillView>,
     /// Why its word proves nothing, if it does not: until `qrm fence trust`.
     pub distrusted: Option<String>,
+}
+
+/// What a fence device said when it was read for practice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillView {
+    /// For which node.
+    pub node: NodeId,
+    /// By whom.
+    pub by: NodeId,
+    /// How long ago.
+    pub ago_ms: u64,
+    /// Whether it read on, where it was read.
+    pub on: Option<bool>,
+    /// What is wrong with it, if something is.
+    pub problem: Option<String>,
 }
 
 impl Document for Status {
@@ -162,6 +183,26 @@ fn quorum(live: &Live) -> Quorum {
     }
 }
 
+/// The newest for each node; what reads off while its node is heard reads something else than the node's power.
+fn drills(state: &ClusterState, live: &Live, id: &ResourceId) -> Vec<DrillView> {
+    let mut newest: BTreeMap<&NodeId, &DrillView> = BTreeMap::new();
+    for (_, drill) in live.drills.iter().filter(|(device, _)| device == id) {
+        let known = newest.entry(&drill.node).or_insert(drill);
+        if drill.ago_ms < known.ago_ms {
+            *known = drill;
+        }
+    }
+    let judged = newest.into_values().cloned().map(|mut drill| {
+        let is_heard = state.nodes.get(&drill.node).is_some_and(|node| node.is_online());
+        if drill.on == Some(false) && is_heard {
+            drill.problem =
+                Some(format!("it reads off, and {} is heard: it is not its power that is read", drill.node));
+        }
+        drill
+    });
+    judged.collect()
+}
+
 fn devices(state: &ClusterState, live: &Live) -> Vec<DeviceView> {
     let devices = state.config.primitives.iter().filter(|(_, primitive)| primitive.is_fence_device());
     let view = devices.map(|(id, primitive)| DeviceView {
@@ -169,6 +210,7 @@ fn devices(state: &ClusterState, live: &Live) -> Vec<DeviceView> {
         agent: primitive.agent.text(),
         targets: primitive.fence_targets(),
         error: live.device_errors.get(id).cloned(),
+        drills: drills(state, live, id),
         distrusted: state.distrusted.get(id).map(|distrust| distrust.why.clone()),
     });
     view.collect()

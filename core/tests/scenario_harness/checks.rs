@@ -1,6 +1,7 @@
 //! What must hold after every entry, whatever it was: the state's own invariants, and rules between two states.
 
 use quorate_core::config::AgentClass;
+use quorate_core::config::shorthand::Group;
 use quorate_core::state::{Action, ActionKind, ClusterState, Command, Outcome, Seen, SessionState, invariant};
 
 /// The rules that do not hold between the state before an entry and the one after it.
@@ -56,21 +57,63 @@ fn was_alone(before: &ClusterState, command: &Command) -> bool {
         let requires = primitive.meta.get("requires").map_or("fencing", String::as_str);
         primitive.agent.class != AgentClass::Vm && requires != "fencing"
     });
-    !matches!(action.kind, ActionKind::Start | ActionKind::Handover)
-        || before.nodes.iter().all(|(name, node)| {
-            name == &action.node && has_arrived(before, action)
-                || match &node.session {
-                    None => true,
-                    Some(_) if before.is_witness(name) => true,
-                    Some(session) if matches!(session.state, SessionState::Ended(_)) => true,
-                    Some(session) if waived && session.state == SessionState::Lost => true,
-                    Some(_) => before
-                        .resources
-                        .get(&action.resource)
-                        .and_then(|nodes| nodes.get(name))
-                        .is_some_and(|activity| activity.claim.is_none() && activity.seen == Seen::Stopped),
-                }
-        })
+    if action.kind == ActionKind::Promote {
+        return may_be_promoted(before, action);
+    }
+    if !matches!(action.kind, ActionKind::Start | ActionKind::Handover) {
+        return true;
+    }
+    let may_have_it = before.nodes.iter().filter(|(name, node)| {
+        let is_clear = name == &&action.node && has_arrived(before, action)
+            || match &node.session {
+                None => true,
+                Some(_) if before.is_witness(name) => true,
+                Some(session) if matches!(session.state, SessionState::Ended(_)) => true,
+                Some(session) if waived && session.state == SessionState::Lost => true,
+                Some(_) => before
+                    .resources
+                    .get(&action.resource)
+                    .and_then(|nodes| nodes.get(*name))
+                    .is_some_and(|activity| activity.claim.is_none() && activity.seen == Seen::Stopped),
+            };
+        !is_clear
+    });
+    let names: Vec<_> = may_have_it.map(|(name, _)| name).collect();
+    !names.contains(&&action.node) && names.len() < most(before, action)
+}
+
+/// The clone that names it, or the group that it is in.
+fn clone_of<'s>(before: &'s ClusterState, action: &Action) -> Option<&'s Group> {
+    let groups = &before.config.shorthand.groups;
+    let names = |it: &Group, id: &str| it.members.iter().any(|member| member.as_str() == id);
+    let group = groups.iter().find(|(_, it)| !it.is_clone() && names(it, action.resource.as_str()));
+    let (id, group) = (action.resource.as_str(), group.map(|(name, _)| name.as_str()));
+    groups.values().find(|it| it.is_clone() && (names(it, id) || group.is_some_and(|group| names(it, group))))
+}
+
+/// How many of it there may be: of what a clone names so many, of anything else one.
+fn most(before: &ClusterState, action: &Action) -> usize {
+    let clone = clone_of(before, action);
+    let written = clone.map(|clone| clone.meta.get("clone-max").and_then(|text| text.parse().ok()));
+    written.map_or(1, |written| written.unwrap_or(before.nodes.len()))
+}
+
+/// Fewer than promoted-max of it are promoted elsewhere, or may be on a session that is not over.
+fn may_be_promoted(before: &ClusterState, action: &Action) -> bool {
+    let promoted = before.nodes.iter().filter(|(name, node)| {
+        let is_over = node.session.as_ref().is_none_or(|session| matches!(session.state, SessionState::Ended(_)));
+        let activity = before.resources.get(&action.resource).and_then(|nodes| nodes.get(*name));
+        let moves = |kind: ActionKind| matches!(kind, ActionKind::Promote | ActionKind::Demote);
+        let is_known = activity.is_some_and(|activity| {
+            let is_moving = activity.claim.as_ref().is_some_and(|claim| moves(claim.kind));
+            !is_moving && matches!(activity.seen, Seen::Stopped | Seen::Running)
+        });
+        !is_over && !before.is_witness(name) && !is_known
+    });
+    let names: Vec<_> = promoted.map(|(name, _)| name).collect();
+    let clone = clone_of(before, action);
+    let written = clone.and_then(|clone| clone.meta.get("promoted-max")).and_then(|text| text.parse().ok());
+    !names.contains(&&action.node) && names.len() < written.unwrap_or(1)
 }
 
 /// handover: what is let run came by a migration that said itself that its source is gone.

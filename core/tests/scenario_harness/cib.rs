@@ -4,12 +4,13 @@
 //! cib | cib and            begins anew | says more of the same
 //!   nodes n1 n2 n3         all online        node n1 NAME=VALUE…     capacity n1 cpu=4     transient n1 NAME=VALUE…
 //!   lost n1 | joining n1 | unseen n1 | remote n1      vanished | in the membership only | nothing is known | a remote one
-//!   property NAME=VALUE… (have-quorum and no-quorum-panic, too)      default NAME=VALUE…   ticket east granted=true   at 2026-02-01T09:00
+//!   property NAME=VALUE… (have-quorum, no-quorum-panic and dc-uuid, too)      default NAME=VALUE…   ticket east granted=true   at 2026-02-01T09:00
 //!   primitive a|db:a [@TEMPLATE] NAME=VALUE…     template t NAME=VALUE…     (meta attributes)
+//!   connection r1 NAME=VALUE…     (the ocf:pacemaker:remote resource of the remote node r1)
 //!   params a NAME=VALUE…   uses a cpu=2      op a monitor 10s on-fail=fence
 //!   group g a b NAME=VALUE…    clone c a NAME=VALUE…
 //!   runs a n1 n2           promoted a n1     clean a n1              (looked at, and not there)
-//!   did a n1 monitor@10 1 [due 0] [ago 60]   under-way a n1 start    migrating a n1 n2
+//!   did a n1 monitor@10 1 [due 0] [ago 60] [from n1 to n2] [digest D [reloads D]]   under-way a n1 start    migrating a n1 n2
 //!   location a|/PATTERN/ n1 50    <rsc_order …/>    any other element, as XML
 //! transition               what would be done, after what, and what is where then       reasons | why each is done
 //! ```
@@ -87,6 +88,7 @@ impl Cib {
             ["ticket", name] => self.tickets.entry(name.to_owned()).or_default().extend(pairs),
             ["at", moment] => self.now = Some(cib::moment(moment).ok_or("no moment")?),
             ["primitive", id, ref rest @ ..] => self.resource("primitive", id, rest, pairs),
+            ["connection", id] => self.resource("connection", id, &[], pairs),
             ["template", id] => self.resource("template", id, &[], pairs),
             ["group", id, ref members @ ..] => self.resource("group", id, members, pairs),
             ["clone", id, member] => self.resource("clone", id, &[member], pairs),
@@ -130,7 +132,17 @@ impl Cib {
             ["did", id, node, task, code, ref rest @ ..] => {
                 let after = |name| rest.iter().position(|word| *word == name).and_then(|at| rest.get(at + 1)).copied();
                 let ago = after("ago").map_or(Ok(100), str::parse).map_err(|_| "'ago' wants seconds")?;
-                self.did(id, node, task, code, after("due").unwrap_or("0"), ago, "");
+                let mut ends = match (after("from"), after("to")) {
+                    (Some(from), Some(to)) => format!(r#" migrate_source="{from}" migrate_target="{to}""#),
+                    _ => String::new(),
+                };
+                if let Some(digest) = after("digest") {
+                    ends += &format!(r#" op-digest="{digest}""#);
+                }
+                if let Some(digest) = after("reloads") {
+                    ends += &format!(r#" op-force-restart=" none " op-restart-digest="{digest}""#);
+                }
+                self.did(id, node, task, code, after("due").unwrap_or("0"), ago, &ends);
             }
             _ => return Err(format!("'{}' is not understood", words.join(" "))),
         }
@@ -189,17 +201,18 @@ impl Cib {
     pub(super) fn xml(&self) -> String {
         let root = |name: &str, usual: &str| self.properties.get(name).map_or(usual.to_owned(), ToOwned::to_owned);
         let (quorum, panic) = (root("have-quorum", "true"), root("no-quorum-panic", "false"));
+        let leader = root("dc-uuid", "");
         let is_member = |id: &String| self.resources.iter().any(|resource| resource.members.contains(id));
         let top = self.resources.iter().filter(|resource| !is_member(&resource.id));
         let resources: String = top.map(|resource| self.resource_xml(resource)).collect();
         let (mut nodes, mut states) = (String::new(), String::new());
         for (place, (name, node)) in self.nodes.iter().enumerate() {
-            node_xml(place + 1, name, node, &mut nodes, &mut states);
+            node_xml(place + 1, name, node, self.is_reached(name), &mut nodes, &mut states);
         }
         let ticket = |(id, pairs): (&String, &Pairs)| format!(r#"<ticket_state id="{id}"{}/>"#, xml(pairs));
         let tickets: String = self.tickets.iter().map(ticket).collect();
         format!(
-            r#"<cib have-quorum="{quorum}" no-quorum-panic="{panic}"><configuration><crm_config>{}</crm_config><nodes>{nodes}</nodes>
+            r#"<cib have-quorum="{quorum}" no-quorum-panic="{panic}" dc-uuid="{leader}"><configuration><crm_config>{}</crm_config><nodes>{nodes}</nodes>
             <resources>{resources}</resources><constraints>{}</constraints>{}{}<rsc_defaults>{}</rsc_defaults>
             </configuration><status>{states}<tickets>{tickets}</tickets></status></cib>"#,
             set("cluster_property_set", "properties", &self.properties),
@@ -208,6 +221,15 @@ impl Cib {
             self.op_defaults,
             set("meta_attributes", "defaults", &self.defaults),
         )
+    }
+
+    /// Whether a node is reached through a resource.
+    fn is_reached(&self, name: &str) -> bool {
+        let is_it = |one: &Resource| one.tag == "connection" && one.id == name;
+        let is_guest = |one: &Resource| one.meta.get("remote-node").is_some_and(|node| node == name);
+        let bundle = name.rsplit_once('-').map(|(bundle, _)| format!(r#"<bundle id="{bundle}""#));
+        let is_container = |one: &Resource| bundle.as_ref().is_some_and(|begin| one.id.starts_with(begin));
+        self.resources.iter().any(|one| is_it(one) || is_guest(one) || (one.tag == "raw" && is_container(one)))
     }
 
     fn resource_xml(&self, resource: &Resource) -> String {
@@ -219,7 +241,10 @@ impl Cib {
         let members: String = resource.members.iter().filter_map(of).map(|member| self.resource_xml(member)).collect();
         let agent = match *tag {
             "group" | "clone" => String::new(),
+            "connection" => r#" class="ocf" provider="pacemaker" type="remote""#.to_owned(),
             _ if !template.is_empty() => format!(r#" template="{template}""#),
+            // Only a fence device says it.
+            _ if resource.meta.contains_key("provides") => r#" class="stonith" type="y""#.to_owned(),
             _ => r#" class="ocf" provider="x" type="y""#.to_owned(),
         };
         let meta = set("meta_attributes", &format!("{id}-meta"), &resource.meta);
@@ -229,6 +254,7 @@ impl Cib {
             "" => String::new(),
             operations => format!("<operations>{operations}</operations>"),
         };
+        let tag = if *tag == "connection" { "primitive" } else { tag };
         format!(r#"<{tag} id="{id}"{agent}>{meta}{params}{uses}{operations}{members}</{tag}>"#)
     }
 }
@@ -237,10 +263,10 @@ const ONLINE: &str = r#"in_ccm="true" crmd="online" join="member" expected="memb
 const LOST: &str = r#"in_ccm="false" crmd="offline" join="down" expected="member""#;
 const JOINING: &str = r#"in_ccm="true" crmd="offline" join="down" expected="down""#;
 
-fn node_xml(number: usize, name: &str, node: &Node, nodes: &mut String, states: &mut String) {
+fn node_xml(number: usize, name: &str, node: &Node, is_reached: bool, nodes: &mut String, states: &mut String) {
     let attributes = set("instance_attributes", &format!("{name}-attributes"), &node.attributes);
     let capacity = set("utilization", &format!("{name}-capacity"), &node.capacity);
-    let kind = if node.is_remote { r#" type="remote""# } else { "" };
+    let kind = if node.is_remote || is_reached { r#" type="remote""# } else { "" };
     _ = write!(nodes, r#"<node id="{number}" uname="{name}"{kind}>{attributes}{capacity}</node>"#);
     let seen = node.seen.unwrap_or(ONLINE);
     if seen.is_empty() {

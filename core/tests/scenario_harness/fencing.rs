@@ -2,7 +2,7 @@
 
 use super::world::{World, option};
 use quorate_core::id::{NodeId, ResourceId, SessionId};
-use quorate_core::state::{Command, FenceCause, Speaker};
+use quorate_core::state::{Command, FenceCause, Speaker, Unfencing};
 use std::time::Duration;
 
 impl World {
@@ -19,6 +19,7 @@ impl World {
                     action: None,
                 });
             }
+            "let-in" => self.let_in(node, rest)?,
             "granted" => self.grant(node, session, rest)?,
             "expired" => {
                 let attempt = self.attempts(node);
@@ -119,6 +120,14 @@ impl World {
         let session = wish.map_or_else(|| self.session(node), |wish| Ok(wish.session.clone()))?;
         let outcome = if how == "done" { Ok(()) } else { Err("no answer".to_owned()) };
         self.tell(Command::PowerOnResult { node: node.clone(), session, outcome });
+        Ok(())
+    }
+
+    fn let_in(&mut self, node: &NodeId, rest: &[&str]) -> Result<(), String> {
+        let [device, how] = *rest else { return Err("by which device, and how?".to_owned()) };
+        let outcome = if how == "ok" { Ok(()) } else { Err("no answer".to_owned()) };
+        let speaker = self.speaker(node)?;
+        self.tell(Command::Unfenced(Unfencing { speaker, device: device.into(), outcome }));
         Ok(())
     }
 

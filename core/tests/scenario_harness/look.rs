@@ -1,8 +1,9 @@
 //! Looks, claims and results: what a worker puts into the log.
 
 use super::world::{Granted, World, number};
+use quorate_core::config::Primitive;
 use quorate_core::id::{ActionId, Incarnation, NodeId, ResourceId};
-use quorate_core::state::{ActionKind, AgentError, Command, Moved, NewAction, Outcome, Seen, Severity};
+use quorate_core::state::{Action, ActionKind, AgentError, Command, Moved, NewAction, Outcome, Seen, Severity};
 use quorate_core::time::Timestamp;
 use std::time::Duration;
 
@@ -38,7 +39,13 @@ impl World {
     ) -> Result<(), String> {
         let begun = self.looks.remove(&(resource.clone(), node.clone()));
         let (speaker, operation) = begun.ok_or_else(|| format!("nobody looks at {resource} on {node}"))?;
-        let (resource, error, seen) = (resource.clone(), error.map(AgentError::from), seen(word)?);
+        // As the engine does: another monitor than the first is named by its interval.
+        let is_promoted = self.state.activity(resource, node).is_some_and(|activity| activity.seen == Seen::Promoted);
+        let defaults = &self.state.config.op_defaults;
+        let promoted = self.state.definition(resource, node).filter(|_| is_promoted);
+        let monitor = promoted.and_then(|it| it.promoted_monitors(defaults).first().map(|monitor| monitor.interval));
+        let error = error.map(|text| AgentError { monitor, ..AgentError::from(text) });
+        let (resource, seen) = (resource.clone(), seen(word)?);
         self.tell(Command::Observe { speaker, resource, operation, seen, error });
         Ok(())
     }
@@ -56,16 +63,30 @@ impl World {
         Ok(())
     }
 
-    /// A plan that wants a copy to be let run, whatever the planner thinks of it, and its claim.
-    pub(super) fn hand_over(&mut self, resource: &ResourceId, node: &NodeId) -> Result<(), String> {
+    /// A plan that wants this, whatever the planner thinks of it, and its claim.
+    pub(super) fn by_hand(&mut self, kind: ActionKind, resource: &ResourceId, node: &NodeId) -> Result<(), String> {
         let basis = self.operation(resource, node);
         let id = self.state.next_action;
-        let (kind, resource, node) = (ActionKind::Handover, resource.clone(), node.clone());
+        let (resource, node) = (resource.clone(), node.clone());
         let (after, after_new, reason) = (Vec::new(), Vec::new(), "by hand".to_owned());
         let action = NewAction { kind, resource, node, peer: None, basis, after_new, after, reason };
         self.tell(Command::Plan { cancel: Vec::new(), add: vec![action] });
         self.planned.extend(self.state.actions.get(&id).cloned().map(|action| (id, action)));
         self.claim(id, &[])
+    }
+
+    /// What a host says after it did as asked: of what is no promotable clone by its definition no role is known.
+    fn seen_after(&self, action: &Action) -> &'static str {
+        let definition = self.state.definition(&action.resource, &action.node);
+        match action.kind {
+            ActionKind::Promote if definition.is_some_and(Primitive::is_promotable) => "promoted",
+            ActionKind::Promote
+            | ActionKind::Start
+            | ActionKind::Handover
+            | ActionKind::Demote
+            | ActionKind::Reload => "running",
+            ActionKind::Probe | ActionKind::Stop | ActionKind::Migrate | ActionKind::Incoming => "stopped",
+        }
     }
 
     pub(super) fn result(&mut self, id: ActionId, how: &str, rest: &[&str]) -> Result<(), String> {
@@ -84,9 +105,9 @@ impl World {
             return Ok(());
         }
         let (expected, error) = match how {
-            "ok" if matches!(action.kind, ActionKind::Start | ActionKind::Handover) => ("running", None),
-            "ok" => ("stopped", None),
+            "ok" => (self.seen_after(&action), None),
             "failed" if action.kind == ActionKind::Migrate => ("running", Some(AgentError::from("the link broke"))),
+            "failed" if action.kind == ActionKind::Reload => ("failed", Some(AgentError::from("it did not work"))),
             "failed" => ("unknown", Some(AgentError::from("it did not work"))),
             other => return Err(format!("'{other}' is no result")),
         };
@@ -98,7 +119,9 @@ impl World {
             Some(other) => return Err(format!("'{other}' is no severity")),
         };
         let error = error.map(|error| AgentError { severity, ..error });
-        self.tell(Command::Result { speaker, resource: action.resource, operation, seen, error, took: Duration::ZERO });
+        let reload = self.reloads.get(&action.resource).filter(|_| error.is_none() && seen == Seen::Running).cloned();
+        let (resource, took) = (action.resource, Duration::ZERO);
+        self.tell(Command::Result { speaker, resource, operation, seen, error, took, reload });
         Ok(())
     }
 }
@@ -106,6 +129,7 @@ impl World {
 pub(super) fn seen(word: &str) -> Result<Seen, String> {
     match word {
         "started" | "running" => Ok(Seen::Running),
+        "promoted" => Ok(Seen::Promoted),
         "stopped" => Ok(Seen::Stopped),
         "paused" => Ok(Seen::Paused("starting up".to_owned())),
         "failed" => Ok(Seen::Failed("it does not answer".to_owned())),

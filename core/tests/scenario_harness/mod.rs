@@ -11,7 +11,9 @@
 //! claim 1 [as INCARNATION]       result 1 ok|failed [running|stopped|unknown]     (claims it if nobody has)
 //! fence n1 wanted|granted|verified|failed|expired|called-off|condemned [by n2] [with DEVICE,DEVICE] [unsent]
 //! fence n1 verified-late in n1/1 [by n2]        the first try, heard of when it is over
+//! fence n1 let-in DEVICE ok|failed          unfenced, by its own word
 //! confirm-off n1 [in n1/1]       standby | online | maintenance n1       cleanup vm1 [n1]
+//! arm n1 [identity X] [reset]     disarm n1          waited n1 70s [by n2]      about its watchdog
 //! drain n1                       move vm1 n2 [10m]   move vm1 away n1   ban vm1 n1 [10m]   clear vm1 [n1]
 //! wake                           if something is due by now; else says when
 //! token T [10s]    join n4 T     request CLIENT SERIAL VERB …            answer
@@ -35,4 +37,5 @@ mod sessions;
 mod show;
 mod transition;
 mod verbs;
+mod watchdog;
 pub(crate) mod world;

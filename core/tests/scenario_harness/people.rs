@@ -39,6 +39,13 @@ impl World {
         Ok(())
     }
 
+    /// What an agent says of a node, or takes back.
+    pub(super) fn attribute(&mut self, node: &NodeId, name: &str, value: Option<&str>) -> Result<(), String> {
+        let (name, value) = (name.to_owned(), value.map(str::to_owned));
+        self.tell(Command::SetAttribute { node: node.clone(), name, value });
+        Ok(())
+    }
+
     pub(super) fn prefer(
         &mut self,
         resource: &ResourceId,

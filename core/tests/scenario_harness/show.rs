@@ -70,11 +70,15 @@ impl World {
         };
         let intent = if state.intent == Intent::Active { String::new() } else { format!("  {}", state.intent.word()) };
         let leaving = if state.leaving { "  leaving" } else { "" };
-        let held = [
-            state.flapping.quarantine.as_ref().map(|_| "  quarantine"),
-            state.disarmed.as_ref().map(|_| "  disarmed"),
-            state.asked.as_ref().map(|_| "  asked about"),
-        ];
+        let held =
+            [
+                state.flapping.quarantine.as_ref().map(|_| "  quarantine"),
+                state.disarmed.as_ref().map(|_| "  disarmed"),
+                state.asked.as_ref().map(|_| "  asked about"),
+                state.dog.armed.as_ref().map(|_| {
+                    if self.state.watchdog_proves(node).is_ok() { "  watchdog" } else { "  watchdog for itself" }
+                }),
+            ];
         let held: String = held.into_iter().flatten().collect();
         format!("{node}  {}  {session}  incarnation {}{intent}{leaving}{held}", state.liveness, state.incarnation)
     }
@@ -89,6 +93,7 @@ impl World {
                     format!("{}-claimed{}", claim.kind.word(), if gone { "(gone)" } else { "" })
                 }
                 (None, Seen::Running) => "running".to_owned(),
+                (None, Seen::Promoted) => "promoted".to_owned(),
                 (None, Seen::Stopped) => "stopped".to_owned(),
                 (None, Seen::Paused(_)) => "paused".to_owned(),
                 (None, Seen::Failed(_)) => "failed".to_owned(),
@@ -111,6 +116,7 @@ impl World {
                 Some(Rejection::Witness) => "witness".to_owned(),
                 Some(Rejection::Leaving) => "leaving".to_owned(),
                 Some(Rejection::Unarmed) => "unarmed".to_owned(),
+                Some(Rejection::NotUnfenced(_)) => "not-unfenced".to_owned(),
                 Some(Rejection::Disarmed) => "disarmed".to_owned(),
                 Some(Rejection::Location(id)) => format!("location:{id}"),
                 Some(Rejection::Banned(_)) => "banned".to_owned(),
@@ -124,7 +130,13 @@ impl World {
             format!("{node}={rule}")
         });
         let report = plan(&self.state).report;
-        let place = report.placement.get(resource).map_or_else(|| "nowhere".to_owned(), |node| format!("on {node}"));
+        let instances = report.clones.get(resource).into_iter().flatten();
+        let places: Vec<&str> = instances.chain(report.placement.get(resource)).map(NodeId::as_str).collect();
+        let promoted: Vec<&str> = report.promoted.get(resource).into_iter().flatten().map(NodeId::as_str).collect();
+        let mut place = if places.is_empty() { "nowhere".to_owned() } else { format!("on {}", places.join(" ")) };
+        if !promoted.is_empty() {
+            place.push_str(&format!(" promoted on {}", promoted.join(" ")));
+        }
         Ok(format!("{resource} {place}  {}", each.collect::<Vec<_>>().join(" ")))
     }
 
@@ -133,6 +145,7 @@ impl World {
         match self.state.definition(resource, node) {
             None => format!("{resource} on {node}  no definition"),
             Some(primitive) => {
+                let primitive = self.state.definition_on(primitive, node);
                 let params: Vec<String> =
                     primitive.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 format!("{resource} on {node}  {}", params.join(" "))

@@ -3,7 +3,7 @@
 use super::world::World;
 use quorate_core::grammar;
 use quorate_core::id::{NodeId, RequestId, ResourceId};
-use quorate_core::state::{Intent, Wish, invariant};
+use quorate_core::state::{ActionKind, Command, FailureCount, Intent, Reload, Wish, invariant};
 use quorate_core::time::millis;
 
 impl World {
@@ -31,7 +31,8 @@ impl World {
             ["look", resource, node] => self.look(&resource.into(), &node.into()),
             ["seen", resource, seen, node] => self.seen(&resource.into(), seen, &node.into()),
             ["claim", action, ref rest @ ..] => self.claim(id(action)?, rest),
-            ["hand-over", resource, node] => self.hand_over(&resource.into(), &node.into()),
+            ["hand-over", resource, node] => self.by_hand(ActionKind::Handover, &resource.into(), &node.into()),
+            ["start", resource, node] => self.by_hand(ActionKind::Start, &resource.into(), &node.into()),
             ["result", action, how, ref rest @ ..] => self.result(id(action)?, how, rest),
             ["fence", node, what, ref rest @ ..] => self.fence(&node.into(), what, rest),
             ["power-on", node, how] => self.power_on(&node.into(), how),
@@ -39,23 +40,12 @@ impl World {
             ["breathes", node, ref rest @ ..] => self.breathes(&node.into(), rest),
             ["ask", node, matter] => self.ask(&node.into(), matter),
             ["release", node, ref rest @ ..] => self.release(&node.into(), rest.is_empty()),
-            ["trust", device] => self.trust(device, true),
-            ["distrust", device] => self.trust(device, false),
+            [how @ ("trust" | "distrust"), device] => self.trust(device, how == "trust"),
             ["standby", node] => self.intent(&node.into(), Intent::Standby),
             ["maintenance", node] => self.intent(&node.into(), Intent::Maintenance),
             ["drain", node] => self.intent(&node.into(), Intent::Drain),
-            ["move", resource, "away", node] => self.prefer(&resource.into(), &node.into(), Wish::Leave, None),
-            ["move", resource, node] => self.prefer(&resource.into(), &node.into(), Wish::Move, None),
-            ["move", resource, node, lasts] => {
-                self.prefer(&resource.into(), &node.into(), Wish::Move, Some(time(lasts)?))
-            }
-            ["ban", resource, node] => self.prefer(&resource.into(), &node.into(), Wish::Ban, None),
-            ["ban", resource, node, lasts] => {
-                self.prefer(&resource.into(), &node.into(), Wish::Ban, Some(time(lasts)?))
-            }
-            ["clear", resource] => self.clear(&resource.into(), None),
-            ["clear", resource, node] => self.clear(&resource.into(), Some(node.into())),
             ["wake"] => self.wake(),
+            ["attribute", node, name, ref value @ ..] => self.attribute(&node.into(), name, value.first().copied()),
             ["online", node] => self.intent(&node.into(), Intent::Active),
             ["cleanup", resource] => self.cleanup(&resource.into(), None),
             ["cleanup", resource, node] => self.cleanup(&resource.into(), Some(node.into())),
@@ -76,13 +66,51 @@ impl World {
                     .for_each(|broken| self.say(format!("BROKEN {}", broken.rule)));
                 Ok(())
             }
-            _ => self.of_a_cib(words, body).unwrap_or_else(|| self.question(words)),
+            _ => {
+                let of_others =
+                    self.of_a_wish(words).or_else(|| self.of_a_watchdog(words)).or_else(|| self.of_a_cib(words, body));
+                of_others.unwrap_or_else(|| self.question(words))
+            }
         }
     }
 
-    /// Verbs about a Pacemaker CIB.
+    /// Verbs about where people want resources.
+    fn of_a_wish(&mut self, words: &[&str]) -> Option<Result<(), String>> {
+        Some(match *words {
+            ["move", resource, "away", node] => self.prefer(&resource.into(), &node.into(), Wish::Leave, None),
+            ["move", resource, node] => self.prefer(&resource.into(), &node.into(), Wish::Move, None),
+            ["move", resource, node, lasts] => {
+                time(lasts).and_then(|lasts| self.prefer(&resource.into(), &node.into(), Wish::Move, Some(lasts)))
+            }
+            ["ban", resource, node] => self.prefer(&resource.into(), &node.into(), Wish::Ban, None),
+            ["ban", resource, node, lasts] => {
+                time(lasts).and_then(|lasts| self.prefer(&resource.into(), &node.into(), Wish::Ban, Some(lasts)))
+            }
+            ["clear", resource] => self.clear(&resource.into(), None),
+            ["clear", resource, node] => self.clear(&resource.into(), Some(node.into())),
+            _ => return None,
+        })
+    }
+
+    /// Verbs about a Pacemaker CIB, and what agents are like.
     fn of_a_cib(&mut self, words: &[&str], body: &str) -> Option<Result<(), String>> {
         Some(match *words {
+            ["reloads", resource, action, ref parameters @ ..] => {
+                let parameters = parameters.iter().map(|name| (*name).to_owned()).collect();
+                self.reloads.insert(resource.into(), Reload { action: action.to_owned(), parameters });
+                Ok(())
+            }
+            ["failcount", resource, node, count] => {
+                let count = count.parse().map_err(|_| format!("'{count}' is no number"));
+                let (actor, resource, node) = ("admin".to_owned(), resource.into(), node.into());
+                count.map(|count| _ = self.tell(Command::SetFailures(FailureCount { actor, resource, node, count })))
+            }
+            ["failures", resource, node] => {
+                let known = self.state.activity(&resource.into(), &node.into());
+                let text = known.map(|it| format!("{resource} on {node}  {} {:?}", it.failures, it.failed));
+                self.say(text.unwrap_or_default());
+                Ok(())
+            }
             ["cib"] => self.take_cib(false, body),
             ["cib", "and"] => self.take_cib(true, body),
             ["transition"] => self.transition(),
@@ -116,6 +144,6 @@ fn id(word: &str) -> Result<quorate_core::id::ActionId, String> {
     number.map(quorate_core::id::ActionId).ok_or_else(|| format!("'{word}' is no action's number"))
 }
 
-fn time(word: &str) -> Result<u64, String> {
+pub(crate) fn time(word: &str) -> Result<u64, String> {
     grammar::duration(word).map(millis).ok_or_else(|| format!("'{word}' is no time"))
 }

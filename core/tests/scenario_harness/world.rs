@@ -3,7 +3,7 @@
 use super::checks;
 use quorate_core::config::Primitive;
 use quorate_core::id::{ActionId, NodeId, Operation, RequestId, ResourceId, SessionId};
-use quorate_core::state::{Action, ClusterState, Command, Entry, Outcome, Speaker};
+use quorate_core::state::{Action, ClusterState, Command, Entry, Outcome, Reload, Speaker};
 use quorate_core::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) planned: BTreeMap<ActionId, Action>,
     pub(crate) granted: BTreeMap<ActionId, Granted>,
     pub(crate) looks: BTreeMap<(ResourceId, NodeId), (Speaker, Operation)>,
+    /// What agents take over without a restart.
+    pub(super) reloads: BTreeMap<ResourceId, Reload>,
     /// A Pacemaker CIB, if the scenario is about one.
     pub(super) cib: super::cib::Cib,
     out: Vec<String>,

@@ -148,6 +148,7 @@ impl Story {
             seen,
             error,
             took: Duration::ZERO,
+            reload: None,
         });
     }
 
@@ -223,6 +224,7 @@ impl Story {
             silent_ms: BTreeMap::new(),
             waits_ms: BTreeMap::new(),
             device_errors: BTreeMap::new(),
+            drills: Vec::new(),
             migrations: BTreeMap::new(),
             unseen: BTreeMap::new(),
             findings: BTreeMap::new(),

@@ -7,7 +7,7 @@ use super::cluster::Cluster;
 use crate::seats::{Replica, Replicas, is_safe, seats, voters};
 use crate::service;
 use quorate_raft::{Node, ReplicaError, Role, Status};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Time between two looks.
@@ -32,7 +32,8 @@ async fn look(cluster: &Cluster) -> Result<(), ReplicaError> {
     if status.role != Role::Leader || !status.established {
         return Ok(());
     }
-    let Some(seats) = cluster.state(|state| state.identity.as_ref().map(|_| seats(state, &replicas(&status)))) else {
+    let known = replicas(&status, &cluster.replica.silences());
+    let Some(seats) = cluster.state(|state| state.identity.as_ref().map(|_| seats(state, &known))) else {
         // Being founded: who is in the replica is no member yet.
         return Ok(());
     };
@@ -68,10 +69,10 @@ fn voting(status: &Status) -> BTreeSet<u64> {
 }
 
 /// What the replica knows, in the words of `seats`.
-fn replicas(status: &Status) -> Replicas {
+fn replicas(status: &Status, silences: &BTreeMap<u64, Duration>) -> Replicas {
     let known = |(id, member): (&u64, &quorate_raft::Member)| {
-        let replica = Replica { name: member.node.name.clone(), voter: member.voter, matched: member.matched };
-        (*id, replica)
+        let (name, silent) = (member.node.name.clone(), silences.get(id).copied());
+        (*id, Replica { name, voter: member.voter, matched: member.matched, silent })
     };
     Replicas {
         me: status.id,

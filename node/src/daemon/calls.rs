@@ -3,6 +3,7 @@
 //! `poll`: its presence. `read-index`: an index no older than the question, on the leader. `live`: what only the
 //! leader knows. `hand-over`: leadership goes to another voter.
 
+use super::beats;
 use super::clock::boot_time;
 use super::cluster::Cluster;
 use super::store;
@@ -31,7 +32,7 @@ impl Answers {
 }
 
 impl Calls for Answers {
-    fn call(&self, _from: MemberId, kind: String, body: Vec<u8>) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+    fn call(&self, from: MemberId, kind: String, body: Vec<u8>) -> BoxFuture<'_, Result<Vec<u8>, String>> {
         Box::pin(async move {
             let cluster = &self.cluster;
             let json = |result: Result<Vec<u8>, serde_json::Error>| result.map_err(|error| error.to_string());
@@ -42,6 +43,7 @@ impl Calls for Answers {
                     let presence = cluster.engine().presence(boot_time(), &question);
                     json(serde_json::to_vec(&presence))
                 }
+                beats::BEAT_CALL => beats::answer(cluster, RaftId(from), &body).await,
                 "live" => json(serde_json::to_vec(&cluster.own_live())),
                 "read-index" => {
                     let index = cluster.replica.linearizable_read(READ_DEADLINE).await;
@@ -50,6 +52,7 @@ impl Calls for Answers {
                 service::HAND_OVER_CALL => {
                     service::hand_over(cluster).await.map(|_| Vec::new()).map_err(|fault| fault.to_string())
                 }
+                service::units::UNIT_CALL => service::units::answer(cluster, &body).await,
                 other => Err(format!("{other} is not answered here")),
             }
         })

@@ -2,12 +2,14 @@
 //!
 //! Changes go through `change`, the one way into the log; everything else only looks.
 
+use super::beats::Beats;
 use super::clock::{self, boot_time, wall_clock};
 use crate::engine::{Engine, FirstHand, Me};
 use quorate_agents::ocf::Agents;
+use quorate_agents::systemd::Systemd;
 use quorate_core::id::{NodeId, RaftId, RequestId, ResourceId, SessionId};
 use quorate_core::planner::Report;
-use quorate_core::state::{ClusterState, Command, Entry, Outcome};
+use quorate_core::state::{ClusterState, Command, Entry, Outcome, SCHEMA};
 use quorate_core::time::millis;
 use quorate_core::view::StoreView;
 use quorate_raft::{CallError, Importance, Machine, Node, ProposeError, Replica, ReplicaError};
@@ -31,6 +33,9 @@ impl Machine for Store {
     type Command = Entry;
     type Outcome = Outcome;
 
+    const COMMAND_SCHEMA: u16 = SCHEMA;
+    const STATE_SCHEMA: u16 = SCHEMA;
+
     fn stamp(command: &mut Entry) {
         command.at = clock::stamp();
     }
@@ -52,6 +57,10 @@ pub struct Cluster {
     pub me: Me,
     /// The OCF resource agents of this host, for what they say of themselves.
     pub agents: Arc<Agents>,
+    /// Beats of hosts with a watchdog.
+    pub beats: Arc<Beats>,
+    /// The units of this host, likewise.
+    pub systemd: Arc<Systemd>,
 }
 
 /// What only the leader knows, beside the replicated state; sent as JSON to members that are asked for a view.

@@ -3,9 +3,11 @@
 //! One task owns the order of events. Effects run beside it, each with a deadline of its own, so that a slow BMC or a
 //! hung hypervisor holds nothing else up.
 
+use super::beats;
 use super::clock::{boot_time, wall_clock};
 use super::cluster::Cluster;
 use super::executor::Executor;
+use super::feeder::FeederLine;
 use super::polls::Polls;
 use super::power::{Power, Time};
 use crate::engine::{Effect, Event, PowerAnswer, ProposeError, Tag, View, append_by};
@@ -16,6 +18,7 @@ use quorate_core::id::{NodeId, ResourceId};
 use quorate_core::state::{ClusterState, Command, Entry, Outcome};
 use quorate_core::time::{BootTime, millis};
 use quorate_raft::{Importance, Status};
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -25,6 +28,8 @@ const TICK: Duration = Duration::from_millis(50);
 const CALM_TICK: Duration = Duration::from_millis(100);
 /// A proposal of the engine's waits so long; then it is made anew from what is so by then.
 const PROPOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// A majority that takes longer to confirm a leader has been asked again by then.
+const ROUND_DEADLINE: Duration = Duration::from_secs(1);
 /// Answers that wait for the engine; who has more to say waits.
 const QUEUE: usize = 1024;
 
@@ -43,16 +48,18 @@ pub struct Driver {
     executor: Executor,
     power: Power,
     polls: Polls,
+    feeder: FeederLine,
     events: mpsc::Receiver<Event>,
     sender: mpsc::Sender<Event>,
 }
 
 impl Driver {
     /// A driver and the way to tell it of events.
-    pub fn new(cluster: Cluster, executor: Executor, power: Power) -> (Self, mpsc::Sender<Event>) {
+    pub fn new(cluster: Cluster, executor: Executor, power: Power, feeder: PathBuf) -> (Self, mpsc::Sender<Event>) {
         let (sender, events) = mpsc::channel(QUEUE);
         let polls = Polls::new(cluster.clone(), sender.clone());
-        (Self { cluster, executor, power, polls, events, sender: sender.clone() }, sender)
+        let feeder = FeederLine::keep(feeder, sender.clone());
+        (Self { cluster, executor, power, polls, feeder, events, sender: sender.clone() }, sender)
     }
 
     /// Runs until the daemon is to stop.
@@ -152,7 +159,7 @@ impl Driver {
             }
             Effect::Resume(tag) => {
                 let executor = self.executor.clone();
-                self.answer(async move { Event::Executed(tag, executor.resume(tag).await) });
+                self.answer(async move { executor.resume(tag).await });
             }
             Effect::Discard(tag, why) => {
                 let executor = self.executor.clone();
@@ -183,8 +190,32 @@ impl Driver {
                 self.cluster.state(|state| executor.know(definitions(state)));
                 tokio::spawn(async move { executor.abandon(&why).await });
             }
+            beat @ (Effect::Beat | Effect::Round(_) | Effect::Answer(..) | Effect::Feeder(_)) => self.beat(beat),
             // The loop sees it before it comes here.
             Effect::Stopped => {}
+        }
+    }
+
+    /// What has to do with watchdogs.
+    fn beat(&self, effect: Effect) {
+        match effect {
+            Effect::Beat => {
+                let (cluster, sender) = (self.cluster.clone(), self.sender.clone());
+                tokio::spawn(async move {
+                    if let Some(event) = beats::beat(&cluster).await {
+                        // Nobody listens any more when the daemon stops.
+                        let _ = sender.send(event).await;
+                    }
+                });
+            }
+            Effect::Round(tag) => {
+                let replica = self.cluster.replica.clone();
+                // By this member alone: that another one leads is no answer.
+                self.answer(async move { Event::Read(tag, replica.linearizable_read(ROUND_DEADLINE).await.is_ok()) });
+            }
+            Effect::Answer(ticket, may_feed) => self.cluster.beats.answer(ticket, may_feed),
+            Effect::Feeder(order) => self.feeder.tell(order),
+            _ => {}
         }
     }
 

@@ -52,7 +52,7 @@ struct Shared {
 enum Prepared {
     /// A VM that stands there with its CPUs stopped: its UUID, and until when it may take.
     Vm(String, Instant),
-    /// An OCF resource, of which nothing is begun yet.
+    /// An OCF resource or a unit, of which nothing is begun yet.
     Ocf(Box<Job>),
 }
 
@@ -97,8 +97,7 @@ impl Executor {
             return known.into_keys().map(unknown).collect();
         }
         let end = Instant::now() + INVENTORY_PATIENCE;
-        let (ocf, vms): (Vec<_>, Vec<_>) =
-            known.into_iter().partition(|(_, definition)| definition.agent.class == AgentClass::Ocf);
+        let (ocf, vms): (Vec<_>, Vec<_>) = known.into_iter().partition(|(_, definition)| definition.is_service());
         let hands = &self.ocf;
         let looks = ocf.into_iter().map(|(resource, definition)| async move {
             let timeout = definition.operation("monitor", &Attributes::new()).timeout.min(INVENTORY_PATIENCE);
@@ -138,13 +137,13 @@ impl Executor {
     /// Carries an operation out; `tell` hears what happens on the way.
     pub(super) async fn execute(&self, job: Job, tell: impl Fn(Event)) -> Event {
         match (job.definition.agent.class, job.kind) {
-            (AgentClass::Ocf, ActionKind::Start) => {
+            (AgentClass::Ocf | AgentClass::Systemd, ActionKind::Start | ActionKind::Promote) => {
                 let tag = job.tag;
                 self.shared().prepared.insert(tag, Prepared::Ocf(Box::new(job)));
                 Event::Prepared(tag)
             }
             // Only a VM is ever sent; a claim of another kind is closed by a look.
-            (AgentClass::Ocf, _) => Event::Executed(job.tag, self.ocf.operate(&job).await),
+            (AgentClass::Ocf | AgentClass::Systemd, _) => self.ocf.operate(&job).await,
             (AgentClass::Vm | AgentClass::Stonith, _) => self.execute_vm(job, tell).await,
         }
     }
@@ -172,7 +171,12 @@ impl Executor {
             }
             ActionKind::Migrate => self.migrate(&job, uuid, deadline, tell).await,
             ActionKind::Handover => self.arrived(&job, uuid, deadline).await,
-            ActionKind::Probe | ActionKind::Incoming => {
+            // A VM is neither reloaded nor promoted; a claim of another kind is closed by a look.
+            ActionKind::Probe
+            | ActionKind::Incoming
+            | ActionKind::Reload
+            | ActionKind::Promote
+            | ActionKind::Demote => {
                 let seen = self.settle(&uuid, deadline).await;
                 Event::Executed(job.tag, Executed { seen, error: None })
             }
@@ -199,22 +203,23 @@ impl Executor {
         self.shared().prepared.remove(&tag)
     }
 
-    pub(super) async fn resume(&self, tag: Tag) -> Executed {
+    pub(super) async fn resume(&self, tag: Tag) -> Event {
         let (uuid, deadline) = match self.take_prepared(tag) {
             Some(Prepared::Vm(uuid, deadline)) => (uuid, deadline),
             Some(Prepared::Ocf(job)) => return self.ocf.operate(&job).await,
             None => {
                 let why = "nothing was prepared under this number".to_owned();
-                return Executed { seen: Seen::Unknown(why.clone()), error: Some(why.into()) };
+                return Event::Executed(tag, Executed { seen: Seen::Unknown(why.clone()), error: Some(why.into()) });
             }
         };
-        match self.backend.resume(&uuid, deadline).await {
+        let executed = match self.backend.resume(&uuid, deadline).await {
             Ok(()) => Executed { seen: Seen::Running, error: None },
             Err(error) => {
                 let seen = words(&self.backend.probe(&uuid, deadline).await);
                 Executed { seen, error: Some(limited(error.to_string()).into()) }
             }
-        }
+        };
+        Event::Executed(tag, executed)
     }
 
     pub(super) async fn discard(&self, tag: Tag, why: String) -> Executed {
@@ -232,7 +237,7 @@ impl Executor {
     }
 
     pub(super) async fn look(&self, job: &Job) -> Executed {
-        if job.definition.agent.class == AgentClass::Ocf {
+        if job.definition.is_service() {
             return self.ocf.watch(job).await;
         }
         match self.uuid(&job.resource, &job.definition) {
@@ -248,12 +253,16 @@ impl Executor {
         tracing::error!(why, "killing every VM of this cluster on this host, then rebooting it");
         let uuids: Vec<String> = self.shared().resources.keys().cloned().collect();
         self.processes.kill_services();
+        let ocf = self.ocf.clone();
+        let units = tokio::spawn(async move { ocf.kill_units().await });
         let backend = self.backend.clone();
         let killed = tokio::task::spawn_blocking(move || backend.kill_all(&uuids, KILL_PATIENCE)).await;
         match killed {
             Ok(report) => tracing::error!(?report, "killed"),
             Err(error) => tracing::error!(%error, "the killing itself failed"),
         }
+        // It ends in time by itself, whatever systemd does.
+        let _ = units.await;
         let command = self.reboot_command.clone();
         let failed =
             tokio::task::spawn_blocking(move || quorate_agents::last_resort::reboot_now(command.as_deref())).await;
@@ -266,6 +275,7 @@ impl Executor {
         let uuids: Vec<String> = self.shared().resources.keys().cloned().collect();
         tracing::warn!(why, "this host runs nothing for the cluster any more");
         self.processes.kill_services();
+        self.ocf.kill_units().await;
         let backend = self.backend.clone();
         match tokio::task::spawn_blocking(move || backend.kill_all(&uuids, KILL_PATIENCE)).await {
             Ok(report) if report.is_complete() && report.killed.is_empty() => {}
@@ -275,6 +285,7 @@ impl Executor {
 
     /// Tells the engine which resource the hypervisor speaks of, as long as the daemon runs.
     pub async fn follow_events(self, events: mpsc::Sender<Event>) {
+        tokio::spawn(self.ocf.clone().follow_units(events.clone()));
         let mut news = self.backend.events();
         loop {
             let changed: Vec<ResourceId> = match news.recv().await {

@@ -19,18 +19,7 @@ const GROUP: &str = "quorate";
 /// # Errors
 /// When the socket cannot be made.
 pub fn serve(path: &Path, seat: Arc<Seat>) -> anyhow::Result<()> {
-    let dir = path.parent().context("a socket needs a directory")?;
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    // The lock on the data directory says that no other daemon lives: what is there was left behind.
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot remove the old socket {}", path.display()));
-        }
-        _ => {}
-    }
-    let listener = UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
-    let mode = std::fs::Permissions::from_mode(0o660);
-    std::fs::set_permissions(path, mode).with_context(|| format!("cannot protect {}", path.display()))?;
+    let listener = listen(path, 0o660)?;
     let group: Option<Gid> = Group::from_name(GROUP).ok().flatten().map(|group| group.gid);
     if group.is_some() {
         chown(path, None, group).with_context(|| format!("cannot give {} to the group {GROUP}", path.display()))?;
@@ -43,4 +32,21 @@ pub fn serve(path: &Path, seat: Arc<Seat>) -> anyhow::Result<()> {
         }
     });
     Ok(())
+}
+
+/// A socket at this path, for whom its mode lets in.
+pub(super) fn listen(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
+    let dir = path.parent().context("a socket needs a directory")?;
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    // The lock on the data directory says that no other daemon lives: what is there was left behind.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot remove the old socket {}", path.display()));
+        }
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .with_context(|| format!("cannot protect {}", path.display()))?;
+    Ok(listener)
 }

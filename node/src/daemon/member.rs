@@ -15,6 +15,7 @@ use crate::security::{Credentials, DataDir, FilesError, Identity, LossKind, enro
 use crate::service::{Seat, Service};
 use quorate_agents::ocf::Agents;
 use quorate_agents::process::Processes;
+use quorate_agents::systemd::Systemd;
 use quorate_agents::vm::VmBackend;
 use quorate_api::proto::quorate_server::QuorateServer;
 use quorate_api::{Fault, MESSAGE_LIMIT, Reason};
@@ -22,11 +23,15 @@ use quorate_core::id::SessionId;
 use quorate_core::state::Release;
 use quorate_raft::{OpenError, Options as RaftOptions, Replica, StoreError};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+
+/// Below the data directory: what agents were sending when they were last heard of.
+const MIGRATING: &str = "migrating";
 
 /// What every member of this host works with, whichever cluster it is in.
 #[derive(Clone)]
@@ -35,8 +40,12 @@ pub struct Host {
     pub backend: VmBackend,
     /// Where its programs run.
     pub processes: Arc<Processes>,
+    /// Its units.
+    pub systemd: Arc<Systemd>,
     /// Its OCF resource agents.
     pub agents: Arc<Agents>,
+    /// Where the feeder of its watchdog listens, if it has one.
+    pub feeder: PathBuf,
     /// What reboots it.
     pub reboot_command: Option<Vec<String>>,
     /// Where it keeps itself.
@@ -99,10 +108,12 @@ impl Host {
         })?;
         let cluster = self.open(identity, credentials).await?;
         self.listen(listener, credentials, &cluster)?;
-        let ocf = Arc::new(Ocf::new(self.agents.clone(), identity.node.clone()));
+        let marks = self.data.path().join(MIGRATING);
+        let ocf = Arc::new(Ocf::new(self.agents.clone(), self.systemd.clone(), identity.node.clone(), marks));
         let executor = Executor::new(self.backend.clone(), self.processes.clone(), self.reboot_command.clone(), ocf);
         let power = Power::new(self.processes.clone());
-        let (driver, events) = Driver::new(cluster.clone(), executor.clone(), power);
+        let (driver, events) = Driver::new(cluster.clone(), executor.clone(), power, self.feeder.clone());
+        cluster.beats.begin(events.clone());
         tokio::spawn(inventory::watch(executor.clone(), cluster.clone(), events.clone()));
         tokio::spawn(executor.follow_events(events.clone()));
         // One member runs in one process: a second start is refused by the seat.
@@ -158,7 +169,8 @@ impl Host {
             release: self.release.clone(),
         };
         let engine = Arc::new(Mutex::new(Engine::new(me.clone(), boot_time())));
-        Ok(Cluster { replica, engine, me, agents: self.agents.clone() })
+        let (agents, systemd) = (self.agents.clone(), self.systemd.clone());
+        Ok(Cluster { replica, engine, me, agents, systemd, beats: Arc::default() })
     }
 
     fn listen(&self, listener: TcpListener, credentials: &Credentials, cluster: &Cluster) -> Result<(), Fault> {

@@ -2,16 +2,20 @@
 //!
 //! `driver` steps the engine and carries its effects out; `cluster` is the member as the rest sees it; `executor`,
 //! `ocf` and `power` are the hands; `calls` answers peers; `autopilot` keeps the voters; `forming` founds and joins;
-//! `leaving` ends in order; `sleep` keeps the host awake; `member` puts a member together,
-//! `returning` starts it again, with a new store where its own was lost, `recovering` alone; `local` is the socket.
+//! `leaving` ends in order; `feeder` and `beats` keep its watchdog fed; `sleep` keeps the host awake; `member` puts a
+//! member together, `returning` starts it again, with a new store where its own was lost, `recovering` alone; `local` is
+//! the socket, `agents_socket` that of agents which run as somebody else.
 
+pub mod agents_socket;
 mod autopilot;
+mod beats;
 pub mod calls;
 pub mod clock;
 pub mod cluster;
 mod device;
 mod driver;
 mod executor;
+mod feeder;
 pub mod forming;
 pub(crate) mod guid;
 pub mod helpers;

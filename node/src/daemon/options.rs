@@ -27,6 +27,13 @@ pub struct Options {
     /// Where OCF resource agents are: in `resource.d/PROVIDER/TYPE` below it.
     #[arg(long, default_value = quorate_agents::ocf::ROOT)]
     pub ocf_root: PathBuf,
+    /// The bus that systemd is on, for `systemd:UNIT`.
+    #[arg(long, default_value = quorate_agents::systemd::BUS)]
+    pub systemd_bus: String,
+    /// Where systemd has what does not outlive a boot. Where this is not there systemd does not run the host, and no unit
+    /// runs on it.
+    #[arg(long, default_value = quorate_agents::systemd::RUNTIME)]
+    pub systemd_runtime: PathBuf,
     /// Where `vm:fake` keeps its machines: shared by all daemons of one demonstration.
     #[arg(long)]
     pub fake_vms: Option<PathBuf>,
@@ -45,6 +52,9 @@ pub struct Options {
     /// Where there is no such program nothing is run.
     #[arg(long, default_value = super::sleep::MASK)]
     pub sleep_mask: String,
+    /// Where `quorate-feeder` listens, which feeds this host's watchdog; without it the host has none.
+    #[arg(long, default_value = "/run/quorate/feeder.sock")]
+    pub feeder_socket: PathBuf,
     /// What reboots this host, when it has to kill itself: a program and its arguments, with blanks between. The
     /// system call when not given.
     #[arg(long)]

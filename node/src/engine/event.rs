@@ -2,9 +2,10 @@
 
 use quorate_core::config::Primitive;
 use quorate_core::id::{HardwareId, Incarnation, NodeId, Operation, ResourceId, SessionId};
-use quorate_core::state::{ActionKind, AgentError, ClusterState, Command, Moved, Outcome, Release, Seen};
+use quorate_core::state::{ActionKind, AgentError, ClusterState, Command, Moved, Outcome, Release, Reload, Seen};
 use quorate_core::time::BootTime;
 use quorate_core::view::Progress;
+use quorate_core::watchdog::{Feeder, Order};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -76,6 +77,8 @@ pub enum Event {
     Prepared(Tag),
     /// An operation ended.
     Executed(Tag, Executed),
+    /// An agent carried a start or a reload out, and says what it takes over without a restart.
+    Reloads(Tag, Executed, Reload),
     /// A migration is complete: the copy stands at the target, and nothing is left here.
     Gone(Tag, Moved),
     /// How far a migration is.
@@ -95,6 +98,19 @@ pub enum Event {
     },
     /// The daemon is asked to stop.
     Stopping,
+    /// A host that has a watchdog asks whether it may feed it on; to be answered by [`Effect::Answer`].
+    Beat {
+        /// For the answer.
+        ticket: u64,
+        /// Which node.
+        node: NodeId,
+        /// In which boot.
+        session: SessionId,
+    },
+    /// The leader said yes to this host's beat, which was sent then.
+    Answered(BootTime),
+    /// How the feeder of this host's watchdog stands; `None` where there is none, or it does not answer.
+    Feeder(Option<Feeder>),
 }
 
 /// What a poll wants to know, beside that somebody is there. In a quiet cluster that is next to nothing: an answer that
@@ -155,6 +171,24 @@ pub struct FirstHand {
     pub unseen: BTreeMap<ResourceId, String>,
     /// What was found that does not belong.
     pub findings: Vec<String>,
+    /// What the drill of the fence devices that it is in charge of found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drills: Vec<Drilled>,
+}
+
+/// What a fence device said when it was read for practice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drilled {
+    /// The device.
+    pub device: ResourceId,
+    /// For which node.
+    pub node: NodeId,
+    /// How long ago.
+    pub ago: Duration,
+    /// Whether it read on, where it was read.
+    pub on: Option<bool>,
+    /// Why it was not.
+    pub error: Option<String>,
 }
 
 /// Why a proposal has no outcome.
@@ -242,6 +276,14 @@ pub enum Effect {
     SelfFence(String),
     /// This host is no member any more: if it still has VMs of the cluster, it kills them and reboots.
     Abandon(String),
+    /// Ask the leader whether this host's watchdog may be fed on; a yes is answered by [`Event::Answered`].
+    Beat,
+    /// Confirm with a majority that this very member leads, in a round that begins now; answered by [`Event::Read`].
+    Round(Tag),
+    /// Answer a beat.
+    Answer(u64, bool),
+    /// Tell the feeder of this host's watchdog.
+    Feeder(Order),
     /// The daemon may exit.
     Stopped,
 }
@@ -261,10 +303,12 @@ pub struct Job {
     pub definition: Primitive,
     /// How long it may take.
     pub timeout: Duration,
-    /// Where a migration goes.
+    /// Where a migration goes; of a copy that is let run where it came from.
     pub target: Option<Target>,
     /// Of a look: which monitor's it is. Zero for what does not recur.
     pub interval: Duration,
+    /// Of a look: it should not be there.
+    pub is_absent: bool,
 }
 
 /// The other end of a migration.

@@ -3,10 +3,12 @@
 //! Rules send-by, proofs (2), called off and of the target of SAFETY.md. The leader carries them on, or another member
 //! where the leader itself is the target or was judged lost; what it left when it lost leadership ends by its deadline.
 
-use super::event::{Effect, PowerAnswer, PowerVerb, ProposeError, Tag};
+use super::drill::Drill;
+use super::event::{Drilled, Effect, PowerAnswer, PowerVerb, ProposeError, Tag};
 use super::liveness::Liveness;
 use super::power_on::PowerOn;
-use super::{Ctx, Purpose, delay};
+use super::unfence::Unfence;
+use super::{Ctx, Purpose};
 use quorate_core::config::Properties;
 use quorate_core::id::{NodeId, ResourceId, SessionId};
 use quorate_core::planted::{Mistake, planted};
@@ -44,6 +46,10 @@ pub(super) struct Fencing {
     held_since: BTreeMap<(NodeId, SessionId), BootTime>,
     /// What follows a proof.
     power_on: PowerOn,
+    /// What comes long before.
+    drill: Drill,
+    /// Of its own node.
+    unfence: Unfence,
     device_errors: BTreeMap<ResourceId, String>,
     /// Nodes whose power read on when it was last read here, and by which device.
     reads_on: BTreeMap<NodeId, ResourceId>,
@@ -92,6 +98,11 @@ impl Fencing {
         &self.device_errors
     }
 
+    /// What the devices said that this member is in charge of, when they were last read for practice.
+    pub(super) fn drilled(&self, now: BootTime) -> Vec<Drilled> {
+        self.drill.told(now)
+    }
+
     /// The device that last read this node's power as on, if the last reading here said so.
     pub(super) fn reads_on(&self, node: &NodeId) -> Option<&ResourceId> {
         self.reads_on.get(node)
@@ -100,6 +111,7 @@ impl Fencing {
     /// Asks for grants, settles overdue ones, takes back or condemns who is heard again.
     pub(super) fn drive(&mut self, ctx: &mut Ctx<'_>, liveness: &Liveness) {
         self.power_on.drive(ctx);
+        self.unfence.drive(ctx);
         let intents: Vec<(NodeId, FenceIntent)> =
             ctx.view.state.intents.iter().map(|(node, intent)| (node.clone(), intent.clone())).collect();
         self.seen_open.retain(|(node, _), _| ctx.view.state.intents.contains_key(node));
@@ -192,7 +204,8 @@ impl Fencing {
         let devices = levels[tries as usize % levels.len()].clone();
         if tries == 0 {
             let since = *self.held_since.entry((target.clone(), intent.session.clone())).or_insert(ctx.now);
-            if ctx.now.since(since) < delay::held_back(ctx.view.state, target, &intent.session, &devices) {
+            let delay = ctx.view.state.wanted_delay(target, &intent.session, &intent.cause);
+            if ctx.now.since(since) < delay.total() {
                 return;
             }
         }
@@ -229,8 +242,11 @@ impl Fencing {
             .is_some_and(|session| session.state == SessionState::Lost);
         let failed = match intent.attempts.back() {
             Some(attempt) => attempt.end.as_ref().is_some_and(|end| end.error().is_some()),
-            // Nobody may try it: it would be silent for ever, whoever hears it.
-            None => acting(ctx, target).is_none() || ctx.view.state.held(target).is_some(),
+            // Nobody may try it: it would be silent for ever, whoever hears it. And what a delay is for is this.
+            None => {
+                let state = ctx.view.state;
+                acting(ctx, target).is_none() || state.held(target).is_some() || state.fence_wait(target).is_some()
+            }
         };
         let may_end = match &intent.cause {
             FenceCause::Lost(_) => true,
@@ -284,6 +300,7 @@ impl Fencing {
 
     pub(super) fn read(&mut self, ctx: &mut Ctx<'_>, tag: Tag, fresh: bool) {
         self.power_on.read(ctx, tag, fresh);
+        self.unfence.read(ctx, tag, fresh);
         let Some((target, attempt)) =
             self.running.iter_mut().find(|(_, attempt)| attempt.stage == Stage::Checking(tag))
         else {
@@ -315,6 +332,8 @@ impl Fencing {
 
     pub(super) fn power(&mut self, ctx: &mut Ctx<'_>, tag: Tag, answer: &PowerAnswer) {
         self.power_on.power(ctx, tag, answer);
+        self.unfence.power(ctx, tag, answer);
+        self.drill.power(ctx.now, tag, answer);
         let Some((target, attempt)) = self.running.iter_mut().find(|(_, attempt)| attempt.asked.contains_key(&tag))
         else {
             return;
@@ -354,8 +373,9 @@ impl Fencing {
         }
     }
 
-    /// As time passes: proposes results again that were not answered, and reads again what still reads on.
+    /// As time passes: reads a device for practice, proposes results again that were not answered, and reads again what still reads on.
     pub(super) fn repeat(&mut self, ctx: &mut Ctx<'_>) {
+        self.drill.tick(ctx);
         for (target, attempt) in &mut self.running {
             let open = ctx.is_pending(|purpose| matches!(purpose, Purpose::FenceResult(about) if about == target));
             match attempt.stage {
@@ -369,7 +389,7 @@ impl Fencing {
 
 /// of the target: the leader carries a fence on; where it is the target, or may not act itself, the first member that
 /// takes part does. Where none does, the leader can at least take back or condemn who is heard.
-fn carries(ctx: &Ctx<'_>, target: &NodeId) -> bool {
+pub(super) fn carries(ctx: &Ctx<'_>, target: &NodeId) -> bool {
     match acting(ctx, target) {
         Some(node) => *node == ctx.me.node && (ctx.view.is_leader || ctx.view.leader != Some(node)),
         None => ctx.view.is_leader,

@@ -8,7 +8,7 @@ use super::fencing::lasts;
 use super::hand_over::STALL;
 use super::liveness::Liveness;
 use super::majority::Majority;
-use super::{Ctx, Purpose, delay};
+use super::{Ctx, Purpose};
 use quorate_core::config::Properties;
 use quorate_core::id::{NodeId, ResourceId, SessionId};
 use quorate_core::planted::{Mistake, planted};
@@ -75,7 +75,7 @@ impl Judge {
     fn goes_on_at_once(&self, ctx: &Ctx<'_>, node: &NodeId, session: &SessionId) -> bool {
         let state = ctx.view.state;
         let first = state.fence_levels(node).into_iter().next().unwrap_or_default();
-        !self.refused.contains(node) && delay::held_back(state, node, session, &first).is_zero()
+        !self.refused.contains(node) && state.fence_delay(node, session, &first).total().is_zero()
     }
 
     /// A member that does not lead forgets: a new leader begins anew.

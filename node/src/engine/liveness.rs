@@ -4,7 +4,7 @@
 //! enters the log; `judge` draws the conclusions, on the leader only.
 
 use super::Ctx;
-use super::event::{FirstHand, Presence, View};
+use super::event::{Event, FirstHand, Presence, View};
 use super::polls::{POLL_EVERY, Polls};
 use quorate_core::id::{Incarnation, NodeId, ResourceId, SessionId};
 use quorate_core::planted::{Mistake, planted};
@@ -109,7 +109,16 @@ impl Liveness {
         fresh.map(|(node, (_, first_hand))| (node.clone(), first_hand.clone())).collect()
     }
 
-    pub(super) fn heard(&mut self, now: BootTime, asked: BootTime, mut presence: Presence) {
+    /// How a poll ended.
+    pub(super) fn polled(&mut self, now: BootTime, poll: Event) {
+        match poll {
+            Event::Heard { asked, presence } => self.heard(now, asked, presence),
+            Event::NotHeard { node, asked, refused } => self.not_heard(&node, asked, refused),
+            _ => {}
+        }
+    }
+
+    fn heard(&mut self, now: BootTime, asked: BootTime, mut presence: Presence) {
         if now.since(asked) > FRESH {
             return;
         }
@@ -129,7 +138,7 @@ impl Liveness {
         told.flat_map(|(_, presence)| presence.migrations.clone()).collect()
     }
 
-    pub(super) fn not_heard(&mut self, node: &NodeId, asked: BootTime, refused: bool) {
+    fn not_heard(&mut self, node: &NodeId, asked: BootTime, refused: bool) {
         let peer = self.peers.entry(node.clone()).or_default();
         if refused && peer.refused.is_none_or(|before| before < asked) {
             peer.refused = Some(asked);

@@ -82,9 +82,9 @@ impl Operations {
     }
 }
 
-/// Where a migration goes, and how that host is reached.
+/// Where a migration goes, or comes from, and how that host is reached.
 pub(super) fn target_of(ctx: &Ctx<'_>, action: ActionId, kind: ActionKind) -> Option<Target> {
-    if kind != ActionKind::Migrate {
+    if !matches!(kind, ActionKind::Migrate | ActionKind::Handover) {
         return None;
     }
     let node = ctx.view.state.actions.get(&action)?.peer.clone()?;

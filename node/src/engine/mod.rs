@@ -5,7 +5,7 @@
 
 mod breathing;
 mod controller;
-mod delay;
+mod drill;
 mod event;
 mod fencing;
 mod hand_over;
@@ -20,11 +20,14 @@ mod polls;
 mod power_on;
 #[cfg(test)]
 mod tests;
+mod unfence;
+mod watchdog;
+mod watchdog_wait;
 mod worker;
 
 pub use event::{
-    Effect, Event, Executed, FirstHand, Job, Me, PowerAnswer, PowerVerb, Presence, ProposeError, Question, Tag, Target,
-    View,
+    Drilled, Effect, Event, Executed, FirstHand, Job, Me, PowerAnswer, PowerVerb, Presence, ProposeError, Question,
+    Tag, Target, View,
 };
 pub use judge::append_by;
 pub use polls::POLL_EVERY;
@@ -57,6 +60,7 @@ enum Purpose {
     FenceResult(NodeId),
     FenceSettle(NodeId),
     PowerOn(NodeId),
+    Unfence,
     Majority,
     Claim(ActionId),
     Result(ResourceId),
@@ -65,6 +69,9 @@ enum Purpose {
     Goodbye,
     Breathes(NodeId),
     Overdue(ResourceId, NodeId),
+    Arm,
+    Disarm,
+    Waited(NodeId),
 }
 
 /// One member.
@@ -85,11 +92,17 @@ pub struct Engine {
     fencing: fencing::Fencing,
     controller: controller::Controller,
     worker: worker::Worker,
+    watchdog: watchdog::Watchdog,
 }
 
 fn asked_for<T>(mut all: BTreeMap<NodeId, T>, question: &Question) -> BTreeMap<NodeId, T> {
     all.retain(|node, _| question.is_about(node));
     all
+}
+
+/// It was refused, or could not be brought into the log at all.
+fn is_unwritten(answer: &Result<Outcome, ProposeError>) -> bool {
+    matches!(answer, Ok(Outcome::Refused(_)) | Err(ProposeError::NotSent))
 }
 
 /// What one step works with.
@@ -101,6 +114,8 @@ struct Ctx<'a> {
     next_tag: &'a mut u64,
     proposals: &'a mut BTreeMap<Tag, Purpose>,
     asked_at: &'a mut BTreeMap<Tag, BootTime>,
+    /// This host's watchdog is open: it has to be disarmed before the daemon goes in order.
+    bites: bool,
     out: &'a mut Vec<Effect>,
 }
 
@@ -150,6 +165,7 @@ impl Engine {
             fencing: fencing::Fencing::default(),
             controller: controller::Controller::default(),
             worker: worker::Worker::default(),
+            watchdog: watchdog::Watchdog::default(),
         }
     }
 
@@ -179,7 +195,7 @@ impl Engine {
             refused: asked_for(self.liveness.refusals(now), question),
             boots: asked_for(self.liveness.boots(), question),
             migrations: self.worker.migrations(),
-            first_hand: question.first_hand.then(|| self.worker.first_hand()),
+            first_hand: question.first_hand.then(|| self.own_hand(now)),
         }
     }
 
@@ -203,8 +219,12 @@ impl Engine {
     /// What each host that is heard says of itself, this one included.
     pub fn first_hand(&self, now: BootTime) -> BTreeMap<NodeId, FirstHand> {
         let mut all = self.liveness.first_hand(now);
-        all.insert(self.me.node.clone(), self.worker.first_hand());
+        all.insert(self.me.node.clone(), self.own_hand(now));
         all
+    }
+
+    fn own_hand(&self, now: BootTime) -> FirstHand {
+        FirstHand { drills: self.fencing.drilled(now), ..self.worker.first_hand() }
     }
 
     /// Which members hear this session now, by their own word or ours; for what a person confirms.
@@ -239,6 +259,7 @@ impl Engine {
             next_tag: &mut self.next_tag,
             proposals: &mut self.proposals,
             asked_at: &mut self.asked_at,
+            bites: self.watchdog.is_open(),
             out: &mut out,
         };
         match event {
@@ -249,49 +270,49 @@ impl Engine {
                 self.fencing.repeat(&mut ctx);
                 self.overdue.tick(&mut ctx);
             }
-            Event::Heard { asked, presence } => self.liveness.heard(now, asked, presence),
-            Event::NotHeard { node, asked, refused } => self.liveness.not_heard(&node, asked, refused),
+            poll @ (Event::Heard { .. } | Event::NotHeard { .. }) => self.liveness.polled(now, poll),
             Event::Proposed(tag, answer) => {
                 if let Some(purpose) = ctx.take(tag) {
                     match (&purpose, &answer) {
                         (Purpose::Hello, Ok(Outcome::Welcome(incarnation))) => {
-                            self.incarnation = *incarnation;
-                            ctx.incarnation = *incarnation;
+                            (self.incarnation, ctx.incarnation) = (*incarnation, *incarnation);
                             self.worker.welcomed();
                         }
-                        (Purpose::Grant { .. }, Ok(Outcome::FenceGranted(attempt))) => {
-                            self.fencing.granted(&mut ctx, &purpose, *attempt);
+                        (Purpose::Grant { .. }, Ok(Outcome::FenceGranted(n))) => {
+                            self.fencing.granted(&mut ctx, &purpose, *n)
                         }
                         (Purpose::Plan | Purpose::Fence(_) | Purpose::Ends, _) => self.controller.answered(),
+                        (Purpose::Disarm, Ok(Outcome::Done)) => self.watchdog.disarmed(),
                         (Purpose::FenceResult(target), answer) => self.fencing.reported(target, answer),
-                        (
-                            Purpose::Judge(of) | Purpose::Grant { target: of, .. },
-                            Ok(Outcome::Refused(_)) | Err(ProposeError::NotSent),
-                        ) => self.judge.unwritten(now, of, answer.is_ok()),
+                        (Purpose::Judge(of) | Purpose::Grant { target: of, .. }, said) if is_unwritten(said) => {
+                            self.judge.unwritten(now, of, said.is_ok());
+                        }
                         _ => self.worker.answered(&mut ctx, &purpose, &answer),
                     }
                 }
             }
             Event::Read(tag, fresh) => {
                 self.fencing.read(&mut ctx, tag, fresh);
+                self.watchdog.read(&mut ctx, tag, fresh);
                 self.worker.read(&mut ctx, tag, fresh);
             }
             Event::Power(tag, answer) => {
                 self.judge.power(now, tag, &answer);
                 self.fencing.power(&mut ctx, tag, &answer);
             }
-            Event::Inventory(found) => self.worker.inventory(&mut ctx, found),
+            seen @ (Event::Inventory(_) | Event::Surveyed { .. }) => self.worker.saw(&mut ctx, seen),
             Event::Prepared(tag) => self.worker.prepared(&mut ctx, tag),
             sent @ (Event::Gone(..) | Event::Progress(..)) => self.worker.sent(&mut ctx, &sent),
-            Event::Executed(tag, executed) => self.worker.executed(&mut ctx, tag, executed),
+            done @ (Event::Executed(..) | Event::Reloads(..)) => self.worker.executed(&mut ctx, done),
             Event::Looked(tag, executed) => self.worker.looked(&mut ctx, tag, executed),
             Event::Changed(resource) => self.worker.changed(&mut ctx, &resource),
             Event::Applied => {}
             end @ (Event::CastOut(_) | Event::Stopping) => self.worker.end(&mut ctx, end),
-            Event::Surveyed { present, findings } => self.worker.surveyed(&mut ctx, present, findings),
+            beat @ (Event::Beat { .. } | Event::Answered(_) | Event::Feeder(_)) => self.watchdog.take(&mut ctx, beat),
         }
         self.liveness.lead(now, &ctx.view, &ctx.me.node);
         self.breathing.look(&mut ctx, &self.liveness);
+        self.watchdog.act(&mut ctx, self.worker.stage());
         self.worker.act(&mut ctx);
         self.fencing.drive(&mut ctx, &self.liveness);
         // A leader that was not welcomed yet, or cannot be, judges and plans all the same: `apply` checks.

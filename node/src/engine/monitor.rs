@@ -30,6 +30,8 @@ struct Look {
     resource: ResourceId,
     operation: Operation,
     interval: Duration,
+    /// It should not be there.
+    is_absent: bool,
 }
 
 impl Monitors {
@@ -40,8 +42,9 @@ impl Monitors {
             .state
             .resources
             .iter()
-            .filter(|(_, nodes)| {
-                nodes.get(&ctx.me.node).is_some_and(|activity| is_there(&activity.seen) && activity.claim.is_none())
+            .filter(|(resource, nodes)| {
+                let here = nodes.get(&ctx.me.node).filter(|activity| activity.claim.is_none());
+                here.is_some_and(|here| is_there(&here.seen) || (here.is_stopped() && is_looked_for(ctx, resource)))
             })
             .map(|(resource, _)| resource.clone())
             .collect();
@@ -50,7 +53,13 @@ impl Monitors {
         self.failed_by.retain(|resource, _| here.contains(resource));
         for resource in here {
             let Some(definition) = ctx.view.state.definition(&resource, &ctx.me.node) else { continue };
-            let monitors = definition.monitors(&ctx.view.state.config.op_defaults);
+            let seen = ctx.view.state.activity(&resource, &ctx.me.node).map(|it| &it.seen);
+            let op_defaults = &ctx.view.state.config.op_defaults;
+            let monitors = match seen {
+                Some(Seen::Promoted) => definition.promoted_monitors(op_defaults),
+                Some(Seen::Stopped) => definition.stopped_monitors(op_defaults),
+                _ => definition.monitors(op_defaults),
+            };
             self.next.retain(|(of, interval), _| *of != resource || monitors.iter().any(|it| it.interval == *interval));
             let mut due: Option<(BootTime, Duration)> = None;
             for monitor in &monitors {
@@ -96,12 +105,15 @@ impl Monitors {
         if busy || activity.claim.is_some() || is_left_alone {
             return;
         }
-        let Some(definition) = ctx.view.state.definition(resource, &ctx.me.node).cloned() else { return };
+        let state = ctx.view.state;
+        let Some(definition) = state.definition(resource, &ctx.me.node) else { return };
+        let definition = state.definition_on(definition, &ctx.me.node).among(state.nodes.len());
         let op_defaults = &ctx.view.state.config.op_defaults;
         let timeout = definition.operation(&definition.monitor_key(interval, op_defaults), op_defaults).timeout;
         let operation = activity.operation;
         let tag = ctx.tag();
-        self.looking.insert(tag, Look { resource: resource.clone(), operation, interval });
+        let is_absent = activity.is_stopped();
+        self.looking.insert(tag, Look { resource: resource.clone(), operation, interval, is_absent });
         let kind = ActionKind::Probe;
         ctx.out.push(Effect::Look(Box::new(Job {
             tag,
@@ -112,11 +124,12 @@ impl Monitors {
             timeout,
             target: None,
             interval,
+            is_absent,
         })));
     }
 
     pub(super) fn looked(&mut self, ctx: &mut Ctx<'_>, tag: Tag, looked: Executed) {
-        let Some(Look { resource, operation, interval }) = self.looking.remove(&tag) else { return };
+        let Some(Look { resource, operation, interval, is_absent }) = self.looking.remove(&tag) else { return };
         let Some(activity) = ctx.view.state.activity(&resource, &ctx.me.node) else { return };
         let seen = match looked.seen {
             Seen::Unknown(_) if planted(Mistake::UnknownIsStopped) => Seen::Stopped,
@@ -129,10 +142,12 @@ impl Monitors {
                 seen
             }
         };
-        let is_broken = !matches!(seen, Seen::Running);
+        let is_broken = !seen.is_running();
         match self.failed_by.get(&resource) {
             // What a deeper look found is not taken back by another one.
             Some(by) if *by != interval && !is_broken && matches!(activity.seen, Seen::Failed(_)) => return,
+            // Where nothing should run nothing has failed.
+            _ if is_absent => _ = self.failed_by.remove(&resource),
             _ if is_broken => _ = self.failed_by.insert(resource.clone(), interval),
             _ => _ = self.failed_by.remove(&resource),
         }
@@ -142,8 +157,7 @@ impl Monitors {
         if known || ctx.is_pending(|purpose| matches!(purpose, Purpose::Observe(about) if *about == resource)) {
             return;
         }
-        let died = activity.seen == Seen::Running && seen == Seen::Stopped;
-        let mut error = looked.error.or_else(|| died.then(|| "it was running and is gone".into()));
+        let mut error = looked.error.or_else(|| unasked(&activity.seen, &seen).map(Into::into));
         let op_defaults = &ctx.view.state.config.op_defaults;
         let first =
             ctx.view.state.definition(&resource, &ctx.me.node).map(|it| it.operation("monitor", op_defaults).interval);
@@ -155,7 +169,23 @@ impl Monitors {
     }
 }
 
+/// A monitor looks for it where it should not run.
+fn is_looked_for(ctx: &Ctx<'_>, resource: &ResourceId) -> bool {
+    let definition = ctx.view.state.definition(resource, &ctx.me.node);
+    definition.is_some_and(|it| !it.stopped_monitors(&ctx.view.state.config.op_defaults).is_empty())
+}
+
 /// What can be watched: also what failed, which may work again where failures are ignored.
 fn is_there(seen: &Seen) -> bool {
-    matches!(seen, Seen::Running | Seen::Failed(_))
+    seen.is_running() || matches!(seen, Seen::Failed(_))
+}
+
+/// What became of it by itself, or by somebody beside the cluster.
+fn unasked(was: &Seen, is: &Seen) -> Option<&'static str> {
+    match (was, is) {
+        (Seen::Running | Seen::Promoted, Seen::Stopped) => Some("it was running and is gone"),
+        (Seen::Promoted, Seen::Running) => Some("it was promoted and is not any more"),
+        (Seen::Running, Seen::Promoted) => Some("it is promoted, and nobody asked for that"),
+        _ => None,
+    }
 }

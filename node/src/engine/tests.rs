@@ -1,5 +1,8 @@
 //! The leader's judgement, stepped by hand: one engine, its own log, and peers that answer or do not.
 
+mod dates;
+mod delays;
+mod drill;
 mod fencing;
 mod gone;
 mod late;
@@ -7,6 +10,9 @@ mod monitors;
 mod overdue;
 mod polls;
 mod removed;
+mod unanswered;
+mod unfencing;
+mod watchdog;
 
 use super::{Effect, Engine, Event, Executed, Me, POLL_EVERY, PowerAnswer, PowerVerb, Presence, ProposeError, View};
 use quorate_core::config::ConfigPatch;
@@ -44,6 +50,10 @@ struct Leader {
     on_fails: bool,
     /// So many answers to grants are lost on their way.
     grants_lost: u32,
+    /// So many answers to claims are.
+    claims_lost: u32,
+    /// What a look on its own host finds.
+    there: Executed,
     /// So many judgements come too late to be written.
     judgements_dropped: u32,
     voters: BTreeSet<NodeId>,
@@ -82,6 +92,8 @@ impl Leader {
             told: Vec::new(),
             on_fails: false,
             grants_lost: 0,
+            claims_lost: 0,
+            there: Executed { seen: Seen::Stopped, error: None },
             judgements_dropped: 0,
             voters: ["n1", "n2", "n3"].into_iter().map(NodeId::from).collect(),
             other_leads: None,
@@ -103,11 +115,8 @@ impl Leader {
         leader.apply(Command::Found(founding));
         for (name, number) in [("n2", 2), ("n3", 3)] {
             let token = format!("token-{name}");
-            leader.apply(Command::CreateToken {
-                hash: token.clone(),
-                expires: Timestamp(u64::MAX),
-                actor: String::new(),
-            });
+            let expires = Timestamp(u64::MAX);
+            leader.apply(Command::CreateToken { hash: token.clone(), expires, actor: String::new() });
             leader.apply(Command::Join { token, member: Box::new(member(name, number)) });
         }
         for name in ["n2", "n3"] {
@@ -163,6 +172,10 @@ impl Leader {
                     self.grants_lost -= 1;
                     return Some(Event::Proposed(tag, Err(ProposeError::Unknown)));
                 }
+                if self.claims_lost > 0 && matches!(outcome, Outcome::Granted(_)) {
+                    self.claims_lost -= 1;
+                    return Some(Event::Proposed(tag, Err(ProposeError::Unknown)));
+                }
                 Some(Event::Proposed(tag, Ok(outcome)))
             }
             Effect::Poll(node, question) if self.answers.contains(&node) => {
@@ -204,10 +217,7 @@ impl Leader {
                 None
             }
             Effect::Read(tag) => Some(Event::Read(tag, true)),
-            // Nothing is on its own host, and what it looks for there it does not find.
-            Effect::Execute(job) if job.kind == ActionKind::Probe => {
-                Some(Event::Executed(job.tag, Executed { seen: Seen::Stopped, error: None }))
-            }
+            Effect::Execute(job) if job.kind == ActionKind::Probe => Some(Event::Executed(job.tag, self.there.clone())),
             Effect::Look(job) => {
                 self.looks.push((self.now, job.interval));
                 let runs = Executed { seen: Seen::Running, error: None };

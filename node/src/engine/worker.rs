@@ -41,6 +41,19 @@ enum Phase {
     Out(String),
 }
 
+/// How this host's watchdog is to be handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The daemon takes part, or is about to.
+    Here,
+    /// It goes in order.
+    Leaving,
+    /// Nothing is left on the host, nor may be: it said goodbye, or was removed.
+    Empty,
+    /// It is to die; the watchdog may help.
+    Dying,
+}
+
 /// After a removal whatever comes in within this was on its way; later a person may have started it.
 const LATE: Duration = Duration::from_secs(300);
 
@@ -128,7 +141,16 @@ impl Worker {
         self.phase = Phase::Ready(inventory, ctx.now.after(HELLO_PAUSE));
     }
 
-    pub(super) fn inventory(&mut self, ctx: &mut Ctx<'_>, found: BTreeMap<ResourceId, Seen>) {
+    /// What is on this host.
+    pub(super) fn saw(&mut self, ctx: &mut Ctx<'_>, seen: Event) {
+        match seen {
+            Event::Inventory(found) => self.inventory(ctx, found),
+            Event::Surveyed { present, findings } => self.surveyed(ctx, present, findings),
+            _ => {}
+        }
+    }
+
+    fn inventory(&mut self, ctx: &mut Ctx<'_>, found: BTreeMap<ResourceId, Seen>) {
         if matches!(self.phase, Phase::Looking) {
             self.phase = Phase::Ready(found, self.hello_from.max(ctx.now));
         }
@@ -170,8 +192,13 @@ impl Worker {
         self.operations.prepared(ctx, tag);
     }
 
-    pub(super) fn executed(&mut self, ctx: &mut Ctx<'_>, tag: Tag, executed: Executed) {
-        self.operations.executed(ctx, tag, executed);
+    /// An operation ended, or a reload did.
+    pub(super) fn executed(&mut self, ctx: &mut Ctx<'_>, event: Event) {
+        match event {
+            Event::Executed(tag, executed) => self.operations.executed(ctx, tag, executed, None),
+            Event::Reloads(tag, executed, reload) => self.operations.executed(ctx, tag, executed, Some(reload)),
+            _ => {}
+        }
     }
 
     /// What becomes of a migration.
@@ -199,7 +226,7 @@ impl Worker {
     }
 
     /// inventory: what is here and should not be is looked at, and so enters the log.
-    pub(super) fn surveyed(&mut self, ctx: &mut Ctx<'_>, present: BTreeSet<ResourceId>, findings: Vec<String>) {
+    fn surveyed(&mut self, ctx: &mut Ctx<'_>, present: BTreeSet<ResourceId>, findings: Vec<String>) {
         let is_stray = |resource: &&ResourceId| {
             let here = ctx.view.state.activity(resource, &ctx.me.node);
             here.is_some_and(Activity::is_stopped)
@@ -223,6 +250,7 @@ impl Worker {
             present: self.present.clone(),
             unseen: self.monitors.unseen().clone(),
             findings: self.findings.clone(),
+            drills: Vec::new(),
         }
     }
 
@@ -240,6 +268,15 @@ impl Worker {
         match &self.phase {
             Phase::Out(why) => Some(why),
             _ => None,
+        }
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        match self.phase {
+            Phase::New | Phase::Looking | Phase::Ready(..) | Phase::Working => Stage::Here,
+            Phase::Leaving => Stage::Leaving,
+            Phase::Gone | Phase::Out(_) => Stage::Empty,
+            Phase::Dead => Stage::Dying,
         }
     }
 
@@ -265,6 +302,10 @@ impl Worker {
 /// Tells the cluster that this daemon stops in order; again and again, where nobody leads just now. The daemon itself
 /// limits how long that may take.
 fn leave(ctx: &mut Ctx<'_>) {
+    // watchdog: nobody would feed it any more.
+    if ctx.bites {
+        return;
+    }
     if ctx.view.leader.is_some() && !ctx.is_pending(|purpose| *purpose == Purpose::GoAway) {
         let speaker = ctx.speaker();
         ctx.propose(Purpose::GoAway, Command::GoAway(speaker));
@@ -311,6 +352,9 @@ fn known(ctx: &Ctx<'_>) -> BTreeMap<ResourceId, Primitive> {
         state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()).map(|(id, _)| id);
     configured
         .chain(state.resources.keys())
-        .filter_map(|id| Some((id.clone(), state.definition(id, &ctx.me.node)?.clone())))
+        .filter_map(|id| {
+            let definition = state.definition(id, &ctx.me.node)?;
+            Some((id.clone(), state.definition_on(definition, &ctx.me.node).among(state.nodes.len())))
+        })
         .collect()
 }

@@ -2,6 +2,7 @@
 //! message says.
 
 use super::seat::Seat;
+use crate::daemon::agents_socket::Caller;
 use crate::security::tls;
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use quorate_api::{Fault, Reason};
@@ -20,10 +21,15 @@ pub(super) struct Actor {
     pub(super) name: String,
     /// On this host's own socket.
     pub(super) is_local: bool,
+    /// It belongs to an agent's action and is not root: it may look, and say something of this node.
+    pub(super) is_agent: bool,
 }
 
 /// The asker of a request, if it may ask.
 pub(super) async fn admit(extensions: &Extensions, seat: &Seat) -> Result<Actor, Fault> {
+    if let Some(caller) = extensions.get::<Caller>() {
+        return agent(caller.clone(), seat).await;
+    }
     if let Some(socket) = extensions.get::<UdsConnectInfo>() {
         let peer = socket.peer_cred.ok_or_else(|| Fault::new(Reason::Denied, "the kernel does not say who asks"))?;
         let (uid, gid) = (Uid::from_raw(peer.uid()), Gid::from_raw(peer.gid()));
@@ -31,7 +37,7 @@ pub(super) async fn admit(extensions: &Extensions, seat: &Seat) -> Result<Actor,
         let name = tokio::task::spawn_blocking(move || local(uid, gid)).await;
         let name = name.map_err(|error| Fault::new(Reason::Failed, format!("cannot say who asks: {error}")))??;
         let name = seat.cluster().map_or(name.clone(), |cluster| format!("{name}@{}", cluster.me.node));
-        return Ok(Actor { name, is_local: true });
+        return Ok(Actor { name, is_local: true, is_agent: false });
     }
     let peer = tls::require_peer(extensions)?;
     let is_member = || {
@@ -42,7 +48,7 @@ pub(super) async fn admit(extensions: &Extensions, seat: &Seat) -> Result<Actor,
         seat.cluster().is_some_and(pinned)
     };
     if peer.is_admin || is_member() {
-        return Ok(Actor { name: peer.name, is_local: false });
+        return Ok(Actor { name: peer.name, is_local: false, is_agent: false });
     }
     let revoked = |cluster: crate::daemon::cluster::Cluster| {
         cluster.state(|state| state.removed.values().any(|old| old.fingerprint == peer.fingerprint))
@@ -57,6 +63,21 @@ pub(super) async fn admit(extensions: &Extensions, seat: &Seat) -> Result<Actor,
         format!("the certificate of '{}' is neither an administrator's nor a member's", peer.name),
     )
     .hint("use the files that `qrm cluster certificate` makes on a member"))
+}
+
+/// An agent's process, as long as its action runs: what the action leaves running has no say, whatever it was told.
+async fn agent(caller: Caller, seat: &Seat) -> Result<Actor, Fault> {
+    let asked = move || (caller.action(), User::from_uid(caller.user).ok().flatten(), caller.user);
+    let asked = tokio::task::spawn_blocking(asked).await;
+    let (action, user, uid) =
+        asked.map_err(|error| Fault::new(Reason::Failed, format!("cannot say who asks: {error}")))?;
+    let Some(action) = action else {
+        let why = "this socket is for the agents of this cluster, while an action of theirs runs";
+        return Err(Fault::new(Reason::Denied, why).hint("ask by qrm, as root"));
+    };
+    let user = user.map_or_else(|| format!("uid-{uid}"), |user| user.name);
+    let at = seat.cluster().map_or_else(String::new, |cluster| format!("@{}", cluster.me.node));
+    Ok(Actor { name: format!("{user}:{action}{at}"), is_local: true, is_agent: true })
 }
 
 /// The name of a user of this host who may ask.

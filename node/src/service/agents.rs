@@ -4,9 +4,10 @@ use super::fault;
 use super::view::document;
 use crate::daemon::cluster::Cluster;
 use quorate_agents::ocf::{Agents, Call, End, MetaData, Name, OcfExit, Verb, check_params};
-use quorate_agents::{builtin, fence};
+use quorate_agents::{builtin, fence, systemd};
 use quorate_api::proto::Document;
 use quorate_api::{Fault, Reason};
+use quorate_core::config::{full_unit_name, is_unit_name};
 use quorate_core::view::{
     ActionView, AgentCheck, AgentClasses, AgentInfo, AgentList, AgentQuestion, ClassView, ParameterView,
 };
@@ -22,9 +23,16 @@ pub(super) async fn view(cluster: &Cluster, argument: &str) -> Result<Document, 
     let agents = &cluster.agents;
     match question {
         AgentQuestion::Classes => Ok(document(&classes(agents))),
-        AgentQuestion::List { class, provider } => Ok(document(&list(agents, &class, provider.as_deref())?)),
+        AgentQuestion::List { class, provider } => {
+            let units = match class.as_str() {
+                "" => cluster.systemd.list().await.unwrap_or_default(),
+                "systemd" => cluster.systemd.list().await.map_err(|error| Fault::new(Reason::Failed, error))?,
+                _ => Vec::new(),
+            };
+            Ok(document(&list(agents, &units, &class, provider.as_deref())?))
+        }
         AgentQuestion::Info { agent } => {
-            let (agent, metadata) = described(agents, &agent).await?;
+            let (agent, metadata) = described(cluster, &agent).await?;
             Ok(document(&info(&agent, metadata)))
         }
         AgentQuestion::Validate { agent, params } => Ok(document(&validate(cluster, &agent, params).await?)),
@@ -42,13 +50,18 @@ pub fn read_question(argument: &str) -> Result<AgentQuestion, Fault> {
 
 fn classes(agents: &Agents) -> AgentClasses {
     let class = |class: &str, providers| ClassView { class: class.to_owned(), providers };
-    let classes = vec![class("ocf", agents.providers()), class("stonith", Vec::new()), class("vm", Vec::new())];
+    let classes = vec![
+        class("ocf", agents.providers()),
+        class("stonith", Vec::new()),
+        class("systemd", Vec::new()),
+        class("vm", Vec::new()),
+    ];
     AgentClasses { classes }
 }
 
-fn list(agents: &Agents, class: &str, provider: Option<&str>) -> Result<AgentList, Fault> {
+fn list(agents: &Agents, units: &[String], class: &str, provider: Option<&str>) -> Result<AgentList, Fault> {
     if class.is_empty() {
-        let all = ["ocf", "stonith", "vm"].map(|class| list(agents, class, None));
+        let all = ["ocf", "stonith", "systemd", "vm"].map(|class| list(agents, units, class, None));
         let all = all.into_iter().collect::<Result<Vec<_>, _>>()?;
         return Ok(AgentList { agents: all.into_iter().flat_map(|list| list.agents).collect() });
     }
@@ -62,23 +75,31 @@ fn list(agents: &Agents, class: &str, provider: Option<&str>) -> Result<AgentLis
             wanted.flat_map(of).collect()
         }
         "stonith" => fence::installed().into_iter().map(|name| format!("stonith:{name}")).collect(),
+        "systemd" => units.iter().map(|unit| format!("systemd:{unit}")).collect(),
         "vm" => vec!["vm:libvirt".to_owned()],
         other => {
             let message = format!("there is no class of agents '{}'", other.escape_debug());
-            return Err(fault::invalid(message, "there are ocf, stonith and vm"));
+            return Err(fault::invalid(message, "there are ocf, stonith, systemd and vm"));
         }
     };
     Ok(AgentList { agents })
 }
 
-/// Which agent is meant: `[ocf:][PROVIDER:]TYPE`, `stonith:TYPE` or `vm:TYPE`.
+/// Which agent is meant: `[ocf:][PROVIDER:]TYPE`, `stonith:TYPE`, `systemd:UNIT` or `vm:TYPE`.
 enum Agent {
     Ocf(Name),
     Stonith(String),
+    Systemd(String),
     Vm(String),
 }
 
 fn named(text: &str) -> Result<Agent, Fault> {
+    // The name of a unit may have colons.
+    if let Some(unit) = text.strip_prefix("systemd:") {
+        let mend = "write systemd:NAME or systemd:NAME@INSTANCE";
+        let bad = || fault::invalid(format!("'{}' cannot be the name of a unit", unit.escape_debug()), mend);
+        return is_unit_name(unit).then(|| Agent::Systemd(unit.to_owned())).ok_or_else(bad);
+    }
     let parts: Vec<&str> = text.split(':').collect();
     let name = match parts.as_slice() {
         ["vm", _] => return Ok(Agent::Vm(text.to_owned())),
@@ -88,13 +109,21 @@ fn named(text: &str) -> Result<Agent, Fault> {
         [kind] => Name::new("heartbeat", kind),
         _ => None,
     };
-    let mend = "write ocf:PROVIDER:TYPE, stonith:TYPE or vm:libvirt";
+    let mend = "write ocf:PROVIDER:TYPE, stonith:TYPE, systemd:UNIT or vm:libvirt";
     name.map(Agent::Ocf).ok_or_else(|| fault::invalid(format!("'{}' is no agent", text.escape_debug()), mend))
 }
 
 /// What an agent says of itself, and how it is written in a configuration.
-async fn described(agents: &Agents, text: &str) -> Result<(String, MetaData), Fault> {
+async fn described(cluster: &Cluster, text: &str) -> Result<(String, MetaData), Fault> {
+    let agents = &cluster.agents;
     match named(text)? {
+        Agent::Systemd(kind) => {
+            let unit = full_unit_name(&kind);
+            let facts = cluster.systemd.facts(&unit).await.map_err(|error| Fault::new(Reason::Failed, error))?;
+            let metadata = facts.exists.then(|| systemd::describe::metadata(&unit, &facts)).flatten();
+            let metadata = metadata.ok_or_else(|| unknown(&format!("there is no unit {unit} on this node")))?;
+            Ok((format!("systemd:{kind}"), metadata))
+        }
         Agent::Ocf(name) => {
             let metadata = agents.metadata(&name).await.map_err(|error| unknown(&error.to_string()))?;
             Ok((name.to_string(), MetaData::clone(&metadata)))
@@ -149,9 +178,9 @@ fn info(agent: &str, metadata: MetaData) -> AgentInfo {
 async fn validate(cluster: &Cluster, agent: &str, params: BTreeMap<String, String>) -> Result<AgentCheck, Fault> {
     let (agents, node) = (&cluster.agents, cluster.me.node.to_string());
     let name = named(agent)?;
-    let (agent, metadata) = described(agents, agent).await?;
+    let (agent, metadata) = described(cluster, agent).await?;
     let said = match &name {
-        Agent::Ocf(_) | Agent::Vm(_) => check_params(&agent, &metadata, &params),
+        Agent::Ocf(_) | Agent::Systemd(_) | Agent::Vm(_) => check_params(&agent, &metadata, &params),
         Agent::Stonith(_) => fence::describe::check_device(&agent, &metadata, &params),
     };
     let complaints = said.iter().map(|it| format!("{}: {}", it.what, it.mend)).collect();
@@ -169,6 +198,7 @@ async fn validate(cluster: &Cluster, agent: &str, params: BTreeMap<String, Strin
         verb: Verb::ValidateAll,
         params,
         operation: BTreeMap::new(),
+        meta: BTreeMap::new(),
         node: node.clone(),
         timeout: VALIDATE_TIME,
     };

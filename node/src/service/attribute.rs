@@ -6,6 +6,12 @@ use quorate_api::proto::{AttributeRequest, ChangeReply};
 use quorate_core::id::NodeId;
 use quorate_core::state::Command;
 
+/// Whether an agent that runs as anybody may say so: of its own node, and nothing of the node's health, by which
+/// everything would leave it.
+pub(super) fn is_an_agents(request: &AttributeRequest, here: &NodeId) -> bool {
+    request.node == here.as_str() && !request.name.starts_with('#')
+}
+
 /// Answers `Attribute`. Agents say the same again and again: what is so already is written nowhere.
 pub(super) async fn attribute(asker: &Asker, request: AttributeRequest) -> Result<ChangeReply, Fault> {
     let AttributeRequest { node, name, value, .. } = request;

@@ -4,7 +4,7 @@
 use super::asker::Asker;
 use super::edit::{Base, Edit};
 use super::fault;
-use super::ocf;
+use super::{ocf, units};
 use quorate_api::proto::{ConfigureMode, ConfigureReply, ConfigureRequest};
 use quorate_api::{Fault, Reason};
 use quorate_core::config::validate::validate;
@@ -99,6 +99,7 @@ pub(super) async fn change(
 async fn ask_agents(asker: &Asker, edit: &mut Edit, force: bool) -> Result<(), Fault> {
     let said = ocf::check(&asker.cluster.agents, &edit.ocf, &edit.op_defaults, force).await?;
     edit.warnings.extend(said);
+    edit.warnings.extend(units::check(&asker.cluster, &edit.ocf, &edit.op_defaults, force).await?);
     Ok(())
 }
 

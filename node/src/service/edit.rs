@@ -112,7 +112,15 @@ impl Base {
         let mut new = self.config.clone();
         let group = new.shorthand.groups.get_mut(name)?;
         group.meta.insert(TARGET_ROLE.to_owned(), role.to_owned());
+        let mut members = group.members.clone();
         for member in group.members.clone() {
+            // Of a clone of a group the group may say something too.
+            if let Some(inner) = new.shorthand.groups.get_mut(member.as_str()) {
+                inner.meta.remove(TARGET_ROLE);
+                members.extend(inner.members.clone());
+            }
+        }
+        for member in members {
             if let Some(primitive) = new.written_mut(&member) {
                 primitive.meta.remove(TARGET_ROLE);
             }
@@ -138,10 +146,13 @@ impl Base {
         let all = new.primitives.iter().filter(|(_, primitive)| primitive.agent.class != AgentClass::Vm);
         let all = all.map(|(id, primitive)| {
             let as_before = |old: &Primitive| {
-                old.agent == primitive.agent && old.params == primitive.params && old.operations == primitive.operations
+                old.agent == primitive.agent
+                    && old.params == primitive.params
+                    && old.ruled == primitive.ruled
+                    && old.operations == primitive.operations
             };
             let is_changed = !self.config.primitives.get(id).is_some_and(as_before);
-            OcfResource { id: id.clone(), primitive: primitive.clone(), is_changed }
+            OcfResource { id: id.clone(), primitive: primitive.with_all_params(), is_changed }
         });
         let all: Vec<OcfResource> = all.collect();
         if all.iter().any(|resource| resource.is_changed) { all } else { Vec::new() }
@@ -188,12 +199,23 @@ pub(super) fn names(nodes: &[NodeId]) -> String {
     nodes.iter().map(NodeId::as_str).collect::<Vec<_>>().join(", ")
 }
 
+/// The resource of this name; of a group or a clone all that it is made of.
+///
+/// # Errors
+/// There is none, or it is a fence device.
+pub(super) fn vms(config: &Config, name: &str) -> Result<Vec<ResourceId>, Fault> {
+    match config.shorthand.parts(name) {
+        Some(parts) => parts.iter().map(|part| vm(config, part.as_str())).collect(),
+        None => vm(config, name).map(|id| vec![id]),
+    }
+}
+
 /// The VM of this name; of a group its first member, which the others follow.
 ///
 /// # Errors
 /// There is none, or it is a fence device.
 pub(super) fn vm(config: &Config, name: &str) -> Result<ResourceId, Fault> {
-    let first = config.shorthand.groups.get(name).and_then(|group| group.members.first());
+    let first = config.shorthand.parts(name).and_then(<[ResourceId]>::first);
     let id = first.cloned().unwrap_or_else(|| ResourceId::new(name));
     match config.primitives.get(&id) {
         Some(primitive) if !primitive.is_fence_device() => Ok(id),

@@ -25,6 +25,7 @@ mod seat;
 #[cfg(test)]
 mod tests;
 mod token;
+pub mod units;
 mod view;
 mod watch;
 #[cfg(test)]
@@ -41,7 +42,7 @@ use quorate_api::proto::quorate_server::{Quorate, QuorateServer};
 use quorate_api::proto::{
     self, AttributeRequest, CertificateReply, CertificateRequest, ChangeReply, ConfigureReply, ConfigureRequest,
     Document, FenceRequest, InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest, RecoverReply, RecoverRequest,
-    ResourceRequest, ResourceVerb, TokenReply, TokenRequest, ViewRequest, WatchRequest,
+    ResourceRequest, ResourceVerb, TokenReply, TokenRequest, ViewKind, ViewRequest, WatchRequest,
 };
 use quorate_api::{Fault, MESSAGE_LIMIT, Reason};
 use restart::Restarts;
@@ -67,7 +68,15 @@ impl Service {
         server.max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT)
     }
 
+    /// For what only who looks after the cluster may do, and look at.
     async fn admit<T>(&self, request: Request<T>) -> Result<(Actor, T), Fault> {
+        let (actor, message) = self.admit_agents(request).await?;
+        only_people(&actor)?;
+        Ok((actor, message))
+    }
+
+    /// For what an agent's action may do too, whoever it runs as: the caller looks at the actor.
+    async fn admit_agents<T>(&self, request: Request<T>) -> Result<(Actor, T), Fault> {
         let (_, extensions, message) = request.into_parts();
         let actor = actor::admit(&extensions, &self.seat).await?;
         Ok((actor, message))
@@ -84,6 +93,16 @@ impl Service {
         let request = request_id(id(&asked))?;
         Ok((Asker { cluster: self.seat.member()?, actor: actor.name, request, patience }, asked))
     }
+}
+
+/// What an agent's action says is trusted with its node's attributes only, unless root runs it.
+fn only_people(actor: &Actor) -> Result<(), Fault> {
+    if !actor.is_agent {
+        return Ok(());
+    }
+    let why = "an agent that does not run as root may read the status and the configuration without its secrets, and set \
+               attributes of its own node that last until the node stops; nothing else";
+    Err(Fault::new(Reason::Denied, why).hint("let the agent ask as root"))
 }
 
 fn only_local(actor: &Actor) -> Result<(), Fault> {
@@ -147,7 +166,10 @@ impl Quorate for Service {
     }
 
     async fn view(&self, request: Request<ViewRequest>) -> Result<Response<Document>, Status> {
-        let (_, asked) = self.admit(request).await?;
+        let (actor, asked) = self.admit_agents(request).await?;
+        if !matches!(asked.kind(), ViewKind::Status | ViewKind::Config) {
+            only_people(&actor)?;
+        }
         Ok(Response::new(view::view(&self.seat.member()?, &asked).await?))
     }
 
@@ -176,7 +198,14 @@ impl Quorate for Service {
     }
 
     async fn attribute(&self, request: Request<AttributeRequest>) -> Result<Response<ChangeReply>, Status> {
-        let (asker, asked) = self.asker(request, |asked| asked.request_id.clone()).await?;
+        let patience = patience(request.metadata());
+        let (actor, asked) = self.admit_agents(request).await?;
+        let cluster = self.seat.member()?;
+        if !attribute::is_an_agents(&asked, &cluster.me.node) {
+            only_people(&actor)?;
+        }
+        let request = request_id(asked.request_id.clone())?;
+        let asker = Asker { cluster, actor: actor.name, request, patience };
         Ok(Response::new(attribute::attribute(&asker, asked).await?))
     }
 

@@ -5,8 +5,8 @@ use super::edit::OcfResource;
 use quorate_agents::fence;
 use quorate_agents::ocf::{Agents, Complaint, MetaData, Name, OcfError, check_params};
 use quorate_api::{Fault, Reason};
-use quorate_core::config::Attributes;
 use quorate_core::config::validate::{Problem, nearest};
+use quorate_core::config::{AgentClass, Attributes};
 use quorate_core::grammar::{duration, print_duration};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,9 @@ pub(super) async fn check(
 ) -> Result<Vec<String>, Fault> {
     let (mut errors, mut missing, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     let mut fence_agents = BTreeMap::new();
-    for resource in resources.iter().filter(|resource| resource.is_changed) {
+    // Of units every host is asked, by `units`.
+    let is_ours = |it: &&OcfResource| it.is_changed && it.primitive.agent.class != AgentClass::Systemd;
+    for resource in resources.iter().filter(is_ours) {
         if resource.primitive.is_fence_device() {
             let said = device(agents, resource, &mut fence_agents).await;
             errors.extend(said.0);
@@ -75,8 +77,15 @@ async fn device(
         Ok(metadata) => {
             let said = fence::describe::check_device(&agent.text(), metadata, &resource.primitive.params);
             let (errors, warnings): (Vec<Complaint>, _) = said.into_iter().partition(|it| it.is_error);
+            let mut unfences = metadata.actions.iter().filter(|action| action.name == "on" && action.automatic);
+            let is_left_out = unfences.next().is_some() && !resource.primitive.unfences();
+            let left_out = is_left_out.then(|| {
+                let what =
+                    "its agent has to let each node to its storage after a boot, and nothing here waits for that";
+                problem(resource, what, "add `meta provides=unfencing`")
+            });
             let told = |all: Vec<Complaint>| all.into_iter().map(|it| problem(resource, it.what, it.mend)).collect();
-            (told(errors), told(warnings))
+            (told(errors), told(warnings).into_iter().chain(left_out).collect())
         }
     }
 }
@@ -157,7 +166,7 @@ fn twins(metadata: &MetaData, resource: &OcfResource, all: &[OcfResource]) -> Ve
 }
 
 /// Operations that get less time than the agent's author advises.
-fn hasty(metadata: &MetaData, resource: &OcfResource, op_defaults: &Attributes) -> Vec<Problem> {
+pub(super) fn hasty(metadata: &MetaData, resource: &OcfResource, op_defaults: &Attributes) -> Vec<Problem> {
     let too_short = |operation: &&str| {
         let advice = metadata.actions.iter().find(|action| action.name == **operation)?.timeout.as_deref()?;
         let advised = duration(advice)?;
@@ -172,10 +181,10 @@ fn hasty(metadata: &MetaData, resource: &OcfResource, op_defaults: &Attributes) 
     ["start", "stop", "monitor"].iter().filter_map(too_short).collect()
 }
 
-fn problem(resource: &OcfResource, what: impl Into<String>, mend: impl Into<String>) -> Problem {
+pub(super) fn problem(resource: &OcfResource, what: impl Into<String>, mend: impl Into<String>) -> Problem {
     Problem { object: resource.id.to_string(), what: what.into(), mend: mend.into() }
 }
 
-fn lines(problems: &[Problem]) -> String {
+pub(super) fn lines(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

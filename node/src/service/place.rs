@@ -7,10 +7,10 @@ use super::fault;
 use super::node::known;
 use quorate_api::proto::{ChangeReply, ResourceRequest, ResourceVerb};
 use quorate_api::{Fault, Reason};
-use quorate_core::config::{Primitive, ResourceMeta, TargetRole};
+use quorate_core::config::{Primitive, TargetRole};
 use quorate_core::id::{NodeId, ResourceId};
 use quorate_core::planner::{Rejection, unfit};
-use quorate_core::state::{ClusterState, Command, Seen, Standing, Wish};
+use quorate_core::state::{ClusterState, Command, Standing, Wish};
 use std::time::Duration;
 
 /// A longer lifetime is a location constraint.
@@ -74,6 +74,11 @@ pub(super) fn check(
     if let Some(node) = node {
         known(state, node)?;
     }
+    if primitive.clone_spec().is_some() && verb == ResourceVerb::Move {
+        let what = format!("{name} is a clone, and runs wherever it may: there is nothing to move");
+        return Err(Fault::new(Reason::Refused, what)
+            .hint(format!("keep it from a node with `qrm resource ban {name} NODE`, or give it a location")));
+    }
     let place = running(state, &id);
     match (verb, node) {
         (ResourceVerb::Ban, None) => {
@@ -119,7 +124,7 @@ pub(super) fn check(
 /// Where it runs, when that is one node.
 fn running(state: &ClusterState, id: &ResourceId) -> Option<NodeId> {
     let runs = |node: &&NodeId| {
-        state.activity(id, node).is_some_and(|activity| activity.seen == Seen::Running)
+        state.activity(id, node).is_some_and(|activity| activity.seen.is_running())
             && state.standing(id, node) != Standing::NotActive
     };
     let mut places = state.nodes.keys().filter(runs);
@@ -131,7 +136,7 @@ fn check_managed(state: &ClusterState, id: &ResourceId, primitive: &Primitive) -
         return Err(Fault::new(Reason::Refused, format!("nobody touches {id} now, so it would not be moved"))
             .hint(format!("end its maintenance, or `qrm configure set {id}.is-managed true`")));
     }
-    let (meta, _) = ResourceMeta::read(id, primitive, &state.config.rsc_defaults);
+    let meta = state.meta(id, primitive);
     if meta.target_role == TargetRole::Stopped {
         return Err(Fault::new(Reason::Refused, format!("{id} is to be stopped, so there is nothing to move"))
             .hint(format!("`qrm resource start {id}`")));
@@ -144,6 +149,7 @@ fn cannot(id: &ResourceId, node: &NodeId, rule: &Rejection) -> Fault {
         Rejection::NotOnline(_) => format!("wait until {node} is online"),
         Rejection::NotActive(_) => format!("`qrm node online {node}`"),
         Rejection::Disarmed => format!("when the cause is mended: `qrm node release {node}`"),
+        Rejection::NotUnfenced(_) => "`qrm status` shows what came of it".to_owned(),
         Rejection::Unarmed => format!("give {node} a fence device first"),
         Rejection::Location(constraint) => format!("`qrm configure delete {constraint}`, if it is not meant any more"),
         Rejection::Banned(_) => format!("`qrm resource clear {id} {node}`"),

@@ -2,12 +2,12 @@
 
 use super::asker::Asker;
 use super::configure::{Changed, change};
-use super::edit::{Base, vm};
+use super::edit::{Base, vm, vms};
 use super::{fault, place};
 use quorate_api::Fault;
 use quorate_api::proto::{ChangeReply, ResourceRequest, ResourceVerb};
 use quorate_core::id::{NodeId, ResourceId};
-use quorate_core::state::Command;
+use quorate_core::state::{Command, FailureCount};
 
 /// Answers all of `Resource` but a restart.
 pub(super) async fn resource(asker: &Asker, request: &ResourceRequest) -> Result<ChangeReply, Fault> {
@@ -23,6 +23,7 @@ pub(super) async fn resource(asker: &Asker, request: &ResourceRequest) -> Result
             Ok(reply(name, "is to be stopped", changed))
         }
         ResourceVerb::Cleanup => cleanup(asker, name, request.node.as_deref()).await,
+        ResourceVerb::SetFailures => set_failures(asker, request).await,
         ResourceVerb::Move | ResourceVerb::Ban | ResourceVerb::Clear => place::place(asker, request).await,
         ResourceVerb::Restart | ResourceVerb::Unspecified => {
             Err(fault::invalid("the request does not say what to do with the resource", "name a verb"))
@@ -46,26 +47,67 @@ fn reply(name: &str, wish: &str, changed: Changed) -> ChangeReply {
     ChangeReply { index: changed.index, message }
 }
 
+async fn set_failures(asker: &Asker, request: &ResourceRequest) -> Result<ChangeReply, Fault> {
+    let (Some(node), Some(count)) = (request.node.as_deref(), request.count) else {
+        return Err(fault::invalid(
+            "the request does not say where, and how often it failed",
+            "name a node and a count",
+        ));
+    };
+    let name = request.resource.as_str();
+    let message = match count {
+        0 => format!("the failures of {name} on {node} are forgotten"),
+        _ => format!("{name} counts as failed {count} times on {node}"),
+    };
+    if let Some((index, _)) = asker.answered()? {
+        return Ok(ChangeReply { index, message });
+    }
+    let resources = asker.cluster.state(|state| {
+        if !state.nodes.contains_key(&NodeId::new(node)) {
+            return Err(fault::unknown("node", node, state.nodes.keys().map(NodeId::as_str)));
+        }
+        vms(&state.config, name)
+    })?;
+    let node = NodeId::new(node);
+    let each = |resource| {
+        let (actor, node) = (asker.actor.clone(), node.clone());
+        Command::SetFailures(FailureCount { actor, resource, node, count })
+    };
+    let index = for_each(asker, resources, each).await?;
+    Ok(ChangeReply { index, message })
+}
+
 async fn cleanup(asker: &Asker, name: &str, node: Option<&str>) -> Result<ChangeReply, Fault> {
     let there = node.map_or_else(String::new, |node| format!(" on {node}"));
     let message = format!("the failures of {name}{there} are forgotten, and it is looked at again");
     if let Some((index, _)) = asker.answered()? {
         return Ok(ChangeReply { index, message });
     }
-    asker.cluster.state(|state| {
-        if let Some(group) = state.config.shorthand.groups.get(name) {
-            let members: Vec<&str> = group.members.iter().map(ResourceId::as_str).collect();
-            let hint = format!("clean up its members: {}", members.join(", "));
-            return Err(fault::invalid(format!("{name} is a group, and has no failures of its own"), &hint));
-        }
+    let resources = asker.cluster.state(|state| {
         if let Some(node) = node.filter(|node| !state.nodes.contains_key(&NodeId::new(*node))) {
             return Err(fault::unknown("node", node, state.nodes.keys().map(NodeId::as_str)));
         }
         // What is not configured any more and still there can be cleaned up too.
-        if state.resources.contains_key(&ResourceId::new(name)) { Ok(()) } else { vm(&state.config, name).map(|_| ()) }
+        let orphan = Some(ResourceId::new(name)).filter(|id| state.resources.contains_key(id));
+        orphan.map_or_else(|| vms(&state.config, name), |orphan| Ok(vec![orphan]))
     })?;
-    let command =
-        Command::Cleanup { actor: asker.actor.clone(), resource: ResourceId::new(name), node: node.map(NodeId::new) };
-    let (index, _) = asker.propose(command).await?;
+    let each = |resource| Command::Cleanup { actor: asker.actor.clone(), resource, node: node.map(NodeId::new) };
+    let index = for_each(asker, resources, each).await?;
     Ok(ChangeReply { index, message })
+}
+
+/// One entry for each: the last, which answers for all of them, under the name of the request itself.
+async fn for_each(
+    asker: &Asker,
+    mut resources: Vec<ResourceId>,
+    command: impl Fn(ResourceId) -> Command,
+) -> Result<u64, Fault> {
+    let last = resources.pop().ok_or_else(|| fault::invalid("it is made of nothing", "give it a member"))?;
+    for resource in resources {
+        let part = asker.named(resource.as_str());
+        if part.answered()?.is_none() {
+            part.propose(command(resource)).await?;
+        }
+    }
+    asker.propose(command(last)).await.map(|(index, _)| index)
 }

@@ -8,7 +8,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use quorate_api::proto::ChangeReply;
 use quorate_api::{Fault, Reason};
-use quorate_core::config::{ResourceMeta, TargetRole};
+use quorate_core::config::TargetRole;
 use quorate_core::id::{RequestId, ResourceId};
 use quorate_core::state::{ClusterState, Intent, Standing};
 use std::collections::BTreeMap;
@@ -89,7 +89,7 @@ pub(super) fn check(state: &ClusterState, name: &str, is_resumed: bool) -> Resul
         return Ok((id, None));
     }
     let refused = |why: String, hint: String| Err(Fault::new(Reason::Refused, why).hint(hint));
-    let (meta, _) = ResourceMeta::read(&id, primitive, &state.config.rsc_defaults);
+    let meta = state.meta(&id, primitive);
     if meta.target_role == TargetRole::Stopped {
         return refused(
             format!("{id} is to be stopped, so there is nothing to restart"),

@@ -102,6 +102,36 @@ fn the_target_role_is_set_and_given_back() {
     assert_eq!(edited(&story, &start), before);
 }
 
+/// What was said of a clone of a group, of the group or of a member comes after what is said of the clone now.
+#[test]
+fn a_clone_of_a_group_is_stopped_and_started_as_one() {
+    let mut story = Story::healthy();
+    story.configure("primitive a ocf:heartbeat:Dummy\nprimitive b ocf:heartbeat:Dummy\ngroup g a b\nclone c g");
+    story.settle();
+    let mut aim = |name: &str, role: &str| {
+        let edit = Base::of(&story.state).target_role_of_group(name, role).expect("it is a group");
+        let (base, patch, diff) = (edit.revision, Box::new(edit.patch), edit.diff);
+        story.tell(Command::Configure { actor: "root".into(), base, patch, diff });
+        story.settle();
+        let status = story.status(&story.live("n1"));
+        let of = |id: &str| {
+            let found = status.resources.iter().find(|resource| resource.id.as_str() == id).expect("it is configured");
+            assert_eq!((found.group.as_deref(), found.clone.as_deref()), (Some("g"), Some("c")));
+            found.places.len()
+        };
+        (of("a"), of("b"))
+    };
+    let all = aim("c", "Started");
+    assert!(all.0 > 1 && all.0 == all.1, "{all:?}");
+    assert_eq!(aim("g", "Stopped"), (0, 0));
+    assert_eq!(aim("c", "Started"), all);
+    assert_eq!(aim("c", "Stopped"), (0, 0));
+    assert_eq!(aim("g", "Started"), all);
+    let parts = super::edit::vms(&story.state.config, "c").expect("it is made of two");
+    assert_eq!(parts, ["a".into(), "b".into()]);
+    assert_eq!(super::edit::vm(&story.state.config, "c").expect("its first"), "a".into());
+}
+
 #[test]
 fn a_group_is_stopped_and_started_as_one() {
     let mut story = Story::healthy();
@@ -119,6 +149,8 @@ fn a_group_is_stopped_and_started_as_one() {
     assert_eq!(aim("Stopped"), (Some("Stopped".into()), Some("Stopped".into())));
     assert_eq!(aim("Started"), (Some("Started".into()), Some("Started".into())));
     assert!(Base::of(&story.state).target_role_of_group("vm3", "Started").is_none());
+    let named = |name: &str| super::edit::vms(&story.state.config, name).ok().map(|ids| ids.len());
+    assert_eq!((named("g"), named("vm2"), named("vm9")), (Some(2), Some(1), None));
     assert_eq!(super::edit::vm(&story.state.config, "g").expect("its first member"), "vm1".into());
 }
 

@@ -5,6 +5,7 @@
 use super::fault;
 use crate::daemon::clock::{boot_time, wall_clock};
 use crate::daemon::cluster::{Cluster, LeaderLive};
+use crate::engine::{Drilled, FirstHand as HostsWord};
 use quorate_api::proto::{Document, ViewKind, ViewRequest};
 use quorate_api::{Fault, Reason};
 use quorate_core::config::shorthand::is_part;
@@ -15,7 +16,7 @@ use quorate_core::planner::{Report, plan};
 use quorate_core::state::ClusterState;
 use quorate_core::suppose::{Impossible, Supposition, suppose};
 use quorate_core::time::millis;
-use quorate_core::view::{self, Live, Progress};
+use quorate_core::view::{self, DrillView, Live, Progress};
 use quorate_raft::Status;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -180,11 +181,26 @@ impl FirstHand {
             migrations: self.migrations.clone(),
             stores: leader.map(|live| live.stores.clone()).unwrap_or_default(),
             device_errors: leader.map(|live| live.device_errors.clone()).unwrap_or_default(),
+            drills: leader.into_iter().flat_map(drills).collect(),
             unseen: leader.into_iter().flat_map(unseen).collect(),
             clock_ahead_ms: leader.map_or(0, |live| live.clock_ahead_ms),
             findings: leader.map(|live| findings(state, live)).unwrap_or_default(),
         }
     }
+}
+
+fn drills(live: &LeaderLive) -> Vec<(ResourceId, DrillView)> {
+    let view = |by: &NodeId, one: &Drilled| DrillView {
+        node: one.node.clone(),
+        by: by.clone(),
+        ago_ms: millis(one.ago),
+        on: one.on,
+        problem: one.error.clone(),
+    };
+    let of = |(by, of): (&NodeId, &HostsWord)| {
+        of.drills.iter().map(|one| (one.device.clone(), view(by, one))).collect::<Vec<_>>()
+    };
+    live.first_hand.iter().flat_map(of).collect()
 }
 
 fn unseen(live: &LeaderLive) -> impl Iterator<Item = (NodeId, BTreeMap<ResourceId, String>)> {

@@ -13,7 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use openraft::{ChangeMembers, Raft, ReadPolicy};
+use openraft::async_runtime::WatchReceiver as _;
+use openraft::{ChangeMembers, Instant as _, Raft, ReadPolicy};
 use tokio::sync::{Semaphore, watch};
 
 use crate::belongs;
@@ -199,6 +200,15 @@ impl<M: Machine> Replica<M> {
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
         self.inner.status.clone()
+    }
+
+    /// For how long each of the others has answered this leader nothing; without those that never did, and empty where
+    /// this member does not lead.
+    #[must_use]
+    pub fn silences(&self) -> BTreeMap<MemberId, Duration> {
+        let metrics = self.raft().metrics();
+        let heard = metrics.borrow_watched().heartbeat.clone().unwrap_or_default();
+        heard.into_iter().filter_map(|(id, at)| Some((id, at?.elapsed()))).collect()
     }
 
     /// Follows the index of the last applied entry.

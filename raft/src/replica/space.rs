@@ -86,10 +86,11 @@ pub(super) fn watch<M: Machine>(
     })
 }
 
-/// The voter with the longest log of those that have room, if this member leads.
+/// The voter with the longest log of those that are known to have room, if this member leads. A new leader has not heard
+/// from any yet: were that taken for room, members that are all full would pass leadership around for ever.
 fn heir(status: &Status, standing: &Standing) -> Option<u64> {
     let stores = standing.stores();
-    let has_room = |id: &u64| stores.get(id).is_none_or(|store| !store.full);
+    let has_room = |id: &u64| stores.get(id).is_some_and(|store| !store.full);
     let others = status.members.iter().filter(|(id, m)| m.voter && **id != status.id && has_room(id));
     let longest = others.max_by_key(|(_, m)| m.matched)?;
     (status.role == Role::Leader).then_some(*longest.0)

@@ -64,6 +64,8 @@ pub(crate) struct Standing {
     fault: watch::Sender<Option<StoreFault>>,
     differing: watch::Sender<BTreeMap<String, u64>>,
     stores: Mutex<BTreeMap<MemberId, StoreStanding>>,
+    /// A leader has told it something since it was last asked.
+    is_led: AtomicBool,
     seen: Mutex<Seen>,
     /// The members, as another has told while this store was not taken.
     told: Mutex<Roll>,
@@ -89,8 +91,8 @@ impl Standing {
         let run = RandomState::new().build_hasher().finish() | 1;
         let seen = Mutex::new(Seen { table, is_new: false });
         let (fault, differing) = (watch::Sender::new(None), watch::Sender::new(BTreeMap::new()));
-        let (open, told) = (AtomicBool::new(false), Mutex::default());
-        Ok(Self { dir, store, opened, run, open, fault, differing, stores: Mutex::default(), seen, told })
+        let (open, is_led, told) = (AtomicBool::new(false), AtomicBool::new(false), Mutex::default());
+        Ok(Self { dir, store, opened, run, open, fault, differing, stores: Mutex::default(), is_led, seen, told })
     }
 
     /// What this member shows.
@@ -110,6 +112,16 @@ impl Standing {
 
     pub(crate) fn set_open(&self) {
         self.open.store(true, Ordering::Release);
+    }
+
+    /// A leader has told this member something.
+    pub(crate) fn note_led(&self) {
+        self.is_led.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a leader has told this member something since this was last asked.
+    pub(crate) fn was_led(&self) -> bool {
+        self.is_led.swap(false, Ordering::Relaxed)
     }
 
     /// This store is not to be used: no more traffic, and whoever follows `fault` has to act.

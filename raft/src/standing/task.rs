@@ -27,6 +27,9 @@ const SHOW_AGAIN: Duration = Duration::from_millis(150);
 const SHOW_LATER: Duration = Duration::from_secs(2);
 /// Between two rounds of telling. What was acknowledged in between is remembered by the leader's memory alone.
 const TELL_EVERY: Duration = Duration::from_millis(500);
+/// So many rounds in which nobody has told this member anything, and it has no leader: raft names the last one until an
+/// election begins, and none begins while too few take part.
+const LEADERLESS: u32 = 4;
 /// A peer that takes longer is told the next time.
 const DEADLINE: Duration = Duration::from_secs(2);
 
@@ -113,6 +116,7 @@ pub(crate) async fn tell<M: Machine>(work: Arc<Work<M>>) {
     let mut sent: BTreeMap<MemberId, Vec<(MemberId, SeenV1)>> = BTreeMap::new();
     let mut right = None;
     let (mut changes, mut told_index) = (work.status.clone(), None);
+    let mut rounds_unled = 0_u32;
     loop {
         // A member that was just let in is told at once: until then it does not know whom to show its store to.
         let is_changed = changes.wait_for(|status| status.membership_index > told_index);
@@ -133,7 +137,8 @@ pub(crate) async fn tell<M: Machine>(work: Arc<Work<M>>) {
             (hashes, right) = (Hashes::default(), None);
             sent.clear();
             standing.stores().clear();
-            if status.leader.is_none() && standing.is_open() {
+            rounds_unled = if standing.was_led() { 0 } else { rounds_unled.saturating_add(1) };
+            if (status.leader.is_none() || rounds_unled >= LEADERLESS) && standing.is_open() {
                 // Whoever could elect one may know too few of the members to take part.
                 call_roll(&work, others(&status));
             }
@@ -204,6 +209,7 @@ fn check<M: Machine>(shared: &Shared<M>, peers: &Peers, right: HashV1) {
 /// What the leader says, taken in.
 pub(crate) fn told<M: Machine>(work: &Work<M>, tell: TellV1) -> TellReplyV1 {
     let standing = &work.peers.standing;
+    standing.note_led();
     for (id, seen) in &tell.seen {
         standing.note(*id, |known| known.merge(seen));
     }

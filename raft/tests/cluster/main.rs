@@ -222,6 +222,29 @@ async fn what_cannot_be_taken_is_refused_before_it_is_in_any_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_no_disk_has_room_leadership_stays_and_is_not_passed_around() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let mut hosts = Vec::new();
+    for host in three(dir.path()).await {
+        hosts.push(host.kill().await.restart_full().await);
+    }
+    for host in &hosts {
+        hosts.iter().for_each(|other| host.replica.peers().forget(&other.node.address));
+    }
+    // Each leader has to hear first how the others stand.
+    let led = hosts[0].status("a leader", |s| s.leader.is_some()).await.term;
+    let known = |host: &Host| host.replica.stores().values().filter(|store| store.full).count();
+    let end = Instant::now() + PATIENCE;
+    while !hosts.iter().any(|host| host.replica.is_leader() && known(host) == 3) {
+        assert!(Instant::now() < end, "no leader has learned how the others stand");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let term = hosts.iter().map(|host| host.replica.term()).max().expect("three");
+    assert!(term <= led + 2, "leadership went around: from term {led} to {term}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_survivor_goes_on_alone_with_all_that_its_log_has() {
     let dir = tempfile::tempdir().expect("tempdir");
     let mut hosts = three(dir.path()).await;

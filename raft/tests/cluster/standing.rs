@@ -73,7 +73,8 @@ async fn an_older_copy_of_a_store_is_refused_however_it_was_taken() {
 async fn a_copy_taken_in_the_same_life_is_told_by_what_it_lacks() {
     let dir = tempfile::tempdir().expect("tempdir");
     let mut hosts = three(dir.path()).await;
-    // The second start, so that the store is one that has been seen.
+    // The second start, so that the store is one that has been seen, and holds who its peers are.
+    hosts[2].applied(propose(&hosts[0], set("before", "yes")).await).await;
     let killed = hosts.remove(2).kill().await;
     copy(&dir.path().join("member-3"), &dir.path().join("before"));
     let third = restart(killed, &hosts).await;
@@ -144,6 +145,27 @@ async fn a_member_stopped_between_its_first_vote_and_its_first_entry_goes_on() {
     leader.change_voters([1, 2, 3, 4].into(), PATIENCE).await.expect("voters");
     fourth.applied(propose(&hosts[0], set("after", "yes")).await).await;
     assert!(fourth.replica.is_taken());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voter_that_never_got_an_entry_takes_part_when_the_leader_is_gone() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let mut hosts = Vec::new();
+    for id in 1..=3 {
+        hosts.push(Host::start(dir.path(), id).await);
+    }
+    let third = hosts.pop().expect("three");
+    together(&hosts).await;
+    third.hears(false);
+    let leader = &hosts[0].replica;
+    leader.add_learner(3, third.node.clone(), PATIENCE).await.expect("learner");
+    leader.change_voters([1, 2, 3].into(), PATIENCE).await.expect("voters");
+    hosts[1].applied(propose(&hosts[0], set("before", "yes")).await).await;
+    // The other two are a majority, and only one of them knows that.
+    hosts.remove(0).kill().await;
+    third.hears(true);
+    hosts[0].status("leads with it", |s| s.established).await;
+    third.applied(propose(&hosts[0], set("after", "yes")).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -118,18 +118,19 @@ async fn serve(address: SocketAddr, replica: Replica<Texts>, echo: Echo) -> (Soc
 
 impl Host {
     pub(crate) async fn start(dir: &Path, id: MemberId) -> Self {
-        Self::start_at(dir, id, "127.0.0.1:0".parse().expect("address"), None).await
+        Self::start_at(dir, options(dir, id), "127.0.0.1:0".parse().expect("address"), None).await
     }
 
     pub(crate) async fn start_refusing(dir: &Path, id: MemberId, refused: MemberId) -> Self {
         let any = "127.0.0.1:0".parse().expect("address");
-        Self::start_at(dir, id, any, Some(refused)).await
+        Self::start_at(dir, options(dir, id), any, Some(refused)).await
     }
 
-    async fn start_at(dir: &Path, id: MemberId, address: SocketAddr, refused: Option<MemberId>) -> Self {
+    async fn start_at(dir: &Path, options: Options, address: SocketAddr, refused: Option<MemberId>) -> Self {
         // The directory of a finished test is removed under members that still run.
         let on_failed = Arc::new(|_: &quorate_raft::StoreFailed| {});
-        let replica = Replica::<Texts>::open(options(dir, id), dial(), on_failed).await.expect("replica opens");
+        let id = options.id;
+        let replica = Replica::<Texts>::open(options, dial(), on_failed).await.expect("replica opens");
         let deaf = Arc::new(AtomicBool::new(false));
         let echo = Echo { refused, deaf: deaf.clone() };
         let (address, server) = serve(address, replica.clone(), echo).await;
@@ -168,7 +169,14 @@ pub(crate) struct Killed {
 
 impl Killed {
     pub(crate) async fn restart(self) -> Host {
-        Host::start_at(&self.dir, self.id, self.address, None).await
+        Host::start_at(&self.dir, options(&self.dir, self.id), self.address, None).await
+    }
+
+    /// On a disk that counts as full.
+    pub(crate) async fn restart_full(self) -> Host {
+        let mut options = options(&self.dir, self.id);
+        options.full_percent = 0;
+        Host::start_at(&self.dir, options, self.address, None).await
     }
 }
 

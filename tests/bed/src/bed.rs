@@ -200,6 +200,14 @@ impl Bed {
         network::heal(&self.layout, host)
     }
 
+    /// An address that is neither a host's nor a BMC's and that every host reaches.
+    ///
+    /// # Errors
+    /// When the switch does not take it.
+    pub fn gateway(&self) -> Result<String> {
+        network::gateway(&self.layout)
+    }
+
     /// Unplugs the host's network cable, or plugs it in.
     ///
     /// # Errors

@@ -7,12 +7,15 @@ use anyhow::{Context, Result, bail};
 
 use crate::layout::repository;
 
-/// Builds `quorated` and `qrm`; returns the directory they are in, whatever target directory was chosen.
+/// Builds `quorated`, `qrm`, `quorate-feeder` and the stand-in for systemd; returns the directory they are in, whatever target directory was chosen.
 ///
 /// # Errors
 /// When they do not build; the compiler's words went to standard error.
 pub fn build(release: bool) -> Result<PathBuf> {
-    let daemon = built(release, &["--package", "quorate-node", "--package", "quorate-cli", "--bins"], "quorated")?;
+    let packages = ["quorate-node", "quorate-cli", "quorate-feeder", "quorate-systemd"];
+    let mut what: Vec<&str> = packages.iter().flat_map(|package| ["--package", package]).collect();
+    what.push("--bins");
+    let daemon = built(release, &what, "quorated")?;
     Ok(daemon.parent().context("quorated lies in no directory")?.to_owned())
 }
 

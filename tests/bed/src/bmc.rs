@@ -1,4 +1,5 @@
-//! The BMC of a host: a real IPMI 2.0 implementation (ipmi_sim) on the management address, wired to the host's real power,
+//! The BMC of a host: a real IPMI 2.0 implementation (ipmi_sim) on the management address, and where a test wants it a Redfish
+//! service beside it, wired to the host's real power,
 //! and the ways in which BMCs fail.
 
 use std::fs;
@@ -11,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::command::{must, wait_for};
 use crate::layout::Layout;
-use crate::{cgroup, network};
+use crate::{cgroup, network, redfish};
 
 /// How a BMC behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +67,7 @@ impl BmcMode {
     }
 }
 
-fn cgroup_of(layout: &Layout, host: &str) -> Result<std::path::PathBuf> {
+pub(crate) fn cgroup_of(layout: &Layout, host: &str) -> Result<std::path::PathBuf> {
     Ok(layout.cgroup()?.join(format!("bmc-{host}")))
 }
 
@@ -82,6 +83,7 @@ pub(crate) fn set_mode(layout: &Layout, host: &str, mode: BmcMode) -> Result<()>
     let _ = fs::remove_file(dir.join("lie"));
     fs::write(dir.join("mode"), mode.file() + "\n")?;
     let password = if mode == BmcMode::WrongPassword { "changed" } else { "secret" };
+    fs::write(dir.join("password"), format!("{password}\n"))?;
     let configured = configure(layout, host, password)?;
     let wanted = !matches!(mode, BmcMode::Dead | BmcMode::Unplugged);
     if !wanted || configured {
@@ -90,6 +92,7 @@ pub(crate) fn set_mode(layout: &Layout, host: &str, mode: BmcMode) -> Result<()>
     network::set_bmc_address(layout, host, mode != BmcMode::Unplugged)?;
     if wanted && !cgroup::populated(&cgroup) {
         start(layout, host, &cgroup)?;
+        redfish::start(layout, host)?;
     }
     if mode == BmcMode::Hung {
         cgroup::freeze(&cgroup, true)?;

@@ -1,7 +1,7 @@
 //! The switch between the hosts, and the faults in it. Each host hangs on one port that has its name; BMCs live on the
 //! switch itself. A cut drops every frame silently; a link that is down also shows the host a lost carrier.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::command::must;
 use crate::layout::Layout;
@@ -47,6 +47,16 @@ pub(crate) fn set_bmc_address(layout: &Layout, host: &str, present: bool) -> Res
         return Ok(());
     }
     must("ip", &["-n", &layout.switch(), "addr", verb, &address, "dev", "br0"]).map(drop)
+}
+
+/// Gives the switch an address of its own, for hosts to reach.
+pub(crate) fn gateway(layout: &Layout) -> Result<String> {
+    let first = layout.names().into_iter().next().context("a bed has hosts")?;
+    let own = layout.address(&first)?;
+    let (network, _) = own.rsplit_once('.').context("the hosts have IPv4 addresses")?;
+    let address = format!("{network}.254");
+    must("ip", &["-n", &layout.switch(), "addr", "replace", &format!("{address}/24"), "dev", "br0"])?;
+    Ok(address)
 }
 
 fn element(layout: &Layout, verb: &str, set: &str, element: &str) -> Result<()> {

@@ -86,6 +86,15 @@ pub(crate) fn bmc_seeds() -> Vec<Vec<u8>> {
     quorate_agents::fence::doors::bmc_packets()
 }
 
+/// A document, whichever was asked for.
+pub(crate) fn redfish(bytes: &[u8]) {
+    quorate_agents::fence::doors::redfish_answer(bytes);
+}
+
+pub(crate) fn redfish_seeds() -> Vec<Vec<u8>> {
+    quorate_agents::fence::doors::redfish_answers()
+}
+
 /// The first two bytes are the exit code and how it ended; the rest is what it printed.
 pub(crate) fn fence_output(bytes: &[u8]) {
     let [code, how, said @ ..] = bytes else { return };

@@ -36,6 +36,12 @@ pub const TARGETS: &[Target] = &[
     Target { name: "log", about: "log, snapshots and raft messages", run: bytes::log, seeds: bytes::log_seeds },
     Target { name: "bmc", about: "packets of a BMC", run: bytes::bmc, seeds: bytes::bmc_seeds },
     Target {
+        name: "redfish",
+        about: "documents of a Redfish service",
+        run: bytes::redfish,
+        seeds: bytes::redfish_seeds,
+    },
+    Target {
         name: "fence-output",
         about: "what fence agents print",
         run: bytes::fence_output,

@@ -82,7 +82,7 @@ pub(crate) enum Told {
 
 /// Whether agents do the work for it.
 pub(crate) fn is_service(primitive: &Primitive) -> bool {
-    primitive.agent.class == AgentClass::Ocf
+    primitive.agent.class == AgentClass::Ocf && !crate::clones::is_cloned(primitive)
 }
 
 impl Agents {

@@ -1,5 +1,6 @@
 //! Each host's BMC, and what an executor does to it: a session, a command, an answer.
 
+use crate::devices::Part;
 use crate::event::{Scope, What};
 use crate::world::World;
 use quorate_core::id::ResourceId;
@@ -42,6 +43,7 @@ pub(crate) struct PowerCall {
     process: u64,
     tag: Tag,
     target: usize,
+    part: Part,
     verb: PowerVerb,
     /// On the executor's clock: nothing is sent after it.
     until: BootTime,
@@ -51,13 +53,13 @@ pub(crate) struct PowerCall {
 
 impl World {
     pub(crate) fn power(&mut self, h: usize, tag: Tag, device: &ResourceId, verb: PowerVerb, timeout: Duration) {
-        let Some(target) = self.names.iter().position(|name| device.as_str() == format!("ipmi-{name}")) else { return };
+        let Some((target, part)) = self.part(device) else { return };
         let id = self.fresh();
         let Some(process) = self.hosts[h].daemon.as_ref().map(|daemon| daemon.process) else { return };
         let until = self.hosts[h].clock(self.now).after(timeout);
-        let call = PowerCall { executor: h, process, tag, target, verb, until, sent: false, answered: false };
+        let call = PowerCall { executor: h, process, tag, target, part, verb, until, sent: false, answered: false };
         self.powers.insert(id, call);
-        let open = match self.hosts[target].bmc.mode {
+        let open = match self.state_of(target, part).0 {
             Mode::Slow => self.dice.of(200..=2500),
             _ => self.dice.of(2..=60),
         };
@@ -76,14 +78,16 @@ impl World {
     pub(crate) fn power_send(&mut self, h: usize, id: u64) {
         let now = self.hosts[h].clock(self.now);
         let isolated = self.hosts[h].isolated_from_devices;
+        let Some(call) = self.powers.get(&id) else { return };
+        let (target, part) = (call.target, call.part);
+        let (mode, unpowered) = self.state_of(target, part);
         let Some(call) = self.powers.get_mut(&id) else { return };
-        let bmc = &self.hosts[call.target].bmc;
         let refuses = |error: &str| Some(PowerAnswer { result: Err(error.to_owned()), sent: false });
         let answer = if now >= call.until && call.verb != PowerVerb::Read {
             refuses("its time was over before the command was sent")
-        } else if bmc.mode == Mode::Refusing && !bmc.unpowered {
+        } else if mode == Mode::Refusing && !unpowered {
             refuses("wrong password")
-        } else if bmc.unpowered || bmc.mode == Mode::Dead || isolated {
+        } else if unpowered || mode == Mode::Dead || isolated {
             return;
         } else {
             None
@@ -99,14 +103,34 @@ impl World {
     /// The device has the command.
     pub(crate) fn power_taken(&mut self, id: u64) {
         let Some(call) = self.powers.get(&id) else { return };
-        let (target, verb) = (call.target, call.verb);
+        let (target, part, verb) = (call.target, call.part, call.verb);
         let scope = Scope::Process(call.executor, call.process);
-        let host = &self.hosts[target];
-        let mode = host.bmc.mode;
-        if host.bmc.unpowered || matches!(mode, Mode::Dead | Mode::Hung) {
+        let (mode, unpowered) = self.state_of(target, part);
+        if unpowered || matches!(mode, Mode::Dead | Mode::Hung) {
             return;
         }
-        let result = match verb {
+        let taken = match part {
+            Part::Bmc => Some(self.bmc_taken(target, mode, verb)),
+            Part::Feed(feed) => self.feed_taken(target, feed, verb),
+        };
+        let Some(result) = taken else { return };
+        let way = if mode == Mode::Slow { self.dice.of(100..=1500) } else { self.dice.of(1..=30) };
+        let answer = PowerAnswer { result: Ok(result), sent: verb == PowerVerb::Off };
+        self.queue.push(self.now + way, scope, What::PowerAnswer(id, answer));
+    }
+
+    /// How a device behaves, and whether it is dead for want of power.
+    fn state_of(&self, target: usize, part: Part) -> (Mode, bool) {
+        let host = &self.hosts[target];
+        match part {
+            Part::Bmc => (host.bmc.mode, host.bmc.unpowered || host.feeds.iter().all(|feed| feed.is_off)),
+            Part::Feed(feed) => (host.feeds[feed].mode, false),
+        }
+    }
+
+    fn bmc_taken(&mut self, target: usize, mode: Mode, verb: PowerVerb) -> bool {
+        let host = &self.hosts[target];
+        match verb {
             PowerVerb::Read if mode == Mode::Lying => {
                 let session = host.session.clone();
                 if host.power {
@@ -129,15 +153,13 @@ impl World {
                     self.queue.push(self.now + wait, Scope::World, What::LateDrop(target));
                 } else if host.power && matches!(mode, Mode::Ok | Mode::Slow) {
                     self.check_off(target);
+                    self.note_off(target);
                     let (boot, wait) = (self.hosts[target].boot, self.dice.of(0..=400));
                     self.queue.push(self.now + wait, Scope::World, What::PowerDrop { host: target, boot });
                 }
                 true
             }
-        };
-        let way = if mode == Mode::Slow { self.dice.of(100..=1500) } else { self.dice.of(1..=30) };
-        let answer = PowerAnswer { result: Ok(result), sent: verb == PowerVerb::Off };
-        self.queue.push(self.now + way, scope, What::PowerAnswer(id, answer));
+        }
     }
 
     pub(crate) fn power_answer(&mut self, h: usize, id: u64, answer: PowerAnswer) {

@@ -72,6 +72,7 @@ impl World {
             self.fail(broken.rule, broken.what);
         }
         self.check_bans(slot);
+        self.forget_offs();
         self.learn_services(slot, &outcome);
         self.check_proofs();
         self.check_beliefs();
@@ -85,6 +86,7 @@ impl World {
             Command::Judge { verdict: Verdict::Lost { .. }, .. } if !refused => self.counts.lost += 1,
             Command::Condemn { .. } if !refused => self.counts.condemned += 1,
             Command::FenceCallOff { .. } if !refused => self.counts.called_off += 1,
+            Command::WatchdogWaited { .. } if !refused => self.counts.watchdog_proofs += 1,
             Command::FenceResult { outcome: Ok(()), .. } if !refused => self.counts.power_proofs += 1,
             _ => {}
         }
@@ -195,14 +197,19 @@ impl World {
         if self.hosts[h].witness {
             self.fail("witness", format!("{vm} runs on {}, which is a witness", self.names[h]));
         }
-        let twice = (0..self.hosts.len()).filter(|other| *other != h).find(|other| {
-            let host = &self.hosts[*other];
+        let mut allowed = self.copies_granted(h, vm);
+        let mut beside = Vec::new();
+        for other in (0..self.hosts.len()).filter(|other| *other != h) {
+            let host = &self.hosts[other];
             let excused =
                 host.lied_about.contains(&host.session) || self.hosts[h].lied_about.contains(&self.hosts[h].session);
-            host.power && !excused && host.virt.domains.get(vm) == Some(&Vm::Running)
-        });
-        if let Some(other) = twice {
-            self.fail("one-copy", format!("{vm} runs on {} and on {}", self.names[other], self.names[h]));
+            if host.power && !excused && host.virt.domains.get(vm) == Some(&Vm::Running) {
+                allowed = allowed.max(self.copies_granted(other, vm));
+                beside.push(self.names[other].to_string());
+            }
+        }
+        if beside.len() >= allowed {
+            self.fail("one-copy", format!("{vm} runs on {} and on {}", beside.join(", "), self.names[h]));
         }
         if let Some((last, last_boot)) = self.oracle.last_host.insert(vm.clone(), (h, boot)) {
             let died = last != h && (self.hosts[last].boot != last_boot || !self.hosts[last].power);
@@ -252,7 +259,7 @@ impl World {
         let is_claimed = state
             .activity(vm, name)
             .and_then(|activity| activity.claim.as_ref())
-            .is_some_and(|claim| matches!(claim.kind, ActionKind::Start | ActionKind::Handover));
+            .is_some_and(|claim| matches!(claim.kind, ActionKind::Start | ActionKind::Handover | ActionKind::Promote));
         self.oracle.prepared.insert((h, vm.clone()), is_open && is_claimed);
     }
 
@@ -338,6 +345,9 @@ impl World {
             .collect();
         let wanted: BTreeSet<&ResourceId> = wanted.difference(&held_back).copied().collect();
         if let Some(what) = self.service_not_well(&wanted) {
+            return Some(what);
+        }
+        if let Some(what) = self.clone_is_not_whole().or_else(|| self.promotion_is_not_whole()) {
             return Some(what);
         }
         let placeless = self.placeless();

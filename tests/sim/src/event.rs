@@ -7,7 +7,7 @@ use crate::replica::{Entries, Ticket};
 use crate::snapshot::Snapshot;
 use crate::standing::{AllSeen, Roll, Shown};
 use quorate_core::config::Primitive;
-use quorate_core::id::ResourceId;
+use quorate_core::id::{ResourceId, SessionId};
 use quorate_core::state::{Command, Entry, Outcome};
 use quorate_core::time::BootTime;
 use quorate_node::engine::{PowerAnswer, Presence, ProposeError, Question, Tag};
@@ -103,6 +103,8 @@ pub(crate) enum What {
     Undo(Undo),
     /// A person does something.
     Person,
+    /// A person clones something, or takes a clone apart.
+    Clone,
     /// A person removes a member, and tries again so often.
     Remove(usize, u32),
     /// A person empties a removed host's disk, and lets it join.
@@ -119,6 +121,18 @@ pub(crate) enum What {
     Told(Tag, Box<Told>),
     /// Something happens to an agent, or what it brought up.
     AgentFault,
+    /// The feeder of a host's watchdog tells its daemon how things stand.
+    Feeder,
+    /// It looks whether it may feed.
+    FeedDog,
+    /// A watchdog looks whether it was fed.
+    DogLooks(usize, u64),
+    /// A host with a watchdog is cut off for long.
+    LongCut,
+    /// A daemon is asked to stop.
+    StopDaemon,
+    /// A round that was to be a leader's own, and is none.
+    NoRound(Tag),
     /// The agents of a host do what they should again.
     AgentsWell(usize),
 }
@@ -201,7 +215,18 @@ pub(crate) enum Message {
     PollAnswer {
         process: u64,
         asked: BootTime,
-        presence: Presence,
+        presence: Box<Presence>,
+    },
+    /// A host asks whether it may feed its watchdog on.
+    Beat {
+        process: u64,
+        asked: BootTime,
+        session: SessionId,
+    },
+    /// It may.
+    BeatAnswer {
+        process: u64,
+        asked: BootTime,
     },
     /// Whoever polls was removed.
     CastOut {
@@ -223,6 +248,7 @@ impl Message {
                 | Self::ReadIndexed { .. }
                 | Self::PollAnswer { .. }
                 | Self::CastOut { .. }
+                | Self::BeatAnswer { .. }
         )
     }
 }

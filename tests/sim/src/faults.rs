@@ -336,7 +336,7 @@ impl World {
         }
     }
 
-    fn cut_host(&mut self, h: usize, cut: bool) {
+    pub(crate) fn cut_host(&mut self, h: usize, cut: bool) {
         for other in (0..self.hosts.len()).filter(|other| *other != h) {
             self.network.cut(h, other, cut);
             self.network.cut(other, h, cut);
@@ -402,6 +402,7 @@ impl World {
             self.thaw(h);
             let host = &mut self.hosts[h];
             host.bmc = crate::bmc::Bmc::default();
+            host.feeds = Default::default();
             host.isolated_from_devices = false;
             host.slow_disk = 0;
             host.room = Room::Enough;

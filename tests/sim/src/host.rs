@@ -2,6 +2,8 @@
 
 use crate::agents::Agents;
 use crate::bmc::Bmc;
+use crate::devices::Feed;
+use crate::dogs::Dog;
 use crate::event::{Planned, Request};
 use crate::members::{Id, Members};
 use crate::replica::{Disk, Replica};
@@ -48,6 +50,9 @@ pub(crate) struct Host {
     pub(crate) virt: Virt,
     pub(crate) agents: Agents,
     pub(crate) bmc: Bmc,
+    /// Where they are fence devices, it dies when both are off.
+    pub(crate) feeds: [Feed; 2],
+    pub(crate) dog: Option<Dog>,
     pub(crate) daemon: Option<Daemon>,
     /// When its last daemon ended.
     pub(crate) daemon_ended: u64,
@@ -83,6 +88,8 @@ pub(crate) struct Daemon {
     pub(crate) state: ClusterState,
     pub(crate) replica: Replica,
     pub(crate) requests: BTreeMap<u64, Request>,
+    /// Beats that wait for the engine: whose, of which daemon, sent when.
+    pub(crate) beats: BTreeMap<u64, (usize, u64, BootTime)>,
     /// Who votes, and of which membership and state that is the word.
     pub(crate) voters: BTreeSet<NodeId>,
     pub(crate) voters_of: Rc<Members>,
@@ -112,6 +119,8 @@ impl Host {
             virt: Virt::default(),
             agents: Agents::default(),
             bmc: Bmc::default(),
+            feeds: [Feed::default(); 2],
+            dog: None,
             daemon: None,
             daemon_ended: 0,
             put_off: Vec::new(),

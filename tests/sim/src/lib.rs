@@ -7,7 +7,10 @@
 mod agents;
 mod bmc;
 mod checkers;
+mod clones;
+mod devices;
 mod dice;
+mod dogs;
 mod election;
 mod event;
 mod faults;
@@ -18,6 +21,7 @@ mod members;
 mod migration;
 mod network;
 mod people;
+mod promotion;
 mod rejoin;
 mod replica;
 mod report;
@@ -99,9 +103,11 @@ impl World {
         self.queue.push(self.now, Scope::World, What::Pulse);
         let first_fault = self.dice.of(2500..=6000);
         self.queue.push(self.now + first_fault, Scope::World, What::Fault);
+        self.plan_long_cut();
         self.begin_services();
         let first_wish = self.dice.of(2500..=9000);
         self.queue.push(self.now + first_wish, Scope::World, What::Person);
+        self.queue.push(self.now + first_wish + 2500, Scope::World, What::Clone);
     }
 
     /// Runs on, and compares the members' states now and then.
@@ -126,7 +132,7 @@ impl World {
             self.run_checked(self.now + 1000);
             second += 1;
             let not_well = self.not_well();
-            if not_well.is_some() && second % 10 == 0 {
+            if (not_well.is_some() || self.is_person_waiting()) && second % 10 == 0 {
                 self.keep_power();
                 self.clean_up();
             }

@@ -32,6 +32,7 @@ impl World {
         let faults = Virt { bad_starts: host.virt.bad_starts, bad_stops: host.virt.bad_stops, ..Virt::default() };
         host.virt = faults;
         host.agents.end_boot();
+        host.dog.iter_mut().for_each(crate::dogs::Dog::end_boot);
     }
 
     /// Somebody goes and switches it on, sooner or later.
@@ -48,6 +49,7 @@ impl World {
         }
         self.hosts[h].power = true;
         self.hosts[h].bmc.unpowered = false;
+        self.hosts[h].feeds.iter_mut().for_each(|feed| feed.is_off = false);
         self.trace(|world| format!("{} is switched on", world.names[h]));
         self.begin_boot(h);
     }
@@ -73,6 +75,11 @@ impl World {
     pub(crate) fn reboot(&mut self, h: usize) {
         self.trace(|world| format!("{} reboots", world.names[h]));
         self.counts.self_fences += 1;
+        self.reset(h);
+    }
+
+    /// Whatever ran there is gone, and the firmware runs.
+    pub(crate) fn reset(&mut self, h: usize) {
         self.kill_daemon(h);
         self.end_boot(h);
         self.begin_boot(h);
@@ -124,6 +131,7 @@ impl World {
     pub(crate) fn kill_daemon(&mut self, h: usize) {
         if self.hosts[h].daemon.take().is_some() {
             self.hosts[h].daemon_ended = self.now;
+            self.hosts[h].dog.iter_mut().for_each(crate::dogs::Dog::unsure);
             self.people_lost(h);
         }
     }
@@ -160,6 +168,7 @@ impl World {
             state: snapshot.map_or_else(ClusterState::default, |snapshot| snapshot.state().clone()),
             replica,
             requests: std::collections::BTreeMap::new(),
+            beats: std::collections::BTreeMap::new(),
             voters: std::collections::BTreeSet::new(),
             voters_of: Rc::default(),
             voters_by: Default::default(),
@@ -177,6 +186,7 @@ impl World {
         let look = self.dice.of(1..=500);
         self.queue.push(now + look, scope, What::TellSeen);
         self.queue.push(now + look, scope, What::Autopilot);
+        self.find_feeder(h);
         let replay = self.dice.of(1..=60);
         self.queue.push(now + replay, scope, What::Replay);
         // At least the founding is known, so that it knows its members.
@@ -189,7 +199,8 @@ impl World {
         let host = &mut self.hosts[h];
         let can = host.up && !host.frozen;
         if can {
-            host.frozen = true;
+            self.dog_stalls(h);
+            self.hosts[h].frozen = true;
             self.trace(|world| format!("{} freezes", world.names[h]));
         }
         can
@@ -202,6 +213,7 @@ impl World {
         }
         self.trace(|world| format!("{} moves again", world.names[h]));
         self.hosts[h].frozen = false;
+        self.dog_moves(h);
         let mut waiting = std::mem::take(&mut self.hosts[h].put_off);
         let is_message = |what: &What| matches!(what, What::Deliver { .. });
         if self.dice.chance(500) {

@@ -1,11 +1,13 @@
 //! Who votes and who has a place, as one replica's log says; and the shipping autopilot's rule, carried out.
 
 use crate::event::Message;
+use crate::host::Daemon;
 use crate::replica::Role;
 use crate::world::World;
-use quorate_node::seats::{Replica, Replicas, is_safe, seats, voters};
+use quorate_node::seats::{Replica, Replicas, Seat, is_safe, seats, voters};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A raft id: it belongs to one store, and is never given again.
 pub(crate) type Id = u64;
@@ -80,15 +82,7 @@ impl World {
         if is_open || daemon.state.identity.is_none() {
             return;
         }
-        let known = |(id, at): (&Id, &usize)| {
-            // Who has answered this leader nothing yet has none of the log, as far as it knows.
-            let follower = daemon.replica.followers.get(id).filter(|follower| follower.matched > 0);
-            let matched = follower.map(|follower| follower.matched as u64);
-            (*id, Replica { name: self.names[*at].to_string(), voter: members.votes(*id), matched })
-        };
-        let known = members.hosts.iter().map(known).collect();
-        let replicas = Replicas { me: host.disk.id, last: host.disk.log.len() as u64, known };
-        let seats = seats(&daemon.state, &replicas);
+        let seats = self.seats(h, daemon);
         if !seats.iter().any(|seat| seat.id == host.disk.id) {
             let heir = members.others(host.disk.id).into_iter().find(|peer| members.votes(peer.id));
             return if let Some(heir) = heir {
@@ -114,6 +108,28 @@ impl World {
             next.hosts.retain(|id, _| !gone.contains(id));
             self.change_members(h, next);
         }
+    }
+
+    fn seats(&self, h: usize, daemon: &Daemon) -> Vec<Seat> {
+        let host = &self.hosts[h];
+        let members = host.disk.members();
+        let known = |(id, at): (&Id, &usize)| {
+            // Who has answered this leader nothing yet has none of the log, as far as it knows.
+            let follower = daemon.replica.followers.get(id).filter(|follower| follower.matched > 0);
+            let matched = follower.map(|follower| follower.matched as u64);
+            let silent = follower.and_then(|follower| follower.heard).map(|at| Duration::from_millis(self.now - at));
+            (*id, Replica { name: self.names[*at].to_string(), voter: members.votes(*id), matched, silent })
+        };
+        let known = members.hosts.iter().map(known).collect();
+        seats(&daemon.state, &Replicas { me: host.disk.id, last: host.disk.log.len() as u64, known })
+    }
+
+    /// The votes as this one, which leads, is about to give them, by what it knows now.
+    pub(crate) fn votes_to_come(&self, h: usize) -> Option<Members> {
+        let daemon = self.hosts[h].daemon.as_ref().filter(|daemon| daemon.replica.is_ready())?;
+        let seats = self.seats(h, daemon);
+        let wanted = voters(&seats);
+        is_safe(&seats, &wanted).then(|| self.hosts[h].disk.members().bridge_to(&wanted))
     }
 
     fn change_members(&mut self, h: usize, next: Members) {

@@ -24,6 +24,8 @@ pub(crate) enum Wish {
     Remove(NodeId),
     Prefer(ResourceId, NodeId, Liking, Option<Duration>),
     Clear(ResourceId),
+    /// Clone what may be cloned, so often at most; or not any more.
+    Clone(Option<usize>),
 }
 
 /// A wish and how far it came.
@@ -157,6 +159,27 @@ impl World {
             self.wish(Wish::Cleanup(resource));
         }
         self.forgive();
+        self.make_sure();
+    }
+
+    /// What nothing can prove, somebody looks at, and answers for: it was lost before its watchdog was armed; or all lost
+    /// power, and where no boot proves anything nobody is left who may fence.
+    fn make_sure(&mut self) {
+        let state = &self.oracle.state;
+        let is_asked = |(node, intent): &(&NodeId, &quorate_core::state::FenceIntent)| {
+            let host = self.names.iter().position(|name| name == *node).map(|h| &self.hosts[h]);
+            let is_provable = state.is_armed(node) && state.online().next().is_some();
+            !is_provable && host.is_some_and(|host| !host.lives(&intent.session))
+        };
+        let asked: Vec<(NodeId, SessionId)> = state
+            .intents
+            .iter()
+            .filter(is_asked)
+            .map(|(node, intent)| (node.clone(), intent.session.clone()))
+            .collect();
+        for (node, session) in asked {
+            self.wish(Wish::Confirm(node, session));
+        }
     }
 
     /// What lied is mended, and somebody says so.
@@ -272,6 +295,7 @@ fn command(state: &ClusterState, wish: &Wish) -> Option<Command> {
             new.locations.retain(|_, location| location.resource != *vm);
             configure(new)
         }
+        Wish::Clone(max) => configure(crate::clones::cloned(&state.config, *max)?),
         Wish::Intent(node, intent) => Command::SetIntent { actor, node: node.clone(), intent: *intent },
         Wish::Fence(node) => {
             let session = state.nodes.get(node)?.living_session()?.id.clone();

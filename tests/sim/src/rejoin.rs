@@ -15,6 +15,7 @@ use quorate_core::state::{ClusterState, Command, Entry, Intent, Member};
 use quorate_core::time::Timestamp;
 use quorate_node::engine::Event;
 use quorate_node::seats::needed;
+use std::rc::Rc;
 
 /// Of so many new stores in a thousand an empty copy is put back later.
 const COPIED: u64 = 150;
@@ -83,6 +84,7 @@ impl World {
     pub(crate) fn abandon(&mut self, h: usize) {
         let virt = &mut self.hosts[h].virt;
         virt.domains.clear();
+        virt.promoted.clear();
         virt.flows.clear();
         self.hosts[h].agents.services.clear();
     }
@@ -95,7 +97,10 @@ impl World {
         let goes = |id: Id| self.members_on_their_way_out().any(|member| member.raft_id == RaftId(id));
         let is_good = |id: Id| id != own && is_member(id) && !goes(id) && !self.lost_stores.contains(&id);
         let views = self.hosts.iter().filter(|host| host.life == Life::Member).map(|host| host.disk.members());
-        let mut views = views.chain([self.members.clone()]).filter(|members| members.hosts.contains_key(&own));
+        // A vote may be on its way to it, while nobody knows yet that it is gone.
+        let to_come = (0..self.hosts.len()).filter_map(|h| self.votes_to_come(h)).map(Rc::new);
+        let mut views =
+            views.chain([self.members.clone()]).chain(to_come).filter(|members| members.hosts.contains_key(&own));
         self.hosts[h].life == Life::Member && views.all(|members| members.agree(is_good))
     }
 

@@ -99,6 +99,8 @@ pub(crate) struct Follower {
     pub(crate) next: usize,
     pub(crate) matched: usize,
     pub(crate) round: u64,
+    /// When it last answered.
+    pub(crate) heard: Option<u64>,
 }
 
 /// Who waits for an answer.
@@ -258,7 +260,7 @@ impl World {
     fn send_append(&mut self, h: usize, peer: Peer) {
         let host = &mut self.hosts[h];
         let Some(daemon) = &mut host.daemon else { return };
-        let fresh = Follower { next: host.disk.log.len() + 1, matched: 0, round: 0 };
+        let fresh = Follower { next: host.disk.log.len() + 1, matched: 0, round: 0, heard: None };
         let prev = daemon.replica.followers.entry(peer.id).or_insert(fresh).next - 1;
         if prev < host.disk.purged {
             return self.send_snapshot(h, peer);
@@ -329,7 +331,7 @@ impl World {
     }
 
     pub(crate) fn on_appended(&mut self, h: usize, from: Peer, (term, fits, matched, round): (u64, bool, usize, u64)) {
-        let host = &mut self.hosts[h];
+        let (now, host) = (self.now, &mut self.hosts[h]);
         let (own, len) = (host.disk.term, host.disk.log.len());
         if term > own {
             return self.follow(h, term, None);
@@ -340,6 +342,7 @@ impl World {
         }
         let Some(follower) = daemon.replica.followers.get_mut(&from.id) else { return };
         follower.round = follower.round.max(round);
+        follower.heard = Some(now);
         if fits {
             follower.matched = follower.matched.max(matched);
             follower.next = follower.next.max(matched + 1);

@@ -111,22 +111,36 @@ counts! {
     stuck_ends = "guests stuck and ended",
     /// Of these, those whose copy was let run.
     handovers = "handovers",
+    /// Instances of clones that were promoted.
+    promotions = "promotions",
     /// Sessions judged lost.
     lost = "nodes lost",
     /// Sessions proven dead.
     proofs = "proofs of death",
     /// Of these, by power.
     power_proofs = "by power",
+    /// Of these, by having waited for a watchdog.
+    watchdog_proofs = "by a watchdog",
     /// Fences called off.
     called_off = "fences called off",
     /// Sessions condemned.
     condemned = "condemned",
     /// Hosts that fenced themselves.
     self_fences = "self-fences",
+    /// Beats of hosts with a watchdog that a leader said yes to.
+    beats = "beats answered",
+    /// Watchdogs opened.
+    dogs_opened = "watchdogs opened",
+    /// Hosts that their watchdogs reset.
+    bites = "watchdogs bit",
+    /// Of hosts with a watchdog, cuts that are longer than the wait for it.
+    long_cuts = "long cuts",
     /// Hosts that a device switched off.
     device_offs = "hosts switched off",
     /// Hosts that a device switched on again.
     device_ons = "on again",
+    /// Feeds that were switched off.
+    feed_offs = "feeds switched off",
     /// Offs that a device sat on.
     late_offs = "late offs",
     /// Hosts shut down in order.

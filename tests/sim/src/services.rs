@@ -3,13 +3,14 @@
 //! Their chance is a stream of its own, so that seeds without them are the runs they were before.
 
 use crate::agents::{Health, is_service};
+use crate::bmc::Mode;
 use crate::dice::Dice;
 use crate::event::{Scope, What};
 use crate::people::Wish;
 use crate::replica::Slot;
 use crate::setup::attributes;
 use crate::world::World;
-use quorate_core::config::{Agent, AgentClass, Attributes, Config, Operation, Order, OrderKind, Primitive, TargetRole};
+use quorate_core::config::{Agent, AgentClass, Attributes, Config, Operation, Order, Primitive, TargetRole};
 use quorate_core::id::{NodeId, ResourceId, SessionId};
 use quorate_core::state::{ActionKind, Command, FenceCause, Outcome, Seen, SessionState, Standing, Wish as Liking};
 use quorate_node::engine::Executed;
@@ -37,6 +38,8 @@ pub(crate) struct Agency {
     /// In which boots an agent was told to have failed to stop it, and in which it was seen not to work.
     bad_stops: BTreeSet<(SessionId, ResourceId)>,
     broken: BTreeSet<(SessionId, ResourceId)>,
+    /// Hosts that a device switched off and that are not back, and when that was.
+    pub(crate) offs: Vec<(usize, u64)>,
     /// Fences whose cause was looked at.
     seen_fences: BTreeSet<SessionId>,
 }
@@ -53,6 +56,7 @@ impl Agency {
             dice,
             primitives,
             beside: BTreeMap::new(),
+            offs: Vec::new(),
             bad_stops: BTreeSet::new(),
             broken: BTreeSet::new(),
             seen_fences: BTreeSet::new(),
@@ -70,9 +74,7 @@ impl Agency {
         }
         config.primitives.extend(self.primitives.clone());
         if self.dice.chance(300) {
-            let (first, then) = ("svc1".into(), "svc2".into());
-            let order = Order { kind: OrderKind::Mandatory, first, then, symmetrical: true };
-            config.orders.insert("base".to_owned(), order);
+            config.orders.insert("base".to_owned(), Order::start(&"svc1".into(), &"svc2".into()));
         }
     }
 }
@@ -99,6 +101,7 @@ fn draw_services(dice: &mut Dice) -> BTreeMap<ResourceId, Primitive> {
             operation("start", &[("timeout", "8s")]),
             operation("stop", &[("timeout", "6s"), ("on-fail", stop)]),
         ],
+        ruled: Vec::new(),
     };
     let all = [
         ("svc1", service(meta(&[]), "restart", "fence")),
@@ -124,7 +127,7 @@ impl World {
         }
         let ids = self.agency.ids();
         let dice = &mut self.agency.dice;
-        let (h, kind) = (dice.index(self.names.len()), dice.of(0..=99));
+        let (h, kind) = (dice.index(self.names.len()), dice.of(0..=105));
         let (resource, node) = (dice.pick(&ids).clone(), dice.pick(&self.names).clone());
         let (lasts, chance) = (dice.of(1000..=10_000), dice.of(300..=1000));
         let wait = if dice.chance(400) { dice.of(50..=1500) } else { dice.of(1500..=9000) };
@@ -141,10 +144,11 @@ impl World {
             76..=87 => self.wish(Wish::Role(resource, TargetRole::Started)),
             88..=91 => self.wish(Wish::Cleanup(resource)),
             92..=93 => self.wish(Wish::Prefer(resource, node, Liking::Ban, None)),
+            98..=103 => self.feed_fault(h),
             94..=97 => self.wish(Wish::Prefer(resource, node, Liking::Move, None)),
             _ => self.wish(Wish::Clear(resource)),
         }
-        if (32..=65).contains(&kind) {
+        if (32..=65).contains(&kind) || (98..=103).contains(&kind) {
             let scope = Scope::World;
             self.queue.push(self.now + lasts, scope, What::AgentsWell(h));
         }
@@ -164,6 +168,7 @@ impl World {
 
     pub(crate) fn agents_well(&mut self, h: usize) {
         self.hosts[h].agents.mood = Mood::default();
+        self.hosts[h].feeds.iter_mut().for_each(|feed| feed.mode = Mode::Ok);
     }
 
     /// In the healed world: all are wanted, or most.

@@ -4,7 +4,7 @@ use crate::members::Members;
 use crate::replica::Slot;
 use crate::world::World;
 use quorate_core::config::{
-    Agent, AgentClass, Attributes, Colocation, Config, ConfigPatch, Location, Operation, Order, OrderKind, Primitive,
+    Agent, AgentClass, Attributes, Colocation, Config, ConfigPatch, Location, Operation, Order, Primitive,
 };
 use quorate_core::id::{RaftId, ResourceId, StoreId};
 use quorate_core::score::Score;
@@ -50,16 +50,18 @@ pub(crate) fn vm(id: &ResourceId) -> Primitive {
             operation("stop", &[("timeout", "7s")]),
             operation("migrate_to", &[("timeout", "8s")]),
         ],
+        ruled: Vec::new(),
     }
 }
 
-fn device(node: &str) -> Primitive {
+pub(crate) fn device(node: &str) -> Primitive {
     Primitive {
         agent: Agent { class: AgentClass::Stonith, provider: None, kind: "fake".to_owned() },
         params: attributes(&[("target", node)]),
         meta: Attributes::new(),
         utilization: Attributes::new(),
         operations: Vec::new(),
+        ruled: Vec::new(),
     }
 }
 
@@ -143,20 +145,30 @@ impl World {
             config.properties.insert("stonith-action".to_owned(), "reboot".to_owned());
         }
         if self.dice.chance(250) {
-            let order =
-                Order { kind: OrderKind::Mandatory, first: "vm1".into(), then: "vm2".into(), symmetrical: true };
-            config.orders.insert("first".to_owned(), order);
+            config.orders.insert("first".to_owned(), Order::start(&"vm1".into(), &"vm2".into()));
         }
         if self.dice.chance(250) {
-            let apart = Colocation { score: Score::NEG_INFINITY, resource: "vm3".into(), with: "vm4".into() };
+            let apart = Colocation {
+                score: Score::NEG_INFINITY,
+                resource: "vm3".into(),
+                with: "vm4".into(),
+                role: None,
+                with_role: None,
+            };
             config.colocations.insert("apart".to_owned(), apart);
         }
         if self.dice.chance(300) {
             let resource = self.dice.pick(&vms()).clone();
             let node = self.dice.pick(&self.names).clone();
-            config.locations.insert("never".to_owned(), Location { resource, score: Score::NEG_INFINITY, node });
+            config
+                .locations
+                .insert("never".to_owned(), Location { resource, score: Score::NEG_INFINITY, node, role: None });
         }
         self.agency.configure(&mut config);
+        self.clones.configure(&mut config);
+        crate::promotion::configure(self.clones.seed, &self.names, &mut config);
+        self.configure_devices(&mut config);
+        self.kennel.configure(&mut config, &self.hosts, &self.names);
         config
     }
 }

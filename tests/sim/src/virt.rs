@@ -11,7 +11,7 @@ use quorate_core::id::ResourceId;
 use quorate_core::planted::{Mistake, planted};
 use quorate_core::state::{ActionKind, Moved, Seen};
 use quorate_node::engine::{Event, Executed, Job, Tag};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A call that has no timeout of the engine's takes so long at most.
 const SHORT: u64 = 6000;
@@ -28,6 +28,10 @@ pub(crate) struct Virt {
     pub(crate) queues: BTreeMap<ResourceId, Vec<u64>>,
     /// Which resource an operation of a process is about.
     pub(crate) jobs: BTreeMap<(u64, Tag), ResourceId>,
+    /// What of it is promoted, for as long as it runs.
+    pub(crate) promoted: BTreeSet<ResourceId>,
+    /// Promotions that wait for a read.
+    pub(crate) promoting: BTreeSet<(u64, Tag)>,
     pub(crate) hung_until: u64,
     pub(crate) slow_looks: bool,
     pub(crate) slow_calls: bool,
@@ -79,6 +83,10 @@ enum Kind {
     Look,
     Migrate(usize),
     Arrived,
+    /// Is it there, to be promoted?
+    Promote,
+    Promoted,
+    Demote,
 }
 
 #[derive(Clone, Debug)]
@@ -110,7 +118,7 @@ impl World {
         }
         let kind = match (job.kind, is_look) {
             (_, true) => Kind::Look,
-            (ActionKind::Probe, _) => Kind::Probe,
+            (ActionKind::Probe | ActionKind::Reload, _) => Kind::Probe,
             (ActionKind::Start, _) => Kind::Create,
             (ActionKind::Stop, _) => Kind::Stop,
             (ActionKind::Migrate, _) => {
@@ -119,7 +127,14 @@ impl World {
                 Kind::Migrate(target.expect("it goes to a member"))
             }
             (ActionKind::Handover | ActionKind::Incoming, _) => Kind::Arrived,
+            (ActionKind::Promote, _) => Kind::Promote,
+            (ActionKind::Demote, _) => Kind::Demote,
         };
+        if kind == Kind::Promote
+            && let Some(process) = self.hosts[h].daemon.as_ref().map(|daemon| daemon.process)
+        {
+            self.hosts[h].virt.promoting.insert((process, job.tag));
+        }
         let timeout = quorate_core::time::millis(job.timeout);
         self.trace(|world| format!("{} {kind:?} {} (number {})", world.names[h], job.resource, job.operation));
         self.call(h, job.tag, job.resource, kind, timeout);
@@ -138,11 +153,18 @@ impl World {
     }
 
     fn continue_job(&mut self, h: usize, tag: Tag, kind: Kind) {
-        let Some(daemon) = &self.hosts[h].daemon else { return };
-        let Some(resource) = self.hosts[h].virt.jobs.get(&(daemon.process, tag)).cloned() else { return };
+        let Some(process) = self.hosts[h].daemon.as_ref().map(|daemon| daemon.process) else { return };
+        let Some(resource) = self.hosts[h].virt.jobs.get(&(process, tag)).cloned() else { return };
+        let is_promotion = self.hosts[h].virt.promoting.remove(&(process, tag));
         if kind == Kind::Resume {
             self.check_resume(h, &resource);
         }
+        let kind = match kind {
+            Kind::Resume if is_promotion => Kind::Promoted,
+            // What is not promoted runs on.
+            Kind::Discard(_) if is_promotion => Kind::Probe,
+            kind => kind,
+        };
         self.trace(|world| format!("{} {kind:?} {resource}", world.names[h]));
         self.call(h, tag, resource, kind, SHORT);
     }
@@ -250,7 +272,10 @@ impl World {
         let there = domains.get(resource).copied();
         let paused = || ended(Seen::Paused("migrating".to_owned()), None);
         match (kind, there) {
-            (Kind::Create | Kind::Probe | Kind::Look, Some(Vm::Running)) => ended(Seen::Running, None),
+            (Kind::Create | Kind::Probe | Kind::Look, Some(Vm::Running)) => ended(self.role(h, resource), None),
+            (Kind::Promote, Some(Vm::Running)) => Answer::Prepared,
+            (Kind::Promote | Kind::Promoted, _) => self.promote(h, resource),
+            (Kind::Demote, _) => self.demote(h, resource),
             (Kind::Create | Kind::Probe, Some(Vm::Leaving)) => paused(),
             (Kind::Create, Some(Vm::Arriving(_) | Vm::Whole | Vm::Outdated)) => {
                 domains.remove(resource);
@@ -259,6 +284,7 @@ impl World {
             (Kind::Create, _) if fails => ended(Seen::Stopped, Some("the domain could not be created")),
             (Kind::Create, _) => {
                 domains.insert(resource.clone(), Vm::Starting);
+                self.hosts[h].virt.promoted.remove(resource);
                 Answer::Prepared
             }
             (Kind::Arrived, Some(Vm::Whole | Vm::Outdated)) => Answer::Prepared,
@@ -274,7 +300,7 @@ impl World {
                 }
                 ended(Seen::Running, None)
             }
-            (Kind::Stop, Some(Vm::Running)) if fails => ended(Seen::Running, Some("the domain does not stop")),
+            (Kind::Stop, Some(Vm::Running)) if fails => ended(self.role(h, resource), Some("the domain does not stop")),
             (Kind::Stop | Kind::Probe, _) => {
                 domains.remove(resource);
                 ended(Seen::Stopped, None)
@@ -375,6 +401,7 @@ impl World {
             let seen = match host.virt.domains.get(&resource) {
                 _ if hung => Seen::Unknown("the hypervisor does not answer".to_owned()),
                 _ if is_busy(&resource) && !leave => Seen::Unknown("a call has not returned".to_owned()),
+                Some(Vm::Running) if host.virt.promoted.contains(&resource) => Seen::Promoted,
                 Some(Vm::Running) => Seen::Running,
                 Some(Vm::Leaving) => Seen::Paused("migrating".to_owned()),
                 Some(Vm::Starting | Vm::Arriving(_) | Vm::Whole | Vm::Outdated) | None => Seen::Stopped,

@@ -2,7 +2,9 @@
 
 use crate::bmc::PowerCall;
 use crate::checkers::Oracle;
+use crate::clones::Clones;
 use crate::dice::Dice;
+use crate::dogs::Kennel;
 use crate::event::{Message, Planned, Queue, Scope, What};
 use crate::faults::Faults;
 use crate::healthy::Health;
@@ -35,6 +37,8 @@ pub(crate) struct World {
     pub(crate) health: Health,
     pub(crate) people: People,
     pub(crate) agency: Agency,
+    pub(crate) clones: Clones,
+    pub(crate) kennel: Kennel,
     pub(crate) faults: Faults,
     pub(crate) keeping: Keeping,
     /// Who votes, by the last committed word.
@@ -54,16 +58,20 @@ impl World {
     pub(crate) fn new(seed: u64, mut dice: Dice, hosts: usize, tracing: bool) -> Self {
         let names: Vec<NodeId> = (1..=hosts).map(|number| NodeId::new(format!("n{number}"))).collect();
         let faults = Faults::draw(seed, &mut dice);
+        let mut all: Vec<Host> = (1..).zip(&names).map(|(id, name)| Host::new(name.as_str(), id)).collect();
+        let kennel = Kennel::draw(seed, &mut all);
         Self {
             now: 1000,
             queue: Queue::default(),
-            hosts: (1..).zip(&names).map(|(id, name)| Host::new(name.as_str(), id)).collect(),
+            hosts: all,
+            kennel,
             network: Network::new(hosts),
             powers: BTreeMap::new(),
             oracle: Oracle::default(),
             health: Health::new(hosts),
             people: People::default(),
             agency: Agency::draw(seed),
+            clones: Clones::draw(seed),
             faults,
             keeping: Keeping::default(),
             members: Rc::default(),
@@ -150,12 +158,15 @@ impl World {
             What::LateDrop(h) => self.late_drop(h),
             What::PowerOn(h) => self.power_on(h),
             What::KernelUp(h, boot) => self.kernel_up(h, boot),
+            What::LongCut => self.cut_for_long(),
+            What::DogLooks(h, boot) => self.dog_looks(h, boot),
             What::Pulse => self.pulse(),
             What::Fault => self.next_fault(),
             What::Undo(undo) => self.undo(undo),
             What::Person => self.next_wish(),
             What::AgentFault => self.agent_fault(),
             What::AgentsWell(h) => self.agents_well(h),
+            What::Clone => self.clone_or_not(),
             What::Remove(h, tries) => self.remove_member(h, tries),
             What::JoinAgain(h) => self.join_again(h),
             What::Restart(vm) => self.start_again(vm),
@@ -195,6 +206,10 @@ impl World {
             What::DaemonStart(boot) => self.daemon_start(h, boot),
             What::Ambush { kill } => self.spring(h, kill),
             What::Reboot => self.reboot(h),
+            What::Feeder => self.feeder_says(h),
+            What::FeedDog => self.feed_dog(h),
+            What::StopDaemon => self.step(h, Event::Stopping),
+            What::NoRound(tag) => self.step(h, Event::Read(tag, false)),
             What::Agent(id, step) => self.agent_steps(h, id, step),
             What::Told(tag, told) => self.told(h, tag, *told),
             What::Changed(resource) => self.step(h, Event::Changed(resource)),
@@ -277,16 +292,18 @@ impl World {
             Message::Poll { process, asked, sent, question } => {
                 let now = self.hosts[h].clock(self.now);
                 let Some(daemon) = &self.hosts[h].daemon else { return };
-                let presence = daemon.engine.presence(now, &question);
+                let presence = Box::new(daemon.engine.presence(now, &question));
                 if !self.try_send(h, from, Message::PollAnswer { process, asked, presence }) {
                     self.poll_lost(from, process, h, asked, sent);
                 }
             }
             Message::PollAnswer { process, asked, presence } => {
                 if self.hosts[h].daemon.as_ref().is_some_and(|daemon| daemon.process == process) {
-                    self.step(h, Event::Heard { asked, presence });
+                    self.step(h, Event::Heard { asked, presence: *presence });
                 }
             }
+            Message::Beat { process, asked, session } => self.on_beat(h, from, (process, asked), session),
+            Message::BeatAnswer { process, asked } => self.on_beat_answer(h, process, asked),
             other => unreachable!("{other:?} is no message to a replica"),
         }
     }
@@ -367,6 +384,10 @@ impl World {
                 let (boot, wait) = (self.hosts[h].boot, self.dice.of(20..=500));
                 self.queue.push(self.now + wait, Scope::Boot(h, boot), What::Abandon);
             }
+            Effect::Beat => self.beat(h),
+            Effect::Round(tag) => self.round(h, tag),
+            Effect::Answer(ticket, may_feed) => self.answer_beat(h, ticket, may_feed),
+            Effect::Feeder(order) => self.tell_feeder(h, order),
             Effect::Stopped => {
                 let (boot, wait) = (self.hosts[h].boot, self.dice.of(500..=12_000));
                 self.trace(|world| format!("the daemon of {} has stopped", world.names[h]));

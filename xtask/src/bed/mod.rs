@@ -86,6 +86,13 @@ enum Command {
         /// How it behaves
         mode: BmcMode,
     },
+    /// Give the BMC of a host a Redfish service too; prints what a device that uses it is configured with
+    ///
+    /// Example: cargo xtask bed redfish n2
+    Redfish {
+        /// The host
+        host: String,
+    },
     /// Kill, stop, start, hang or resume the daemon of a host; its guests stay
     ///
     /// Example: cargo xtask bed daemon n2 kill
@@ -198,6 +205,12 @@ fn on_bed(bed: &Bed, command: &Command) -> Result<ExitCode> {
         Command::Freeze { host } => bed.freeze(host)?,
         Command::Thaw { host } => bed.thaw(host)?,
         Command::Bmc { host, mode } => bed.bmc(host, *mode)?,
+        Command::Redfish { host } => {
+            let (certificate, address) = (bed.add_redfish(host)?, bed.layout().bmc_address(host)?);
+            let certificate = certificate.display();
+            let params = format!("ip={address} username=admin password=secret ssl_ca_file={certificate} target={host}");
+            writeln!(stdout(), "stonith:redfish params {params}")?;
+        }
         Command::Daemon { host, action } => daemon(bed, host, *action)?,
         Command::Libvirtd { host, action } => libvirtd(bed, host, *action)?,
         Command::KillVm { host, vm } => bed.kill_vm(host, vm)?,

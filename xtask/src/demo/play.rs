@@ -138,7 +138,9 @@ fn tone(kind: EventKind) -> Option<Tone> {
         | EventKind::Planned
         | EventKind::Configured
         | EventKind::Preference
-        | EventKind::Intent => return None,
+        | EventKind::Intent
+        | EventKind::Unfenced
+        | EventKind::Watchdog => return None,
     })
 }
 

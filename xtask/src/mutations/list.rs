@@ -144,11 +144,11 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "a date rule holds before its date",
-        file: "cib/rule.rs",
-        before: "\"gt\" => ",
-        right: "start.is_some_and(|start| now > start)",
-        wrong: "start.is_some_and(|start| now < start)",
-        after: ",",
+        file: "rule/date.rs",
+        before: "Self::After(start) => moment(start).is_some_and(|start| ",
+        right: "now > start",
+        wrong: "now < start",
+        after: "),",
         scenario: "cib-location-date-rule",
     },
     Mutation {
@@ -226,10 +226,10 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "live: a start beside what may be active is granted",
         file: "state/apply/claim.rs",
-        before: "if ",
-        right: "self.stands_against(&action.resource, node)",
+        before: "others.filter(|node| ",
+        right: "self.stands_against(resource, node)",
         wrong: "false",
-        after: " {",
+        after: ");",
         scenario: "claim-refused-beside-an-unknown",
     },
 ];

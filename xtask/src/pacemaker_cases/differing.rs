@@ -9,12 +9,11 @@ pub(super) type Cases = BTreeMap<String, String>;
 
 /// Reasons of what differs: key and words. `open` is for what nobody has explained yet.
 const REASONS: &[(&str, &str)] = &[
-    ("bundle", "bundles are refused by name: they are not built"),
-    ("remote", "remote and guest nodes count as plain nodes: their connections are not built"),
-    ("container", "resources that run in a container resource are not bound to it: not built"),
-    ("unfencing", "unfencing is not built"),
-    ("shutdown-lock", "shutdown locks are not built"),
-    ("parameters", "digests of parameters are not compared: what changed is neither reloaded nor restarted"),
+    (
+        "definition",
+        "what a bundle's containers are started with is not compared: a bundle that was changed does not restart them",
+    ),
+    ("theirs", "the case's own state afterwards keeps a connection that its steps stop"),
     ("capacity", "where room is short resources are placed together, not one after another"),
     ("tie", "among nodes that are equally good another one is taken, and others follow"),
     ("open", "not explained yet: taken for a mistake of ours until it is"),

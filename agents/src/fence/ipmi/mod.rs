@@ -30,12 +30,14 @@ pub struct Ipmi {
     user: String,
     password: String,
     suite: Suite,
+    /// The suite for a BMC that refuses the other.
+    otherwise: Suite,
     privilege: u8,
 }
 
 impl Ipmi {
     /// From parameters named as `fence_ipmilan` names them: `ip`, `ipport` (623), `username`, `password`, `cipher`
-    /// (3; or 17), `privlvl` (administrator; operator).
+    /// (3 or 17; 3, and 17 where that is refused), `privlvl` (administrator; operator).
     ///
     /// # Errors
     /// Names the parameter.
@@ -58,9 +60,10 @@ impl Ipmi {
                 return Err(wrong(name, format!("is longer than the {limit} bytes IPMI has for it")));
             }
         }
-        let suite = match optional(params, &["cipher"]) {
-            None | Some("3") => Suite::Three,
-            Some("17") => Suite::Seventeen,
+        let (suite, otherwise) = match optional(params, &["cipher"]) {
+            None => (Suite::Three, Suite::Seventeen),
+            Some("3") => (Suite::Three, Suite::Three),
+            Some("17") => (Suite::Seventeen, Suite::Seventeen),
             Some(other) => return Err(wrong("cipher", format!("is `{other}`; 3 and 17 are supported"))),
         };
         let privilege = match optional(params, &["privlvl"]).map(str::to_ascii_lowercase).as_deref() {
@@ -76,11 +79,20 @@ impl Ipmi {
                 "is off; this agent speaks IPMI 2.0 only (fence_ipmilan can do 1.5)".to_owned(),
             ));
         }
-        Ok(Self { host, port, user, password, suite, privilege })
+        Ok(Self { host, port, user, password, suite, otherwise, privilege })
+    }
+
+    async fn session(&self, deadline: Instant) -> Result<Session<'_>, Problem> {
+        match Session::open(Line::open(self, self.suite, deadline).await?).await {
+            Err(Problem::Suite { .. }) if self.otherwise != self.suite => {
+                Session::open(Line::open(self, self.otherwise, deadline).await?).await
+            }
+            opened => opened,
+        }
     }
 
     pub(super) async fn read(&self, deadline: Instant) -> Result<(PowerReading, Option<String>), Problem> {
-        let mut session = Session::open(Line::open(self, deadline).await?).await?;
+        let mut session = self.session(deadline).await?;
         let status = Command { net_fn: 0, code: 0x01, data: &[] };
         let answer = session.ask("Get Chassis Status", status, || Ok(true)).await;
         let guid = (session.guid != [0; 16]).then(|| hex(&session.guid));
@@ -97,7 +109,7 @@ impl Ipmi {
 
     pub(super) async fn order(&self, order: Order, call: &Call, sent: &mut Sent) -> Result<(), Problem> {
         let too_late = || Problem::TooLate { device: self.to_string() };
-        let mut session = Session::open(Line::open(self, call.deadline).await?).await?;
+        let mut session = self.session(call.deadline).await?;
         let result = async {
             let level = Command { net_fn: 6, code: 0x3b, data: &[self.privilege] };
             session.ask("Set Session Privilege Level", level, || Ok(true)).await?;

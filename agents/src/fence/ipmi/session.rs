@@ -11,12 +11,14 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::Problem;
 use super::Ipmi;
+use super::crypto::Suite;
 use super::handshake::{Answer, Failure, Handshake, meaning};
 use super::wire::{self, Command, Keys};
 
 /// First wait for an answer; each further one is half as long again, up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
+const PROTOCOL: &str = "IPMI 2.0";
 
 /// What a closure says about one datagram.
 pub(super) type Seen<T> = Result<Option<T>, Problem>;
@@ -24,6 +26,7 @@ pub(super) type Seen<T> = Result<Option<T>, Problem>;
 /// The socket and its patience.
 pub(super) struct Line<'a> {
     device: &'a Ipmi,
+    suite: Suite,
     socket: UdpSocket,
     opened: Instant,
     deadline: Instant,
@@ -44,7 +47,7 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Line<'a> {
-    pub(super) async fn open(device: &'a Ipmi, deadline: Instant) -> Result<Self, Problem> {
+    pub(super) async fn open(device: &'a Ipmi, suite: Suite, deadline: Instant) -> Result<Self, Problem> {
         let opened = Instant::now();
         let refuse = |why: String| Problem::Address { device: device.to_string(), why };
         let lookup = tokio::net::lookup_host((device.host.as_str(), device.port));
@@ -57,7 +60,7 @@ impl<'a> Line<'a> {
         let socket = UdpSocket::bind(any).await.map_err(|e| refuse(e.to_string()))?;
         // Connected: the kernel drops datagrams of others and reports a closed port.
         socket.connect(address).await.map_err(|e| refuse(e.to_string()))?;
-        Ok(Self { device, socket, opened, deadline, wait: FIRST_WAIT, detail: String::new() })
+        Ok(Self { device, suite, socket, opened, deadline, wait: FIRST_WAIT, detail: String::new() })
     }
 
     /// Sends what `make` gives, again and again, until `accept` takes an answer or the deadline passes.
@@ -124,7 +127,7 @@ impl<'a> Session<'a> {
                 }
                 Err(Failed::Confused) => {
                     let (device, why) = (line.device.to_string(), "the key exchange fails at its end".to_owned());
-                    return Err(Problem::Protocol { device, step: "RAKP 4", why });
+                    return Err(Problem::Protocol { device, step: "RAKP 4", protocol: PROTOCOL, why });
                 }
                 Err(Failed::For(problem)) => return Err(problem),
                 Ok((it, keys)) => {
@@ -193,9 +196,9 @@ impl From<Problem> for Failed {
 }
 
 async fn handshake(line: &mut Line<'_>) -> Result<(Handshake, Keys), Failed> {
-    let device = line.device;
+    let (device, suite) = (line.device, line.suite);
     let mut it = Handshake {
-        suite: device.suite,
+        suite,
         user: device.user.clone().into_bytes(),
         password: device.password.clone().into_bytes(),
         privilege: device.privilege,
@@ -207,12 +210,12 @@ async fn handshake(line: &mut Line<'_>) -> Result<(Handshake, Keys), Failed> {
     };
     let tag: u8 = rand::random();
     let packet = wire::plain(wire::OPEN_REQUEST, &it.open_request(tag));
-    let accept = |d: &[u8]| seen(device, "Open Session", d, wire::OPEN_RESPONSE, |p| it.open_response(tag, p));
+    let accept = |d: &[u8]| seen((device, suite), "Open Session", d, wire::OPEN_RESPONSE, |p| it.open_response(tag, p));
     it.bmc = line.exchange("Open Session", || Ok(Some(packet.clone())), accept).await?;
 
     let tag = tag.wrapping_add(1);
     let packet = wire::plain(wire::RAKP_1, &it.rakp_1(tag));
-    let accept = |d: &[u8]| seen(device, "RAKP 2", d, wire::RAKP_2, |p| it.rakp_2(tag, p));
+    let accept = |d: &[u8]| seen((device, suite), "RAKP 2", d, wire::RAKP_2, |p| it.rakp_2(tag, p));
     let mut sent = 0u32;
     let make = || {
         sent += 1;
@@ -231,13 +234,13 @@ async fn handshake(line: &mut Line<'_>) -> Result<(Handshake, Keys), Failed> {
     match line.exchange("RAKP 3", make, accept).await? {
         Ok(Some(keys)) => Ok((it, keys)),
         // With nothing sent twice the BMC means what it says.
-        Err(failure) if sent == 1 && again == 1 => Err(problem(device, "RAKP 4", failure).into()),
+        Err(failure) if sent == 1 && again == 1 => Err(problem((device, suite), "RAKP 4", failure).into()),
         Ok(None) | Err(_) => Err(Failed::Confused),
     }
 }
 
 fn seen<T>(
-    device: &Ipmi,
+    to: (&Ipmi, Suite),
     step: &'static str,
     datagram: &[u8],
     payload_type: u8,
@@ -245,30 +248,32 @@ fn seen<T>(
 ) -> Seen<T> {
     match wire::open_plain(datagram, payload_type) {
         None => Ok(None),
-        Some(payload) => read(payload).map_err(|failure| problem(device, step, failure)),
+        Some(payload) => read(payload).map_err(|failure| problem(to, step, failure)),
     }
 }
 
-fn problem(device: &Ipmi, step: &'static str, failure: Failure) -> Problem {
+fn problem((device, suite): (&Ipmi, Suite), step: &'static str, failure: Failure) -> Problem {
     let (user, name) = (device.user.clone(), device.to_string());
     match failure {
         Failure::Password => Problem::Password { device: name, user },
         Failure::Status(status) => match status {
             0x04..=0x07 | 0x10 | 0x11 => {
-                Problem::Suite { device: name, suite: device.suite.number(), meaning: meaning(status) }
+                Problem::Suite { device: name, suite: suite.number(), meaning: meaning(status) }
             }
             0x09 | 0x0a | 0x0d => Problem::User { device: name, user, step, meaning: meaning(status) },
             // Some BMCs judge the password themselves and say so only here.
             0x0f => Problem::Password { device: name, user },
             _ => Problem::Refusal { device: name, step, meaning: meaning(status) },
         },
-        Failure::OtherSuite => Problem::Suite {
-            device: name,
-            suite: device.suite.number(),
-            meaning: "it chose other algorithms".to_owned(),
-        },
-        Failure::Forged => Problem::Protocol { device: name, step, why: "its last proof is wrong".to_owned() },
-        Failure::Length(n) => Problem::Protocol { device: name, step, why: format!("a message of {n} bytes") },
+        Failure::OtherSuite => {
+            Problem::Suite { device: name, suite: suite.number(), meaning: "it chose other algorithms".to_owned() }
+        }
+        Failure::Forged => {
+            Problem::Protocol { device: name, step, protocol: PROTOCOL, why: "its last proof is wrong".to_owned() }
+        }
+        Failure::Length(n) => {
+            Problem::Protocol { device: name, step, protocol: PROTOCOL, why: format!("a message of {n} bytes") }
+        }
     }
 }
 

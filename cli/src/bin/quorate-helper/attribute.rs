@@ -5,13 +5,12 @@ use super::options::{Given, Known, flag, maybe, value};
 use super::{Answer, Cluster, Failed};
 use quorate_api::proto::ConfigureMode;
 use quorate_api::{Change, Reason};
-use quorate_core::config::{Attributes, Config, NodeConfig, PROPERTY_NAMES};
+use quorate_core::config::{Attributes, Config, NodeConfig, PROPERTY_NAMES, is_agents_property};
 use quorate_core::grammar;
 use quorate_core::id::NodeId;
 
-pub(super) const CRM_ATTRIBUTE: &[Known] = &[
-    value('n', "name"),
-    value(' ', "attr-name"),
+/// What both commands take that ask and set one attribute of one node.
+const ONE: &[Known] = &[
     value('v', "update"),
     value(' ', "attr-value"),
     flag('D', "delete"),
@@ -24,35 +23,26 @@ pub(super) const CRM_ATTRIBUTE: &[Known] = &[
     value('U', "node"),
     value(' ', "uname"),
     value('l', "lifetime"),
-    value('t', "type"),
-    maybe('p', "promotion"),
-    flag('z', "utilization"),
-    value('d', "default"),
-    value('s', "set-name"),
-    flag('!', "inhibit-policy-engine"),
-    flag('V', "verbose"),
-];
-
-pub(super) const CRM_MASTER: &[Known] = &[
-    value('v', "update"),
-    value(' ', "attr-value"),
-    flag('D', "delete"),
-    flag(' ', "delete-attr"),
-    flag('G', "query"),
-    flag(' ', "get-value"),
-    flag('q', "quiet"),
-    flag('Q', "quiet"),
-    value('N', "node"),
-    value('U', "node"),
-    value(' ', "uname"),
-    value('l', "lifetime"),
-    value('r', "resource"),
-    value('i', "resource"),
     value('d', "default"),
     flag('V', "verbose"),
 ];
 
-pub(super) const ATTRD_UPDATER: &[Known] = &[
+pub(super) const CRM_ATTRIBUTE: &[&[Known]] = &[
+    ONE,
+    &[
+        value('n', "name"),
+        value(' ', "attr-name"),
+        value('t', "type"),
+        maybe('p', "promotion"),
+        flag('z', "utilization"),
+        value('s', "set-name"),
+        flag('!', "inhibit-policy-engine"),
+    ],
+];
+
+pub(super) const CRM_MASTER: &[&[Known]] = &[ONE, &[value('r', "resource"), value('i', "resource")]];
+
+pub(super) const ATTRD_UPDATER: &[&[Known]] = &[&[
     value('n', "name"),
     value('U', "update"),
     value('v', "update"),
@@ -69,7 +59,7 @@ pub(super) const ATTRD_UPDATER: &[Known] = &[
     flag('p', "private"),
     flag('q', "quiet"),
     flag('V', "verbose"),
-];
+]];
 
 /// Where an attribute is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +198,7 @@ async fn set(cluster: &Cluster, kept: Kept, node: &str, name: &str, value: Optio
         cluster.client.attribute(node, name, value.as_deref()).await?;
         return Ok(String::new());
     }
-    if kept == Kept::Property && !PROPERTY_NAMES.contains(&name) {
+    if kept == Kept::Property && !PROPERTY_NAMES.contains(&name) && !is_agents_property(name) {
         let why =
             format!("nothing of a cluster's own is kept under the name {name} here; say it of a node (-l forever)");
         return Err(Failed::Unimplemented(why));

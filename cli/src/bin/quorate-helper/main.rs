@@ -15,9 +15,10 @@ mod resource;
 mod table;
 
 use quorate_api::proto::ViewKind;
-use quorate_api::{Client, ClientOptions, Fault, SOCKET_PATH};
+use quorate_api::{AGENTS_SOCKET, Client, ClientOptions, Fault, SOCKET_PATH};
 use quorate_core::config::Config;
 use quorate_core::view::{ConfigView, Status};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -67,14 +68,19 @@ struct Cluster {
     client: Client,
     /// This node's name.
     here: String,
+    /// What configurations hold for nobody but root may be read.
+    is_trusted: bool,
 }
 
 impl Cluster {
     async fn reach() -> Result<Self, Failed> {
-        let socket = std::env::var("QRM_SOCKET").unwrap_or_else(|_| SOCKET_PATH.to_owned());
+        let socket = socket(std::env::var("QRM_SOCKET").ok(), &std::env::args().next().unwrap_or_default());
         let options = ClientOptions { patience: PATIENCE, ..ClientOptions::default() };
+        let opened = std::os::unix::net::UnixStream::connect(&socket);
+        let is_trusted = !opened.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
+        let socket = if is_trusted { socket } else { socket.with_file_name(AGENTS_SOCKET) };
         let client = Client::connect_socket(socket, options).await?;
-        let mut cluster = Self { client, here: local_name().unwrap_or_default() };
+        let mut cluster = Self { client, here: local_name().unwrap_or_default(), is_trusted };
         if cluster.here.is_empty() {
             cluster.here = cluster.status().await?.quorum.from.to_string();
         }
@@ -86,7 +92,8 @@ impl Cluster {
     }
 
     async fn config(&self) -> Result<(u64, Config), Failed> {
-        let view: ConfigView = self.read(ViewKind::ConfigWithSecrets).await?;
+        let kind = if self.is_trusted { ViewKind::ConfigWithSecrets } else { ViewKind::Config };
+        let view: ConfigView = self.read(kind).await?;
         let read = quorate_core::grammar::read(&view.text, &mut |name| Err(format!("{name} is a file")));
         let config = read.map_err(|error| Failed::Usage(format!("the configuration is not understood: {error}")))?;
         Ok((view.revision, config))
@@ -97,6 +104,14 @@ impl Cluster {
         let read = serde_json::from_str(&document.json);
         read.map_err(|error| Failed::Usage(format!("the daemon's answer is not understood: {error}")))
     }
+}
+
+/// Where the daemon of this host listens. Who was started by `su -` or `sudo` is told nothing by its environment; the
+/// directory that it was called in is beside the socket.
+fn socket(told: Option<String>, called: &str) -> PathBuf {
+    let usual = Path::new(SOCKET_PATH);
+    let beside = || Some(Path::new(called).parent()?.parent()?.join(usual.file_name()?)).filter(|path| path.exists());
+    told.map(PathBuf::from).or_else(beside).unwrap_or_else(|| usual.to_owned())
 }
 
 /// This node, as an agent is told it.
@@ -137,13 +152,30 @@ async fn answer(name: &str, arguments: &[String]) -> Answer {
         "attrd_updater" => {
             attribute::attrd_updater(&options::read(attribute::ATTRD_UPDATER, arguments).map_err(Failed::Usage)?).await
         }
-        "crm_node" => node::crm_node(&options::read(node::CRM_NODE, arguments).map_err(Failed::Usage)?).await,
-        "crm_mon" => node::crm_mon(&options::read(node::CRM_MON, arguments).map_err(Failed::Usage)?).await,
+        "crm_node" => node::crm_node(&options::read(&[node::CRM_NODE], arguments).map_err(Failed::Usage)?).await,
+        "crm_mon" => node::crm_mon(&options::read(&[node::CRM_MON], arguments).map_err(Failed::Usage)?).await,
         "crm_resource" => {
-            resource::crm_resource(&options::read(resource::CRM_RESOURCE, arguments).map_err(Failed::Usage)?).await
+            resource::crm_resource(&options::read(&[resource::CRM_RESOURCE], arguments).map_err(Failed::Usage)?).await
         }
-        "ha_logger" => logger::ha_logger(&options::read(logger::HA_LOGGER, arguments).map_err(Failed::Usage)?),
+        "ha_logger" => logger::ha_logger(&options::read(&[logger::HA_LOGGER], arguments).map_err(Failed::Usage)?),
         _ if arguments.first().is_some_and(|word| word == "--table") => table::print(arguments.get(1)),
         other => Err(Failed::Unimplemented(format!("this cluster has no {other}; qrm is what looks after it"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_is_found_without_an_environment() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (beside, called) = (dir.path().join("quorated.sock"), dir.path().join("helpers/crm_node"));
+        let called = called.to_str().expect("a name");
+        assert_eq!(socket(None, called), Path::new(SOCKET_PATH), "there is none");
+        std::fs::write(&beside, "").expect("written");
+        assert_eq!(socket(None, called), beside);
+        assert_eq!(socket(None, "crm_node"), Path::new(SOCKET_PATH));
+        assert_eq!(socket(Some("/x.sock".to_owned()), called), Path::new("/x.sock"));
     }
 }

@@ -54,14 +54,15 @@ impl Given {
     }
 }
 
-/// Reads a command line; what is not carried is refused by name.
-pub(crate) fn read(known: &[Known], arguments: &[String]) -> Result<Given, String> {
+/// Reads a command line by these lists; what is not carried is refused by name.
+pub(crate) fn read(known: &[&[Known]], arguments: &[String]) -> Result<Given, String> {
+    let known = || known.iter().copied().flatten();
     let mut given = Given::default();
     let mut rest = arguments.iter();
     while let Some(word) = rest.next() {
         if let Some(long) = word.strip_prefix("--") {
             let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
-            let found = known.iter().find(|it| it.long == name);
+            let found = known().find(|it| it.long == name);
             let option = found.ok_or_else(|| format!("the option --{name} is not carried"))?;
             let value = match (option.takes, value) {
                 (Takes::Value, None) => rest.next().cloned().ok_or_else(|| format!("--{name} wants a value"))?,
@@ -70,7 +71,7 @@ pub(crate) fn read(known: &[Known], arguments: &[String]) -> Result<Given, Strin
             given.options.insert(option.long, value);
         } else if let Some(cluster) = word.strip_prefix('-').filter(|cluster| !cluster.is_empty()) {
             for (at, letter) in cluster.char_indices() {
-                let found = known.iter().find(|it| it.short == letter);
+                let found = known().find(|it| it.short == letter);
                 let option = found.ok_or_else(|| format!("the option -{letter} is not carried"))?;
                 let attached = &cluster[at + letter.len_utf8()..];
                 let value = match option.takes {
@@ -101,7 +102,7 @@ mod tests {
 
     fn given(line: &str) -> Result<Given, String> {
         let words: Vec<String> = line.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
-        read(KNOWN, &words)
+        read(&[KNOWN], &words)
     }
 
     #[test]

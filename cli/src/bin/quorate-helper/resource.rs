@@ -4,6 +4,7 @@ use super::options::{Given, Known, flag, value};
 use super::{Answer, Cluster, Failed};
 use quorate_api::proto::ConfigureMode;
 use quorate_api::{Change, Reason};
+use quorate_core::config::secret::MASK;
 use quorate_core::config::{Attributes, Config};
 use quorate_core::grammar;
 use quorate_core::id::ResourceId;
@@ -34,6 +35,10 @@ pub(super) async fn crm_resource(given: &Given) -> Answer {
     if let Some(name) = given.get(&["get-parameter"]) {
         let (_, mut config) = cluster.config().await?;
         let value = part(&mut config, given, &id)?.get(name).cloned();
+        if value.as_deref() == Some(MASK) && !cluster.is_trusted {
+            let why = format!("{name} of {id} is a secret: only an agent that runs as root is told it");
+            return Err(Failed::Unimplemented(why));
+        }
         let none = || Failed::NoSuch(format!("Error performing operation: {id} has no attribute {name}"));
         return value.map(|value| format!("{value}\n")).ok_or_else(none);
     }

@@ -32,15 +32,15 @@ pub(super) fn print(root: Option<&String>) -> Answer {
     Ok(table(&calls))
 }
 
-fn known(command: &str) -> Option<&'static [Known]> {
+fn known(command: &str) -> Option<&'static [&'static [Known]]> {
     match command {
         "crm_attribute" => Some(attribute::CRM_ATTRIBUTE),
         "crm_master" => Some(attribute::CRM_MASTER),
         "attrd_updater" => Some(attribute::ATTRD_UPDATER),
-        "crm_node" => Some(node::CRM_NODE),
-        "crm_mon" => Some(node::CRM_MON),
-        "crm_resource" => Some(resource::CRM_RESOURCE),
-        "ha_logger" => Some(logger::HA_LOGGER),
+        "crm_node" => Some(&[node::CRM_NODE]),
+        "crm_mon" => Some(&[node::CRM_MON]),
+        "crm_resource" => Some(&[resource::CRM_RESOURCE]),
+        "ha_logger" => Some(&[logger::HA_LOGGER]),
         _ => None,
     }
 }
@@ -92,10 +92,11 @@ fn table(calls: &Calls) -> String {
     text
 }
 
-fn is_carried(known: &[Known], option: &str) -> bool {
+fn is_carried(known: &[&[Known]], option: &str) -> bool {
+    let known = || known.iter().copied().flatten();
     match option.strip_prefix("--") {
-        Some(long) => known.iter().any(|it| it.long == long),
-        None => option.chars().skip(1).take(1).all(|letter| known.iter().any(|it| it.short == letter)),
+        Some(long) => known().any(|it| it.long == long),
+        None => option.chars().skip(1).take(1).all(|letter| known().any(|it| it.short == letter)),
     }
 }
 

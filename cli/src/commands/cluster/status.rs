@@ -25,7 +25,7 @@ pub(crate) async fn run(context: &Context, _: &Status) -> Result<(), CliError> {
         let (style, clock) = (context.output.style, Clock::of_process());
         let headline = output::headline(read, style, &clock);
         let members: Vec<String> = read.nodes.iter().map(member).collect();
-        let nodes = output::nodes(&read.nodes, style, &clock);
+        let nodes = output::nodes(read, style, &clock);
         let level = read.cluster.feature_level;
         format!(
             "{headline}\ncluster id {}, feature level {level}\n\nMembers\n{}\n\nNodes\n{nodes}",

@@ -9,12 +9,25 @@ use quorate_api::proto::ConfigureMode;
 use std::path::{Path, PathBuf};
 
 /// Read the configuration from a file
+///
+/// Without a word before the file, as `update`.
+///
+/// Example: qrm configure load vms.txt
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, infer_subcommands = true)]
+pub(crate) struct Load {
+    #[command(subcommand)]
+    way: Option<Way>,
+    #[command(flatten)]
+    source: Option<Source>,
+}
+
 #[derive(Debug, Subcommand)]
-#[command(infer_subcommands = true)]
-pub(crate) enum Load {
+pub(crate) enum Way {
     /// Make the file the whole configuration: what is not in it goes
     ///
     /// Example: qrm configure --dry-run load replace household.txt
+    #[command(alias = "push")]
     Replace(Source),
     /// Define what the file defines, again where it exists; the rest stays
     ///
@@ -29,9 +42,13 @@ pub(crate) struct Source {
 }
 
 pub(super) async fn run(context: &Context, how: &How, command: &Load) -> Result<(), CliError> {
-    let (mode, source) = match command {
-        Load::Replace(source) => (ConfigureMode::Replace, source),
-        Load::Update(source) => (ConfigureMode::Update, source),
+    let (mode, source) = match (&command.way, &command.source) {
+        (Some(Way::Replace(source)), _) => (ConfigureMode::Replace, source),
+        (Some(Way::Update(source)), _) | (None, Some(source)) => (ConfigureMode::Update, source),
+        (None, None) => {
+            let hint = "qrm configure load FILE, or load replace FILE for the whole configuration";
+            return Err(CliError::usage("what is to be loaded?", Some(hint)));
+        }
     };
     let text = read(&source.file)?;
     let text = script::expand(&text, directory(&source.file))?;

@@ -13,7 +13,7 @@ use quorate_core::view::ConfigView;
 /// Example: qrm configure show type:location tag:databases
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// Only these objects; type:KEYWORD is all of a kind, tag:TAG a tag with what it names
+    /// Only these objects; type:KEYWORD is all of a kind, tag:TAG a tag with what it names, changed what the last commit changed
     ids: Vec<String>,
     /// Show passwords, which are masked else; what is loaded with a mask keeps the password behind it
     #[arg(long)]

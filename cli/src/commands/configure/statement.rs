@@ -24,6 +24,14 @@ pub(crate) enum Statement {
     ///
     /// Example: qrm configure group shop db web meta priority=10
     Group(Words),
+    /// Run a resource once on each node, or on so many as its clone-max says
+    ///
+    /// Example: qrm configure clone pings ping meta interleave=true
+    Clone(Words),
+    /// Run a resource on each node and have some of it promoted: a clone with promotable=true
+    ///
+    /// Example: qrm configure ms dbs db meta promoted-max=1
+    Ms(Words),
     /// Give several resources one name, for constraints
     ///
     /// Example: qrm configure tag databases db1 db2
@@ -44,7 +52,7 @@ pub(crate) enum Statement {
     ///
     /// Example: qrm configure location guests-in-the-east /^vm/ rule -inf: rack ne east
     Location(Words),
-    /// Keep VMs together or apart
+    /// Keep resources together or apart
     ///
     /// Example: qrm configure colocation apart -inf: vm1 vm2
     ///
@@ -60,7 +68,7 @@ pub(crate) enum Statement {
     ///
     /// Example: qrm configure property lost-after=8s
     Property(Words),
-    /// Set meta attributes for all VMs that do not set them
+    /// Set meta attributes for all resources that do not set them
     ///
     /// Example: qrm configure rsc_defaults migration-threshold=3
     #[command(name = "rsc_defaults")]
@@ -106,6 +114,8 @@ impl Statement {
             Self::Primitive(words) => ("primitive", words),
             Self::RscTemplate(words) => ("rsc_template", words),
             Self::Group(words) => ("group", words),
+            Self::Clone(words) => ("clone", words),
+            Self::Ms(words) => ("ms", words),
             Self::Tag(words) => ("tag", words),
             Self::Modgroup(words) => ("modgroup", words),
             Self::Monitor(words) => ("monitor", words),

@@ -6,7 +6,7 @@ use clap::Args;
 use quorate_api::Client;
 use quorate_api::proto::{NodeVerb, ViewKind};
 use quorate_core::grammar;
-use quorate_core::view::{PlaceState, ResourceView, Status};
+use quorate_core::view::{ResourceView, Status};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -83,7 +83,7 @@ fn stuck(status: &Status, left: &[&ResourceView]) -> Vec<String> {
     let at_rest = left.iter().filter(|resource| resource.doing.is_empty());
     let why = at_rest.filter_map(|resource| {
         let blocked = status.blocked.iter().find(|blocked| blocked.resource == resource.id);
-        let unsure = resource.places.iter().find(|place| place.state != PlaceState::Running);
+        let unsure = resource.places.iter().find(|place| !place.state.runs());
         let why = blocked.map(|blocked| blocked.why.clone());
         let why = why.or_else(|| unsure.and_then(|place| place.why.clone()));
         Some(format!("{}: {}", resource.id, why?))

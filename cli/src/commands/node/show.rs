@@ -23,7 +23,7 @@ pub(crate) async fn run(context: &Context, command: &Show) -> Result<(), CliErro
     let Some(name) = &command.node else {
         let raw = status.part("nodes");
         let style = context.output.style;
-        return context.output.answer(&raw, || output::nodes(&status.read.nodes, style, &Clock::of_process()));
+        return context.output.answer(&raw, || output::nodes(&status.read, style, &Clock::of_process()));
     };
     let found = status.read.nodes.iter().find(|node| node.id.as_str() == name);
     let node =

@@ -8,7 +8,7 @@ use quorate_api::proto::ViewKind;
 use quorate_core::view::{self, ResourceView};
 use serde_json::json;
 
-/// Show VMs: what they are, where, and what goes on
+/// Show resources: what they are, where, and what goes on
 ///
 /// Example: qrm resource status vm1
 #[derive(Debug, Args)]

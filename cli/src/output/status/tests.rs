@@ -5,7 +5,7 @@ use crate::output::{Clock, Style};
 use crate::story::Story;
 use quorate_core::id::NodeId;
 use quorate_core::state::{ActionKind, Seen};
-use quorate_core::view::Live;
+use quorate_core::view::{DrillView, Live};
 
 fn page(story: &Story, live: &Live) -> String {
     let style = Style { colour: false, width: Some(80) };
@@ -131,6 +131,26 @@ fn the_bmc_died_with_its_host() {
 }
 
 #[test]
+fn what_is_no_vm_is_not_called_one() {
+    let mut story = Story::healthy();
+    story.configure("primitive ip ocf:heartbeat:Dummy");
+    insta::assert_snapshot!(page(&story, &story.live("n1")), @r#"
+    OK  house: 3 of 3 nodes online, 2 of 3 resources running
+    leader n1 (term 4), 3 of 3 voters, configuration 2, changed 03:00:08, asked n1
+
+    Nodes
+      n1  online  since 03:00:00  2 resources  leader
+      n2  online  since 03:00:00  2 resources
+      n3  online  since 03:00:00  1 resource
+
+    Resources
+      ip   unknown  n1, n2, n3  since 03:00:08  newly defined
+      vm1  running  n1          since 03:00:07
+      vm2  running  n2          since 03:00:08
+    "#);
+}
+
+#[test]
 fn no_quorum() {
     let story = Story::healthy();
     let live = Live { leader: None, reachable: vec!["n1".into()], confirmed: false, ..story.live("n1") };
@@ -158,8 +178,8 @@ fn a_stop_that_failed_is_shown_with_its_error() {
     story.claim(ActionKind::Stop, "vm1", "n1");
     story.result("vm1", "n1", Seen::Running, Some("the guest does not react, and its process survives SIGKILL"));
     insta::assert_snapshot!(page(&story, &story.live("n1")), @r#"
-    DEGRADED  house: 1 resource is blocked, 1 resource failed, fencing is disabled;
-      3 of 3 nodes online, 1 of 1 VM running
+    DEGRADED  house: 1 VM is blocked, 1 VM failed, fencing is disabled; 3 of 3 nodes
+      online, 1 of 1 VM running
     leader n1 (term 4), 3 of 3 voters, configuration 2, changed 03:00:08, asked n1
 
     Blocked
@@ -191,4 +211,43 @@ fn without_a_terminal_lines_are_not_broken() {
     let painted = Style { colour: true, width: Some(80) };
     let text = status(&story.status(&story.live("n1")), painted, &Clock::fixed(story.now()));
     assert!(text.contains("\x1b[1;31mQUESTION\x1b[0m"), "{text}");
+}
+
+#[test]
+fn a_fence_device_that_failed_its_drill() {
+    let story = Story::healthy();
+    let mut live = story.live("n1");
+    let drill = |node: &str, by: &str, ago_ms, on, problem: Option<&str>| {
+        let (node, by) = (NodeId::from(node), NodeId::from(by));
+        DrillView { node, by, ago_ms, on, problem: problem.map(str::to_owned) }
+    };
+    let refused = Some("Redfish service 10.9.0.2:443 refuses the password of user admin (HTTP 401)");
+    live.drills = vec![
+        ("ipmi-n1".into(), drill("n1", "n2", 1_500_000, Some(true), None)),
+        ("ipmi-n2".into(), drill("n2", "n1", 40_000, None, refused)),
+        ("ipmi-n3".into(), drill("n3", "n1", 41_000, Some(false), None)),
+        // What somebody found who was in charge before.
+        ("ipmi-n3".into(), drill("n3", "n2", 900_000, Some(true), None)),
+    ];
+    insta::assert_snapshot!(page(&story, &live), @r#"
+    DEGRADED  house: 2 fence devices failed their drill; 3 of 3 nodes online, 2 of 2
+      VMs running
+    leader n1 (term 4), 3 of 3 voters, configuration 1, changed 03:00:08, asked n1
+
+    Nodes
+      n1  online  since 03:00:00  1 VM  leader
+      n2  online  since 03:00:00  1 VM
+      n3  online  since 03:00:00
+
+    VMs
+      vm1  running  n1  since 03:00:07
+      vm2  running  n2  since 03:00:08
+
+    Fence drill
+      1 of 3 devices answer as they should, the oldest reading 25 min old
+      ipmi-n2 for n2, read by n1 40 s ago: Redfish service 10.9.0.2:443 refuses the
+          password of user admin (HTTP 401)
+      ipmi-n3 for n3, read by n1 41 s ago: it reads off, and n3 is heard: it is not
+          its power that is read
+    "#);
 }

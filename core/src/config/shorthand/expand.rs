@@ -1,8 +1,9 @@
 //! Turns what stands for more than itself into plain primitives and constraints.
 
+use super::operations;
 use super::set::{Set, colocated, ordered};
 use super::{Own, ResourceSet, Want, Who, is_part, part};
-use crate::config::{Attributes, Colocation, Config, Location, Order, OrderKind, Primitive};
+use crate::config::{Attributes, Colocation, Config, InRole, Location, Order, OrderKind, Primitive, Section};
 use crate::id::ResourceId;
 use crate::score::Score;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,8 +19,8 @@ impl Config {
         let mut made = Made::default();
         for (id, group) in &self.shorthand.groups {
             for (number, pair) in group.members.windows(2).enumerate() {
-                made.colocate(id, number, Score::INFINITY, &pair[1], &pair[0]);
-                made.order(id, number, OrderKind::Mandatory, &pair[0], &pair[1], true);
+                made.colocate(id, number, Score::INFINITY, (&pair[1], None), (&pair[0], None));
+                made.order(id, number, Order::start(&pair[0], &pair[1]));
             }
         }
         self.expand_locations(&mut made);
@@ -54,8 +55,10 @@ impl Config {
                 continue;
             };
             let template = own.template.as_ref().and_then(|name| self.shorthand.templates.get(name));
-            let group = self.shorthand.group_of(&id).map(|(_, group)| &group.meta).filter(|meta| !meta.is_empty());
-            let whole = merged(&own.primitive, template, group);
+            let group = self.shorthand.group_of(&id).map(|(_, group)| &group.meta);
+            let clone = self.shorthand.clone_of(&id).map(|(_, clone)| &clone.meta);
+            let mut whole = merged(&own.primitive, template, group.into_iter().chain(clone));
+            operations::fill(&mut whole, &self.op_defaults, &self.op_rules);
             if own.template.is_some() || whole != own.primitive {
                 self.shorthand.own.insert(id.clone(), own);
             }
@@ -68,10 +71,10 @@ impl Config {
         if self.primitives.contains_key(&ResourceId::from(name)) {
             return vec![ResourceId::from(name)];
         }
-        if let Some(group) = self.shorthand.groups.get(name) {
+        if let Some(members) = self.shorthand.parts(name) {
             let member = match end {
-                End::First => group.members.first(),
-                End::Last => group.members.last(),
+                End::First => members.first(),
+                End::Last => members.last(),
             };
             return member.cloned().into_iter().collect();
         }
@@ -122,7 +125,8 @@ impl Config {
             for resource in self.whom(&location.who) {
                 match &location.want {
                     Want::Node(score, node) => {
-                        made.locate(id, Location { resource, score: *score, node: node.clone() })
+                        let (node, role) = (node.clone(), location.role);
+                        made.locate(id, Location { resource, score: *score, node, role });
                     }
                     Want::Rules(_) => made.ruled.entry(resource).or_default().push(id.clone()),
                 }
@@ -136,7 +140,8 @@ impl Config {
             let mut number = 0;
             for resource in self.named(colocation.resource.as_str(), End::First) {
                 for with in self.named(colocation.with.as_str(), End::Last) {
-                    made.colocate(id, number, colocation.score, &resource, &with);
+                    let (resource, with) = ((&resource, colocation.role), (&with, colocation.with_role));
+                    made.colocate(id, number, colocation.score, resource, with);
                     number += 1;
                 }
             }
@@ -145,7 +150,15 @@ impl Config {
             let (firsts, lasts) = (self.sets(&colocation.sets, End::First), self.sets(&colocation.sets, End::Last));
             let pairs = colocated(&plain(&firsts, &colocation.sets), colocation.score < Score::ZERO);
             for (number, ((set, place), (with_set, with_place))) in pairs.into_iter().enumerate() {
-                made.colocate(id, number, colocation.score, &firsts[set][place], &lasts[with_set][with_place]);
+                let of = &colocation.sets;
+                let resource = (&firsts[set][place], of[set].role);
+                made.colocate(
+                    id,
+                    number,
+                    colocation.score,
+                    resource,
+                    (&lasts[with_set][with_place], of[with_set].role),
+                );
             }
         }
     }
@@ -155,7 +168,7 @@ impl Config {
             let mut number = 0;
             for first in self.named(order.first.as_str(), End::Last) {
                 for then in self.named(order.then.as_str(), End::First) {
-                    made.order(id, number, order.kind, &first, &then, order.symmetrical);
+                    made.order(id, number, Order { first: first.clone(), then, ..order.clone() });
                     number += 1;
                 }
             }
@@ -164,8 +177,14 @@ impl Config {
             let (firsts, lasts) = (self.sets(&order.sets, End::First), self.sets(&order.sets, End::Last));
             let pairs = ordered(&plain(&firsts, &order.sets), order.kind == OrderKind::Serialize);
             for (number, ((set, place), (then_set, then_place))) in pairs.into_iter().enumerate() {
-                let (first, then) = (&lasts[set][place], &firsts[then_set][then_place]);
-                made.order(id, number, order.kind, first, then, order.symmetrical);
+                let (first, then) = (lasts[set][place].clone(), firsts[then_set][then_place].clone());
+                // What never goes on at once is needed by nobody; and of one alone all are needed.
+                let is_any = set != then_set && !order.sets[set].require_all && lasts[set].len() > 1;
+                let requires_all = !is_any || order.kind == OrderKind::Serialize;
+                let (kind, symmetrical) = (order.kind, order.symmetrical);
+                let (first_task, then_task) = (order.sets[set].task, order.sets[then_set].task);
+                let order = Order { kind, first, then, symmetrical, requires_all, first_task, then_task };
+                made.order(id, number, order);
             }
         }
     }
@@ -179,7 +198,7 @@ impl Config {
 
 fn plain<'s>(members: &'s [Vec<ResourceId>], sets: &[ResourceSet]) -> Vec<Set<'s, ResourceId>> {
     let pairs = members.iter().zip(sets);
-    pairs.map(|(members, set)| Set { members, is_sequential: set.sequential }).collect()
+    pairs.map(|(members, set)| Set { members, is_sequential: set.sequential, requires_all: set.require_all }).collect()
 }
 
 /// Which end of a group stands for it: its first member is followed by the others, and its last one needs them all.
@@ -189,8 +208,12 @@ enum End {
     Last,
 }
 
-/// What a primitive says over what its template does, over what its group does.
-fn merged(own: &Primitive, template: Option<&Primitive>, group: Option<&Attributes>) -> Primitive {
+/// What a primitive says over what its template does, over what its group does, over what that one's clone does.
+fn merged<'a>(
+    own: &Primitive,
+    template: Option<&Primitive>,
+    groups: impl Iterator<Item = &'a Attributes>,
+) -> Primitive {
     let mut whole = template.unwrap_or(own).clone();
     if template.is_some() {
         whole.params.extend(own.params.clone());
@@ -202,8 +225,15 @@ fn merged(own: &Primitive, template: Option<&Primitive>, group: Option<&Attribut
         };
         whole.operations.retain(|operation| !is_own(operation));
         whole.operations.splice(0..0, own.operations.iter().cloned());
+        // What it says plainly itself is not the template's to say by a rule.
+        for set in &mut whole.ruled {
+            let plain = if set.section == Section::Params { &own.params } else { &own.meta };
+            set.pairs.retain(|name, _| !plain.contains_key(name));
+        }
+        whole.ruled.retain(|set| !set.pairs.is_empty());
+        whole.ruled.splice(0..0, own.ruled.iter().cloned());
     }
-    for (name, value) in group.into_iter().flatten() {
+    for (name, value) in groups.flatten() {
         whole.meta.entry(name.clone()).or_insert_with(|| value.clone());
     }
     whole
@@ -224,24 +254,23 @@ impl Made {
         self.locations.insert(part(id, number), location);
     }
 
-    fn colocate(&mut self, id: &str, number: usize, score: Score, resource: &ResourceId, with: &ResourceId) {
+    fn colocate(
+        &mut self,
+        id: &str,
+        number: usize,
+        score: Score,
+        (resource, role): (&ResourceId, Option<InRole>),
+        (with, with_role): (&ResourceId, Option<InRole>),
+    ) {
         if resource != with {
-            let colocation = Colocation { score, resource: resource.clone(), with: with.clone() };
+            let (resource, with) = (resource.clone(), with.clone());
+            let colocation = Colocation { score, resource, with, role, with_role };
             self.colocations.insert(part(id, number), colocation);
         }
     }
 
-    fn order(
-        &mut self,
-        id: &str,
-        number: usize,
-        kind: OrderKind,
-        first: &ResourceId,
-        then: &ResourceId,
-        symmetrical: bool,
-    ) {
-        if first != then {
-            let order = Order { kind, first: first.clone(), then: then.clone(), symmetrical };
+    fn order(&mut self, id: &str, number: usize, order: Order) {
+        if order.first != order.then {
             self.orders.insert(part(id, number), order);
         }
     }

@@ -5,9 +5,10 @@
 //! nodes. Constraints that come of it have ids with a `/`, which nobody can write.
 
 mod expand;
+mod operations;
 pub(crate) mod set;
 
-use super::{Attributes, OrderKind, Primitive};
+use super::{Attributes, InRole, OrderKind, OrderTask, Primitive};
 use crate::id::{NodeId, ResourceId};
 use crate::rule::Rule;
 use crate::score::Score;
@@ -60,6 +61,8 @@ pub struct WideLocation {
     pub who: Who,
     /// Where they are wanted.
     pub want: Want,
+    /// In which role, where a rule does not say it.
+    pub role: Option<InRole>,
 }
 
 /// Whom a location is about.
@@ -89,6 +92,12 @@ pub struct ResourceSet {
     pub members: Vec<String>,
     /// Whether they depend on each other; `( … )` where not.
     pub sequential: bool,
+    /// Whether what comes after them in an order needs all; `[ … ]` where any one suffices.
+    pub require_all: bool,
+    /// Of a colocation: in which role.
+    pub role: Option<InRole>,
+    /// Of an order: what of them.
+    pub task: OrderTask,
 }
 
 /// `colocation ID SCORE: SET…`
@@ -115,6 +124,28 @@ impl Shorthand {
     /// The group of this resource.
     pub fn group_of(&self, resource: &ResourceId) -> Option<(&String, &Group)> {
         self.groups.iter().find(|(_, group)| group.members.contains(resource))
+    }
+
+    /// The clone of this resource, or of its group.
+    pub fn clone_of(&self, resource: &ResourceId) -> Option<(&String, &Group)> {
+        let (name, group) = self.group_of(resource)?;
+        match group.is_clone() {
+            true => Some((name, group)),
+            false => self.group_of(&ResourceId::from(name.as_str())).filter(|(_, clone)| clone.is_clone()),
+        }
+    }
+
+    /// The primitives of a group or of a clone, in the order of starting: of a clone of a group, those of that.
+    pub fn parts(&self, name: &str) -> Option<&[ResourceId]> {
+        let group = self.groups.get(name)?;
+        let inner =
+            group.members.first().filter(|_| group.is_clone()).and_then(|inner| self.groups.get(inner.as_str()));
+        Some(inner.map_or(&group.members, |inner| &inner.members))
+    }
+
+    /// Those that an instance is made of, in the order of starting: this one alone, or the group that is cloned.
+    pub fn instance_of(&self, resource: &ResourceId) -> Option<&[ResourceId]> {
+        self.parts(self.clone_of(resource)?.0)
     }
 }
 

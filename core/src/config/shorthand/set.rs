@@ -6,6 +6,8 @@ pub(crate) struct Set<'s, T> {
     pub(crate) members: &'s [T],
     /// Whether its members depend on each other.
     pub(crate) is_sequential: bool,
+    /// Whether what comes after it needs all of them.
+    pub(crate) requires_all: bool,
 }
 
 /// Places of two members: of which set, and of which member in it.
@@ -53,6 +55,8 @@ fn between<T>(sets: &[Set<'_, T>], left: End, right: End) -> Vec<(Place, Place)>
         let (set, count) = (&sets[at], sets[at].members.len());
         let places = match end {
             _ if !set.is_sequential => 0..count,
+            // The last of them stands for all before it, where all are needed.
+            Last if !set.requires_all => 0..count,
             First => 0..count.min(1),
             Last => count.saturating_sub(1)..count,
         };

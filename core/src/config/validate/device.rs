@@ -57,6 +57,26 @@ const IPMI: &[&str] = &[
     "username",
 ];
 
+/// What the built-in Redfish device takes, by fence_redfish's names where it has them.
+const REDFISH: &[&str] = &[
+    "auth",
+    "ip",
+    "ipaddr",
+    "ipport",
+    "login",
+    "passwd",
+    "password",
+    "redfish_uri",
+    "ssl",
+    "ssl_ca_file",
+    "ssl_fingerprint",
+    "ssl_insecure",
+    "system_guid",
+    "systems_uri",
+    "target",
+    "username",
+];
+
 fn parameters(report: &mut Report, id: &ResourceId, device: &Primitive) {
     for (name, value) in &device.params {
         if name.starts_with("pcmk_") && !DEVICE_PARAMETERS.contains(&name.as_str()) {
@@ -71,20 +91,43 @@ fn parameters(report: &mut Report, id: &ResourceId, device: &Primitive) {
         "ipmi" => {
             let password: &[&str] = &["password", "passwd"];
             required(report, id, device, &[&["ip", "ipaddr"], &["username", "login"], password]);
-            built_in(report, id, device);
+            built_in(report, id, device, IPMI, ipmi_value);
+        }
+        "redfish" => {
+            required(report, id, device, &[&["ip", "ipaddr"], &["username", "login"], &["password", "passwd"]]);
+            built_in(report, id, device, REDFISH, redfish_value);
+            one_trust(report, id, device);
         }
         "fence_ipmilan" => {
             let password: &[&str] = &["password", "passwd", "password_script", "passwd_script"];
             required(report, id, device, &[&["ip", "ipaddr"], &["username", "login"], password]);
         }
+        _ if device.is_watchdog() => watchdog(report, id, device),
         kind if kind.starts_with("fence_") || kind == "fake" => {}
         kind => {
             let what = format!("there is no fence agent 'stonith:{kind}'");
-            let mend = match nearest(kind, &["ipmi", "fake", "fence_ipmilan"]) {
+            let mend = match nearest(kind, &["ipmi", "redfish", "fake", "fence_ipmilan", "watchdog"]) {
                 Some(near) => format!("did you mean 'stonith:{near}'?"),
-                None => "use stonith:ipmi, or a ClusterLabs agent: stonith:fence_…".to_owned(),
+                None => "use stonith:ipmi, stonith:redfish, or a ClusterLabs agent: stonith:fence_…".to_owned(),
             };
             report.error(id, what, mend);
+        }
+    }
+}
+
+/// What a watchdog takes.
+const WATCHDOG: &[&str] = &["pcmk_host_list", "proves_off", "target", "timeout", "window"];
+
+fn watchdog(report: &mut Report, id: &ResourceId, device: &Primitive) {
+    for (name, value) in &device.params {
+        let is_time = crate::grammar::duration(value)
+            .is_some_and(|time| time.as_secs() >= 1 && time <= crate::config::WATCHDOG_LONGEST);
+        if ["timeout", "window"].contains(&name.as_str()) && !is_time {
+            report.error(id, format!("{name}={value} is not understood: a time from 1s to 5m"), "");
+        } else if !WATCHDOG.contains(&name.as_str()) && !DEVICE_PARAMETERS.contains(&name.as_str()) {
+            let mend = nearest(name, WATCHDOG).map(|near| format!("did you mean '{near}'?"));
+            let mend = mend.unwrap_or_else(|| format!("it has {}", WATCHDOG.join(", ")));
+            report.error(id, format!("{} has no parameter '{name}'", device.agent.text()), mend);
         }
     }
 }
@@ -102,24 +145,57 @@ fn required(report: &mut Report, id: &ResourceId, device: &Primitive, groups: &[
     }
 }
 
-fn built_in(report: &mut Report, id: &ResourceId, device: &Primitive) {
+/// What a value should have been, where it is not that.
+type Refused = fn(&str, &str) -> Option<&'static str>;
+
+fn built_in(report: &mut Report, id: &ResourceId, device: &Primitive, known: &[&str], refused: Refused) {
     let ours = |name: &str| name.starts_with("pcmk_") || DEVICE_PARAMETERS.contains(&name);
     for (name, value) in &device.params {
-        if !ours(name) && !IPMI.contains(&name.as_str()) {
-            let mend = match nearest(name, IPMI) {
+        if !ours(name) && !known.contains(&name.as_str()) {
+            let mend = match nearest(name, known) {
                 Some(near) => format!("did you mean '{near}'?"),
-                None => format!("it has {}", IPMI.join(", ")),
+                None => format!("it has {}", known.join(", ")),
             };
             report.error(id, format!("{} has no parameter '{name}'", device.agent.text()), mend);
         }
-        if let Some(expected) = refused_value(name, value) {
+        if let Some(expected) = refused(name, value) {
             report.error(id, format!("{name} is not understood: {expected}"), format!("`set {id}.{name} VALUE`"));
         }
     }
 }
 
-/// What the value should have been. Values are not repeated: one of them is the password.
-fn refused_value(name: &str, value: &str) -> Option<&'static str> {
+/// Of how a certificate is judged, one way is enough, and two would hide which.
+fn one_trust(report: &mut Report, id: &ResourceId, device: &Primitive) {
+    let says = |name: &&&str| device.params.get(**name).is_some_and(|value| !value.is_empty());
+    let insecure = device.params.get("ssl_insecure").is_some_and(|value| crate::config::boolean(value) == Some(true));
+    let given = ["ssl_ca_file", "ssl_fingerprint"].iter().filter(says).count() + usize::from(insecure);
+    if given > 1 {
+        let what = "ssl_ca_file, ssl_fingerprint and ssl_insecure contradict each other";
+        report.error(id, what, "keep one of them");
+    }
+}
+
+/// Values are not repeated: one of them is the password.
+fn redfish_value(name: &str, value: &str) -> Option<&'static str> {
+    let is_path =
+        value.starts_with('/') && !value.starts_with("//") && value.bytes().all(|byte| byte.is_ascii_graphic());
+    let (fits, expected) = match name {
+        "auth" => (["basic", "session", ""].contains(&value), "basic or session"),
+        "ssl" => (crate::config::boolean(value) != Some(false), "1, for only HTTPS is spoken here"),
+        "ssl_insecure" => (value.is_empty() || crate::config::boolean(value).is_some(), "true or false"),
+        "ssl_fingerprint" => {
+            let mut digits = value.bytes().filter(|byte| *byte != b':');
+            (digits.clone().count() == 64 && digits.all(|byte| byte.is_ascii_hexdigit()), "64 hexadecimal digits")
+        }
+        "redfish_uri" | "systems_uri" => (value.is_empty() || is_path, "a path, such as /redfish/v1/Systems/1"),
+        "ipport" | "system_guid" => return ipmi_value(name, value),
+        _ => return None,
+    };
+    (!fits).then_some(expected)
+}
+
+/// Values are not repeated: one of them is the password.
+fn ipmi_value(name: &str, value: &str) -> Option<&'static str> {
     let lower = value.to_ascii_lowercase();
     let (fits, expected) = match name {
         "ipport" => (value.parse::<u16>().is_ok_and(|port| port > 0), "a port from 1 to 65535"),
@@ -158,6 +234,10 @@ fn levels(config: &Config, report: &mut Report, row: &FencingTopology) {
             Some(device) if !device.is_fence_device() => {
                 let what = format!("a level for {whose} names '{id}', which is no fence device");
                 report.error(OBJECT, what, format!("it is {}; name a stonith: primitive", device.agent.text()));
+            }
+            Some(device) if device.is_watchdog() => {
+                let what = format!("a level for {whose} names '{id}', which is a watchdog");
+                report.error(OBJECT, what, "take it out: a watchdog is waited for beside all levels");
             }
             Some(device) => {
                 if let Some(node) = row.node.as_ref().filter(|node| !device.fences(node)) {

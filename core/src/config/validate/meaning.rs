@@ -3,7 +3,7 @@
 use super::Report;
 use crate::config::operation::attribute_errors;
 use crate::config::shorthand::is_part;
-use crate::config::{AgentClass, Attributes, Config, MetaError, NoQuorumPolicy, Properties, ResourceMeta};
+use crate::config::{AgentClass, Attributes, CloneSpec, Config, MetaError, NoQuorumPolicy, Properties, ResourceMeta};
 use crate::grammar::{SINGLE_OBJECTS, is_attribute_name, is_id};
 use crate::id::ResourceId;
 use crate::scheduler::Placement;
@@ -19,12 +19,17 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     for (id, template) in &config.shorthand.templates {
         let owner = ResourceId::from(id.as_str());
         meta(report, ResourceMeta::default().overlay(&owner, &template.meta));
-        meta(report, template.operation_errors(&owner));
+        // Who is made from it may be promotable.
+        meta(report, template.operation_errors(&owner, true));
         utilization(report, id, &template.utilization);
         names(report, id, [&template.params]);
     }
     for (id, group) in &config.shorthand.groups {
-        meta(report, ResourceMeta::default().overlay(&ResourceId::from(id.as_str()), &group.meta));
+        let owner = ResourceId::from(id.as_str());
+        match group.is_clone() {
+            true => meta(report, CloneSpec::errors(&owner, &group.meta)),
+            false => meta(report, ResourceMeta::default().overlay(&owner, &group.meta)),
+        }
     }
     for (id, whole) in &config.primitives {
         // What a template or a group says is told of that.
@@ -32,7 +37,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         own.agent.clone_from(&whole.agent);
         let primitive = &own;
         meta(report, ResourceMeta::default().overlay(id, &primitive.meta));
-        meta(report, primitive.operation_errors(id));
+        meta(report, primitive.operation_errors(id, whole.is_promotable()));
         utilization(report, id.as_str(), &primitive.utilization);
         names(report, id.as_str(), [&primitive.params]);
     }
@@ -116,7 +121,8 @@ fn ids(config: &Config, report: &mut Report) {
     let kind = |kind: &'static str| move |id: &'_ String| (kind, id.clone());
     let nodes = config.nodes.keys().map(|id| ("node", id.to_string()));
     let primitives = config.primitives.keys().map(|id| ("primitive", id.to_string()));
-    let named = wide.templates.keys().map(kind("rsc_template")).chain(wide.groups.keys().map(kind("group")));
+    let groups = wide.groups.iter().map(|(id, it)| (if it.is_clone() { "clone" } else { "group" }, id.clone()));
+    let named = wide.templates.keys().map(kind("rsc_template")).chain(groups);
     let locations = config.locations.keys().chain(wide.locations.keys()).map(kind("location"));
     let colocations = config.colocations.keys().chain(wide.colocations.keys()).map(kind("colocation"));
     let orders = config.orders.keys().chain(wide.orders.keys()).map(kind("order"));

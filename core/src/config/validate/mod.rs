@@ -9,9 +9,12 @@ mod device;
 mod meaning;
 mod ocf;
 mod reference;
+mod role;
+mod ruled;
 mod vm;
 mod wide;
 
+pub(crate) use ruled::{faults, meaning};
 pub use vm::one_disk;
 
 use super::Config;
@@ -83,9 +86,11 @@ pub fn validate(config: &Config) -> Report {
     meaning::check(config, &mut report);
     reference::check(config, &mut report);
     wide::check(config, &mut report);
+    ruled::check(config, &mut report);
     device::check(config, &mut report);
     vm::check(config, &mut report);
     ocf::check(config, &mut report);
+    role::check(config, &mut report);
     contradiction::check(config, &mut report);
     report
 }

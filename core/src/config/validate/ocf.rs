@@ -1,13 +1,17 @@
 //! OCF resources, as far as this can be said without their agents: what those take, only their meta-data tells.
 
 use super::Report;
-use crate::config::{AgentClass, Config, Primitive, Properties, Requires, ResourceMeta};
+use crate::config::{AgentClass, Config, Primitive, Properties, Requires, ResourceMeta, full_unit_name};
 use crate::id::ResourceId;
 
 pub(super) fn check(config: &Config, report: &mut Report) {
     for (id, primitive) in &config.primitives {
         match primitive.agent.class {
             AgentClass::Ocf => resource(config, report, id, primitive),
+            AgentClass::Systemd => {
+                resource(config, report, id, primitive);
+                unit(config, report, id, primitive);
+            }
             AgentClass::Vm => vm(report, id, primitive),
             AgentClass::Stonith => {}
         }
@@ -16,7 +20,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
 
 fn resource(config: &Config, report: &mut Report, id: &ResourceId, primitive: &Primitive) {
     let (meta, _) = ResourceMeta::read(id, primitive, &config.rsc_defaults);
-    if meta.requires != Requires::Fencing && Properties::read(&config.properties).0.stonith_enabled {
+    if meta.requires == Requires::Quorum && Properties::read(&config.properties).0.stonith_enabled {
         let what = "it may run twice: with requires=quorum or nothing it does not wait until a lost node is proven off";
         report.warning(id, what, "leave requires out, unless two of it at once do no harm");
     }
@@ -27,8 +31,30 @@ fn resource(config: &Config, report: &mut Report, id: &ResourceId, primitive: &P
     }
 }
 
+fn unit(config: &Config, report: &mut Report, id: &ResourceId, primitive: &Primitive) {
+    if let Some(name) = primitive.params.keys().next() {
+        let mend = "leave params out, and write what the unit needs into the unit";
+        report.error(id, format!("a unit of systemd takes no parameters, and '{name}' is one"), mend);
+    }
+    let is_same = |other: &Primitive| {
+        other.agent.class == AgentClass::Systemd
+            && full_unit_name(&other.agent.kind) == full_unit_name(&primitive.agent.kind)
+    };
+    // Each pair is told once.
+    if let Some((first, _)) =
+        config.primitives.iter().find(|(_, other)| is_same(other)).filter(|(first, _)| *first != id)
+    {
+        let what = format!("'{first}' is the same unit: each takes what the other runs for its own");
+        report.warning(id, what, "keep one of them");
+    }
+    if config.shorthand.groups.values().any(|group| group.is_promotable() && group.members.contains(id)) {
+        report.error(id, "a unit of systemd cannot be promoted", "leave promotable out");
+    }
+}
+
 fn vm(report: &mut Report, id: &ResourceId, primitive: &Primitive) {
-    if primitive.meta.get("requires").is_some_and(|requires| !requires.eq_ignore_ascii_case("fencing")) {
+    let is_less = |requires: &String| !["fencing", "unfencing"].contains(&requires.to_ascii_lowercase().as_str());
+    if primitive.meta.get("requires").is_some_and(is_less) {
         let what = "requires has no effect: a VM never starts before a node that may run it is proven off";
         report.warning(id, what, "leave it out");
     }

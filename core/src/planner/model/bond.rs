@@ -1,6 +1,7 @@
 //! Which colocation binds what to what, with no circle among them. Whoever follows in a circle would chase itself; so a
 //! bond that would close one is read the other way round: who is kept apart, or drawn together, stays the same.
 
+use crate::config::InRole;
 use crate::id::ResourceId;
 use crate::score::Score;
 use crate::state::ClusterState;
@@ -14,13 +15,18 @@ pub(super) struct Bond<'s> {
     pub(super) score: Score,
     pub(super) resource: &'s ResourceId,
     pub(super) with: &'s ResourceId,
+    pub(super) role: Option<InRole>,
+    pub(super) with_role: Option<InRole>,
 }
 
 /// All colocations by name.
 pub(super) fn bonds(state: &ClusterState) -> Vec<Bond<'_>> {
     let all = state.config.colocations.iter();
     let counts = |bond: &Bond<'_>| bond.score != Score::ZERO && bond.resource != bond.with;
-    let read = all.map(|(id, it)| Bond { id, score: it.score, resource: &it.resource, with: &it.with });
+    let read = all.map(|(id, it)| {
+        let (role, with_role) = (it.role, it.with_role);
+        Bond { id, score: it.score, resource: &it.resource, with: &it.with, role, with_role }
+    });
     let mut bonds: Vec<Bond<'_>> = read.filter(counts).collect();
     let circles = circles(&bonds);
     let is_in_one = |bond: &Bond<'_>| circles.contains(bond.resource) && circles.contains(bond.with);
@@ -35,6 +41,7 @@ pub(super) fn bonds(state: &ClusterState) -> Vec<Bond<'_>> {
         let bond = &mut bonds[place];
         if leads(&followed, bond.with, bond.resource) {
             std::mem::swap(&mut bond.resource, &mut bond.with);
+            std::mem::swap(&mut bond.role, &mut bond.with_role);
         }
         followed.entry(bond.resource).or_default().push(bond.with);
     }

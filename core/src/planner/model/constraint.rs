@@ -1,10 +1,12 @@
 //! Colocations and orders; locations are in the scores.
 
+use super::super::location::promotion_locations;
 use super::Sketch;
 use super::bond::Bond;
-use crate::config::OrderKind;
+use crate::config::shorthand::whole;
+use crate::config::{InRole, OrderKind, OrderTask, Primitive};
 use crate::id::ResourceId;
-use crate::scheduler::{Colocation, Order, OrderEnd, OrderForce, Task};
+use crate::scheduler::{Colocation, Location, Order, OrderEnd, OrderForce, Role, Task};
 use crate::score::Score;
 use crate::state::ClusterState;
 use std::collections::BTreeSet;
@@ -22,8 +24,8 @@ impl Sketch {
                 score: bond.score,
                 resource,
                 with,
-                role: None,
-                with_role: None,
+                role: bond.role.map(role),
+                with_role: bond.with_role.map(role),
                 attribute: None,
                 influence: !is_wish || !stops_for_it.contains(&(bond.resource, bond.with)),
             });
@@ -34,25 +36,57 @@ impl Sketch {
             let ends = (self.resources.get(&order.first), self.resources.get(&order.then));
             let (Some(&first), Some(&then)) = ends else { continue };
             self.model.orders.push(Order {
-                id: id.clone(),
-                first: OrderEnd { resource: first, task: Task::Start },
-                then: OrderEnd { resource: then, task: Task::Start },
+                // What is any of the same is known by that.
+                id: if order.requires_all { id.clone() } else { whole(id).to_owned() },
+                first: OrderEnd { resource: first, task: task(order.first_task) },
+                then: OrderEnd { resource: then, task: task(order.then_task) },
                 force: match order.kind {
                     OrderKind::Mandatory => OrderForce::Mandatory,
                     OrderKind::Optional => OrderForce::Optional,
                     OrderKind::Serialize => OrderForce::Serialize,
                 },
                 is_symmetrical: order.symmetrical,
-                requires_all: true,
+                requires_all: order.requires_all,
             });
         }
+        self.add_role_locations(state);
+    }
+
+    /// What draws the promoted instance; whatever role it is in, a location is in the scores.
+    fn add_role_locations(&mut self, state: &ClusterState) {
+        for (id, &resource) in &self.resources {
+            if state.config.primitives.get(id).is_some_and(Primitive::is_promotable) {
+                for (place, node) in self.nodes.iter().enumerate() {
+                    let of_role = promotion_locations(state, id, node).into_iter();
+                    let location = |(_, score)| Location { resource, node: place, score, role: Role::Promoted };
+                    self.model.locations.extend(of_role.map(location));
+                }
+            }
+        }
+    }
+}
+
+fn role(role: InRole) -> Role {
+    match role {
+        InRole::Promoted => Role::Promoted,
+        InRole::Unpromoted => Role::Unpromoted,
+    }
+}
+
+fn task(task: OrderTask) -> Task {
+    match task {
+        OrderTask::Start => Task::Start,
+        OrderTask::Stop => Task::Stop,
+        OrderTask::Promote => Task::Promote,
+        OrderTask::Demote => Task::Demote,
     }
 }
 
 /// Who stops when another moves, after which it is started, or beside which it must not be. A wish to be where the other is
 /// not must not call the other: it would stop for that, its wish with it, and the other would stay after all.
 fn stopped_by_the_other<'s>(state: &'s ClusterState, bonds: &[Bond<'s>]) -> BTreeSet<(&'s ResourceId, &'s ResourceId)> {
-    let binding = state.config.orders.values().filter(|order| order.kind == OrderKind::Mandatory);
+    let binds = |order: &&crate::config::Order| order.kind == OrderKind::Mandatory && order.requires_all;
+    let binding = state.config.orders.values().filter(binds);
     let apart = bonds.iter().filter(|bond| bond.score.forbids());
     binding.map(|order| (&order.then, &order.first)).chain(apart.map(|bond| (bond.resource, bond.with))).collect()
 }

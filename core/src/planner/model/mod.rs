@@ -5,6 +5,7 @@
 //! leads there, and when, is `actions`'s to say.
 
 mod bond;
+mod clone;
 mod constraint;
 mod node;
 mod rank;
@@ -15,9 +16,10 @@ pub(super) use rank::last_resort;
 pub use term::Term;
 pub(super) use term::terms;
 
-use crate::config::{OrderKind, ResourceMeta};
+use super::any::any_of;
+use crate::config::{Order, OrderKind, OrderTask};
 use crate::id::{NodeId, ResourceId};
-use crate::scheduler::{self, Model, NodeIx, Options, OrderForce, Placement, RscIx, Scores};
+use crate::scheduler::{self, Model, NodeIx, Options, OrderForce, Placement, RscIx, Scores, Task};
 use crate::state::{ActionKind, ClusterState};
 use rank::Ranks;
 use std::cmp::Reverse;
@@ -41,8 +43,10 @@ pub struct Sketch {
     pub nodes: Vec<NodeId>,
     /// Its resources.
     pub resources: BTreeMap<ResourceId, RscIx>,
-    /// What should run, and must not because this does not run before it.
-    pub waits_for: BTreeMap<ResourceId, ResourceId>,
+    /// What should run, and must not because of what does not come before it; in words.
+    pub waits_for: BTreeMap<ResourceId, String>,
+    /// What should be promoted, and must not for the same reason.
+    waits_to_promote: BTreeSet<ResourceId>,
     /// What each scores, whatever comes before what.
     full: Vec<Scores>,
     ranks: BTreeMap<RscIx, Ranks>,
@@ -93,6 +97,7 @@ impl Sketch {
             nodes: state.nodes.keys().cloned().collect(),
             resources: BTreeMap::new(),
             waits_for: BTreeMap::new(),
+            waits_to_promote: BTreeSet::new(),
             full: Vec::new(),
             ranks: BTreeMap::new(),
             starting: BTreeMap::new(),
@@ -113,7 +118,7 @@ impl Sketch {
         let mut top: Vec<(&ResourceId, RscIx)> = self.resources.iter().map(|(id, rsc)| (id, *rsc)).collect();
         let priority = |id: &ResourceId| {
             let primitive = state.config.primitives.get(id);
-            primitive.map_or(0, |it| ResourceMeta::read(id, it, &state.config.rsc_defaults).0.priority)
+            primitive.map_or(0, |it| state.meta(id, it).priority)
         };
         // Where capacity counts, what runs and is to stay has its room before what comes.
         let counts = self.model.options.placement != Placement::Default;
@@ -132,7 +137,11 @@ impl Sketch {
         for bond in &self.model.colocations {
             before[bond.resource].push(bond.with);
         }
-        for order in self.model.orders.iter().filter(|order| order.force == OrderForce::Mandatory) {
+        let is_upwards = |order: &&scheduler::Order| {
+            [order.first, order.then].iter().all(|end| matches!(end.task, Task::Start | Task::Promote))
+        };
+        let binding = self.model.orders.iter().filter(|order| order.force == OrderForce::Mandatory);
+        for order in binding.filter(is_upwards) {
             before[order.then.resource].push(order.first.resource);
         }
         let mut depths: Vec<Option<u32>> = vec![None; before.len()];
@@ -163,15 +172,33 @@ impl Sketch {
         assigned.resources[rsc].assigned.and_then(|node| self.nodes.get(node))
     }
 
+    /// Where a resource of the assigned model is, a clone with all its instances.
+    pub(super) fn places_of(&self, assigned: &Model, rsc: RscIx) -> BTreeSet<NodeId> {
+        let parts = assigned.primitives(rsc).into_iter();
+        parts.filter_map(|part| self.place_of(assigned, part).cloned()).collect()
+    }
+
+    /// Where a promotable clone of the assigned model is promoted.
+    pub(super) fn promoted_of(&self, assigned: &Model, rsc: RscIx) -> BTreeSet<NodeId> {
+        let parts = assigned.primitives(rsc).into_iter();
+        let promoted = parts.filter(|part| assigned.resources[*part].next == scheduler::Role::Promoted);
+        promoted.filter_map(|part| self.place_of(assigned, part).cloned()).collect()
+    }
+
     /// Whether it should run, and the scheduler has a say in where.
     fn is_to_run(&self, rsc: RscIx) -> bool {
         let resource = &self.model.resources[rsc];
         resource.is_managed && !resource.is_orphan && resource.next != scheduler::Role::Stopped
     }
 
+    /// What has one place and none of it; a clone takes what it gets.
     fn unplaced<'m>(&'m self, assigned: &'m Model) -> impl Iterator<Item = RscIx> + 'm {
         let all = 0..self.model.resources.len();
-        all.filter(|rsc| assigned.resources[*rsc].assigned.is_none() && self.is_to_run(*rsc))
+        let is_alone = |rsc: &RscIx| {
+            let resource = &self.model.resources[*rsc];
+            resource.kind == scheduler::Kind::Primitive && resource.parent.is_none()
+        };
+        all.filter(is_alone).filter(|rsc| assigned.resources[*rsc].assigned.is_none() && self.is_to_run(*rsc))
     }
 
     /// What has no place so far may go where it should only go as a last resort; whether anything may.
@@ -223,20 +250,56 @@ impl Sketch {
         found
     }
 
-    /// What must start after another that has no place does not run; whether that is news.
+    /// What must come after another that has no place does not run, or is not promoted; whether that is news.
     fn keep_what_misses_another(&mut self, state: &ClusterState, assigned: &Model) -> bool {
         let mut has_changed = false;
-        for order in state.config.orders.values().filter(|order| order.kind == OrderKind::Mandatory) {
+        let binds = |order: &&Order| order.kind == OrderKind::Mandatory && order.requires_all;
+        for order in state.config.orders.values().filter(binds) {
             let (first, then) = (self.resources.get(&order.first), self.resources.get(&order.then));
             let (Some(&first), Some(&then)) = (first, then) else { continue };
-            let is_missing = assigned.resources[first].assigned.is_none() && assigned.resources[first].is_managed
-                || self.waits_for.contains_key(&order.first);
-            if is_missing && self.is_to_run(then) {
-                self.waits_for.insert(order.then.clone(), order.first.clone());
+            if !self.is_missing(assigned, (&order.first, order.first_task), first) || !self.is_to_run(then) {
+                continue;
+            }
+            match order.then_task {
+                OrderTask::Start => {
+                    let why = match order.first_task {
+                        OrderTask::Promote => format!("{} has to be promoted before it, and is not", order.first),
+                        _ => format!("{} has to run before it, and does not", order.first),
+                    };
+                    self.waits_for.insert(order.then.clone(), why);
+                    self.stop(then);
+                    has_changed = true;
+                }
+                OrderTask::Promote if self.waits_to_promote.insert(order.then.clone()) => {
+                    self.model.resources[then].target = Some(scheduler::Role::Unpromoted);
+                    has_changed = true;
+                }
+                OrderTask::Promote | OrderTask::Stop | OrderTask::Demote => {}
+            }
+        }
+        for any in any_of(state).iter().filter(|any| any.kind() == OrderKind::Mandatory) {
+            let Some(&then) = self.resources.get(any.then()).filter(|then| self.is_to_run(**then)) else { continue };
+            let is_missing = |id: &ResourceId| {
+                let rsc = self.resources.get(id);
+                rsc.is_none_or(|rsc| self.is_missing(assigned, (id, OrderTask::Start), *rsc))
+            };
+            if any.firsts().all(is_missing) {
+                let why = format!("{} has to run before it, and does not", any.words());
+                self.waits_for.insert(any.then().clone(), why);
                 self.stop(then);
                 has_changed = true;
             }
         }
         has_changed
+    }
+
+    /// Nothing can come after it.
+    fn is_missing(&self, assigned: &Model, (id, task): (&ResourceId, OrderTask), rsc: RscIx) -> bool {
+        let is_without = match task {
+            OrderTask::Start => self.places_of(assigned, rsc).is_empty(),
+            OrderTask::Promote => self.promoted_of(assigned, rsc).is_empty(),
+            OrderTask::Stop | OrderTask::Demote => return false,
+        };
+        is_without && assigned.resources[rsc].is_managed || self.waits_for.contains_key(id)
     }
 }

@@ -1,6 +1,5 @@
 //! Nodes of the live cluster as the scheduler's: who takes part, and who is to be fenced.
 
-use super::super::location::attributes;
 use super::super::room::capacity;
 use super::super::{Plan, actions};
 use super::{How, Sketch};
@@ -38,7 +37,7 @@ fn node(state: &ClusterState, id: &NodeId, at: &NodeState) -> Node {
         is_standby: at.intent == Intent::Standby || state.is_witness(id),
         is_maintenance: at.intent == Intent::Maintenance,
         is_shutting_down: at.leaving,
-        attributes: attributes(state, id),
+        attributes: state.attributes_of(id),
         capacity: capacity(state, id),
         assigned: 0,
     }
@@ -49,5 +48,6 @@ fn wish(state: &ClusterState, id: &NodeId, at: &NodeState, ahead: &Plan) -> Opti
     at.living_session()?;
     let planned = || Some(ahead.fence.iter().find(|fence| fence.target == *id)?.cause.to_string());
     let reason = state.intents.get(id).map(|intent| intent.cause.to_string()).or_else(planned)?;
-    state.held(id).is_none().then_some(FenceWish { reason })
+    let waits = state.fence_wait(id).map(|wait| format!("; it waits {}", wait.why)).unwrap_or_default();
+    state.held(id).is_none().then_some(FenceWish { reason: format!("{reason}{waits}") })
 }

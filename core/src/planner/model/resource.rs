@@ -1,12 +1,12 @@
 //! Resources of the live cluster as the scheduler's: what they are, where they are or may be, what they score.
 
-use super::super::migrate::under_way;
+use super::super::migrate::{can_migrate, under_way};
 use super::super::placement::{elder, held, runs_on, stopped_by_failure};
 use super::super::room::{amounts, need};
 use super::bond::Bond;
 use super::rank::{Ranks, ranks};
 use super::{How, Sketch, terms};
-use crate::config::{AgentClass, OnFail, OrderKind, Primitive, ResourceMeta, TargetRole};
+use crate::config::{OnFail, OrderKind, Primitive, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{Kind, MultipleActive, NodeIx, Requires, Resource, Role, RscIx, Scores};
 use crate::score::Score;
@@ -19,6 +19,10 @@ impl Sketch {
         let tied = tied(state, bonds);
         let configured = state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device());
         for (id, primitive) in configured {
+            if let Some(spec) = primitive.clone_spec() {
+                self.add_clone(state, id, primitive, spec);
+                continue;
+            }
             let rsc = self.add(id);
             self.describe(state, rsc, id, primitive);
             self.locate(state, rsc, id);
@@ -44,23 +48,26 @@ impl Sketch {
         }
     }
 
-    fn add(&mut self, id: &ResourceId) -> RscIx {
+    pub(super) fn add(&mut self, id: &ResourceId) -> RscIx {
         self.model.resources.push(blank(id, self.nodes.len()));
         let rsc = self.model.resources.len() - 1;
         self.resources.insert(id.clone(), rsc);
         rsc
     }
 
-    /// It is to run nowhere.
+    /// It is to run nowhere, and no instance of it.
     pub(super) fn stop(&mut self, rsc: RscIx) {
-        let resource = &mut self.model.resources[rsc];
-        (resource.next, resource.target) = (Role::Stopped, Some(Role::Stopped));
+        let parts: Vec<RscIx> = self.model.children(rsc).iter().copied().chain([rsc]).collect();
+        for part in parts {
+            let resource = &mut self.model.resources[part];
+            (resource.next, resource.target) = (Role::Stopped, Some(Role::Stopped));
+        }
     }
 
-    fn describe(&mut self, state: &ClusterState, rsc: RscIx, id: &ResourceId, primitive: &Primitive) {
-        let (meta, _) = ResourceMeta::read(id, primitive, &state.config.rsc_defaults);
+    pub(super) fn describe(&mut self, state: &ClusterState, rsc: RscIx, id: &ResourceId, primitive: &Primitive) {
+        let meta = state.meta(id, primitive);
         let resource = &mut self.model.resources[rsc];
-        resource.can_migrate = meta.allow_migrate && primitive.agent.class == AgentClass::Vm;
+        resource.can_migrate = can_migrate(state, id, primitive);
         resource.priority = Score::new(meta.priority);
         resource.stickiness = meta.stickiness;
         resource.migration_threshold = meta.migration_threshold;
@@ -68,9 +75,11 @@ impl Sketch {
         resource.requires = if state.is_proof_waived(id) { Requires::Nothing } else { Requires::Quorum };
         resource.utilization = amounts(&primitive.utilization);
         let is_hands_off = state.config.is_hands_off(id);
-        let is_stopped =
-            meta.target_role == TargetRole::Stopped || stopped_by_failure(state, id, primitive, &meta).is_some();
-        resource.is_managed = !is_hands_off && (is_stopped || held(state, id).is_none());
+        // Of a clone each instance is held, or stopped by what failed, for itself.
+        let is_cloned = primitive.clone_spec().is_some();
+        let has_failed = || !is_cloned && stopped_by_failure(state, id, primitive, &meta).is_some();
+        let is_stopped = meta.target_role == TargetRole::Stopped || has_failed();
+        resource.is_managed = !is_hands_off && (is_stopped || is_cloned || held(state, id).is_none());
         if is_stopped && !is_hands_off {
             self.stop(rsc);
         }
@@ -178,7 +187,7 @@ fn tied<'s>(state: &'s ClusterState, bonds: &[Bond<'s>]) -> BTreeSet<&'s Resourc
 }
 
 /// What is to follow where it is there and does not work, or could not be stopped.
-fn failure(state: &ClusterState, id: &ResourceId, node: &NodeId) -> Option<OnFail> {
+pub(super) fn failure(state: &ClusterState, id: &ResourceId, node: &NodeId) -> Option<OnFail> {
     let activity = state.activity(id, node)?;
     let is_broken = matches!(state.standing(id, node), Standing::Failed(_));
     if !is_broken && !activity.stop_failed {
@@ -189,7 +198,7 @@ fn failure(state: &ClusterState, id: &ResourceId, node: &NodeId) -> Option<OnFai
     Some(spec.consequence(state.properties().stonith_enabled))
 }
 
-fn blank(id: &ResourceId, nodes: usize) -> Resource {
+pub(super) fn blank(id: &ResourceId, nodes: usize) -> Resource {
     Resource {
         id: id.as_str().to_owned(),
         base: id.as_str().to_owned(),
@@ -224,6 +233,7 @@ fn blank(id: &ResourceId, nodes: usize) -> Resource {
         known_on: BTreeSet::new(),
         migrating: None,
         dangling: Vec::new(),
+        changed_on: BTreeMap::new(),
         scores: Scores::zero(nodes),
         follows: Vec::new(),
         followed: Vec::new(),

@@ -4,11 +4,14 @@ use super::super::eligible::{Rejection, unfit};
 use super::super::location::locations;
 use super::super::placement::belongs_on;
 use super::super::preference::moves_to;
-use crate::config::{Primitive, ResourceMeta};
+use crate::config::Primitive;
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
 use crate::state::ClusterState;
 use serde::{Deserialize, Serialize};
+
+/// The rule of what wants to stay where it runs.
+pub(super) const STICKINESS: &str = "resource-stickiness";
 
 /// A part of a score.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,8 +44,8 @@ pub(in crate::planner) fn terms(
         add("somebody asked for it to move there".to_owned(), Score::INFINITY);
     }
     if belongs_on(state, id, node) {
-        let (meta, _) = ResourceMeta::read(id, primitive, &state.config.rsc_defaults);
-        add("resource-stickiness".to_owned(), meta.stickiness);
+        let meta = state.meta(id, primitive);
+        add(STICKINESS.to_owned(), meta.stickiness);
     }
     terms
 }

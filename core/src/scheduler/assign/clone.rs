@@ -1,7 +1,7 @@
 //! A clone: its instances, first where they are, then wherever there is room.
 
 use super::merge::{self, Factor, Pick};
-use super::{assign_one, colocation, promote, take_back};
+use super::{assign_one, bundle, colocation, promote, take_back};
 use crate::scheduler::{Kind, Model, NodeIx, Resource, RscIx, by_name};
 use crate::score::Score;
 use std::cmp::Ordering;
@@ -30,6 +30,7 @@ pub(super) fn assign(model: &mut Model, rsc: RscIx, prefer: Option<NodeIx>) -> O
     Dealing { clone: rsc, max: spec.max, node_max: spec.node_max, on: BTreeMap::new(), dealt: 0 }
         .all(model, &instances);
     model.resources[rsc].is_assigned = true;
+    bundle::fill(model, rsc);
     if spec.promotion.is_some() {
         promote::choose(model, rsc);
     }
@@ -85,22 +86,35 @@ impl Dealing {
     }
 
     fn deal(&mut self, model: &mut Model, instance: RscIx, keep: Option<NodeIx>) {
-        self.forbid_what_is_full(model, instance);
-        if let Some(node) = keep {
-            let before: Vec<(RscIx, Resource)> =
-                parts(model, instance).into_iter().map(|part| (part, model.resources[part].clone())).collect();
-            if assign_one(model, instance, Some(node)) != Some(node) {
-                // It would rather be elsewhere: it waits its turn.
-                before.into_iter().for_each(|one| take_back(model, one));
-                return;
+        match keep {
+            Some(node) => self.keep(model, instance, node),
+            None => {
+                self.forbid_what_is_full(model, instance);
+                assign_one(model, instance, None);
             }
-        } else {
-            assign_one(model, instance, None);
         }
         if let Some(node) = model.resources[instance].assigned {
             *self.on.entry(node).or_default() += 1;
             self.dealt += 1;
         }
+    }
+
+    /// Lets an instance stay, if there are enough others for the nodes it would rather be on; else it waits its turn.
+    fn keep(&mut self, model: &mut Model, instance: RscIx, node: NodeIx) {
+        let on = self.on.clone();
+        for _ in self.dealt..self.max {
+            let before: Vec<(RscIx, Resource)> =
+                parts(model, instance).into_iter().map(|part| (part, model.resources[part].clone())).collect();
+            self.forbid_what_is_full(model, instance);
+            let chosen = assign_one(model, instance, Some(node));
+            if chosen == Some(node) {
+                break;
+            }
+            before.into_iter().for_each(|one| take_back(model, one));
+            let Some(better) = chosen else { break };
+            *self.on.entry(better).or_default() += 1;
+        }
+        self.on = on;
     }
 
     fn forbid_what_is_full(&self, model: &mut Model, instance: RscIx) {
@@ -120,7 +134,7 @@ impl Dealing {
 
 /// An instance and all in it.
 fn parts(model: &Model, instance: RscIx) -> Vec<RscIx> {
-    let mut found = model.primitives(instance);
+    let mut found = model.leading_parts(instance);
     if !found.contains(&instance) {
         found.push(instance);
     }
@@ -128,7 +142,7 @@ fn parts(model: &Model, instance: RscIx) -> Vec<RscIx> {
 }
 
 fn is_failed(model: &Model, instance: RscIx) -> bool {
-    model.primitives(instance).into_iter().any(|part| model.resources[part].is_failed)
+    model.leading_parts(instance).into_iter().any(|part| model.resources[part].is_failed)
 }
 
 /// The instance that chooses first. Each part compares one key, so it is a total order.
@@ -137,11 +151,15 @@ fn compare(model: &Model, clone: RscIx, a: RscIx, b: RscIx) -> Ordering {
     let (on_a, on_b) = (active(a), active(b));
     let (at_a, at_b) = (on_a.first().copied(), on_b.first().copied());
     let clone_scores = &model.resources[clone].scores;
-    let is_allowed = |at: Option<NodeIx>| at.is_none_or(|node| model.is_available(node, clone_scores.get(node)));
-    let by_allowed = is_allowed(at_b).cmp(&is_allowed(at_a));
+    let is_allowed = |at: &NodeIx| clone_scores.get(*at).is_some_and(|score| score >= Score::ZERO);
+    let by_spread = if at_a.is_some() && at_b.is_some() { on_a.len().cmp(&on_b.len()) } else { Ordering::Equal };
+    let by_allowed = at_b.as_ref().is_none_or(is_allowed).cmp(&at_a.as_ref().is_none_or(is_allowed));
+    // A node it may not be on any more counts as none.
+    let (at_a, at_b) = (at_a.filter(is_allowed), at_b.filter(is_allowed));
     let by_priority = || model.resources[b].priority.cmp(&model.resources[a].priority);
     let by_activity = || at_b.is_some().cmp(&at_a.is_some());
-    let by_spread = || on_a.len().cmp(&on_b.len());
+    let is_available = |at: Option<NodeIx>| at.is_some_and(|node| model.nodes[node].is_available());
+    let by_availability = || is_available(at_b).cmp(&is_available(at_a));
     let by_failure = || is_failed(model, a).cmp(&is_failed(model, b));
     let by_score = || match (at_a, at_b) {
         (Some(x), Some(y)) => {
@@ -154,10 +172,11 @@ fn compare(model: &Model, clone: RscIx, a: RscIx, b: RscIx) -> Ordering {
         _ => Ordering::Equal,
     };
     let by_id = || by_name(&model.resources[a].id, &model.resources[b].id);
-    by_allowed
+    by_spread
+        .then(by_allowed)
         .then_with(by_priority)
         .then_with(by_activity)
-        .then_with(by_spread)
+        .then_with(by_availability)
         .then_with(by_failure)
         .then_with(by_score)
         .then_with(by_id)

@@ -7,7 +7,7 @@ use crate::score::Score;
 /// The colocations in which this resource follows: its own, and those of what it leads for.
 pub(super) fn follows(model: &Model, rsc: RscIx) -> Vec<usize> {
     let mut found = model.resources[rsc].follows.clone();
-    let Some(parent) = model.resources[rsc].parent else { return found };
+    let Some(parent) = model.resources[rsc].parent.filter(|_| !is_contained(model, rsc)) else { return found };
     match &model.resources[parent].kind {
         Kind::Group(group) => {
             let is_first = group.members.first() == Some(&rsc);
@@ -24,13 +24,24 @@ pub(super) fn follows(model: &Model, rsc: RscIx) -> Vec<usize> {
 /// The colocations in which this resource is followed.
 pub(super) fn followed(model: &Model, rsc: RscIx) -> Vec<usize> {
     let mut found = model.resources[rsc].followed.clone();
-    let Some(parent) = model.resources[rsc].parent else { return found };
+    let Some(parent) = model.resources[rsc].parent.filter(|_| !is_contained(model, rsc)) else { return found };
+    if model.bundles.replicas.contains_key(&parent) {
+        found.extend(followed(model, parent));
+        return found;
+    }
     match &model.resources[parent].kind {
         Kind::Group(group) if group.members.last() == Some(&rsc) => found.extend(followed(model, parent)),
         Kind::Clone(_) => found.extend(followed(model, parent)),
         _ => {}
     }
     found
+}
+
+/// Whether it is in a bundle's container, or is what runs in all of them: only containers are placed by what the bundle is.
+fn is_contained(model: &Model, rsc: RscIx) -> bool {
+    !model.bundles.is_empty()
+        && model.resources[rsc].parent.is_some_and(|parent| !model.bundles.is_contents(parent))
+        && (model.bundles.is_inner(rsc) || model.bundles.is_contents(rsc))
 }
 
 /// Whether the follower has a say in where the followed goes.
@@ -42,6 +53,9 @@ pub(super) fn has_influence(model: &Model, ix: usize) -> bool {
 /// Lets the place of `with` decide where `rsc` may go.
 pub(super) fn apply(model: &mut Model, rsc: RscIx, with: RscIx, ix: usize) {
     let score = model.colocations[ix].score;
+    if let Some(replica) = model.bundles.replicas.get(&with) {
+        return apply(model, rsc, replica.container, ix);
+    }
     match &model.resources[with].kind {
         Kind::Primitive => apply_to_scores(model, rsc, with, ix),
         Kind::Group(group) => {
@@ -95,7 +109,10 @@ fn apply_clone(model: &mut Model, rsc: RscIx, with: RscIx, ix: usize, spec: &Clo
 /// Where instances will run, in this role if one is asked for.
 fn places(model: &Model, spec: &CloneSpec, role: Option<Role>) -> Vec<NodeIx> {
     let fits = |instance: &&RscIx| role.is_none_or(|role| model.resources[**instance].next == role);
-    let instances = spec.instances.iter().filter(fits);
+    // What nobody may touch holds nothing up beside it.
+    let is_blocked =
+        |instance: &RscIx| model.primitives(*instance).iter().any(|part| model.resources[*part].is_blocked);
+    let instances = spec.instances.iter().filter(fits).filter(|instance| !is_blocked(instance));
     instances.filter_map(|instance| model.resources[*instance].assigned).collect()
 }
 
@@ -157,6 +174,6 @@ fn concerns(model: &Model, rsc: RscIx, with: RscIx, ix: usize) -> bool {
     if !model.resources[with].is_assigned {
         return false;
     }
-    let has = |rsc: RscIx, role: Option<Role>| role.is_none_or(|role| model.resources[rsc].next == role);
+    let has = |rsc: RscIx, role: Option<Role>| role.is_none_or(|role| model.next_of(rsc) == role);
     has(rsc, colocation.role) && has(with, colocation.with_role)
 }

@@ -1,6 +1,7 @@
 //! Gives every resource its node: most important first, what it follows before it, with the wishes of what follows it.
 
 mod best;
+mod bundle;
 pub(super) mod capacity;
 mod clone;
 mod colocation;
@@ -28,6 +29,12 @@ pub(super) fn assign(model: &mut Model) {
     if model.options.placement != Placement::Default && model.options.sorts_by_scores {
         sequence::sort_top(model);
     }
+    // A node that is reached through a resource can be used when that has its place.
+    let connections = model.top.iter().copied().filter(|rsc| model.remotes.nodes.contains_key(rsc));
+    for rsc in connections.collect::<Vec<_>>() {
+        let prefer = model.resources[rsc].migrating.map(|(_, to)| to);
+        assign_one(model, rsc, prefer);
+    }
     for rsc in model.top.clone() {
         assign_one(model, rsc, None);
     }
@@ -51,7 +58,10 @@ fn assign_one(model: &mut Model, rsc: RscIx, prefer: Option<NodeIx>) -> Option<N
             }
             primitive::assign(model, rsc, prefer)
         }
-        Kind::Group(_) => group::assign(model, rsc, prefer),
+        Kind::Group(_) => match model.bundles.replicas.get(&rsc).map(|replica| replica.container) {
+            Some(container) => bundle::assign_replica(model, rsc, container, prefer),
+            None => group::assign(model, rsc, prefer),
+        },
         Kind::Clone(_) => clone::assign(model, rsc, prefer),
     }
 }
@@ -74,7 +84,7 @@ fn lose_quorum(model: &mut Model) {
 fn discover_exclusively(model: &mut Model) {
     for rsc in 0..model.resources.len() {
         let Some(named) = model.resources[rsc].discovered_on.clone() else { continue };
-        let parts = model.primitives(rsc).into_iter().chain([rsc]).collect::<Vec<_>>();
+        let parts = model.placed_parts(rsc).into_iter().chain([rsc]).collect::<Vec<_>>();
         for part in parts {
             for node in (0..model.nodes.len()).filter(|node| !named.contains(node)) {
                 if model.resources[part].scores.get(node).is_some() {

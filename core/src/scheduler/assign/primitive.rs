@@ -1,7 +1,7 @@
 //! Where one primitive goes.
 
 use super::{assign_one, best, colocation, merge, put};
-use crate::scheduler::{Model, NoQuorum, NodeIx, Role, RscIx};
+use crate::scheduler::{Model, NoQuorum, NodeIx, Role, RscIx, remote};
 use crate::score::Score;
 
 pub(super) fn assign(model: &mut Model, rsc: RscIx, prefer: Option<NodeIx>) -> Option<NodeIx> {
@@ -22,6 +22,7 @@ pub(super) fn assign(model: &mut Model, rsc: RscIx, prefer: Option<NodeIx>) -> O
     }
     choose(model, rsc, prefer);
     model.resources[rsc].is_assigning = false;
+    remote::connected(model, rsc);
     model.resources[rsc].assigned
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub(super) fn add_scores(model: &mut Model, clone: RscIx) {
     for instance in model.children(clone).to_vec() {
         for node in 0..model.nodes.len() {
-            let Some(wish) = wish(model, instance, node) else { continue };
+            let Some(wish) = wish(model, instance, node).filter(|wish| *wish > Score::ZERO) else { continue };
             let first = model.primitives(instance).first().copied().unwrap_or(instance);
             for part in [instance, first] {
                 if part != instance || first == instance {
@@ -37,7 +37,8 @@ fn wish(model: &Model, instance: RscIx, node: NodeIx) -> Option<Score> {
         if !resource.active_on.is_empty() && !resource.active_on.contains(&node) {
             continue;
         }
-        let attributes = &model.nodes[node].attributes;
+        let Some(spoken_of) = model.spoken_of(part, node) else { continue };
+        let attributes = &model.nodes[spoken_of].attributes;
         let named = |name: &str| {
             attributes.get(&format!("master-{name}")).or_else(|| attributes.get(&format!("promotion-{name}")))
         };
@@ -54,7 +55,7 @@ fn wish(model: &Model, instance: RscIx, node: NodeIx) -> Option<Score> {
 pub(super) fn choose(model: &mut Model, clone: RscIx) {
     let Kind::Clone(spec) = model.resources[clone].kind.clone() else { return };
     let Some(promotion) = spec.promotion.clone() else { return };
-    let mut ranked: Vec<(RscIx, NodeIx, Score)> = Vec::new();
+    let mut ranked: Vec<(RscIx, NodeIx, Score, Score)> = Vec::new();
     for instance in &spec.instances {
         let wanted = model.primitives(*instance).first().map(|part| model.resources[*part].next).unwrap_or_default();
         for part in model.primitives(*instance) {
@@ -64,24 +65,24 @@ pub(super) fn choose(model: &mut Model, clone: RscIx) {
             }
         }
         let first = model.primitives(*instance).first().copied().unwrap_or(*instance);
-        let Some(node) = model.resources[first].assigned else { continue };
+        let Some(node) = model.resources[first].assigned.filter(|node| model.has_guest(*node)) else { continue };
         let limit = model.resources[clone].target;
         if limit.is_some_and(|role| role == Role::Unpromoted || role == Role::Stopped) || wanted == Role::Unpromoted {
             continue;
         }
         let priority = priority(model, clone, *instance, node);
         model.resources[*instance].promotion = Some(priority);
-        ranked.push((*instance, node, priority));
+        ranked.push((*instance, node, priority, rank(model, clone, node, priority)));
     }
     ranked.sort_by(|a, b| {
         let role = |rsc: RscIx| model.primitives(rsc).iter().map(|part| model.resources[*part].role).max();
-        b.2.cmp(&a.2)
+        b.3.cmp(&a.3)
             .then_with(|| role(b.0).cmp(&role(a.0)))
             .then_with(|| model.resources[a.0].id.cmp(&model.resources[b.0].id))
     });
     let mut on: BTreeMap<NodeIx, usize> = BTreeMap::new();
     let mut promoted = 0;
-    for (instance, node, priority) in ranked {
+    for (instance, node, priority, _) in ranked {
         let here = on.entry(node).or_default();
         let is_frozen = !model.resources[instance].is_managed;
         let is_now = model.resources[instance].role == Role::Promoted;
@@ -110,12 +111,16 @@ fn priority(model: &Model, clone: RscIx, instance: RscIx, node: NodeIx) -> Score
             priority = priority + location.score;
         }
     }
-    for ix in colocation::follows(model, clone) {
+    let node = model.host_of(node);
+    for ix in colocation::follows(model, model.bundle_of(clone)) {
         let colocation = &model.colocations[ix];
+        let there = places(model, colocation.with, colocation.with_role);
+        if colocation.role == Some(Role::Unpromoted) && there.contains(&node) {
+            priority = priority + Score::new(-colocation.score.value());
+        }
         if colocation.role != Some(Role::Promoted) {
             continue;
         }
-        let there = places(model, colocation.with, colocation.with_role);
         if there.contains(&node) {
             if colocation.score < Score::INFINITY {
                 priority = priority + colocation.score;
@@ -124,7 +129,14 @@ fn priority(model: &Model, clone: RscIx, instance: RscIx, node: NodeIx) -> Score
             priority = Score::NEG_INFINITY;
         }
     }
-    for ix in colocation::followed(model, clone) {
+    priority
+}
+
+/// What follows a promoted instance adds to which is promoted first, and never to whether one may be.
+fn rank(model: &Model, clone: RscIx, node: NodeIx, priority: Score) -> Score {
+    let mut rank = priority;
+    let node = model.host_of(node);
+    for ix in colocation::followed(model, model.bundle_of(clone)) {
         let colocation = &model.colocations[ix];
         if colocation.with_role != Some(Role::Promoted) || !colocation.influence {
             continue;
@@ -133,13 +145,13 @@ fn priority(model: &Model, clone: RscIx, instance: RscIx, node: NodeIx) -> Score
         let wants = model.resources[first].scores.or_never(node);
         let share = i128::from(colocation.score.value()) * i128::from(wants.value()) / 1_000_000;
         // What cannot be there anyway forbids nothing.
-        priority = priority + Score::new(i64::try_from(share.max(0)).unwrap_or_default());
+        rank = rank + Score::new(i64::try_from(share.max(0)).unwrap_or_default());
     }
-    priority
+    rank
 }
 
 fn places(model: &Model, rsc: RscIx, role: Option<Role>) -> Vec<NodeIx> {
     let parts = model.primitives(rsc).into_iter();
     let fits = |part: &RscIx| role.is_none_or(|role| model.resources[*part].next == role);
-    parts.filter(fits).filter_map(|part| model.resources[part].assigned).collect()
+    parts.filter(fits).filter_map(|part| Some(model.host_of(model.resources[part].assigned?))).collect()
 }

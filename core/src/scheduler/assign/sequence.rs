@@ -23,6 +23,7 @@ fn key(model: &Model, other: RscIx, ix: usize) -> (Reverse<Score>, Reverse<u8>, 
     let rank = match &resource.kind {
         Kind::Primitive => 0,
         Kind::Group(_) => 1,
+        Kind::Clone(_) if model.bundles.contents.contains_key(&other) => 4,
         Kind::Clone(spec) if spec.promotion.is_none() => 2,
         Kind::Clone(_) => 3,
     };

@@ -1,5 +1,5 @@
 //! Live migrations that would wait for each other for ever: resources that must be apart change places, and each stays
-//! until it has arrived. One of them is stopped and started instead.
+//! until it has arrived. One of them is stopped and started instead; so is what moves live after something that takes its place.
 
 use super::spread::call_off;
 use crate::scheduler::action::{ActIx, Actions};
@@ -25,7 +25,7 @@ fn worst(model: &Model, actions: &Actions) -> Option<ActIx> {
     };
     let live: Vec<ActIx> = (0..actions.all.len()).filter(is_live).collect();
     let has_apart = model.colocations.iter().any(|colocation| colocation.score.forbids());
-    if live.len() < 2 || !has_apart {
+    if live.is_empty() || !has_apart {
         return None;
     }
     let counts = |ix: ActIx| !actions.all[ix].is_optional;

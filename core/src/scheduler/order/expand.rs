@@ -2,7 +2,7 @@
 //! by instance, live migrations by their halves.
 
 use crate::scheduler::action::{Actions, AnyOf, Bond};
-use crate::scheduler::{CloneSpec, Kind, Model, NodeIx, Order, OrderEnd, OrderForce, Role, RscIx, Task};
+use crate::scheduler::{Kind, Model, NodeIx, Order, OrderEnd, OrderForce, Role, RscIx, Task};
 use std::collections::BTreeMap;
 
 /// What an order ends in.
@@ -19,15 +19,17 @@ pub(super) fn constraints(model: &Model, actions: &mut Actions) {
         }
         one(model, actions, order);
         let reverse = |end: OrderEnd| Some(OrderEnd { resource: end.resource, task: opposite(end.task)? });
-        let counts = |spec: &CloneSpec| !order.requires_all || spec.min > 0;
-        let is_any = matches!(&model.resources[order.first.resource].kind, Kind::Clone(spec) if counts(spec));
+        // Where any of several suffices, none of them needs what waits for it to stop.
+        let is_any = match &model.resources[order.first.resource].kind {
+            Kind::Clone(spec) => !order.requires_all || spec.min > 0,
+            _ => false,
+        };
         if order.is_symmetrical
-            && !is_any
             && order.force != OrderForce::Serialize
             && let (Some(first), Some(then)) = (reverse(order.then), reverse(order.first))
         {
             let bond = match order.force {
-                OrderForce::Mandatory => Bond { then_needs_first: true, ..Bond::ORDER },
+                OrderForce::Mandatory if !is_any => Bond { then_needs_first: true, ..Bond::ORDER },
                 _ => Bond::ORDER,
             };
             between(model, actions, (first.resource, first.task), (then.resource, then.task), bond);
@@ -115,23 +117,32 @@ pub(in crate::scheduler) fn between(
         }
     }
     let begins = begins(model, actions, then, then_task);
+    // What an instance needs is needed on its own node.
     let is_clone = matches!(model.resources[then].kind, Kind::Clone(_));
+    let local = |actions: &Actions, end: usize, begin: usize| {
+        let (one, other) = (actions.all[end].node, actions.all[begin].node);
+        let is_far = is_clone && one != other;
+        if is_far { Bond { then_needs_first: false, ..bond } } else { bond }
+    };
     match &model.resources[first].kind {
         Kind::Primitive => {
             for end in actions.of(first, first_task) {
                 for begin in &begins {
-                    let (one, other) = (actions.all[end].node, actions.all[*begin].node);
-                    let is_far = bond.then_needs_first && is_clone && other.is_some() && one != other;
-                    let bond = if is_far { Bond { then_needs_first: false, ..bond } } else { bond };
-                    actions.bind(end, *begin, bond);
+                    actions.bind(end, *begin, local(actions, end, *begin));
                 }
             }
         }
         Kind::Group(_) => {
             let gate = actions.gate(first, done(first_task));
-            bind_all(actions, &[gate], &begins, bond);
+            for begin in &begins {
+                actions.bind(gate, *begin, local(actions, gate, *begin));
+            }
             if bond.then_needs_first {
-                bind_all(actions, &parts(model, actions, first, first_task), &begins, bond);
+                for end in parts(model, actions, first, first_task) {
+                    for begin in &begins {
+                        actions.bind(end, *begin, local(actions, end, *begin));
+                    }
+                }
             }
         }
         Kind::Clone(_) => {
@@ -251,13 +262,34 @@ pub(super) fn apart(model: &Model, actions: &mut Actions) {
         if !colocation.score.forbids() || colocation.attribute.is_some() {
             continue;
         }
-        let tasks = |role: Option<Role>| match role {
-            Some(Role::Promoted) => (Task::Demote, Task::Promote),
-            _ => (Task::Stop, Task::Start),
-        };
-        let (one, other) = (tasks(colocation.role), tasks(colocation.with_role));
-        local(model, actions, (colocation.resource, one.0), (colocation.with, other.1));
-        local(model, actions, (colocation.with, other.0), (colocation.resource, one.1));
+        let (one, other) = (colocation.resource, colocation.with);
+        let (one_role, other_role) = (colocation.role, colocation.with_role);
+        leave_first(model, actions, (one, one_role), (other, other_role));
+        leave_first(model, actions, (other, other_role), (one, one_role));
+    }
+}
+
+/// The one gives up its role before the other takes its own on.
+fn leave_first(
+    model: &Model,
+    actions: &mut Actions,
+    (first, from): (RscIx, Option<Role>),
+    (then, to): (RscIx, Option<Role>),
+) {
+    let leaves: &[Task] = match from {
+        Some(Role::Promoted) => &[Task::Demote],
+        Some(Role::Unpromoted) => &[Task::Stop, Task::Promote],
+        _ => &[Task::Stop],
+    };
+    let arrives: &[Task] = match to {
+        Some(Role::Promoted) => &[Task::Promote],
+        Some(Role::Unpromoted) => &[Task::Start, Task::Demote],
+        _ => &[Task::Start],
+    };
+    for leave in leaves {
+        for arrive in arrives {
+            local(model, actions, (first, *leave), (then, *arrive));
+        }
     }
 }
 
@@ -281,6 +313,36 @@ fn local(model: &Model, actions: &mut Actions, (first, leaves): (RscIx, Task), (
                 }
             }
         }
+    }
+}
+
+/// Instances of ordered clones, one after another: those that do something, now that it is known which.
+pub(super) fn in_turn(model: &Model, actions: &mut Actions) {
+    for resource in &model.resources {
+        let Kind::Clone(spec) = &resource.kind else { continue };
+        for task in [Task::Start, Task::Stop] {
+            let is_due = |ix: &usize| !actions.all[*ix].is_optional && actions.all[*ix].is_runnable;
+            let due = |instance: &RscIx| -> Vec<usize> {
+                parts(model, actions, *instance, task).into_iter().filter(is_due).collect()
+            };
+            let mut each: Vec<Vec<usize>> = spec.instances.iter().filter(|_| spec.is_ordered).map(due).collect();
+            each.retain(|due| !due.is_empty());
+            if task == Task::Stop {
+                each.reverse();
+            }
+            for pair in each.windows(2) {
+                bind_all(actions, &pair[0], &pair[1], Bond::ORDER);
+            }
+        }
+    }
+}
+
+/// What is stopped or demoted takes its new parameters by that.
+pub(super) fn no_reload_before_a_stop(actions: &mut Actions) {
+    for ix in 0..actions.all.len() {
+        let Some(rsc) = actions.all[ix].rsc.filter(|_| actions.all[ix].task == Task::Reload) else { continue };
+        let leaves = [actions.of(rsc, Task::Stop), actions.of(rsc, Task::Demote)].concat();
+        actions.all[ix].is_optional |= leaves.into_iter().any(|leave| !actions.all[leave].is_optional);
     }
 }
 

@@ -9,8 +9,8 @@ mod spread;
 pub(super) use expand::between;
 pub(super) use spread::{is_gate, word};
 
-use super::Model;
 use super::action::Actions;
+use super::{Model, remote};
 
 /// Binds actions by the configured orders, and spreads needs and impossibilities until nothing changes.
 pub(super) fn apply(model: &mut Model, actions: &mut Actions) {
@@ -22,6 +22,9 @@ pub(super) fn apply(model: &mut Model, actions: &mut Actions) {
         spread::spread(model, actions);
     }
     expand::not_live(actions);
+    expand::in_turn(model, actions);
+    expand::no_reload_before_a_stop(actions);
+    remote::look_first(model, actions);
     if room::bind(model, actions, exchanges) {
         spread::spread(model, actions);
     }

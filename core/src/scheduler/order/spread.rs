@@ -73,8 +73,11 @@ fn update(model: &Model, actions: &mut Actions, first: ActIx, then: ActIx, bond:
         changed.push(then);
         changed.extend(call_off(actions, then));
     }
-    let is_instance = other.rsc.is_some_and(|rsc| model.clone_of(rsc).is_some());
-    let breaks = bond.then_needs_first && !other.is_optional && !other.is_migration && !is_instance;
+    // An instance can be left behind at the source, unless it moves itself and is waited for at the target.
+    let is_left = other.rsc.is_some_and(|rsc| {
+        model.clone_of(rsc).is_some() && actions.each(rsc, Task::Start).all(|start| actions.all[start].is_optional)
+    });
+    let breaks = bond.then_needs_first && !other.is_optional && !other.is_migration && !is_left;
     if breaks && actions.all[first].is_migration {
         changed.extend(call_off(actions, first));
     }
@@ -137,10 +140,10 @@ fn is_done(model: &Model, action: &Action) -> bool {
 /// Whether what the second action brings about is so already.
 fn is_happening(model: &Model, action: &Action) -> bool {
     let Some(rsc) = action.rsc else { return false };
-    let resource = &model.resources[rsc];
+    let role = model.primitives(rsc).into_iter().map(|part| model.resources[part].role).max();
     match action.task {
-        Task::Start => action.is_optional && resource.role >= Role::Started,
-        Task::Stop => resource.role <= Role::Stopped,
+        Task::Start => action.is_optional && role >= Some(Role::Started),
+        Task::Stop => role <= Some(Role::Stopped),
         _ => false,
     }
 }
@@ -210,7 +213,9 @@ pub(in crate::scheduler) fn word(task: Task) -> &'static str {
         Task::Demoted => "demoted",
         Task::MigrateTo => "migrate_to",
         Task::MigrateFrom => "migrate_from",
-        Task::Fence => "fence",
+        // Pacemaker calls it a fence too: `Fence (on)`.
+        Task::Fence | Task::Unfence => "fence",
+        Task::Reload => "reload-agent",
     }
 }
 

@@ -102,6 +102,20 @@ mod tests {
     }
 
     #[test]
+    fn only_what_changes_wakes_the_planner() {
+        let mut state = household();
+        hello(&mut state);
+        let before = state.moved;
+        set(&mut state, "pingd", Some("100"));
+        let after = state.moved;
+        assert!(after > before, "it may decide where something runs");
+        set(&mut state, "pingd", Some("100"));
+        assert_eq!(state.moved, after, "it is what it was");
+        set(&mut state, "pingd", None);
+        assert!(state.moved > after);
+    }
+
+    #[test]
     fn what_is_kept_is_bounded() {
         let mut state = household();
         hello(&mut state);

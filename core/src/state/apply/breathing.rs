@@ -24,10 +24,10 @@ impl ClusterState {
         }
         let why =
             format!("{node} was proven off ({}), and {} heard it alive after that", proof.words(), breath.heard_by);
-        if let Proof::PowerOff { devices, .. } = &proof {
-            for device in devices {
-                self.distrust(device, &why);
-            }
+        match &proof {
+            Proof::PowerOff { devices, .. } => devices.iter().for_each(|device| self.distrust(device, &why)),
+            Proof::Watchdog { device, .. } => self.distrust(device, &why),
+            _ => {}
         }
         let released = self.mark_false(node, breath);
         if let Some(state) = self.nodes.get_mut(node) {

@@ -6,8 +6,8 @@ use super::stale;
 use crate::id::{ActionId, NodeId, Operation, ResourceId};
 use crate::planted::{Mistake, planted};
 use crate::state::{
-    Action, ActionKind, Activity, AgentError, Claim, ClusterState, EventKind, Failure, Intent, Outcome, Refusal, Seen,
-    SessionState, Speaker, Standing,
+    Action, ActionKind, Activity, AgentError, Claim, ClusterState, EventKind, Failure, Intent, Outcome, RELOAD_LEVEL,
+    Refusal, Reload, Seen, SessionState, Speaker, Standing,
 };
 use std::time::Duration;
 
@@ -72,29 +72,71 @@ impl ClusterState {
                 let what = format!("{} is not known to be stopped on {}", action.resource, action.node);
                 return Err(Refusal::Unsafe(what));
             }
-            ActionKind::Start => {}
-            ActionKind::Migrate => self.check_migration(action)?,
+            ActionKind::Start => self.check_unfenced(action, &action.node)?,
+            // Nothing is started by it: what runs there goes on.
+            ActionKind::Reload if here.is_some_and(|activity| activity.seen == Seen::Running) => return Ok(()),
+            ActionKind::Reload => return stale(format!("{} does not run on {}", action.resource, action.node)),
+            ActionKind::Migrate => {
+                let target = action.peer.as_ref().unwrap_or(&action.node);
+                self.check_unfenced(action, target)?;
+                self.check_migration(action)?;
+            }
             ActionKind::Handover => self.check_handover(action)?,
+            ActionKind::Demote => return Ok(()),
+            ActionKind::Promote => return self.check_promotion(action),
         }
         self.check_alone(action)
     }
 
-    /// claim-check: every other node is not active. A migration's target is looked at by its own rule.
-    fn check_alone(&self, action: &Action) -> Result<(), Refusal> {
-        for node in self.nodes.keys().filter(|node| **node != action.node) {
-            if planted(Mistake::LostIsDead) && self.nodes.get(node).is_some_and(|state| !state.is_online()) {
-                continue;
-            }
-            if self.stands_against(&action.resource, node) {
-                return Err(Refusal::Unsafe(format!("{} may be active on {node}", action.resource)));
-            }
+    /// unfencing: where a device keeps a node from its storage, nothing that needs that is started.
+    fn check_unfenced(&self, action: &Action, node: &NodeId) -> Result<(), Refusal> {
+        match self.locked_out(&action.resource, node) {
+            Some(why) => stale(format!("{} is not started on {node}: {why}", action.resource)),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// claim-check: every other node is not active; of a clone, so few may be that one more may run. A migration's
+    /// target is looked at by its own rule.
+    fn check_alone(&self, action: &Action) -> Result<(), Refusal> {
+        let resource = &action.resource;
+        let is_taken_for_dead = |node: &NodeId| {
+            planted(Mistake::LostIsDead) && self.nodes.get(node).is_some_and(|state| !state.is_online())
+        };
+        let others = self.nodes.keys().filter(|node| **node != action.node && !is_taken_for_dead(node));
+        let mut others = others.filter(|node| self.stands_against(resource, node));
+        match self.copies(resource).checked_sub(1) {
+            None => Err(Refusal::Unsafe(format!("none of {resource} may run: its clone-max is 0"))),
+            Some(beside) => match others.nth(beside) {
+                Some(node) => Err(Refusal::Unsafe(format!("{resource} may be active on {node}"))),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// claim-check, of a promotion: it runs here, and fewer than may be promoted may be so elsewhere.
+    fn check_promotion(&self, action: &Action) -> Result<(), Refusal> {
+        let (resource, node) = (&action.resource, &action.node);
+        if self.activity(resource, node).is_none_or(|here| here.seen != Seen::Running) {
+            return Err(Refusal::Unsafe(format!("{resource} is not known to run unpromoted on {node}")));
+        }
+        if planted(Mistake::PromoteUnchecked) {
+            return Ok(());
+        }
+        let mut others = self.nodes.keys().filter(|other| *other != node && self.may_be_promoted(resource, other));
+        match self.promotions(resource).checked_sub(1) {
+            None => Err(Refusal::Unsafe(format!("none of {resource} may be promoted"))),
+            Some(beside) => match others.nth(beside) {
+                Some(other) => Err(Refusal::Unsafe(format!("{resource} may be promoted on {other}"))),
+                None => Ok(()),
+            },
+        }
     }
 
     fn grant(&mut self, speaker: &Speaker, action: &Action, deadline: Duration) -> Operation {
         let now = self.now;
-        let configured = self.config.primitives.get(&action.resource).cloned();
+        let configured = self.config.primitives.get(&action.resource);
+        let configured = configured.map(|primitive| self.definition_on(primitive, &action.node));
         let activity = self.activity_mut(&action.resource, &action.node);
         activity.operation = activity.operation.next();
         let came = activity.claim.take().and_then(|incoming| incoming.migration);
@@ -105,12 +147,18 @@ impl ClusterState {
             granted: now,
             deadline,
             migration: None,
+            definition: configured.clone().filter(|_| action.kind == ActionKind::Reload).map(Box::new),
         });
         match action.kind {
             ActionKind::Start => activity.definition = configured,
             ActionKind::Migrate => self.open_incoming(speaker, action, deadline),
             ActionKind::Handover => self.open_handover(action, came),
-            ActionKind::Probe | ActionKind::Stop | ActionKind::Incoming => {}
+            ActionKind::Probe
+            | ActionKind::Stop
+            | ActionKind::Incoming
+            | ActionKind::Reload
+            | ActionKind::Promote
+            | ActionKind::Demote => {}
         }
         let operation = self.activity_mut(&action.resource, &action.node).operation;
         if let Some(planned) = self.actions.get_mut(&action.id) {
@@ -128,28 +176,54 @@ impl ClusterState {
         operation: Operation,
         (seen, took): (&Seen, Duration),
         error: Option<&AgentError>,
+        reload: Option<&Reload>,
     ) -> Result<Outcome, Refusal> {
         let now = self.now;
         let claim = self.take_claim(speaker, resource, operation)?;
         if claim.kind == ActionKind::Migrate {
             return Ok(self.migration_ended(&speaker.node, resource, &claim, seen, error));
         }
+        let is_understood = self.level >= RELOAD_LEVEL;
         let activity = self.activity_mut(resource, &speaker.node);
         activity.see(seen.clone(), now);
+        self.settle_copies(&speaker.node, resource);
+        let activity = self.activity_mut(resource, &speaker.node);
+        let taken = reload.filter(|_| is_understood && error.is_none() && *seen == Seen::Running);
+        if let Some(reload) = taken {
+            activity.reload = Some(reload.clone());
+            activity.definition = claim.definition.as_deref().cloned().or_else(|| activity.definition.take());
+        }
         if let Some(error) = error {
             fail(activity, claim.kind.word(), error, now);
             activity.stop_failed |= claim.kind == ActionKind::Stop && *seen != Seen::Stopped;
         }
-        self.finish_action(claim.action, error.is_some());
+        // A look that closes a claim nobody began finds what it finds: what waited for the stop, or the start, still waits.
+        let is_short = match claim.kind {
+            ActionKind::Stop => *seen != Seen::Stopped,
+            ActionKind::Start => !matches!(seen, Seen::Running | Seen::Promoted),
+            ActionKind::Promote => *seen != Seen::Promoted,
+            ActionKind::Demote => *seen == Seen::Promoted,
+            ActionKind::Probe
+            | ActionKind::Migrate
+            | ActionKind::Incoming
+            | ActionKind::Handover
+            | ActionKind::Reload => false,
+        };
+        self.finish_action(claim.action, error.is_some() || is_short);
         match &claim.migration {
             Some(migration) if error.is_none() && *seen == Seen::Running => {
                 self.tell_handover(&speaker.node, resource, migration);
+            }
+            _ if claim.kind == ActionKind::Reload && taken.is_some() => {
+                let text = format!("{resource} on {} took over its changed parameters", speaker.node);
+                self.record(EventKind::Started, Some(&speaker.node), Some(resource), text);
             }
             _ => self.tell_result(&speaker.node, resource, claim.kind, seen, error),
         }
         self.record_took(took);
         if claim.kind == ActionKind::Probe {
             self.tell_copies(&speaker.node, resource);
+            self.tell_promoted(&speaker.node, resource);
         }
         self.forget_if_gone(resource);
         Ok(Outcome::Done)
@@ -197,7 +271,11 @@ impl ClusterState {
             (Some(error), _) => {
                 (EventKind::Failed, format!("{} of {resource} on {node} failed: {}", kind.word(), error.text))
             }
+            (None, Seen::Running) if kind == ActionKind::Demote => {
+                (EventKind::Started, format!("{resource} is not promoted on {node} any more"))
+            }
             (None, Seen::Running) => (EventKind::Started, format!("{resource} runs on {node}")),
+            (None, Seen::Promoted) => (EventKind::Started, format!("{resource} is promoted on {node}")),
             (None, Seen::Stopped) => (EventKind::Stopped, format!("{resource} is stopped on {node}")),
             (None, Seen::Paused(why)) => (EventKind::Failed, format!("{resource} stands still on {node}: {why}")),
             (None, Seen::Failed(why)) => (EventKind::Failed, format!("{resource} does not work on {node}: {why}")),
@@ -234,16 +312,20 @@ impl ClusterState {
         activity.see(seen.clone(), now);
         if let Some(error) = error {
             fail(activity, "monitor", error, now);
-            if was == Seen::Running && *seen == Seen::Stopped {
+            if was.is_running() && *seen == Seen::Stopped {
                 activity.count_crash(since, now);
             }
         }
+        self.settle_copies(&speaker.node, resource);
         self.cancel_planned(|action| action.resource == *resource && !action.claimed);
         if was != *seen {
             self.tell_result(&speaker.node, resource, ActionKind::Probe, seen, error);
         }
-        if was != Seen::Running {
+        if !was.is_running() {
             self.tell_copies(&speaker.node, resource);
+        }
+        if *seen == Seen::Promoted && was != Seen::Promoted {
+            self.tell_promoted(&speaker.node, resource);
         }
         self.forget_if_gone(resource);
         Ok(Outcome::Done)
@@ -262,13 +344,28 @@ impl ClusterState {
             .filter(|node| *node != here && runs(node) && is_watched(node))
             .map(NodeId::as_str)
             .collect();
-        if others.is_empty() {
+        if others.is_empty() || others.len() < self.copies(resource) {
             return;
         }
         let text = format!(
             "{resource} runs on {here}, and on {} too: somebody started it beside the cluster",
             others.join(", ")
         );
+        self.record(EventKind::PromiseBroken, Some(here), Some(resource), text);
+    }
+
+    /// More promoted than may be: somebody promoted it beside the cluster.
+    fn tell_promoted(&mut self, here: &NodeId, resource: &ResourceId) {
+        let is_promoted =
+            |node: &NodeId| self.activity(resource, node).is_some_and(|activity| activity.seen == Seen::Promoted);
+        let others: Vec<&str> =
+            self.nodes.keys().filter(|node| *node != here && is_promoted(node)).map(NodeId::as_str).collect();
+        if !is_promoted(here) || others.is_empty() || others.len() < self.promotions(resource) {
+            return;
+        }
+        let others = others.join(", ");
+        let text =
+            format!("{resource} is promoted on {here}, and on {others} too: somebody promoted it beside the cluster");
         self.record(EventKind::PromiseBroken, Some(here), Some(resource), text);
     }
 
@@ -294,16 +391,19 @@ impl ClusterState {
 
 pub(super) fn fail(activity: &mut Activity, operation: &str, error: &AgentError, at: crate::time::Timestamp) {
     activity.failures = activity.failures.saturating_add(1);
-    // A look that fails too says nothing about the next start.
-    let start_failed =
-        activity.last_failure.as_ref().is_some_and(|failure| failure.operation == ActionKind::Start.word());
-    if start_failed && operation == ActionKind::Probe.word() {
-        return;
-    }
+    let is_look = operation == ActionKind::Probe.word();
     let operation = match error.monitor {
         Some(interval) => format!("{operation}_{}", interval.as_millis()),
         None => operation.to_owned(),
     };
+    let of_it = activity.failed.entry(operation.clone()).or_default();
+    *of_it = of_it.saturating_add(1);
+    // A look that fails too says nothing about the next start.
+    let start_failed =
+        activity.last_failure.as_ref().is_some_and(|failure| failure.operation == ActionKind::Start.word());
+    if start_failed && is_look {
+        return;
+    }
     let (error, severity) = (error.text.clone(), error.severity);
     activity.last_failure = Some(Failure { operation, error, at, severity });
 }

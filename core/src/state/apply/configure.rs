@@ -31,6 +31,7 @@ impl ClusterState {
         }
         let old = std::mem::replace(&mut self.config, new);
         self.keep_definitions(&old);
+        self.renew_treatment();
         self.forget_mended(&old);
         self.revision += 1;
         self.revisions.push_back(Revision {
@@ -64,10 +65,28 @@ impl ClusterState {
             if configured == Some(primitive) {
                 continue;
             }
-            for activity in self.resources.get_mut(resource).into_iter().flat_map(BTreeMap::values_mut) {
-                let is_there = matches!(activity.seen, Seen::Running | Seen::Paused(_) | Seen::Failed(_));
+            let definitions: BTreeMap<NodeId, Primitive> =
+                self.nodes.keys().map(|node| (node.clone(), self.definition_on(primitive, node))).collect();
+            for (node, activity) in self.resources.get_mut(resource).into_iter().flatten() {
+                let is_there = !matches!(activity.seen, Seen::Stopped | Seen::Unknown(_));
                 if (is_there || (configured.is_none() && !activity.is_stopped())) && activity.definition.is_none() {
-                    activity.definition = Some(primitive.clone());
+                    activity.definition = definitions.get(node).or(Some(primitive)).cloned();
+                }
+            }
+        }
+    }
+
+    /// What runs is what it was started as, and is treated as it is configured now: how often it is looked at, how long its
+    /// operations may take and what their failures mean, and whether it is an instance of a clone. Else what ran before it
+    /// was made promotable would have no role, and would be stopped without having been demoted.
+    fn renew_treatment(&mut self) {
+        for (resource, primitive) in &self.config.primitives {
+            let activities = self.resources.get_mut(resource).into_iter().flat_map(BTreeMap::values_mut);
+            let definitions = activities.filter_map(|activity| activity.definition.as_mut());
+            for definition in definitions.filter(|definition| definition.agent == primitive.agent) {
+                definition.operations.clone_from(&primitive.operations);
+                if primitive.clone_spec().is_some() {
+                    definition.clone_as(primitive);
                 }
             }
         }
@@ -76,7 +95,9 @@ impl ClusterState {
     /// An agent that could not work with what it was given gets another chance when that was changed.
     fn forget_mended(&mut self, old: &Config) {
         for (resource, primitive) in &old.primitives {
-            let as_before = |now: &Primitive| now.agent == primitive.agent && now.params == primitive.params;
+            let as_before = |now: &Primitive| {
+                now.agent == primitive.agent && now.params == primitive.params && now.ruled == primitive.ruled
+            };
             if self.config.primitives.get(resource).is_none_or(as_before) {
                 continue;
             }
@@ -84,6 +105,7 @@ impl ClusterState {
                 if activity.last_failure.as_ref().is_some_and(|failure| failure.severity > Severity::Soft) {
                     activity.last_failure = None;
                     activity.failures = 0;
+                    activity.failed.clear();
                 }
             }
         }
@@ -113,7 +135,7 @@ impl ClusterState {
                     .entry(node.clone())
                     .or_insert_with(|| Activity { operation: first, ..Activity::unknown(why, now) });
                 // What lives on as an orphan keeps its claim and its number, and runs on where it ran.
-                if activity.claim.is_none() && !(is_new && activity.seen == Seen::Running) {
+                if activity.claim.is_none() && !(is_new && activity.seen.is_running()) {
                     activity.operation = activity.operation.next();
                     activity.see(Seen::Unknown(why.to_owned()), now);
                 }
@@ -163,7 +185,7 @@ impl ClusterState {
             }
             activity.forget_failures();
             activity.stop_failed = false;
-            if activity.claim.is_none() && activity.seen != Seen::Running {
+            if activity.claim.is_none() && !activity.seen.is_running() {
                 activity.operation = activity.operation.next();
                 activity.see(Seen::Unknown("cleaned up; to be looked at".to_owned()), now);
             }

@@ -86,6 +86,8 @@ impl ClusterState {
         if let Some(state) = self.nodes.get_mut(node) {
             state.session = Some(Session { id: id.clone(), state: SessionState::Open, opened });
             state.leaving = false;
+            state.unfenced.clear();
+            state.dog.disarm();
         }
     }
 
@@ -119,10 +121,19 @@ impl ClusterState {
                 None if is_gone && self.activity(&resource, node).is_none_or(Activity::is_stopped) => Seen::Stopped,
                 None => Seen::Unknown("not looked at since the daemon started".to_owned()),
             };
+            if self.comes_by_an_agent(&resource, node) {
+                // The claim is the new daemon's now; what was seen may be older than what came.
+                let incarnation = self.nodes.get(node).map(|state| state.incarnation).unwrap_or_default();
+                if let Some(claim) = &mut self.activity_mut(&resource, node).claim {
+                    claim.incarnation = incarnation;
+                }
+                continue;
+            }
             let activity = self.activity_mut(&resource, node);
             activity.operation = activity.operation.next();
             activity.claim = None;
             activity.see(seen, now);
+            self.settle_copies(node, &resource);
             self.tell_copies(node, &resource);
         }
         self.forget_gone();

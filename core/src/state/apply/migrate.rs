@@ -3,10 +3,15 @@
 //! Rule handover of SAFETY.md. A migration is two claims, one at each end, opened by one entry. Only the migration's own
 //! word that it is complete and its source gone lets the copy run; any other end of it voids the copy, which then can
 //! only be destroyed. What the hypervisor does of itself, finish or give up, changes nothing in here.
+//!
+//! What an agent sends runs at its target as soon as it is there, and nobody can hold it. So its copy is void, and looked
+//! at, only when nothing can come any more: until its source is known to run it still, or not at all, it may be at both.
 
 use super::stale;
+use crate::config::AgentClass;
 use crate::id::{ActionId, NodeId, Operation, ResourceId};
 use crate::planted::{Mistake, planted};
+use crate::state::release::AGENTS_MIGRATE_LEVEL;
 use crate::state::{
     Action, ActionKind, Activity, AgentError, Claim, ClusterState, EventKind, Failure, Migration, Moved, Outcome,
     Refusal, Seen, Speaker,
@@ -20,6 +25,16 @@ impl ClusterState {
         let Some(target) = action.peer.as_ref().filter(|target| *target != source) else {
             return stale(format!("the migration of {resource} names no other node"));
         };
+        let definition = self.definition(resource, source);
+        if definition.is_some_and(|it| it.agent.class == AgentClass::Systemd) {
+            return stale(format!("{resource} is a unit of systemd, which is not sent"));
+        }
+        if definition.is_some_and(|it| it.agent.class == AgentClass::Ocf && it.clone_spec().is_some()) {
+            return stale(format!("{resource} is a clone: its instances are not sent"));
+        }
+        if definition.is_some_and(|it| it.agent.class == AgentClass::Ocf) && self.level < AGENTS_MIGRATE_LEVEL {
+            return stale(format!("not every member can read yet how an agent sends {resource}"));
+        }
         if self.activity(resource, source).is_none_or(|activity| activity.seen != Seen::Running) {
             return stale(format!("{resource} is not known to run on {source}"));
         }
@@ -68,6 +83,7 @@ impl ClusterState {
             granted: now,
             deadline,
             migration: end(&speaker.node),
+            definition: None,
         });
     }
 
@@ -148,7 +164,9 @@ impl ClusterState {
         error: Option<&AgentError>,
     ) -> Outcome {
         let now = self.now;
-        self.void_copy(source, resource, claim);
+        if !self.runs_as_it_comes(resource, source) {
+            self.void_copy(source, resource, claim);
+        }
         let called_off = claim.migration.as_ref().is_some_and(|migration| migration.called_off);
         let activity = self.activity_mut(resource, source);
         activity.see(seen.clone(), now);
@@ -158,6 +176,7 @@ impl ClusterState {
             activity.last_failure =
                 Some(Failure { operation, error: error.text.clone(), severity: error.severity, at: now });
         }
+        self.settle_copies(source, resource);
         self.finish_action(claim.action, true);
         let target = claim.migration.as_ref().map_or("another node", |migration| migration.peer.as_str());
         let text = match error {
@@ -180,11 +199,48 @@ impl ClusterState {
             .resources
             .iter()
             .filter_map(|(resource, nodes)| Some((resource.clone(), nodes.get(node)?.claim.clone()?)))
-            .filter(|(_, claim)| claim.kind == ActionKind::Migrate)
+            .filter(|(resource, claim)| claim.kind == ActionKind::Migrate && !self.runs_as_it_comes(resource, node))
             .collect();
         for (resource, claim) in open {
             self.void_copy(node, &resource, &claim);
         }
+    }
+
+    /// An agent sends it: nobody holds the copy until it is let run.
+    fn runs_as_it_comes(&self, resource: &ResourceId, node: &NodeId) -> bool {
+        self.definition(resource, node).is_some_and(|definition| definition.agent.class == AgentClass::Ocf)
+    }
+
+    /// What an agent was sending from here can come no more, for it is known what became of it here: what is at the target
+    /// is looked at. To be asked whenever something is seen of it here.
+    pub(super) fn settle_copies(&mut self, source: &NodeId, resource: &ResourceId) {
+        let is_known = self.activity(resource, source).is_some_and(|here| {
+            let sends = here.claim.as_ref().is_some_and(|claim| claim.kind == ActionKind::Migrate);
+            !sends && matches!(here.seen, Seen::Stopped | Seen::Running)
+        });
+        let now = self.now;
+        for there in
+            self.resources.get_mut(resource).into_iter().flat_map(|nodes| nodes.values_mut()).filter(|_| is_known)
+        {
+            let comes = there.claim.as_ref().filter(|claim| claim.kind == ActionKind::Incoming);
+            let migration =
+                comes.and_then(|claim| claim.migration.as_ref()).filter(|migration| migration.peer == *source);
+            let is_agents = there.definition.as_ref().is_some_and(|it| it.agent.class == AgentClass::Ocf);
+            if is_agents && migration.is_some_and(|migration| migration.gone.is_none()) {
+                there.operation = there.operation.next();
+                there.claim = None;
+                there.see(Seen::Unknown(format!("it may have come from {source}; to be looked at")), now);
+            }
+        }
+    }
+
+    /// What comes in by an agent comes whatever became of the daemon here: its claim stands until its source is known.
+    pub(super) fn comes_by_an_agent(&self, resource: &ResourceId, node: &NodeId) -> bool {
+        self.runs_as_it_comes(resource, node)
+            && self
+                .activity(resource, node)
+                .and_then(|activity| activity.claim.as_ref())
+                .is_some_and(|claim| claim.kind == ActionKind::Incoming)
     }
 
     /// The copy may be half, or older than what the source has written since: it is never let run.
@@ -221,10 +277,10 @@ impl ClusterState {
         }
     }
 
-    /// The copy runs: how long nobody heard of the guest.
+    /// The copy runs: how long nobody heard of the guest, where that is known.
     pub(super) fn tell_handover(&mut self, node: &NodeId, resource: &ResourceId, migration: &Migration) {
         let now = self.now;
-        let downtime = migration.gone.map(|moved| {
+        let downtime = migration.gone.filter(|moved| moved.bytes > 0).map(|moved| {
             moved.paused_ms.saturating_add(now.since(moved.at).as_millis().try_into().unwrap_or(u64::MAX))
         });
         let downtime = downtime.map_or_else(String::new, |ms| format!(", it stood still for {ms} ms"));
@@ -235,6 +291,10 @@ impl ClusterState {
 
 /// `96 MiB in 2.1 s (45 MiB/s)`
 fn amount(moved: &Moved) -> String {
+    if moved.bytes == 0 {
+        // An agent does not say how much it sent.
+        return format!("it took {}.{} s", moved.took_ms / 1000, moved.took_ms % 1000 / 100);
+    }
     let mib = moved.bytes >> 20;
     let (seconds, tenths) = (moved.took_ms / 1000, moved.took_ms % 1000 / 100);
     let speed = mib.saturating_mul(1000) / moved.took_ms.max(1);

@@ -7,6 +7,7 @@ mod attribute;
 mod breathing;
 mod claim;
 mod configure;
+mod failures;
 mod fencing;
 mod flapping;
 mod hello;
@@ -20,6 +21,8 @@ mod preference;
 mod recover;
 mod store;
 mod transition;
+mod unfence;
+mod watchdog;
 
 use super::{
     Answered, CLIENTS_KEPT, ClusterState, Command, EVENTS_KEPT, Entry, Event, EventKind, FENCES_KEPT, FenceEnd,
@@ -33,7 +36,7 @@ impl ClusterState {
     /// Applies one committed entry and answers it.
     pub fn apply(&mut self, index: u64, entry: &Entry) -> Outcome {
         self.index = index;
-        if !matches!(entry.command, Command::SetAttribute { .. }) {
+        if self.may_matter(&entry.command) {
             self.moved = index;
         }
         self.now = self.now.max(entry.at);
@@ -54,6 +57,13 @@ impl ClusterState {
         let outcome = self.command(&entry.command);
         self.remember(&request.client, request.serial, &outcome);
         outcome
+    }
+
+    /// Whether a plan may be another one after it: an attribute that stays as it is changes none.
+    fn may_matter(&self, command: &Command) -> bool {
+        let Command::SetAttribute { node, name, value } = command else { return true };
+        let was = self.attributes.get(node).and_then(|attributes| attributes.get(name));
+        self.level >= super::release::PROMOTION_LEVEL && was != value.as_ref()
     }
 
     fn command(&mut self, command: &Command) -> Outcome {
@@ -89,11 +99,12 @@ impl ClusterState {
             Command::FenceCallOff { target, session } => self.call_off(target, session),
             Command::Condemn { target, session } => self.condemn(target, session),
             Command::PowerOnResult { node, session, outcome } => self.power_on_result(node, session, outcome),
+            Command::Unfenced(it) => self.unfenced(it),
             Command::ConfirmOff { node, session, by } => self.confirm_off(node, session, by),
             Command::Plan { cancel, add } => self.plan_changes(cancel, add),
             Command::Claim { speaker, action, deadline } => self.claim(speaker, *action, *deadline),
-            Command::Result { speaker, resource, operation, seen, error, took } => {
-                self.result(speaker, resource, *operation, (seen, *took), error.as_ref())
+            Command::Result { speaker, resource, operation, seen, error, took, reload } => {
+                self.result(speaker, resource, *operation, (seen, *took), error.as_ref(), reload.as_ref())
             }
             Command::Gone { speaker, resource, operation, moved } => self.gone(speaker, resource, *operation, *moved),
             Command::Observe { speaker, resource, operation, seen, error } => {
@@ -108,9 +119,17 @@ impl ClusterState {
             Command::EndPreferences(ended) => self.end_preferences(ended),
             Command::Wake => self.wake(),
             Command::Recover(recovery) => self.recover(recovery),
+            Command::Arm { speaker, follows, device, identity, was_reset, terms } => {
+                self.arm(speaker, *follows, (device, identity), *was_reset, *terms)
+            }
+            Command::Disarm(speaker) => self.disarm(speaker),
+            Command::WatchdogWaited { speaker, target, session, turn, waited } => {
+                self.watchdog_waited(speaker, (target, session), *turn, *waited)
+            }
             Command::Remove { actor, node } => self.remove(actor, node),
             Command::Leave { actor, node, session } => self.leave(actor, node, session),
             Command::Goodbye(speaker) => self.goodbye(speaker),
+            Command::SetFailures(it) => self.set_failures(&it.actor, &it.resource, &it.node, it.count),
             Command::Cleanup { actor, resource, node } => self.cleanup(actor, resource, node.as_ref()),
         };
         done.unwrap_or_else(Outcome::Refused)

@@ -6,7 +6,7 @@
 use super::stale;
 use crate::id::{NodeId, RaftId};
 use crate::state::{
-    ClusterState, EventKind, FenceEnd, Liveness, Outcome, Proof, REVISIONS_KEPT, Recovery, Refusal, Revision, Seen,
+    ClusterState, EventKind, FenceEnd, Liveness, Outcome, Proof, REVISIONS_KEPT, Recovery, Refusal, Revision,
     SessionState,
 };
 use std::collections::BTreeSet;
@@ -67,13 +67,10 @@ impl ClusterState {
             return;
         };
         session.state = SessionState::Open;
+        state.dog.disarm();
         (state.liveness, state.since, state.asked) = (Liveness::Online, now, None);
         self.void_migrations_from(survivor);
-        for activity in self.resources.values_mut().filter_map(|nodes| nodes.get_mut(survivor)) {
-            activity.operation = activity.operation.next();
-            activity.claim = None;
-            activity.see(Seen::Unknown("its node was taken back; to be looked at".to_owned()), now);
-        }
+        self.look_again_at(survivor);
     }
 
     fn hands_off(&mut self, actor: &str) {

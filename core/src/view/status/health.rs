@@ -1,6 +1,6 @@
 //! Whether all is well, in one line: the worst of what there is, so that nobody has to read on to know.
 
-use super::{Role, Status};
+use super::{DeviceView, Role, Status};
 use serde::{Deserialize, Serialize};
 
 /// A leader's clock that is off by so much is told.
@@ -45,8 +45,11 @@ pub(super) fn judge(status: &Status) -> Health {
 fn broken(status: &Status) -> Option<Health> {
     let disarmed = list(status.nodes.iter().filter(|node| node.disarmed.is_some()).map(|node| node.id.to_string()));
     if !disarmed.is_empty() {
-        let text =
-            format!("the proof that {disarmed} was off was false, and VMs may have run twice; {}", count(status));
+        let text = format!(
+            "the proof that {disarmed} was off was false, and {} may have run twice; {}",
+            status.noun().many,
+            count(status)
+        );
         return Some(Health { level: Level::Broken, text });
     }
     let multiple = status.resources.iter().filter(|resource| resource.role == Role::Multiple);
@@ -81,7 +84,7 @@ fn question(status: &Status) -> Option<Health> {
     waiting.dedup();
     let waits = match waiting.len() {
         0 => String::new(),
-        count => format!(", and {} for it", number(count, "VM waits", "VMs wait")),
+        count => format!(", and {} for it", status.noun().doing(count, "wait")),
     };
     let is_fenced = |node| status.fencing.iter().any(|fence| fence.target == node);
     let what = match status.questions.iter().all(|question| is_fenced(question.node.clone())) {
@@ -106,7 +109,7 @@ fn recovering(status: &Status) -> Option<Health> {
             Some(Health { level: Level::Recovering, text })
         }
         (true, 1..) if is_off => {
-            let text = format!("{} after a fence; {}", number(starting, "VM starts", "VMs start"), count(status));
+            let text = format!("{} after a fence; {}", status.noun().doing(starting, "start"), count(status));
             Some(Health { level: Level::Recovering, text })
         }
         _ => None,
@@ -120,17 +123,24 @@ fn degraded(status: &Status) -> Option<Health> {
     let count_of = |found: usize, one: &str, many: &str| (found > 0).then(|| number(found, one, many));
     let failed = status.resources.iter().filter(|resource| !resource.failures.is_empty()).count();
     let dead_devices = status.devices.iter().filter(|device| device.error.is_some()).count();
-    let unarmed = status.nodes.iter().filter(|node| node.fence_levels.is_empty() && !node.witness).count();
+    let failed_drill = |device: &&DeviceView| device.drills.iter().any(|drill| drill.problem.is_some());
+    let undrilled = status.devices.iter().filter(|device| device.error.is_none()).filter(failed_drill).count();
+    let unarmed = status.nodes.iter().filter(|node| !node.is_armed && !node.witness).count();
+    let locked_out = status.nodes.iter().filter(|node| node.locked_out.is_some() && node.liveness == "online").count();
+    why.extend(count_of(locked_out, "node is not unfenced", "nodes are not unfenced"));
     let full = status.nodes.iter().filter(|node| node.store.as_ref().is_some_and(|store| store.is_full));
     why.extend(full.map(|node| format!("the disk under the store of {} is full: make room", node.id)));
     let distrusted = status.devices.iter().filter(|device| device.distrusted.is_some()).count();
     let quarantined = status.nodes.iter().filter(|node| node.quarantine.is_some()).count();
-    why.extend(count_of(status.blocked.len(), "resource is blocked", "resources are blocked"));
-    why.extend(count_of(failed, "resource failed", "resources failed"));
+    let noun = status.noun();
+    let blocked = status.blocked.len();
+    why.extend((blocked > 0).then(|| format!("{} {} blocked", noun.counted(blocked), are(blocked))));
+    why.extend((failed > 0).then(|| format!("{} failed", noun.counted(failed))));
     why.extend(count_of(dead_devices, "fence device does not answer", "fence devices do not answer"));
+    why.extend(count_of(undrilled, "fence device failed its drill", "fence devices failed their drill"));
     let unseen = status.resources.iter().filter(|resource| resource.role == Role::Started);
     let unseen = unseen.filter(|resource| resource.places.iter().any(|place| place.why.is_some())).count();
-    why.extend(count_of(unseen, "VM cannot be looked at", "VMs cannot be looked at"));
+    why.extend((unseen > 0).then(|| format!("{} cannot be looked at", noun.counted(unseen))));
     let found: usize = status.nodes.iter().map(|node| node.findings.len()).sum();
     why.extend(count_of(found, "thing on a host needs a hand", "things on hosts need a hand"));
     why.extend(count_of(distrusted, "fence device is distrusted", "fence devices are distrusted"));
@@ -157,7 +167,7 @@ fn wrong_clock(ahead_ms: i64) -> Option<String> {
 
 fn working(status: &Status) -> Option<Health> {
     let busy = status.resources.iter().filter(|resource| !resource.doing.is_empty()).count();
-    let text = format!("{}; {}", number(busy, "VM is worked on", "VMs are worked on"), count(status));
+    let text = format!("{} {} worked on; {}", status.noun().counted(busy), are(busy), count(status));
     (busy > 0).then_some(Health { level: Level::Working, text })
 }
 
@@ -165,8 +175,8 @@ fn count(status: &Status) -> String {
     let online = status.nodes.iter().filter(|node| node.liveness == "online").count();
     let wanted = status.resources.iter().filter(|resource| resource.target_role == "started");
     let running = wanted.clone().filter(|resource| resource.role == Role::Started).count();
-    let vms = number(wanted.count(), "VM", "VMs");
-    format!("{online} of {} nodes online, {running} of {vms} running", status.nodes.len())
+    let wanted = status.noun().counted(wanted.count());
+    format!("{online} of {} nodes online, {running} of {wanted} running", status.nodes.len())
 }
 
 fn list(names: impl Iterator<Item = String>) -> String {

@@ -3,7 +3,7 @@
 use crate::id::{NodeId, ResourceId, SessionId};
 use crate::planner;
 use crate::scheduler::Placement;
-use crate::state::{ClusterState, Intent, Liveness, SessionState, Standing};
+use crate::state::{Armed, ClusterState, Intent, Liveness, SessionState, Standing};
 use crate::time::Timestamp;
 use crate::view::{Live, StoreView};
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,9 @@ pub struct NodeView {
     pub waits: Option<String>,
     /// Why nothing new is placed on it, where there is another place.
     pub quarantine: Option<String>,
+    /// Why what needs its storage is not started on it, though a device should let it in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked_out: Option<String>,
     /// Why it gets no resources at all until a person releases it.
     pub disarmed: Option<String>,
     /// How many resources run there, or may.
@@ -68,6 +71,12 @@ pub struct NodeView {
     pub attributes: BTreeMap<String, String>,
     /// Its fence levels in the order of trying; none: nothing can prove it dead but a person.
     pub fence_levels: Vec<Vec<ResourceId>>,
+    /// Whether its death can be proven without a person.
+    #[serde(default)]
+    pub is_armed: bool,
+    /// Its watchdog, where one is armed: what it is, and what it is worth.
+    #[serde(default)]
+    pub watchdog: Option<String>,
     /// What was found on its host that does not belong there, with what to type.
     #[serde(default)]
     pub findings: Vec<String>,
@@ -113,11 +122,14 @@ pub(super) fn nodes(state: &ClusterState, live: &Live) -> Vec<NodeView> {
             silent_ms: live.silent_ms.get(id).copied(),
             waits: live.waits_ms.get(id).map(|ms| waits(id, *ms)),
             quarantine: node.flapping.quarantine.as_ref().map(|quarantine| quarantine.why.clone()),
+            locked_out: node.living_session().and_then(|_| state.not_unfenced(id)),
             disarmed: node.disarmed.as_ref().map(|disarmed| disarmed.why.clone()),
             resources: held(state, id),
             room: room(state, id),
             attributes: state.attributes.get(id).cloned().unwrap_or_default(),
             fence_levels: state.fence_levels(id),
+            is_armed: state.is_armed(id),
+            watchdog: node.dog.armed.as_ref().map(|armed| watchdog(state, id, armed)),
             findings: live.findings.get(id).cloned().unwrap_or_default(),
         })
         .collect()
@@ -129,6 +141,15 @@ fn room(state: &ClusterState, node: &NodeId) -> BTreeMap<String, Room> {
     let of = |name: &String| used.get(name).copied().unwrap_or(0);
     let capacity = planner::room::capacity(state, node).into_iter();
     capacity.map(|(name, capacity)| (name.clone(), Room { capacity, used: of(&name), counts })).collect()
+}
+
+fn watchdog(state: &ClusterState, node: &NodeId, armed: &Armed) -> String {
+    let worth = match state.watchdog_proves(node) {
+        Ok(_) => format!("proves this host off {} s after nobody feeds it", armed.terms.wait().as_secs()),
+        Err(why) => format!("for the host's own good only: {why}"),
+    };
+    let timeout = armed.terms.timeout.as_secs();
+    format!("{} ({}, {timeout} s): {worth}", armed.device, armed.identity)
 }
 
 /// power restore, in words.

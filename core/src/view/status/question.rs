@@ -43,7 +43,7 @@ fn asked(state: &ClusterState, node: &NodeId, matter: Matter) -> Option<Question
     let (title, remark) = match matter {
         Matter::AwayTooLong => (
             format!("{node} was stopped in order and did not come back: is it to be recovered from?"),
-            format!("If it is to come back, start quorated on {node}. Its VMs are left alone until then."),
+            format!("If it is to come back, start quorated on {node}. What it runs is left alone until then."),
         ),
         Matter::LostInMaintenance => (
             format!("{node} fell silent in maintenance: is it to be recovered from?"),
@@ -57,7 +57,7 @@ fn asked(state: &ClusterState, node: &NodeId, matter: Matter) -> Option<Question
     Some(Question {
         node: node.clone(),
         session: state.nodes.get(node)?.session.as_ref()?.id.clone(),
-        text: format!("{title} {remark} To have it proven off and its VMs started elsewhere: {answer}"),
+        text: format!("{title} {remark} To have it proven off and what it ran started elsewhere: {answer}"),
         title,
         remark: Some(remark),
         tried: Vec::new(),
@@ -72,7 +72,9 @@ fn question(state: &ClusterState, fence: &Fencing) -> Option<Question> {
     let tried = fence.failed.clone();
     let levels = state.fence_levels(node);
     let has_failed = |level: &Vec<ResourceId>| tried.iter().any(|tried| tried.devices == *level);
-    if fence.held.is_none() && !levels.iter().all(has_failed) {
+    // A watchdog needs nobody's answer: it is waited for.
+    let bites = state.watchdog_proves(node).is_ok();
+    if bites || (fence.held.is_none() && !levels.iter().all(has_failed)) {
         return None;
     }
     let waiting = state.resources.keys().filter(|id| state.standing(id, node) != Standing::NotActive);

@@ -1,6 +1,6 @@
 //! A resource as people are shown it: where it runs or may, what went wrong, and what is being done.
 
-use crate::config::{Primitive, ResourceMeta, TargetRole};
+use crate::config::{Primitive, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::planner::Report;
 use crate::state::{Action, ActionKind, Activity, ClusterState, Intent, Seen, SessionState, Wish};
@@ -19,6 +19,15 @@ pub struct ResourceView {
     /// The group it is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// The clone that it runs as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clone: Option<String>,
+    /// Of a clone: every node where it should run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instances_on: Vec<NodeId>,
+    /// Of a promotable clone: every node where it should be promoted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promoted_on: Vec<NodeId>,
     /// What it is, in one word.
     pub role: Role,
     /// Where it runs or may run.
@@ -52,9 +61,9 @@ pub struct ResourceView {
 }
 
 impl ResourceView {
-    /// Whether this is meant by a name: its own, or its group's.
+    /// Whether this is meant by a name: its own, its group's or its clone's.
     pub fn is_named(&self, name: &str) -> bool {
-        self.id.as_str() == name || self.group.as_deref() == Some(name)
+        [Some(self.id.as_str()), self.group.as_deref(), self.clone.as_deref()].contains(&Some(name))
     }
 }
 
@@ -79,7 +88,7 @@ pub struct WishView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Runs on one node.
+    /// Runs on one node, or as a clone somewhere.
     Started,
     /// Runs nowhere, for sure.
     Stopped,
@@ -130,6 +139,19 @@ pub enum PlaceState {
     Paused,
     /// It is there and does not work.
     Failed,
+    /// It runs, and is promoted.
+    Promoted,
+    /// It runs, and is being promoted.
+    Promoting,
+    /// It runs, and is being demoted.
+    Demoting,
+}
+
+impl PlaceState {
+    /// Whether it runs, in whichever role.
+    pub fn runs(self) -> bool {
+        matches!(self, Self::Running | Self::Promoted | Self::Promoting | Self::Demoting)
+    }
 }
 
 /// Failures on one node.
@@ -139,6 +161,9 @@ pub struct FailureView {
     pub node: NodeId,
     /// How often since the last cleanup.
     pub count: u32,
+    /// The same by operation; `monitor_60000` is a monitor of that interval beside the first.
+    #[serde(default)]
+    pub by_operation: BTreeMap<String, u32>,
     /// What failed last: start, stop, monitor.
     pub operation: String,
     /// In the agent's words.
@@ -185,15 +210,23 @@ fn resource(
     let none = BTreeMap::new();
     let nodes = state.resources.get(id).unwrap_or(&none);
     let mut places: Vec<Place> = nodes.iter().filter_map(|(node, activity)| place(state, node, activity)).collect();
-    doubt_unwatched(state, &mut places);
-    let meta = primitive.map(|primitive| ResourceMeta::read(id, primitive, &state.config.rsc_defaults).0);
+    let is_clone = primitive.is_some_and(|primitive| primitive.clone_spec().is_some());
+    if !is_clone {
+        doubt_unwatched(state, &mut places);
+    }
+    let meta = primitive.map(|primitive| state.meta(id, primitive));
     let wants_stopped = meta.as_ref().is_none_or(|meta| meta.target_role == TargetRole::Stopped);
+    let of_group = state.config.shorthand.group_of(id);
+    let role = if is_clone { role_of_clone(&places, state.copies(id)) } else { role(&places) };
     let known = primitive.or_else(|| nodes.values().find_map(|activity| activity.definition.as_ref()));
     ResourceView {
         id: id.clone(),
         agent: known.map_or_else(String::new, |primitive| primitive.agent.text()),
-        group: state.config.shorthand.group_of(id).map(|(name, _)| name.clone()),
-        role: role(&places),
+        group: of_group.filter(|(_, group)| !group.is_clone()).map(|(name, _)| name.clone()),
+        clone: state.config.shorthand.clone_of(id).map(|(name, _)| name.clone()),
+        instances_on: report.clones.get(id).into_iter().flatten().cloned().collect(),
+        promoted_on: report.promoted.get(id).into_iter().flatten().cloned().collect(),
+        role,
         target_role: if wants_stopped { "stopped" } else { "started" }.to_owned(),
         is_managed: meta.is_none_or(|meta| meta.is_managed && !meta.maintenance)
             && !state.properties().maintenance_mode,
@@ -205,7 +238,7 @@ fn resource(
         definition_changed: primitive.is_some_and(|primitive| has_other_definition(nodes, primitive)),
         start_timeout_ms: timeout(state, known, "start"),
         stop_timeout_ms: timeout(state, known, "stop"),
-        migration: live.migrations.get(id).copied().filter(|_| role(&places) == Role::Migrating),
+        migration: live.migrations.get(id).copied().filter(|_| role == Role::Migrating),
         places,
     }
 }
@@ -229,7 +262,8 @@ fn wishes(state: &ClusterState, id: &ResourceId) -> Vec<WishView> {
 
 /// What counts is what the agent is given: a changed meta attribute holds at once.
 fn has_other_definition(nodes: &BTreeMap<NodeId, Activity>, configured: &Primitive) -> bool {
-    let started = nodes.values().filter(|activity| matches!(activity.seen, Seen::Running | Seen::Paused(_)));
+    let started =
+        nodes.values().filter(|activity| activity.seen.is_running() || matches!(activity.seen, Seen::Paused(_)));
     let mut with = started.filter_map(|activity| activity.definition.as_ref());
     with.any(|definition| definition.params != configured.params || definition.agent != configured.agent)
 }
@@ -250,7 +284,10 @@ fn place(state: &ClusterState, node: &NodeId, activity: &Activity) -> Option<Pla
         (Some(ActionKind::Stop), _) => at(PlaceState::Stopping, None),
         (Some(ActionKind::Incoming | ActionKind::Handover), _) => at(PlaceState::Arriving, None),
         (Some(ActionKind::Probe), Seen::Unknown(why)) => at(PlaceState::Probing, Some(why.clone())),
+        (Some(ActionKind::Promote), _) => at(PlaceState::Promoting, None),
+        (Some(ActionKind::Demote), _) => at(PlaceState::Demoting, None),
         (_, Seen::Running) => at(PlaceState::Running, None),
+        (_, Seen::Promoted) => at(PlaceState::Promoted, None),
         (_, Seen::Paused(why)) => at(PlaceState::Paused, Some(why.clone())),
         (_, Seen::Failed(why)) => at(PlaceState::Failed, Some(why.clone())),
         (_, Seen::Unknown(why)) => at(PlaceState::Unknown, Some(why.clone())),
@@ -260,7 +297,7 @@ fn place(state: &ClusterState, node: &NodeId, activity: &Activity) -> Option<Pla
 
 /// What is not seen just now is taken to run on, and that it is not seen is told.
 fn tell_unseen(view: &mut ResourceView, live: &Live) {
-    for place in view.places.iter_mut().filter(|place| place.state == PlaceState::Running) {
+    for place in view.places.iter_mut().filter(|place| place.state.runs()) {
         let why = live.unseen.get(&place.node).and_then(|there| there.get(&view.id));
         place.why = why.map(|why| format!("cannot be looked at: {why}"));
     }
@@ -295,11 +332,30 @@ fn role(places: &[Place]) -> Role {
     }
 }
 
+/// Of a clone, what is being done somewhere comes first, then that it runs at all.
+fn role_of_clone(places: &[Place], copies: usize) -> Role {
+    let count = |state| places.iter().filter(|place| place.state == state).count();
+    match (
+        places.iter().filter(|place| place.state.runs()).count(),
+        count(PlaceState::Starting),
+        count(PlaceState::Stopping),
+    ) {
+        (running, _, _) if running > copies => Role::Multiple,
+        (_, 1.., _) => Role::Starting,
+        (_, _, 1..) => Role::Stopping,
+        (1.., _, _) => Role::Started,
+        _ if count(PlaceState::Failed) > 0 => Role::Failed,
+        _ if places.is_empty() => Role::Stopped,
+        _ => Role::Unknown,
+    }
+}
+
 fn failure(node: &NodeId, activity: &Activity) -> Option<FailureView> {
     let last = activity.last_failure.as_ref()?;
     Some(FailureView {
         node: node.clone(),
         count: activity.failures,
+        by_operation: activity.failed.clone(),
         operation: last.operation.clone(),
         error: last.error.clone(),
         at: last.at,

@@ -67,3 +67,36 @@ fn what_the_deep_look_found_stands_until_it_finds_otherwise() {
     let activity = leader.state.activity(&"r1".into(), &"n1".into()).expect("it is known");
     assert_eq!(activity.failed_operation(), "monitor");
 }
+
+#[test]
+fn where_it_should_not_run_it_is_looked_for() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(1));
+    leader.configure(
+        "primitive f3 stonith:fake params state=/x target=n3\n\
+         primitive r1 ocf:a:b meta target-role=Stopped op monitor interval=10s op monitor interval=60s role=Stopped\n",
+    );
+    leader.run(Duration::from_secs(1));
+    see(&mut leader, Seen::Stopped);
+    // The plan looks at the other nodes.
+    leader.run(Duration::from_secs(2));
+    leader.looks.clear();
+    let begun = leader.now;
+    let stopped = || Executed { seen: Seen::Stopped, error: None };
+    leader.found.insert(DEEP, stopped());
+    let index = leader.state.index;
+    leader.run(Duration::from_secs(121));
+    assert!(seconds(&leader, QUICK, begun).is_empty(), "nothing runs there that its monitor could look at");
+    let looked = seconds(&leader, DEEP, begun);
+    assert!(looked.len() == 2 && looked[1] - looked[0] == 60, "{looked:?}");
+    assert_eq!(leader.state.index, index, "it is where it was: nothing is written");
+    leader.found.clear();
+    leader.run(Duration::from_secs(61));
+    let told = leader.state.events.iter().any(|event| event.text.contains("r1") && event.text.contains("runs"));
+    assert!(told, "somebody started it, and nobody says so: {:?}", leader.state.events.iter().last());
+    let stops = |leader: &Leader| leader.state.actions.values().any(|action| action.kind == ActionKind::Stop);
+    let here = leader.state.activity(&"r1".into(), &"n1".into()).expect("it is known");
+    assert!(here.is_stopped() || here.claim.is_some() || stops(&leader), "it is stopped: {here:?}");
+    assert_eq!(here.failures, 0, "its agent has failed in nothing");
+}

@@ -39,7 +39,7 @@ async fn agents_are_listed_described_and_asked() {
         async |question: &AgentQuestion| client.view(ViewKind::Agents, &serde_json::to_string(question).unwrap()).await;
     let list = |class: &str| AgentQuestion::List { class: class.to_owned(), provider: None };
     let all: AgentList = serde_json::from_str(&ask(&list("")).await.unwrap().json).unwrap();
-    for name in ["ocf:mine:Web", "stonith:ipmi", "vm:libvirt"] {
+    for name in ["ocf:mine:Web", "stonith:ipmi", "stonith:redfish", "vm:libvirt"] {
         assert!(all.agents.iter().any(|agent| agent == name), "{name}: {:?}", all.agents);
     }
     let info = async |agent: &str| -> AgentInfo {

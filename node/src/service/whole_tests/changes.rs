@@ -40,6 +40,11 @@ async fn changes_are_made_shown_and_kept() {
     let unknown = client.resource(ResourceVerb::Start, "vm11", None).await.unwrap_err();
     assert_eq!((unknown.reason, unknown.hint.as_deref()), (Reason::NotFound, Some("did you mean 'vm1'?")));
     assert!(client.resource(ResourceVerb::Cleanup, "vm1", Some("n2")).await.unwrap_err().message.contains("'n2'"));
+    client.set_failures("vm1", N1, 2).await.unwrap();
+    assert!(client.set_failures("vm1", "n2", 2).await.unwrap_err().message.contains("'n2'"));
+    assert!(client.set_failures("vm9", N1, 2).await.unwrap_err().message.contains("'vm9'"));
+    let status = client.view(ViewKind::Status, "").await.unwrap();
+    assert!(status.json.contains(r#""set":2"#), "{}", status.json);
     client.resource(ResourceVerb::Cleanup, "vm1", Some(N1)).await.unwrap();
 
     client.node(NodeVerb::Standby, N1, None).await.unwrap();

@@ -12,6 +12,7 @@ use crate::engine::{Engine, Me};
 use crate::security::Ca;
 use quorate_agents::ocf::Agents;
 use quorate_agents::process::Processes;
+use quorate_agents::systemd::Systemd;
 use quorate_api::proto::ViewKind;
 use quorate_api::{Change, Client, ClientOptions};
 use quorate_core::id::{HardwareId, Incarnation, NodeId, RaftId, ResourceId, SessionId, StoreId};
@@ -77,7 +78,9 @@ async fn open(dir: &TempDir) -> Cluster {
     let replica: Replica<Store> = Replica::open(options, dial, Arc::new(|_: &_| {})).await.unwrap();
     let engine = Arc::new(Mutex::new(Engine::new(me(), boot_time())));
     let agents = Arc::new(Agents::new(dir.path().join("ocf"), Processes::new(None)));
-    Cluster { replica, engine, me: me(), agents }
+    // There is no systemd in this directory.
+    let systemd = Arc::new(Systemd::new(quorate_agents::systemd::BUS, dir.path().join("systemd")));
+    Cluster { replica, engine, me: me(), agents, systemd, beats: Arc::default() }
 }
 
 /// A cluster of one that was founded and said hello; nobody plans or works in it.

@@ -23,9 +23,23 @@ const PACKAGES: &[&str] = &[
     "pkg-config",
     "iproute2",
     "ipmitool",
+    // Another BMC than ipmi_sim, for the client.
+    "python3-pyghmi",
     "openipmi",
     "resource-agents",
+    // Only agents: it needs nothing of Pacemaker's.
+    "pacemaker-resource-agents",
     "fence-agents",
+    // A bus for the stand-in of systemd.
+    "dbus-daemon",
+    // What those agents call, and what they are tried with.
+    "apache2-bin",
+    "curl",
+    "e2fsprogs",
+    "iputils-ping",
+    "kmod",
+    "procps",
+    "psmisc",
     "strace",
     "zstd",
     "lz4",

@@ -35,6 +35,11 @@ pub(crate) fn stuck(stage: &mut Stage) -> Result<()> {
 /// words in status, one question, growing pauses. With the BMC mended the fence succeeds by itself.
 fn without_proof(stage: &mut Stage, mode: BmcMode, error: &str) -> Result<()> {
     let victim = stage.cluster.follower()?;
+    without_proof_of(stage, victim, mode, error)
+}
+
+/// The same of a host whose devices somebody has chosen.
+pub(crate) fn without_proof_of(stage: &mut Stage, victim: String, mode: BmcMode, error: &str) -> Result<()> {
     stage.cluster.run_vms(&stage.auditor, VMS, &victim)?;
     let old: Vec<i32> = stage.bed().vms()?.into_iter().map(|process| process.pid).collect();
     stage.bed().bmc(&victim, mode)?;

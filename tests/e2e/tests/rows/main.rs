@@ -7,9 +7,11 @@
 #![allow(clippy::print_stdout)]
 
 mod bmc;
+mod clones;
 mod copies;
 mod daemon;
 mod disk;
+mod drill;
 mod frozen;
 mod isolation;
 mod libvirtd;
@@ -20,13 +22,20 @@ mod migration_faults;
 mod ocf;
 mod orderly;
 mod people;
+mod ping;
 mod power;
 mod recover;
+mod redfish;
 mod refusals;
 mod stage;
 mod store;
 mod storm;
+mod systemd;
+mod unfencing;
+mod virtual_domain;
 mod vm;
+mod watchdog;
+mod web;
 mod writes;
 
 use std::io::Write;
@@ -112,6 +121,11 @@ const ROWS: &[Row] = &[
     )
     .patient(),
     row("network-cut", "a host is cut off with its VMs: it is off before they start elsewhere", isolation::follower),
+    row(
+        "watchdog",
+        "a host with a watchdog and no BMC is cut off: it resets itself, and its VMs wait for that",
+        watchdog::cut,
+    ),
     row("frozen-fenced", "a host stands still for too long: it is off before its VMs run elsewhere", frozen::fenced)
         .patient(),
     row(
@@ -150,6 +164,19 @@ const ROWS: &[Row] = &[
         bmc::reborn_with_dead_bmc,
     )
     .patient(),
+    row(
+        "fence-drill",
+        "a BMC that nobody needs yet takes no password: status tells, the log does not move",
+        drill::drill,
+    ),
+    row(
+        "unfencing",
+        "a device that lets hosts to their storage fails, works, and does so again after a boot: nothing starts before",
+        unfencing::unfencing,
+    ),
+    row("redfish-cut", "cut off, fenced by its Redfish service: its VMs run elsewhere", redfish::cut),
+    row("redfish-stuck", "it says ok and still reads On: zero starts for 60 s, then it is mended", redfish::stuck)
+        .patient(),
     row("fence-levels", "the first fence level refuses: the second proves it", bmc::levels).patient(),
     row("fence-reboot", "stonith-action=reboot: off, the proof, then on, never a reset", bmc::reboot).patient(),
     row("late-off", "the executor stood still between grant and off: it never hits the reborn node", bmc::late_off)
@@ -212,7 +239,39 @@ const ROWS: &[Row] = &[
     )
     .patient(),
     row("ocf-power-cut", "an address and a dummy go with their VM when its host loses power", ocf::power_cut),
+    row(
+        "clone-power-cut",
+        "a host with an instance of a clone loses power: the others run on untouched, and one comes back with the host",
+        clones::power_cut,
+    ),
+    row(
+        "promoted-power-cut",
+        "the host of the promoted instance loses power: another one is promoted after the proof, and stays so",
+        clones::promoted_power_cut,
+    ),
+    row(
+        "promoted-address",
+        "an address runs with the promoted instance: it follows where another is wanted, and after a power cut",
+        clones::address_follows,
+    ),
     row("ocf-helpers", "agents say something of their node with none of Pacemaker's own commands", ocf::helpers),
+    row(
+        "ping-clone",
+        "a host loses its gateway: a clone of ping says so, and what needs it goes elsewhere",
+        ping::steers,
+    ),
+    row(
+        "virtual-domain",
+        "Debian's VirtualDomain sends its guest to another host alive, and after that host's power cut boots it anew",
+        virtual_domain::live,
+    ),
+    row(
+        "systemd-units",
+        "a unit is killed, then its host; one does not stop: restarted by a signal, run elsewhere, fenced",
+        systemd::units,
+    )
+    .patient(),
+    row("ocf-web", "a file system, an address and apache in a group go elsewhere with what was written", web::group),
     row("ocf-stop-fails", "an OCF agent breaks: what it cannot stop is fenced, and runs elsewhere", ocf::stop_fails),
     row(
         "two-hosts-and-witness",

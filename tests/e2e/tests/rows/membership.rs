@@ -41,13 +41,22 @@ pub(crate) fn two_hosts_and_witness(stage: &mut Stage) -> Result<()> {
     stage.cluster.wait_complete()?;
     stage.ensure_no_fence()?;
 
-    // A host is lost with its VMs.
+    // The host that runs all there is is cut off: it lives, and has that much longer to be heard again.
+    stage.cluster.configure("rsc_defaults priority=10")?;
+    stage.cluster.configure("property priority-fencing-delay=6s")?;
     let begin = SystemTime::now();
-    stage.bed().power_off(&one)?;
+    stage.bed().cut(&one)?;
+    stage.cluster.wait_status("the fence to wait", LOST * 2, |status| {
+        status.fencing.iter().any(|fence| fence.target.as_str() == one && fence.waits.is_some())
+    })?;
+    ensure!(stage.pids()? == before, "VMs were touched while the fence waited");
     stage.cluster.wait_running(VMS, Duration::from_secs(60), |process| process.host == two)?;
-    stage.ensure_restarted(VMS, &one, begin, Duration::from_secs(20))?;
+    stage.ensure_restarted(VMS, &one, begin, Duration::from_secs(25))?;
     stage.note_timeline(&one, begin)?;
-    stage.fences_of(&one, 1).map(drop)
+    let fences = stage.fences_of(&one, 1)?;
+    let waited = fences[0].tries.first().context("it was tried")?.at.since(fences[0].since);
+    ensure!(waited >= Duration::from_millis(5500), "its fence waited {waited:?} only");
+    Ok(())
 }
 
 fn is(status: &Status, node: &str, liveness: &str) -> bool {

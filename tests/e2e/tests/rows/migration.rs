@@ -123,7 +123,7 @@ fn left(stage: &Stage, vms: &[&str], host: &str) -> Result<()> {
 }
 
 /// Waits until each of these goes on with the one life it ever had on this host, and notes how long it was silent.
-fn arrived(stage: &mut Stage, vms: &[&str], host: &str, begin: SystemTime) -> Result<()> {
+pub(crate) fn arrived(stage: &mut Stage, vms: &[&str], host: &str, begin: SystemTime) -> Result<()> {
     let from = stage.bed().hosts().into_iter().filter(|other| *other != host);
     from.into_iter().try_for_each(|other| left(stage, vms, &other))?;
     stage.cluster.wait_running(vms, PATIENCE, |process| process.host == host && process.incoming)?;

@@ -1,5 +1,6 @@
 //! Rows with OCF resources, by Debian's agents as they are: an address and a dummy that go where a VM goes.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
@@ -12,14 +13,14 @@ const STATE: &str = "/run/resource-agents/Dummy-mark.state";
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// An address that no host has, in the network of the hosts.
-fn free_address(stage: &Stage) -> Result<String> {
+pub(crate) fn free_address(stage: &Stage) -> Result<String> {
     let address = stage.bed().layout().address("n1")?;
     let (network, _) = address.rsplit_once('.').context("the hosts have IPv4 addresses")?;
     Ok(format!("{network}.200"))
 }
 
 /// The hosts that have the address, by their own kernels' word.
-fn hosts_with(stage: &Stage, address: &str) -> Result<Vec<String>> {
+pub(crate) fn hosts_with(stage: &Stage, address: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for host in stage.bed().hosts() {
         if stage.bed().is_on(&host)? {
@@ -138,6 +139,36 @@ pub(crate) fn stop_fails(stage: &mut Stage) -> Result<()> {
 /// Debian's own commands that agents call: whoever called one of these would be seen.
 const MASKED: &[&str] = &["attrd_updater", "crm_attribute", "crm_master", "crm_node", "crm_resource", "crm_mon"];
 
+/// Debian's `anything`, whose monitor says something as nobody, by `su -`, which drops the environment. More than that it
+/// may not, nor may nobody where no action runs.
+fn other_users(stage: &Stage, contact: &str, place: &str) -> Result<()> {
+    let hook = "monitor_hook=su -s /bin/sh - nobody -c \"$HA_SBIN_DIR/attrd_updater -n hooked -U yes; \
+                $HA_SBIN_DIR/crm_attribute -n lasting -v 1 -l forever; $HA_SBIN_DIR/attrd_updater -n '#health' -U red; \
+                $HA_SBIN_DIR/attrd_updater -n done -U yes\"";
+    let words = ["configure", "primitive", "hooked", "ocf:heartbeat:anything", "params", "binfile=/bin/sleep"];
+    let words = [&words[..], &["cmdline_options=1000", hook, "op", "monitor", "interval=1s"]].concat();
+    stage.bed().qrm(contact, &words)?.ok()?;
+    stage.cluster.configure(&format!("location hooked-there hooked inf: {place}"))?;
+    let of = |status: &Status| {
+        let node = status.nodes.iter().find(|node| node.id.as_str() == place);
+        node.map(|node| node.attributes.clone()).unwrap_or_default()
+    };
+    let mut last = BTreeMap::new();
+    stage.cluster.wait_status("what nobody says in a monitor", LIMIT, |status| {
+        last = of(status);
+        last.contains_key("done")
+    })?;
+    ensure!(last.get("hooked").is_some_and(|value| value == "yes"), "it was not heard: {last:?}");
+    ensure!(!last.contains_key("#health"), "nobody said how well the node is: {last:?}");
+    let lasting = stage.bed().qrm(contact, &["configure", "show"])?.ok()?;
+    ensure!(!lasting.contains("lasting="), "nobody changed the configuration: {lasting}");
+    let outside = "exec /run/quorate/helpers/attrd_updater -n outside -U 1";
+    let outside = stage.bed().exec(place, &["su", "-s", "/bin/sh", "-", "nobody", "-c", outside])?;
+    ensure!(!outside.success(), "nobody was heard outside any action");
+    ensure!(!of(&stage.cluster.status()?).contains_key("outside"), "it is there all the same");
+    stage.bed().qrm(contact, &["resource", "stop", "hooked"])?.ok().map(drop)
+}
+
 /// Agents of Debian's that call crm_attribute and attrd_updater, as they are. Pacemaker's own commands are masked; what the
 /// agents say is an attribute of their node.
 pub(crate) fn helpers(stage: &mut Stage) -> Result<()> {
@@ -175,6 +206,7 @@ pub(crate) fn helpers(stage: &mut Stage) -> Result<()> {
     stage
         .cluster
         .wait_status("the attribute to say that it is stopped", LIMIT, |status| has(status, "connected", "0"))?;
+    other_users(stage, &contact, &place)?;
     for host in &hosts {
         let called = stage.bed().exec(host, &["sh", "-c", "cat /run/called 2>/dev/null || true"])?.stdout;
         ensure!(called.is_empty(), "{host} called Pacemaker's own: {called}");
