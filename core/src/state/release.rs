@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 /// a daemon refuses what has another number.
 ///
 /// 1: the first log. 2: parameters that rules decide, clones with roles, reloads. 3: orders after any of a set, constraints with
-/// roles, unfencing, watchdogs, units of systemd.
-pub const SCHEMA: u16 = 3;
+/// roles, unfencing, watchdogs, units of systemd. 4: notices, instances by number, poison pills.
+pub const SCHEMA: u16 = 4;
 
 /// What this program understands.
 ///

@@ -78,8 +78,8 @@ const HOLD: &[&str] = &["pacemaker-cases", "--hold"];
 const GRID: &[&str] = &["placement-grid", "--seeds", "2"];
 const MISTAKES: &[&str] = &["--mistakes"];
 const CUTS: &[&str] = &["--rounds", "20"];
-/// By way of this program itself, which builds the engine apart from everything else.
-const FUZZ: &[&str] = &["run", "--package=xtask", "--quiet", "--", "fuzz"];
+/// By way of this program itself, which builds the engine apart from everything else. By hand each door gets as long as one likes.
+const FUZZ: &[&str] = &["run", "--package=xtask", "--quiet", "--", "fuzz", "--seconds", "30"];
 /// What `quorate-power-loss` exits with when something was lost.
 const LOST: i32 = 1;
 
