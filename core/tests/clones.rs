@@ -46,7 +46,6 @@ fn a_clone_is_printed_as_it_was_written() {
 fn what_cannot_be_cloned_is_refused_with_a_sentence() {
     let rows = [
         ("clone c vm1", "a VM has one identity"),
-        ("ms c g", "an instance of a group is not promoted here yet"),
         ("group h vm1\nclone c h", "'vm1' of the group 'h' is a VM"),
         ("clone c ping\nclone d c", "'c' is a clone itself"),
         ("clone c g\nclone d g", "is in"),

@@ -104,14 +104,12 @@ fn a_clone_of_a_group_comes_over_with_its_group() {
     let taken = clone("interleave", "Dummy");
     assert!(taken.text.contains("group g a b\nclone c g \\\n\tmeta interleave=true\n"), "{}", taken.text);
     assert!(validate(&read(&taken)).is_ok());
-    for (meta, kind, why) in [
-        ("promotable", "Dummy", "an instance of a group is not promoted here yet"),
-        ("interleave", "VirtualDomain", "a clone of a VM, which has one identity"),
-    ] {
-        let left = clone(meta, kind);
-        for id in ["c", "g", "a", "b"] {
-            assert!(left.told.iter().any(|one| one.id == id && one.what.contains(why)), "{id}: {:?}", left.told);
-        }
+    let promoted = clone("promotable", "Stateful");
+    assert!(promoted.text.contains("group g a b\nclone c g \\\n\tmeta promotable=true\n"), "{}", promoted.text);
+    assert!(validate(&read(&promoted)).is_ok());
+    let (left, why) = (clone("interleave", "VirtualDomain"), "a clone of a VM, which has one identity");
+    for id in ["c", "g", "a", "b"] {
+        assert!(left.told.iter().any(|one| one.id == id && one.what.contains(why)), "{id}: {:?}", left.told);
     }
 }
 

@@ -1,10 +1,10 @@
 //! The difference of two configurations as data: what a log entry carries instead of the whole.
 
 use super::role::HasRoles;
-use super::shorthand::{Group, Own, Shorthand, WideColocation, WideLocation, WideOrder};
+use super::shorthand::{Group, Own, Shorthand, WideColocation, WideLocation, WideOrder, is_part, whole};
 use super::{
-    AgentClass, Attributes, Colocation, Config, FencingTopology, Location, NodeConfig, Order, Primitive, RuledSet,
-    Section,
+    AgentClass, Attributes, Colocation, Config, FencingTopology, Location, NodeConfig, Order, OrderTask, Primitive,
+    RuledSet, Section,
 };
 use crate::id::{NodeId, ResourceId};
 use crate::rule::Test;
@@ -120,6 +120,15 @@ impl ConfigPatch {
     /// Whether it speaks of promotable clones.
     pub fn has_promotable(&self) -> bool {
         self.shorthand.groups.values().flatten().any(Group::is_promotable)
+    }
+
+    /// Whether members of a group are promoted one after another by it.
+    pub fn has_promoted_together(&self) -> bool {
+        let promotes = |order: &Order| order.first_task == OrderTask::Promote && order.then_task == OrderTask::Promote;
+        self.orders.iter().any(|(id, order)| {
+            let is_of_sets = self.shorthand.orders.contains_key(whole(id));
+            is_part(id) && !is_of_sets && order.as_ref().is_some_and(promotes)
+        })
     }
 
     /// Whether it speaks of orders after any of several, which older daemons take for orders after all of them.

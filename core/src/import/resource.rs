@@ -86,9 +86,6 @@ impl<'a> Import<'a, '_> {
         let what = match member {
             None => Some("a clone of nothing"),
             Some(_) if is_vm => Some("a clone of a VM, which has one identity"),
-            Some(_) if group.is_some() && (is_promotable || element.has_tag_name("master")) => {
-                Some("a promotable clone of a group, and an instance of a group is not promoted here yet")
-            }
             Some(_) if is_on("globally-unique") || has_several => {
                 Some("a clone whose instances differ, which do not run here yet")
             }

@@ -120,6 +120,7 @@ pub(super) fn changes(state: &ClusterState, wanted: &BTreeMap<ResourceId, Wanted
     let blocked = draft.constraint_edges(goal);
     plan.report.blocked.extend(blocked);
     plan.report.blocked.extend(draft.room_edges(turns));
+    draft.promote_what_stays();
     draft.demote_before_stops();
     draft.settle(plan);
 }

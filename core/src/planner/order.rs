@@ -125,7 +125,10 @@ impl<'s> Draft<'s> {
 
     fn is_undisturbed(&self, id: &ResourceId, node: &NodeId) -> bool {
         let (state, is_clone) = (self.state, self.is_clone(id));
-        let is_its = |action: &NewAction| action.resource == *id && (!is_clone || action.node == *node);
+        // A promotion is no reason to leave it running: it comes when it runs again.
+        let is_its = |action: &NewAction| {
+            action.resource == *id && action.kind != ActionKind::Promote && (!is_clone || action.node == *node)
+        };
         let is_drafted = self.actions.iter().any(is_its);
         let is_ours = state.nodes.get(node).is_some_and(|at| at.is_online() && at.intent != Intent::Maintenance);
         let is_alone = || {

@@ -6,11 +6,13 @@
 use super::Blocked;
 use super::actions::Draft;
 use super::location::promotion_locations;
+use super::model::leader;
 use super::placement::Wanted;
 use crate::config::{OnFail, Primitive, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::planted::{Mistake, planted};
-use crate::state::{ActionKind, Activity, ClusterState, Intent, NodeState, Seen, Standing};
+use crate::score::Score;
+use crate::state::{ActionKind, Activity, ClusterState, Intent, NewAction, NodeState, Seen, Standing};
 use std::collections::BTreeSet;
 
 impl Draft<'_> {
@@ -68,6 +70,17 @@ impl Draft<'_> {
         spec.is_some_and(|spec| spec.on_fail == OnFail::Demote)
     }
 
+    /// What is to be stopped is not promoted before.
+    pub(super) fn promote_what_stays(&mut self) {
+        let is_stopped = |promotion: &NewAction| {
+            let stops = self.actions.iter().filter(|action| action.kind == ActionKind::Stop);
+            stops.into_iter().any(|stop| stop.resource == promotion.resource && stop.node == promotion.node)
+        };
+        let promotions = (0_u32..).zip(&self.actions).filter(|(_, action)| action.kind == ActionKind::Promote);
+        let late: Vec<u32> = promotions.filter(|(_, it)| is_stopped(it)).map(|(place, _)| place).collect();
+        self.left_out.extend(late);
+    }
+
     /// What is promoted is demoted before it is stopped; what waits for its stop comes with the plan after that.
     pub(super) fn demote_before_stops(&mut self) {
         let is_promoted = |id: &ResourceId, node: &NodeId| {
@@ -82,19 +95,35 @@ impl Draft<'_> {
         for place in &turned {
             self.actions[*place as usize].kind = ActionKind::Demote;
         }
-        let waits = |action: &crate::state::NewAction| action.after_new.iter().any(|before| turned.contains(before));
+        let waits = |action: &NewAction| action.after_new.iter().any(|before| turned.contains(before));
         let waiting: Vec<u32> =
             (0_u32..).zip(&self.actions).filter(|(_, it)| waits(it)).map(|(place, _)| place).collect();
         self.left_out.extend(waiting);
     }
 }
 
-/// The score that an agent gave an instance for its promotion on a node.
-fn score<'s>(state: &'s ClusterState, id: &ResourceId, node: &NodeId) -> Option<&'s str> {
-    let name = format!("master-{id}");
-    let lasting = || state.config.nodes.get(node).and_then(|config| config.attributes.get(&name));
-    let passing = state.attributes.get(node).and_then(|attributes| attributes.get(&name));
-    passing.or_else(lasting).map(String::as_str)
+/// The score that its agent gave an instance for its promotion on a node; of a group all that its members' agents gave.
+fn score(state: &ClusterState, id: &ResourceId, node: &NodeId) -> Option<String> {
+    let together = state.config.shorthand.promoted_together(id).filter(|parts| parts.len() > 1);
+    match together {
+        Some(parts) => score_together(state, parts, node).map(|score| score.to_string()),
+        None => own_score(state, id, node).map(str::to_owned),
+    }
+}
+
+/// What these want together.
+pub(super) fn score_together(state: &ClusterState, parts: &[ResourceId], node: &NodeId) -> Option<Score> {
+    let scores = parts.iter().filter_map(|part| own_score(state, part, node)?.parse::<Score>().ok());
+    scores.reduce(|sum, score| sum + score)
+}
+
+fn own_score<'s>(state: &'s ClusterState, id: &ResourceId, node: &NodeId) -> Option<&'s str> {
+    let of = |name: String| {
+        let lasting = || state.config.nodes.get(node).and_then(|config| config.attributes.get(&name));
+        let passing = state.attributes.get(node).and_then(|attributes| attributes.get(&name));
+        passing.or_else(lasting).map(String::as_str)
+    };
+    of(format!("master-{id}")).or_else(|| of(format!("promotion-{id}")))
 }
 
 fn why(state: &ClusterState, id: &ResourceId, node: &NodeId) -> String {
@@ -107,7 +136,7 @@ fn why(state: &ClusterState, id: &ResourceId, node: &NodeId) -> String {
 
 /// What locations of the promoted role say there.
 fn by_location(state: &ClusterState, id: &ResourceId, node: &NodeId) -> String {
-    let said = promotion_locations(state, id, node).into_iter();
+    let said = promotion_locations(state, leader(state, id), node).into_iter();
     said.map(|(name, score)| format!(", with {score} by location {name}")).collect()
 }
 
@@ -117,7 +146,7 @@ fn why_not(state: &ClusterState, id: &ResourceId, node: &NodeId) -> String {
     if meta.is_some_and(|meta| meta.target_role == TargetRole::Unpromoted) {
         return "its target-role is Unpromoted".to_owned();
     }
-    if let Some((name, _)) = promotion_locations(state, id, node).into_iter().find(|(_, score)| score.forbids()) {
+    if let Some((name, _)) = promotion_locations(state, leader(state, id), node).into_iter().find(|(_, score)| score.forbids()) {
         return format!("location {name} forbids it there");
     }
     let said = by_location(state, id, node);

@@ -154,7 +154,9 @@ impl Draft<'_> {
             return self.concerns(order, nodes, goal.wanted);
         }
         let spec = self.state.config.primitives.get(&order.then).and_then(Primitive::clone_spec);
+        let together = self.state.config.shorthand.promoted_together(&order.first);
         let is_near = match spec {
+            Some(_) if together.is_some_and(|parts| parts.contains(&order.then)) => true,
             Some(spec) => spec.interleave,
             None => goal.is_promoted(&order.first, then_node),
         };

@@ -3,7 +3,7 @@
 use super::operations;
 use super::set::{Set, colocated, ordered};
 use super::{Own, ResourceSet, Want, Who, is_part, part};
-use crate::config::{Attributes, Colocation, Config, InRole, Location, Order, OrderKind, Primitive, Section};
+use crate::config::{Attributes, Colocation, Config, InRole, Location, Order, OrderKind, OrderTask, Primitive, Section};
 use crate::id::ResourceId;
 use crate::score::Score;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,9 +18,16 @@ impl Config {
         self.orders.retain(|id, _| !is_part(id));
         let mut made = Made::default();
         for (id, group) in &self.shorthand.groups {
+            let promotes = group.members.first().is_some_and(|it| self.shorthand.promoted_together(it).is_some());
+            let pairs = group.members.len().saturating_sub(1);
             for (number, pair) in group.members.windows(2).enumerate() {
                 made.colocate(id, number, Score::INFINITY, (&pair[1], None), (&pair[0], None));
                 made.order(id, number, Order::start(&pair[0], &pair[1]));
+                if promotes {
+                    let order = Order::start(&pair[0], &pair[1]);
+                    let (first_task, then_task) = (OrderTask::Promote, OrderTask::Promote);
+                    made.order(id, pairs + number, Order { first_task, then_task, ..order });
+                }
             }
         }
         self.expand_locations(&mut made);

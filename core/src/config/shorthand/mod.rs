@@ -147,6 +147,12 @@ impl Shorthand {
     pub fn instance_of(&self, resource: &ResourceId) -> Option<&[ResourceId]> {
         self.parts(self.clone_of(resource)?.0)
     }
+
+    /// Those that are promoted together, in their order: of a promotable clone what an instance is made of.
+    pub fn promoted_together(&self, resource: &ResourceId) -> Option<&[ResourceId]> {
+        let (name, clone) = self.clone_of(resource)?;
+        self.parts(name).filter(|_| clone.is_promotable())
+    }
 }
 
 /// The id of a constraint that stands for part of another.

@@ -47,7 +47,7 @@ fn unit(config: &Config, report: &mut Report, id: &ResourceId, primitive: &Primi
         let what = format!("'{first}' is the same unit: each takes what the other runs for its own");
         report.warning(id, what, "keep one of them");
     }
-    if config.shorthand.groups.values().any(|group| group.is_promotable() && group.members.contains(id)) {
+    if config.shorthand.promoted_together(id).is_some() {
         report.error(id, "a unit of systemd cannot be promoted", "leave promotable out");
     }
 }

@@ -114,10 +114,6 @@ fn inside(config: &Config, report: &mut Report, (id, outer): (&str, &Group), (me
                 format!("'{vm}' of the group '{member}' is a VM, and a VM has one identity: it cannot be cloned");
             (what, "take it out of the group")
         }
-        (true, false, None) if outer.is_promotable() => {
-            let what = format!("'{member}' is a group, and an instance of a group is not promoted here yet");
-            (what, "clone the one that is to be promoted alone, and the others beside it")
-        }
         (true, false, None) => return,
     };
     report.error(id, what, mend);

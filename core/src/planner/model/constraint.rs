@@ -2,6 +2,7 @@
 
 use super::super::location::promotion_locations;
 use super::Sketch;
+use super::together::leader;
 use super::bond::Bond;
 use crate::config::shorthand::whole;
 use crate::config::{InRole, OrderKind, OrderTask, Primitive};
@@ -15,7 +16,10 @@ impl Sketch {
     pub(super) fn add_constraints(&mut self, state: &ClusterState, bonds: &[Bond<'_>]) {
         let stops_for_it = stopped_by_the_other(state, bonds);
         for bond in bonds {
-            let ends = (self.resources.get(bond.resource), self.resources.get(bond.with));
+            // Which instance of a group is promoted its first member says, whoever stands for the group.
+            let of_role = |id, role: Option<InRole>| if role.is_some() { leader(state, id) } else { id };
+            let (resource, with) = (of_role(bond.resource, bond.role), of_role(bond.with, bond.with_role));
+            let ends = (self.resources.get(resource), self.resources.get(with));
             let (Some(&resource), Some(&with)) = ends else { continue };
             let is_wish = !bond.score.forbids() && bond.score != Score::INFINITY;
             let place = self.model.colocations.len();
@@ -55,9 +59,10 @@ impl Sketch {
     /// What draws the promoted instance; whatever role it is in, a location is in the scores.
     fn add_role_locations(&mut self, state: &ClusterState) {
         for (id, &resource) in &self.resources {
-            if state.config.primitives.get(id).is_some_and(Primitive::is_promotable) {
+            if state.config.primitives.get(id).is_some_and(Primitive::is_promotable) && leader(state, id) == id {
+                let parts = state.config.shorthand.promoted_together(id).unwrap_or(std::slice::from_ref(id));
                 for (place, node) in self.nodes.iter().enumerate() {
-                    let of_role = promotion_locations(state, id, node).into_iter();
+                    let of_role = parts.iter().flat_map(|part| promotion_locations(state, part, node));
                     let location = |(_, score)| Location { resource, node: place, score, role: Role::Promoted };
                     self.model.locations.extend(of_role.map(location));
                 }

@@ -11,10 +11,12 @@ mod node;
 mod rank;
 mod resource;
 mod term;
+mod together;
 
 pub(super) use rank::last_resort;
 pub use term::Term;
 pub(super) use term::terms;
+pub(super) use together::leader;
 
 use super::any::any_of;
 use crate::config::{Order, OrderKind, OrderTask};
@@ -71,7 +73,7 @@ pub(super) fn place(state: &ClusterState, how: How<'_>) -> (Sketch, Model) {
             sketch = wider;
             continue;
         }
-        if !sketch.keep_what_misses_another(state, &assigned) {
+        if !sketch.promote_together(state, &assigned) && !sketch.keep_what_misses_another(state, &assigned) {
             return (sketch, assigned);
         }
     }
@@ -109,6 +111,7 @@ impl Sketch {
         let bonds = bond::bonds(state);
         sketch.add_resources(state, how, &bonds);
         sketch.add_constraints(state, &bonds);
+        sketch.add_scores_together(state);
         sketch.sort_top(state);
         sketch
     }
