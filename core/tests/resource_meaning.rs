@@ -1,6 +1,6 @@
 //! Meta attributes and operations: defaults, what is set over them, and what stays out.
 
-use quorate_core::config::{Config, OnFail, Requires, ResourceMeta, TargetRole};
+use quorate_core::config::{Config, OnFail, MultipleActive, Requires, ResourceMeta, TargetRole};
 use quorate_core::grammar::{print_duration, read};
 use quorate_core::id::ResourceId;
 use quorate_core::score::Score;
@@ -67,7 +67,7 @@ fn meta_attributes_go_over_the_defaults() {
     let (read, errors) = meta(
         "rsc_defaults is-managed=0 priority=3 resource-stickiness=inf\n\
          primitive r vm:fake meta target-role=stopped priority=-inf maintenance=YES migration-threshold=INFINITY \
-         failure-timeout=PT1H requires=nothing allow-migrate=on",
+         failure-timeout=PT1H requires=nothing allow-migrate=on multiple-active=stop_only",
     );
     assert_eq!(errors, Vec::new());
     let wanted = ResourceMeta {
@@ -80,6 +80,7 @@ fn meta_attributes_go_over_the_defaults() {
         migration_threshold: 0,
         failure_timeout: std::time::Duration::from_secs(3600),
         requires: Requires::Quorum,
+        multiple_active: MultipleActive::StopOnly,
     };
     assert_eq!(read, wanted);
 

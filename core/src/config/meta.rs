@@ -29,6 +29,21 @@ pub struct ResourceMeta {
     pub failure_timeout: Duration,
     /// `requires`, default unfencing: what has to be so before it starts where it may run elsewhere yet.
     pub requires: Requires,
+    /// `multiple-active`, default `stop_unexpected`: what becomes of it when it is found active on more nodes than it may be.
+    pub multiple_active: MultipleActive,
+}
+
+/// What becomes of a resource that was started beside the cluster while it ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MultipleActive {
+    /// The copy that ran first is kept, the others are stopped.
+    StopUnexpected,
+    /// All copies are stopped, then one is started.
+    StopStart,
+    /// All copies are stopped, and a person says when it starts again.
+    StopOnly,
+    /// Nothing is done until a person has stopped all but one; not for a VM, whose disk two would write.
+    Block,
 }
 
 /// What a start waits for, when a node that may have the resource is lost.
@@ -109,6 +124,7 @@ impl Default for ResourceMeta {
             migration_threshold: 0,
             failure_timeout: Duration::ZERO,
             requires: Requires::Unfencing,
+            multiple_active: MultipleActive::StopUnexpected,
         }
     }
 }
@@ -163,6 +179,15 @@ impl ResourceMeta {
                     _ => return Err(bad("unfencing, fencing, quorum or nothing")),
                 }
             }
+            "multiple-active" => {
+                self.multiple_active = match value.to_ascii_lowercase().as_str() {
+                    "stop_unexpected" => MultipleActive::StopUnexpected,
+                    "stop_start" => MultipleActive::StopStart,
+                    "stop_only" => MultipleActive::StopOnly,
+                    "block" => MultipleActive::Block,
+                    _ => return Err(bad("block, stop_only, stop_start or stop_unexpected")),
+                }
+            }
             // Of a fence device; read where it is asked for.
             "provides" if value.trim().eq_ignore_ascii_case("unfencing") => {}
             "provides" => return Err(bad("unfencing")),
@@ -211,6 +236,7 @@ pub const META_NAMES: &[&str] = &[
     "is-managed",
     "maintenance",
     "migration-threshold",
+    "multiple-active",
     "priority",
     "provides",
     "requires",
@@ -223,7 +249,6 @@ const NOT_HONOURED: &[&str] = &[
     "allow-unhealthy-nodes",
     "container-attribute-target",
     "critical",
-    "multiple-active",
     "remote-addr",
     "remote-allow-migrate",
     "remote-connect-timeout",

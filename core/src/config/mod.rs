@@ -19,7 +19,7 @@ pub mod validate;
 
 pub use clone::{CloneSpec, PROMOTABLE};
 pub use device::{DEVICE_PARAMETERS, DeviceCall, HostCheck};
-pub use meta::{META_NAMES, MetaError, Requires, ResourceMeta};
+pub use meta::{META_NAMES, MetaError, MultipleActive, Requires, ResourceMeta};
 pub use migration::{MIGRATION_PARAMETERS, MigrationOptions};
 pub use operation::OperationSpec;
 pub(crate) use operation::attribute_errors;

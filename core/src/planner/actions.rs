@@ -187,6 +187,11 @@ impl Draft<'_> {
                         failed.push(node);
                     }
                 },
+                // What it did beside another nobody knows: it is started anew.
+                Standing::Active if self.is_copy_to_restart(id, node) => {
+                    active.push(node);
+                    failed.push(node);
+                }
                 Standing::Active => active.push(node),
                 Standing::NotActive => {}
             }
@@ -207,6 +212,10 @@ impl Draft<'_> {
         let failed = self.state.activity(id, node).map_or("monitor", Activity::failed_operation);
         let spec = self.state.definition(id, node).map(|primitive| primitive.operation(failed, &config.op_defaults));
         spec.map_or(OnFail::Restart, |spec| spec.consequence(self.state.properties().stonith_enabled))
+    }
+
+    fn is_copy_to_restart(&self, id: &ResourceId, node: &NodeId) -> bool {
+        self.state.activity(id, node).is_some_and(Activity::is_copy_to_restart)
     }
 
     fn is_paused(&self, id: &ResourceId, node: &NodeId) -> bool {
@@ -298,6 +307,9 @@ impl Draft<'_> {
                 return None;
             }
             let why = match target {
+                Some(target) if target == *node && self.is_copy_to_restart(id, node) => {
+                    "it was active on more than one node, and is started again".to_owned()
+                }
                 Some(target) if target == *node => "it failed, and is started again".to_owned(),
                 Some(target) if active.len() == 1 => format!("it moves to {target}: {reason}"),
                 Some(_) => "it is active on more than one node".to_owned(),

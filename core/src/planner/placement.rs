@@ -7,7 +7,7 @@ use super::model::{self, How, Sketch};
 use super::preference::{ended, is_drained, leaves, moves_to, moving};
 use super::room::{Turns, shortage};
 use super::{Blocked, Plan, clone};
-use crate::config::{OnFail, Primitive, ResourceMeta, TargetRole};
+use crate::config::{MultipleActive, OnFail, Primitive, ResourceMeta, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{Model, RscIx};
 use crate::score::Score;
@@ -108,7 +108,7 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn decide(&self) -> Result<Wanted, Blocked> {
         let Self { state, id, meta, .. } = *self;
-        if state.config.is_hands_off(id) {
+        if state.config.is_hands_off(id) || are_left_alone(state, id, meta).is_some() {
             return Ok(Wanted::HandsOff);
         }
         if meta.target_role == TargetRole::Stopped {
@@ -174,6 +174,11 @@ impl Asked<'_> {
     /// It runs where it should not be for long, and has no other place.
     fn stuck(&self, decision: &Wanted) -> Option<Blocked> {
         let Self { state, id, .. } = *self;
+        if let Some(nodes) = are_left_alone(state, id, self.meta) {
+            let why = format!("it is active on {}, and its multiple-active is block", nodes.join(" and "));
+            let mend = Some(format!("stop all but one by hand, then: qrm resource cleanup {id}"));
+            return Some(Blocked { resource: (*id).clone(), why, mend });
+        }
         let place = match decision {
             Wanted::On(node, _) => node,
             // Nobody touches it, so a drain waits for whoever does.
@@ -222,13 +227,19 @@ pub(super) fn stopped_by_failure(
     primitive: &Primitive,
     meta: &ResourceMeta,
 ) -> Option<String> {
-    let failures = state.resources.get(id)?.iter().filter_map(|(node, it)| Some((node, it.last_failure.as_ref()?)));
+    let failures = || {
+        let nodes = state.resources.get(id).into_iter().flatten();
+        nodes.filter_map(|(node, it)| Some((node, it.last_failure.as_ref()?)))
+    };
+    if let Some((_, failure)) = failures().find(|(_, failure)| failure.is_of_copies_that_stay_stopped()) {
+        return Some(format!("{}, and its multiple-active is stop_only", failure.error));
+    }
     let holds = |(_, failure): &(&NodeId, &Failure)| {
         let is_forgotten = !meta.failure_timeout.is_zero() && state.now.since(failure.at) >= meta.failure_timeout;
         let on_fail = || primitive.operation(&failure.operation, &state.config.op_defaults).on_fail;
         (failure.operation == "start" || failure.is_of_monitor()) && !is_forgotten && on_fail() == OnFail::Stop
     };
-    let (node, failure) = failures.into_iter().find(holds)?;
+    let (node, failure) = failures().find(holds)?;
     Some(format!("its {} failed on {node}, and its on-fail is stop: {}", failure.operation, failure.error))
 }
 
@@ -266,6 +277,21 @@ pub(super) fn belongs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -
     let died = here.last_failure.as_ref().is_some_and(|failure| failure.is_of_monitor() && failure.at == here.since);
     let is_latest = |(other, activity): (&NodeId, &Activity)| other == node || activity.since <= here.since;
     died && here.is_stopped() && nodes.iter().all(is_latest) && nodes.keys().all(|other| !runs_on(state, id, other))
+}
+
+/// Where it is active more than once, and nothing is done about it before a person has (`multiple-active=block`).
+pub(super) fn are_left_alone<'s>(
+    state: &'s ClusterState,
+    id: &ResourceId,
+    meta: &ResourceMeta,
+) -> Option<Vec<&'s str>> {
+    let is_service = state.config.primitives.get(id).is_some_and(Primitive::is_service);
+    if meta.multiple_active != MultipleActive::Block || !is_service {
+        return None;
+    }
+    let nodes = state.nodes.keys().filter(|node| runs_on(state, id, node));
+    let nodes: Vec<&str> = nodes.map(NodeId::as_str).collect();
+    (nodes.len() > 1).then_some(nodes)
 }
 
 /// Of several copies the first: what came after it was not started by the cluster's word.

@@ -265,6 +265,7 @@ impl Activity {
             self.stop_failed = false;
             self.definition = None;
             self.reload = None;
+            self.forget_copies();
         }
         self.seen = seen;
     }

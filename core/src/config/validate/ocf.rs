@@ -58,4 +58,9 @@ fn vm(report: &mut Report, id: &ResourceId, primitive: &Primitive) {
         let what = "requires has no effect: a VM never starts before a node that may run it is proven off";
         report.warning(id, what, "leave it out");
     }
+    if primitive.meta.get("multiple-active").is_some_and(|value| value.eq_ignore_ascii_case("block")) {
+        let what = "multiple-active=block has no effect: of a VM that is found twice the copy that ran first is kept, for \
+                    two would write its disk";
+        report.warning(id, what, "leave it out, or write stop_only: both are stopped then");
+    }
 }

@@ -1,12 +1,12 @@
 //! Resources of the live cluster as the scheduler's: what they are, where they are or may be, what they score.
 
 use super::super::migrate::{can_migrate, under_way};
-use super::super::placement::{elder, held, runs_on, stopped_by_failure};
+use super::super::placement::{are_left_alone, elder, held, runs_on, stopped_by_failure};
 use super::super::room::{amounts, need};
 use super::bond::Bond;
 use super::rank::{Ranks, ranks};
 use super::{How, Sketch, terms};
-use crate::config::{OnFail, OrderKind, Primitive, TargetRole};
+use crate::config::{self, OnFail, OrderKind, Primitive, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{Kind, MultipleActive, NodeIx, Requires, Resource, Role, RscIx, Scores};
 use crate::score::Score;
@@ -74,9 +74,16 @@ impl Sketch {
         resource.failure_timeout = i64::try_from(meta.failure_timeout.as_secs()).unwrap_or(i64::MAX);
         resource.requires = if state.is_proof_waived(id) { Requires::Nothing } else { Requires::Quorum };
         resource.utilization = amounts(&primitive.utilization);
-        let is_hands_off = state.config.is_hands_off(id);
-        // Of a clone each instance is held, or stopped by what failed, for itself.
         let is_cloned = primitive.clone_spec().is_some();
+        let is_left_alone = !is_cloned && are_left_alone(state, id, &meta).is_some();
+        let is_hands_off = state.config.is_hands_off(id) || is_left_alone;
+        resource.multiple_active = match meta.multiple_active {
+            config::MultipleActive::Block => MultipleActive::Block,
+            config::MultipleActive::StopOnly => MultipleActive::StopOnly,
+            config::MultipleActive::StopStart => MultipleActive::StopStart,
+            config::MultipleActive::StopUnexpected => MultipleActive::StopUnexpected,
+        };
+        // Of a clone each instance is held, or stopped by what failed, for itself.
         let has_failed = || !is_cloned && stopped_by_failure(state, id, primitive, &meta).is_some();
         let is_stopped = meta.target_role == TargetRole::Stopped || has_failed();
         resource.is_managed = !is_hands_off && (is_stopped || is_cloned || held(state, id).is_none());

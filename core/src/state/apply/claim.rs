@@ -351,7 +351,9 @@ impl ClusterState {
             "{resource} runs on {here}, and on {} too: somebody started it beside the cluster",
             others.join(", ")
         );
+        let all: Vec<NodeId> = std::iter::once(here.as_str()).chain(others).map(NodeId::from).collect();
         self.record(EventKind::PromiseBroken, Some(here), Some(resource), text);
+        self.mark_copies(resource, &all);
     }
 
     /// More promoted than may be: somebody promoted it beside the cluster.

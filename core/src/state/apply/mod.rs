@@ -15,6 +15,7 @@ mod judge;
 mod leave;
 mod member;
 mod migrate;
+mod multiple;
 mod overdue;
 pub(super) mod power_on;
 mod preference;
