@@ -1,6 +1,6 @@
 //! Meta attributes and operations: defaults, what is set over them, and what stays out.
 
-use quorate_core::config::{Config, OnFail, MultipleActive, Requires, ResourceMeta, TargetRole};
+use quorate_core::config::{Config, MultipleActive, OnFail, Requires, ResourceMeta, TargetRole};
 use quorate_core::grammar::{print_duration, read};
 use quorate_core::id::ResourceId;
 use quorate_core::score::Score;

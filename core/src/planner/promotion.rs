@@ -146,7 +146,9 @@ fn why_not(state: &ClusterState, id: &ResourceId, node: &NodeId) -> String {
     if meta.is_some_and(|meta| meta.target_role == TargetRole::Unpromoted) {
         return "its target-role is Unpromoted".to_owned();
     }
-    if let Some((name, _)) = promotion_locations(state, leader(state, id), node).into_iter().find(|(_, score)| score.forbids()) {
+    if let Some((name, _)) =
+        promotion_locations(state, leader(state, id), node).into_iter().find(|(_, score)| score.forbids())
+    {
         return format!("location {name} forbids it there");
     }
     let said = by_location(state, id, node);

@@ -3,7 +3,9 @@
 use super::operations;
 use super::set::{Set, colocated, ordered};
 use super::{Own, ResourceSet, Want, Who, is_part, part};
-use crate::config::{Attributes, Colocation, Config, InRole, Location, Order, OrderKind, OrderTask, Primitive, Section};
+use crate::config::{
+    Attributes, Colocation, Config, InRole, Location, Order, OrderKind, OrderTask, Primitive, Section,
+};
 use crate::id::ResourceId;
 use crate::score::Score;
 use std::collections::{BTreeMap, BTreeSet};

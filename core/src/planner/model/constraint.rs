@@ -2,8 +2,8 @@
 
 use super::super::location::promotion_locations;
 use super::Sketch;
-use super::together::leader;
 use super::bond::Bond;
+use super::together::leader;
 use crate::config::shorthand::whole;
 use crate::config::{InRole, OrderKind, OrderTask, Primitive};
 use crate::id::ResourceId;
