@@ -38,6 +38,13 @@ pub(crate) fn create(layout: &Layout) -> Result<()> {
     on_switch(layout, &["nft", &rules]).map(drop)
 }
 
+/// A port of the switch for a machine that is emulated as a whole.
+pub(crate) fn add_tap(layout: &Layout, port: &str) -> Result<()> {
+    let switch = layout.switch();
+    must("ip", &["-n", &switch, "tuntap", "add", "dev", port, "mode", "tap"])?;
+    must("ip", &["-n", &switch, "link", "set", port, "master", "br0", "up"]).map(drop)
+}
+
 /// Gives the address of a host's BMC to the switch, or takes it away.
 pub(crate) fn set_bmc_address(layout: &Layout, host: &str, present: bool) -> Result<()> {
     let address = format!("{}/24", layout.bmc_address(host)?);

@@ -51,42 +51,59 @@ pub(super) fn ensure(kernel: &Kernel) -> Result<PathBuf> {
     program(&dir.join("qemu"), QEMU)?;
     let _ = fs::remove_file(dir.join("vmlinux"));
     fs::hard_link(&kernel.vmlinux, dir.join("vmlinux")).context("link the kernel")?;
-    let pack = "find . | cpio -o -H newc --quiet >../initrd.img";
-    run(Command::new("sh").args(["-c", pack]).current_dir(&root), Duration::from_secs(60))?
-        .ok()
-        .context("pack the initrd")?;
+    pack(&root)?;
     fs::rename(work.path().join("initrd.img"), dir.join("initrd.img"))?;
     Ok(dir)
 }
 
-fn program(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn program(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
     Ok(())
 }
 
 fn populate(root: &Path, kernel: &Kernel) -> Result<()> {
-    for dir in ["bin", "dev", "proc", "sys", "m", "tmp", "etc/acpi/PWRF"] {
+    skeleton(root, &["tmp", "etc/acpi/PWRF"], APPLETS)?;
+    program(&root.join("init"), INIT)?;
+    program(&root.join("etc/acpi/PWRF/00000080"), POWER_BUTTON)?;
+    load_order(root, &kernel.modules, MODULES)?;
+    compile_tick(&root.join("bin/tick"))
+}
+
+/// What every root begins with.
+pub(super) fn skeleton(root: &Path, directories: &[&str], applets: &[&str]) -> Result<()> {
+    for dir in ["bin", "dev", "proc", "sys", "m"].iter().chain(directories) {
         fs::create_dir_all(root.join(dir))?;
     }
     let busybox = ["/usr/bin/busybox", "/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
     fs::copy(busybox.context("busybox-static is not installed")?, root.join("bin/busybox"))?;
-    for applet in APPLETS {
+    for applet in applets {
         symlink("busybox", root.join("bin").join(applet))?;
     }
-    program(&root.join("init"), INIT)?;
-    program(&root.join("etc/acpi/PWRF/00000080"), POWER_BUTTON)?;
+    Ok(())
+}
+
+/// Takes these drivers along, as far as the kernel has not built them in, and the order they are loaded in.
+pub(super) fn load_order(root: &Path, modules: &Path, wanted: &[&str]) -> Result<()> {
     let mut order = String::new();
-    for module in MODULES {
+    for module in wanted {
         let name = format!("{}.ko", module.rsplit('/').next().unwrap_or(module));
-        if let Some(bytes) = read_module(&kernel.modules.join("kernel").join(module))? {
+        if let Some(bytes) = read_module(&modules.join("kernel").join(module))? {
             fs::write(root.join("m").join(&name), bytes)?;
             order.push_str(&name);
             order.push('\n');
         }
     }
-    fs::write(root.join("m/order"), order)?;
-    compile_tick(&root.join("bin/tick"))
+    fs::write(root.join("m/order"), order).context("write the order of the drivers")
+}
+
+/// Packs a root; the initrd lies beside it.
+pub(super) fn pack(root: &Path) -> Result<()> {
+    let pack = "find . | cpio -o -H newc --quiet >../initrd.img";
+    run(Command::new("sh").args(["-c", pack]).current_dir(root), Duration::from_secs(60))?
+        .ok()
+        .map(drop)
+        .context("pack the initrd")
 }
 
 fn read_module(path: &Path) -> Result<Option<Vec<u8>>> {

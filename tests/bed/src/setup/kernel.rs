@@ -1,5 +1,5 @@
-//! The guest's kernel: Debian's cloud kernel, fetched as a package without installing it, and unpacked to the bare ELF image,
-//! which an emulated CPU boots without decompressing anything.
+//! Debian's kernels: the cloud kernel for guests, the full one for machines with a watchdog. Fetched as packages without
+//! installing them, and unpacked to the bare ELF image, which an emulated CPU boots without decompressing anything.
 
 use std::fs;
 use std::io::Write;
@@ -12,6 +12,11 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::command::run;
 use crate::layout::cache;
+
+/// Small, for guests.
+const CLOUD: &str = "cloud-amd64";
+/// With every driver.
+pub(super) const FULL: &str = "amd64";
 
 /// A kernel with the directory of its modules.
 pub(super) struct Kernel {
@@ -39,17 +44,7 @@ pub(super) fn ensure() -> Result<Kernel> {
         return Ok(kernel());
     }
     let work = tempfile::tempdir_in(cache()).context("create a directory in the bed's cache")?;
-    let package = package_name()?;
-    eprintln!("fetching the guest's kernel: {package}");
-    shell(work.path(), &format!("apt-get -q download '{package}' && dpkg-deb -x ./*.deb root"))?;
-    let root = work.path().join("root");
-    let modules = only_entry(&[root.join("lib/modules"), root.join("usr/lib/modules")])?;
-    let image = fs::read_dir(root.join("boot"))?
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz")))
-        .context("the kernel package holds no boot/vmlinuz")?;
-    let elf = extract(&fs::read(&image)?)?;
+    let (elf, modules) = fetch(CLOUD, work.path())?;
     fs::create_dir_all(&dir)?;
     let _ = fs::remove_dir_all(dir.join("modules"));
     fs::rename(modules, dir.join("modules")).context("keep the kernel's modules")?;
@@ -58,11 +53,26 @@ pub(super) fn ensure() -> Result<Kernel> {
     Ok(kernel())
 }
 
+/// The bare image of a kernel, and the directory below `work` that its modules were unpacked to.
+pub(super) fn fetch(flavour: &str, work: &Path) -> Result<(Vec<u8>, PathBuf)> {
+    let package = package_name(flavour)?;
+    eprintln!("fetching a kernel: {package}");
+    shell(work, &format!("apt-get -q download '{package}' && dpkg-deb -x ./*.deb root"))?;
+    let root = work.join("root");
+    let modules = only_entry(&[root.join("lib/modules"), root.join("usr/lib/modules")])?;
+    let image = fs::read_dir(root.join("boot"))?
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz")))
+        .context("the kernel package holds no boot/vmlinuz")?;
+    Ok((extract(&fs::read(&image)?)?, modules))
+}
+
 /// The package that the ever-current name stands for now.
-fn package_name() -> Result<String> {
+fn package_name(flavour: &str) -> Result<String> {
+    let current = format!("linux-image-{flavour}");
     let ask = || -> Result<Option<String>> {
-        let output =
-            run(Command::new("apt-cache").args(["depends", "linux-image-cloud-amd64"]), Duration::from_secs(60))?;
+        let output = run(Command::new("apt-cache").args(["depends", &current]), Duration::from_secs(60))?;
         let mut lines = output.stdout.lines();
         Ok(lines
             .find_map(|line| line.trim().strip_prefix("Depends: linux-image-"))
@@ -72,7 +82,7 @@ fn package_name() -> Result<String> {
         return Ok(name);
     }
     shell(Path::new("/"), "apt-get -q -o DPkg::Lock::Timeout=300 update")?;
-    ask()?.context("apt knows no linux-image-cloud-amd64: the guest needs Debian's kernel for amd64")
+    ask()?.with_context(|| format!("apt knows no {current}: the bed needs Debian's kernels for amd64"))
 }
 
 fn shell(directory: &Path, script: &str) -> Result<()> {

@@ -4,6 +4,7 @@
 mod files;
 mod initrd;
 mod kernel;
+mod machine;
 mod packages;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 pub(crate) use files::{fill, write_bed_files};
+pub(crate) use initrd::program;
 pub use packages::{Packages, missing};
 
 /// Installs what is missing and builds the guest.
@@ -30,6 +32,11 @@ pub fn ensure(packages: Packages) -> Result<()> {
 pub fn guest_files() -> Result<PathBuf> {
     let kernel = kernel::ensure()?;
     initrd::ensure(&kernel)
+}
+
+/// The kernel and the initrd of machines, likewise.
+pub(crate) fn machine_files() -> Result<PathBuf> {
+    machine::ensure()
 }
 
 /// Only root can make namespaces with real networks and real power.

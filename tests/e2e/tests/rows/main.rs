@@ -13,6 +13,7 @@ mod daemon;
 mod disk;
 mod drill;
 mod frozen;
+mod hardware_watchdog;
 mod isolation;
 mod libvirtd;
 mod majority;
@@ -126,6 +127,12 @@ const ROWS: &[Row] = &[
         "a host with a watchdog and no BMC is cut off: it resets itself, and its VMs wait for that",
         watchdog::cut,
     ),
+    row(
+        "hardware-watchdog",
+        "a machine with an emulated hardware watchdog: it bites, the next boot tells so, and then its wait is a proof",
+        hardware_watchdog::reset,
+    )
+    .patient(),
     row("frozen-fenced", "a host stands still for too long: it is off before its VMs run elsewhere", frozen::fenced)
         .patient(),
     row(

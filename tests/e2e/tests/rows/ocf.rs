@@ -34,7 +34,7 @@ pub(crate) fn hosts_with(stage: &Stage, address: &str) -> Result<Vec<String>> {
 }
 
 /// The hosts where the dummy's state file is.
-fn hosts_with_mark(stage: &Stage) -> Result<Vec<String>> {
+pub(crate) fn hosts_with_mark(stage: &Stage) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for host in stage.bed().hosts() {
         if stage.bed().is_on(&host)? && stage.bed().exec(&host, &["test", "-e", STATE])?.success() {
