@@ -38,7 +38,8 @@ fn wait_bite(machine: &HostMachine<'_>, before: usize, begin: SystemTime, limit:
 }
 
 fn wait_node(stage: &Stage, what: &str, fits: impl Fn(&NodeView) -> bool) -> Result<()> {
-    let holds = |status: &quorate_core::view::Status| status.nodes.iter().any(|node| node.id.as_str() == "m1" && fits(node));
+    let holds =
+        |status: &quorate_core::view::Status| status.nodes.iter().any(|node| node.id.as_str() == "m1" && fits(node));
     stage.cluster.wait_status(what, BOOT, holds).map(drop)
 }
 
@@ -112,7 +113,12 @@ fn cut(stage: &Stage, machine: &HostMachine<'_>, notes: &mut Vec<String>) -> Res
     ));
     let fences = stage.cluster.fences()?;
     let last = fences.ended.first().context("there was a fence")?;
-    ensure!(last.target.as_str() == "m1" && last.outcome == "watchdog", "the proof is {}: {}", last.outcome, last.proof);
+    ensure!(
+        last.target.as_str() == "m1" && last.outcome == "watchdog",
+        "the proof is {}: {}",
+        last.outcome,
+        last.proof
+    );
     // It has booted again, and sees nobody.
     machine.wait_boots(3, BOOT)?;
     ensure!(!has_mark()?, "it started the mark by itself");
