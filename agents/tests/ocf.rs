@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use quorate_agents::ocf::{Agents, Call, End, Found, Name, OcfExit, Purpose, Report, Verb, verdict};
-use quorate_agents::process::{CgroupBase, Cleared, Processes, own_cgroup2};
+use quorate_agents::process::{Bound, CgroupBase, Cleared, Processes, own_cgroup2};
 use tempfile::TempDir;
 
 const PROBE: Verb = Verb::Monitor { interval: Duration::ZERO };
@@ -22,7 +22,7 @@ impl Bench {
     fn new(name: &str, script: &str) -> Option<Self> {
         let path = own_cgroup2().map(|p| p.join(format!("quorate-ocf-{name}-{}", std::process::id())));
         let base = match path.map(CgroupBase::at) {
-            Some(Ok(base)) => base.with_processes_most(PROCESSES_MOST),
+            Some(Ok(base)) => base.with(Bound::Processes(PROCESSES_MOST)).with(Bound::Memory(MEMORY_MOST)),
             other => {
                 assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no cgroup v2 here: {other:?}");
                 eprintln!("skipped: no writable cgroup v2 here ({other:?})");
@@ -92,6 +92,8 @@ fn write_program(path: &Path, script: &str) {
 
 /// So many processes an action may have here: a test must not take its machine along.
 const PROCESSES_MOST: u32 = 100;
+/// The same of bytes.
+const MEMORY_MOST: u64 = 64 << 20;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -194,6 +196,18 @@ async fn what_a_start_leaves_running_lives_on_until_the_stop() {
 }
 
 #[tokio::test]
+async fn what_runs_since_a_promotion_or_a_reload_goes_on_and_ends_with_its_stop() {
+    let Some(bench) = Bench::new("promoted", "[ $1 = monitor ] || setsid sleep 100 & sleep 0.1; exit 0") else { return };
+    for (number, verb) in [Verb::Promote, Verb::Demote, Verb::Reload, Verb::ReloadAgent].into_iter().enumerate() {
+        let report = bench.run(verb, LONG).await;
+        assert_eq!((report.end, report.cleared), (End::Exit(OcfExit::Success), Cleared::Empty), "{verb:?}");
+        assert_eq!(bench.service(), number + 1, "{verb:?}");
+    }
+    assert_eq!(bench.run(Verb::Stop, LONG).await.cleared, Cleared::Empty);
+    assert_eq!(bench.service(), 0);
+}
+
+#[tokio::test]
 async fn what_a_failed_start_leaves_running_is_killed() {
     let Some(bench) = Bench::new("failed", "setsid sleep 100 & sleep 0.1; exit 1") else { return };
     let report = bench.run(Verb::Start, LONG).await;
@@ -241,6 +255,34 @@ async fn a_fork_bomb_is_ended_and_named_whatever_it_was_asked() {
         assert_eq!(found, wanted, "{verb:?}");
         assert_eq!(bench.service(), 0, "{verb:?}");
     }
+}
+
+#[tokio::test]
+async fn an_agent_that_leaks_is_ended_and_named_whatever_it_was_asked() {
+    // `tail` keeps the one line that never ends.
+    let leak = r#"trap "" TERM; tail /dev/zero; exit 7"#;
+    let Some(bench) = Bench::new("leak", leak) else { return };
+    for (verb, purpose) in [(PROBE, Purpose::Probe), (Verb::Start, Purpose::Start), (Verb::Stop, Purpose::Stop)] {
+        let begun = Instant::now();
+        let report = bench.run(verb, 3 * LONG).await;
+        let most = if verb == Verb::Start { 4 * 64 } else { 64 };
+        assert_eq!(report.to_string(), format!("it ran into its limit of {most} MiB of memory, killed"), "{verb:?}");
+        assert_eq!(report.cleared, Cleared::Empty, "{verb:?}");
+        assert!(begun.elapsed() < LONG, "{verb:?} took {:?}", begun.elapsed());
+        assert!(!matches!(verdict(purpose, &report).found, Found::Running | Found::Stopped), "{verb:?} was believed");
+    }
+}
+
+#[tokio::test]
+async fn what_a_start_brought_up_may_have_more_than_its_start() {
+    // It grows once the start is over.
+    let script = r#"case $1 in start) setsid sh -c 'sleep 1; head -c 300M /dev/zero | tail -c 290M | sleep 30' >/dev/null 2>&1 & ;; esac"#;
+    let Some(bench) = Bench::new("grows", script) else { return };
+    let started = bench.run(Verb::Start, LONG).await;
+    assert_eq!(started.end, End::Exit(OcfExit::Success), "{started}");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(bench.service(), 3, "it was held to the limit of its start");
+    assert_eq!(bench.run(Verb::Stop, LONG).await.cleared, Cleared::Empty);
 }
 
 #[tokio::test]

@@ -4,18 +4,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use quorate_agents::process::{CgroupBase, Cleared, Exit, Processes, Spec, own_cgroup2};
+use quorate_agents::process::{Bound, CgroupBase, Cleared, Exit, Processes, Spec, own_cgroup2};
 use tokio::time::Instant;
 
 /// A base of the test's own, removed at the end.
 struct Base(PathBuf);
 
 impl Base {
-    /// As [`Self::new`], where an action may have so many processes.
-    fn crowded(name: &str, most: u32, has_controller: bool) -> Option<(Self, Processes)> {
+    /// As [`Self::new`], where an action may have no more than this.
+    fn limited(name: &str, bound: Bound, has_controller: bool) -> Option<(Self, Processes)> {
         let (own, _) = Self::new(name)?;
-        let base = CgroupBase::at(&own.0).expect("it is there").with_processes_most(most);
-        let base = if has_controller { base } else { base.without_pids_controller() };
+        let base = CgroupBase::at(&own.0).expect("it is there").with(bound);
+        let base = if has_controller { base } else { base.without_controllers() };
         Some((own, Processes::new(Some(base))))
     }
 
@@ -115,12 +115,12 @@ const BOMB: &str = r#"trap "" TERM HUP INT; while :; do setsid sh -c "$1" x "$1"
 #[tokio::test]
 async fn a_fork_bomb_is_ended_when_it_reaches_its_limit_whoever_counts() {
     for (name, has_controller) in [("limit-kernel", true), ("limit-counted", false)] {
-        let Some((base, processes)) = Base::crowded(name, 40, has_controller) else { return };
+        let Some((base, processes)) = Base::limited(name, Bound::Processes(40), has_controller) else { return };
         let word = format!("{name}-{}", std::process::id());
         let spec = Spec::new("bomb", "/bin/sh", Duration::from_secs(60)).args(["-c", BOMB, "x", BOMB, &word]);
         let begun = Instant::now();
         let out = processes.run(spec).await.expect("it runs");
-        assert_eq!((out.exit, out.cleared), (Exit::Crowded(40), Cleared::Empty), "{name}");
+        assert_eq!((out.exit, out.cleared), (Exit::Limited(Bound::Processes(40)), Cleared::Empty), "{name}");
         assert!(begun.elapsed() < Duration::from_secs(20), "{name}: {:?}", begun.elapsed());
         assert_eq!(processes_with(&word), 0, "{name}");
         assert!(!base.0.join("bomb").exists(), "{name}");
@@ -131,12 +131,28 @@ async fn a_fork_bomb_is_ended_when_it_reaches_its_limit_whoever_counts() {
 }
 
 #[tokio::test]
+async fn what_leaks_is_ended_when_it_reaches_its_limit_whoever_measures() {
+    for (name, has_controller) in [("leak-kernel", true), ("leak-measured", false)] {
+        let bound = Bound::Memory(64 << 20);
+        let Some((base, processes)) = Base::limited(name, bound, has_controller) else { return };
+        let begun = Instant::now();
+        // Not the program itself, but a child whose end it would hide.
+        let out = processes.run(sh("leak", "tail /dev/zero; echo fine; exit 0", 60_000)).await.expect("it runs");
+        assert_eq!((out.exit, out.cleared), (Exit::Limited(bound), Cleared::Empty), "{name}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{name}: {:?}", begun.elapsed());
+        assert!(!base.0.join("leak").exists(), "{name}");
+        let out = processes.run(sh("after", "head -c 30M /dev/zero | tail -c 20M | wc -c", 20_000)).await;
+        assert_eq!(out.expect("it runs").stdout.text(), "20971520\n", "{name}");
+    }
+}
+
+#[tokio::test]
 async fn what_answers_at_its_limit_is_not_believed() {
-    let Some((_base, processes)) = Base::crowded("answers", 20, true) else { return };
+    let Some((_base, processes)) = Base::limited("answers", Bound::Processes(20), true) else { return };
     // A shell that cannot fork takes what it wanted to ask for an answer: here, that nothing runs.
     let script = "i=0; while [ $i -lt 30 ]; do sleep 5 & i=$((i + 1)); done 2>/dev/null; exit 7";
     let out = processes.run(sh("a", &format!("({script}); exit 7"), 20_000)).await.expect("it runs");
-    assert_eq!((out.exit, out.cleared), (Exit::Crowded(20), Cleared::Empty));
+    assert_eq!((out.exit, out.cleared), (Exit::Limited(Bound::Processes(20)), Cleared::Empty));
     // A start may have more: what it brings up may be a service of many threads.
     let mut spec = sh("s", "i=0; while [ $i -lt 30 ]; do sleep 5 & i=$((i + 1)); done; exit 0", 20_000);
     spec.keep = Some("s".to_owned());

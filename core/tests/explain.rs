@@ -258,3 +258,14 @@ fn who_follows_a_promoted_instance_is_told_where_one_is() {
     let why = explain(&world.state, &"db".into()).expect("it is configured").reasons[0].nodes[0].why.clone();
     assert!(why.contains("not promoted: location never forbids it there"), "{why}");
 }
+
+#[test]
+fn the_last_time_is_that_of_its_stop_where_that_came_last() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let text = fs::read_to_string(folder.join("target-role-stopped.scn")).expect("it can be read");
+    let (text, _) = text.split_once("\nconfigure\n  set vm1.target-role Started").expect("then it is started again");
+    let (world, _) = file::lived(text);
+    let last = explain(&world.state, &ResourceId::from("vm1")).expect("it is there").reasons.remove(0).last_move;
+    let last = last.expect("it was stopped");
+    assert!(last.why.starts_with("stop of vm1 "), "{last:?}");
+}

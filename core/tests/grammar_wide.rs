@@ -140,6 +140,21 @@ fn rules_in_op_defaults_come_to_what_each_operation_says() {
 }
 
 #[test]
+fn rules_in_op_defaults_reach_the_migrations_of_what_migrates() {
+    let text = "primitive guest ocf:heartbeat:VirtualDomain meta allow-migrate=true\nprimitive stays ocf:heartbeat:Dummy\n\
+                op_defaults rule op migrate_to timeout=300s\nop_defaults rule op migrate_from timeout=70s\n";
+    let mut config = config(text);
+    let seconds = |config: &Config, id: &str| {
+        let primitive = &config.primitives[&id.into()];
+        ["migrate_to", "migrate_from"].map(|name| primitive.operation(name, &config.op_defaults).timeout.as_secs())
+    };
+    assert_eq!((seconds(&config, "guest"), seconds(&config, "stays")), ([300, 70], [20, 20]));
+    assert!(config.primitives[&"stays".into()].operations.is_empty(), "it has no such operation");
+    change(&mut config, "delete op_defaults").expect("nothing needs it");
+    assert_eq!(seconds(&config, "guest"), [20, 20]);
+}
+
+#[test]
 fn rules_in_rsc_defaults_ask_what_runs_it() {
     let text = "primitive db ocf:heartbeat:pgsql\nprimitive own ocf:heartbeat:pgsql \\\n\tmeta priority=1\nprimitive vm vm:fake\n\
                 rsc_defaults \\\n\tpriority=2\n\

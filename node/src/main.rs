@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::Parser;
 use quorate_agents::ocf::Agents;
-use quorate_agents::process::{CgroupBase, Processes, own_cgroup2};
+use quorate_agents::process::{Bound, CgroupBase, Processes, own_cgroup2};
 use quorate_agents::systemd::Systemd;
 use quorate_agents::vm::VmBackend;
 use quorate_core::state::Release;
@@ -196,8 +196,12 @@ async fn backend(options: &Options) -> anyhow::Result<VmBackend> {
 /// contained: every action runs in a cgroup of its own, below the one that was given or the daemon's own.
 fn containment(options: &Options) -> anyhow::Result<Option<CgroupBase>> {
     let place = options.cgroup.clone().or_else(own_cgroup2).map(|path| CgroupBase::at(path.join(ACTIONS)));
+    let memory = options.action_memory.map(|mib| Bound::Memory(u64::from(mib) << 20));
     match place {
-        Some(Ok(base)) => Ok(Some(base)),
+        Some(Ok(base)) => Ok(Some(match memory {
+            Some(bound) => base.with(bound),
+            None => base,
+        })),
         // What was asked for by name is not done without.
         Some(Err(error)) if options.cgroup.is_some() => Err(error.into()),
         _ => {

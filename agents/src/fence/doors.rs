@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{exec, ipmi, redfish};
-use crate::process::{Captured, Cleared, Exit, Outcome};
+use crate::process::{Bound, Captured, Cleared, Exit, Outcome};
 
 /// A datagram of a BMC, at whatever step it comes.
 pub fn bmc_packet(bytes: &[u8]) {
@@ -31,7 +31,7 @@ pub fn agent_output(code: u8, how: u8, said: &[u8]) {
         0 => Exit::Code(i32::from(code)),
         1 => Exit::Signal(i32::from(code)),
         2 => Exit::Deadline,
-        _ => Exit::Crowded(u32::from(code)),
+        _ => Exit::Limited(Bound::Processes(u32::from(code))),
     };
     let stdout = Captured { bytes: said.to_vec(), dropped: 0 };
     let (took, stderr) = (Duration::ZERO, stdout.clone());

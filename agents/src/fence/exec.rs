@@ -160,7 +160,7 @@ impl Exec {
             Exit::Code(code) => format!("exit code {code}{said}"),
             Exit::Signal(signal) => format!("killed by signal {signal}{said}"),
             Exit::Deadline => format!("no end within {:.1?}, killed{said}", outcome.took),
-            Exit::Crowded(most) => format!("it ran into its limit of {most} processes, killed{said}"),
+            Exit::Limited(bound) => format!("it ran into its {bound}, killed{said}"),
         };
         if outcome.cleared == Cleared::Remains {
             why.push_str("; processes of it survive");
@@ -187,7 +187,7 @@ pub(super) fn reading(outcome: &Outcome) -> Option<PowerReading> {
             Some(word) => format!("exit code {code}, but it says `{}`", printable(word, SAID_KEPT)),
             None => format!("exit code {code} without a `Status:` line"),
         })),
-        (Exit::Code(_) | Exit::Signal(_) | Exit::Deadline | Exit::Crowded(_), _) => None,
+        (Exit::Code(_) | Exit::Signal(_) | Exit::Deadline | Exit::Limited(_), _) => None,
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::process::Captured;
+    use crate::process::{Bound, Captured};
 
     /// An agent of the test's own: a shell script that finds its directory in `$0`.
     fn agent(script: &str) -> (tempfile::TempDir, Exec) {
@@ -279,7 +279,7 @@ mod tests {
             (Exit::Code(1), "Status: OFF\n", "none"),
             (Exit::Signal(9), "Status: OFF\n", "none"),
             (Exit::Deadline, "Status: OFF\n", "none"),
-            (Exit::Crowded(9), "Status: OFF\n", "none"),
+            (Exit::Limited(Bound::Processes(9)), "Status: OFF\n", "none"),
             (Exit::Code(0), "Status: \u{1b}[2J\n", "unknown (exit code 0, but it says `\u{fffd}[2J`)"),
         ];
         for (exit, said, want) in rows {

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use super::*;
-use crate::process::{CgroupBase, own_cgroup2};
+use crate::process::{Bound, CgroupBase, own_cgroup2};
 
 /// An agent of the test's own below a cgroup of its own, with few processes.
 struct Bench {
@@ -18,7 +18,7 @@ impl Bench {
     fn new(name: &str, script: &str) -> Option<Self> {
         let path = own_cgroup2().map(|p| p.join(format!("quorate-fence-{name}-{}", std::process::id())));
         let base = match path.map(CgroupBase::at) {
-            Some(Ok(base)) => base.with_processes_most(60),
+            Some(Ok(base)) => base.with(Bound::Processes(60)),
             other => {
                 assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no cgroup v2 here: {other:?}");
                 return None;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::exit::OcfExit;
 use super::{Agents, Name, OcfError};
-use crate::process::{Cleared, Exit, Outcome, Spec};
+use crate::process::{Bound, Cleared, Exit, Outcome, Spec};
 use quorate_core::text::printable;
 
 /// Stands before the exit reason on an agent's standard error.
@@ -45,6 +45,14 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// Whether what it leaves running after its success is the service: galera's database begins with its promotion.
+    fn may_begin_it(self) -> bool {
+        match self {
+            Self::Start | Self::MigrateFrom | Self::Promote | Self::Demote | Self::ReloadAgent | Self::Reload => true,
+            Self::Stop | Self::Monitor { .. } | Self::ValidateAll | Self::MigrateTo => false,
+        }
+    }
+
     /// As the agent is given it.
     pub fn word(self) -> &'static str {
         match self {
@@ -94,8 +102,8 @@ pub enum End {
     Signal(i32),
     /// Killed at its deadline.
     Deadline,
-    /// Killed, since it had so many processes and wanted more. Whatever it answered is not believed.
-    Crowded(u32),
+    /// Killed, since it had so much and wanted more. Whatever it answered is not believed.
+    Limited(Bound),
 }
 
 /// What is known of a run.
@@ -119,7 +127,7 @@ impl fmt::Display for Report {
             End::Exit(exit) => write!(f, "{exit}")?,
             End::Signal(signal) => write!(f, "killed by signal {signal}")?,
             End::Deadline => write!(f, "no answer within {:.1} s, killed", self.took.as_secs_f64())?,
-            End::Crowded(most) => write!(f, "it ran into its limit of {most} processes, killed")?,
+            End::Limited(bound) => write!(f, "it ran into its {bound}, killed")?,
         }
         self.reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
     }
@@ -153,7 +161,7 @@ impl Agents {
             spec.env.push(("QRM_SOCKET".to_owned(), helpers.socket.to_string_lossy().into_owned()));
         }
         let service = self.service_of(&call.instance);
-        if matches!(call.verb, Verb::Start | Verb::MigrateFrom) {
+        if call.verb.may_begin_it() {
             spec.keep = Some(service.clone());
         }
         let outcome = self.processes.run(spec).await.map_err(OcfError::from)?;
@@ -225,7 +233,7 @@ fn report(outcome: &Outcome) -> Report {
         Exit::Code(code) => End::Exit(OcfExit::from(code)),
         Exit::Signal(signal) => End::Signal(signal),
         Exit::Deadline => End::Deadline,
-        Exit::Crowded(most) => End::Crowded(most),
+        Exit::Limited(bound) => End::Limited(bound),
     };
     Report {
         end,

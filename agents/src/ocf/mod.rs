@@ -222,7 +222,7 @@ pub(crate) async fn describe(processes: &Processes, mut spec: Spec, name: &str) 
         Exit::Code(code) => return failed(OcfExit::from(code).to_string()),
         Exit::Signal(signal) => return failed(format!("signal {signal}")),
         Exit::Deadline => return failed(format!("no answer within {} s", DESCRIBE_TIME.as_secs())),
-        Exit::Crowded(most) => return failed(format!("more than {most} processes")),
+        Exit::Limited(bound) => return failed(format!("its {bound}")),
     }
     metadata::parse(&outcome.stdout.text()).map_err(|source| OcfError::BadMetaData { name: name.to_owned(), source })
 }

@@ -75,7 +75,7 @@ pub fn verdict(purpose: Purpose, report: &Report) -> Verdict {
         End::Exit(exit) => exit,
         End::Signal(_) => return failed(Reach::Soft),
         // A probe says what is there or says nothing; a stop may have stopped it at its last moment.
-        End::Deadline | End::Crowded(_) => {
+        End::Deadline | End::Limited(_) => {
             return match purpose {
                 Purpose::Probe => fine(Found::Unknown(text)),
                 Purpose::Stop => unknown(Reach::Soft),
@@ -122,6 +122,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::process::Bound;
 
     fn report(end: End) -> Report {
         Report { end, reason: None, took: Duration::from_secs(20), cleared: Cleared::Empty, stdout: String::new() }
@@ -160,7 +161,7 @@ mod tests {
         use Purpose::{Demote, Probe, Promote, Reload, Start, Stop, Watch};
         for (end, wanted) in [
             (End::Deadline, ["unknown", "failed!", "failed!", "unknown!", "failed!", "failed!", "failed!"]),
-            (End::Crowded(9), ["unknown", "failed!", "failed!", "unknown!", "failed!", "failed!", "failed!"]),
+            (End::Limited(Bound::Processes(9)), ["unknown", "failed!", "failed!", "unknown!", "failed!", "failed!", "failed!"]),
             (End::Signal(9), ["failed!", "failed!", "failed!", "failed!", "failed!", "failed!", "failed!"]),
         ] {
             for (purpose, wanted) in [Probe, Watch, Start, Stop, Promote, Demote, Reload].into_iter().zip(wanted) {

@@ -12,7 +12,8 @@ use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use tokio::time::Instant;
 
 use super::ProcessError;
-use super::crowd::{Crowd, Limit};
+use super::controller::Hold;
+use super::limit::{Bound, Limit, Limits};
 
 /// How long killed processes get to disappear. Longer means one hangs in the kernel.
 pub(super) const EMPTYING: Duration = Duration::from_secs(5);
@@ -27,7 +28,7 @@ const MOVES_MOST: u32 = 50;
 #[derive(Debug, Clone)]
 pub struct CgroupBase {
     path: PathBuf,
-    crowd: Crowd,
+    limits: Limits,
 }
 
 impl CgroupBase {
@@ -52,21 +53,21 @@ impl CgroupBase {
         if !path.join("cgroup.kill").exists() {
             return Err(refuse("it has no cgroup.kill (kernel before 5.14, or the root cgroup)".to_owned()));
         }
-        let crowd = Crowd::new(&path);
-        Ok(Self { path, crowd })
+        let limits = Limits::new(&path);
+        Ok(Self { path, limits })
     }
 
-    /// With another limit of processes for one action than [`PROCESSES_MOST`](super::PROCESSES_MOST).
+    /// With another limit for one action; what starts something may have four times as much.
     #[must_use]
-    pub fn with_processes_most(self, most: u32) -> Self {
-        Self { crowd: self.crowd.with_most(most), ..self }
+    pub fn with(self, bound: Bound) -> Self {
+        Self { limits: self.limits.with(bound), ..self }
     }
 
-    /// As on a host whose kernel has no pids controller for us; for tests.
+    /// As on a host whose kernel has no controllers for us; for tests.
     #[doc(hidden)]
     #[must_use]
-    pub fn without_pids_controller(self) -> Self {
-        Self { crowd: self.crowd.uncounted(), ..self }
+    pub fn without_controllers(self) -> Self {
+        Self { limits: self.limits.uncounted(), ..self }
     }
 
     /// The directory.
@@ -74,7 +75,7 @@ impl CgroupBase {
         &self.path
     }
 
-    /// A new cgroup for one action; one that `starts` something may have more processes.
+    /// A new cgroup for one action; one that `starts` something may have more.
     pub(super) fn create(&self, action: &str, starts: bool) -> Result<Cgroup, ProcessError> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
         let bad = action.is_empty() || action.len() > 120 || action.starts_with('.');
@@ -84,8 +85,8 @@ impl CgroupBase {
         let path = self.path.join(action);
         match std::fs::create_dir(&path) {
             Ok(()) => {
-                let limit = self.crowd.limit(&path, starts);
-                Ok(Cgroup { path, limit: Some(limit) })
+                let limits = self.limits.of(&path, starts);
+                Ok(Cgroup { path, limits })
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 Err(ProcessError::AlreadyRunning { action: action.to_owned() })
@@ -119,9 +120,7 @@ impl CgroupBase {
             }
             let processes = std::fs::read_to_string(action.path.join("cgroup.procs")).unwrap_or_default();
             for process in processes.lines() {
-                if let Some(limit) = &action.limit {
-                    limit.release(process);
-                }
+                action.holds().for_each(|hold| hold.release(process));
                 // One that ended meanwhile cannot be moved, and need not.
                 let _ = std::fs::write(home.path.join("cgroup.procs"), process);
             }
@@ -149,14 +148,14 @@ impl CgroupBase {
 
     /// Kills every service at once, for a session that has ended.
     pub(super) fn kill_services(&self) {
-        let all = Cgroup { path: self.path.join(SERVICES), limit: None };
+        let all = Cgroup { path: self.path.join(SERVICES), limits: Vec::new() };
         if all.path.exists() {
             all.kill();
         }
     }
 
     fn service(&self, service: &str) -> Cgroup {
-        Cgroup { path: self.path.join(SERVICES).join(service), limit: None }
+        Cgroup { path: self.path.join(SERVICES).join(service), limits: Vec::new() }
     }
 
     /// Kills whatever earlier actions left and sees it gone, before the first action of a daemon's life.
@@ -171,7 +170,7 @@ impl CgroupBase {
             let entry = entry.map_err(refuse)?;
             let name = entry.file_name().to_string_lossy().into_owned();
             if name != SERVICES && entry.file_type().is_ok_and(|t| t.is_dir()) {
-                found.push((name, Cgroup { path: entry.path(), limit: None }));
+                found.push((name, Cgroup { path: entry.path(), limits: Vec::new() }));
             }
         }
         for (_, cgroup) in &found {
@@ -186,7 +185,7 @@ impl CgroupBase {
                 left.stuck.push(name);
             }
         }
-        self.crowd.clear();
+        self.limits.clear();
         left.killed.sort();
         left.stuck.sort();
         Ok(left)
@@ -224,11 +223,16 @@ fn cgroup2_mount(line: &str) -> Option<PathBuf> {
 #[derive(Debug)]
 pub(super) struct Cgroup {
     pub(super) path: PathBuf,
-    /// How many processes may be in it; of an action's only.
-    pub(super) limit: Option<Limit>,
+    /// What may be in it; of an action's only.
+    pub(super) limits: Vec<Limit>,
 }
 
 impl Cgroup {
+    /// What the kernel holds it to.
+    pub(super) fn holds(&self) -> impl Iterator<Item = &Hold> {
+        self.limits.iter().filter_map(|limit| limit.hold.as_ref())
+    }
+
     /// Asks the kernel to SIGKILL everything in it, frozen processes included.
     pub(super) fn kill(&self) {
         if let Err(e) = std::fs::write(self.path.join("cgroup.kill"), "1") {
@@ -277,9 +281,7 @@ impl Cgroup {
         {
             tracing::warn!(cgroup = %self.path.display(), error = %e, "an empty cgroup stays behind");
         }
-        if let Some(limit) = &self.limit {
-            limit.remove();
-        }
+        self.holds().for_each(Hold::remove);
     }
 }
 

@@ -14,7 +14,8 @@
 )]
 
 mod cgroup;
-mod crowd;
+mod controller;
+mod limit;
 mod output;
 
 use std::ffi::OsString;
@@ -29,7 +30,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout, timeout_at};
 
 pub use cgroup::{CgroupBase, Leftovers, own_cgroup2};
-pub use crowd::PROCESSES_MOST;
+pub use limit::{Bound, PROCESSES_MOST};
 pub use output::Captured;
 
 use cgroup::{Cgroup, EMPTYING};
@@ -46,9 +47,9 @@ const HELD_BY_A_SERVICE: Duration = Duration::from_millis(50);
 /// Printed by the wrapper when it could not enter the cgroup, with exit code 125.
 const NOT_CONTAINED: &str = "quorate: cannot enter the cgroup of this action";
 
-/// Enters the cgroup, and its counterpart that counts processes where that is another one; then becomes the program.
+/// Enters the cgroup, and its counterparts that hold processes and memory where those are others; then becomes the program.
 /// `0` stands for the writer itself, in any pid namespace.
-const ENTER: &str = r#"echo 0 >"$0/cgroup.procs" && { [ -z "$1" ] || echo 0 >"$1/cgroup.procs"; } || { echo "quorate: cannot enter the cgroup of this action" >&2; exit 125; }; shift; exec "$@""#;
+const ENTER: &str = r#"echo 0 >"$0/cgroup.procs" && { [ -z "$1" ] || echo 0 >"$1/cgroup.procs"; } && { [ -z "$2" ] || echo 0 >"$2/cgroup.procs"; } || { echo "quorate: cannot enter the cgroup of this action" >&2; exit 125; }; shift 2; exec "$@""#;
 
 /// Why a process did not run, or cannot be spoken of.
 #[derive(Debug, thiserror::Error)]
@@ -137,8 +138,8 @@ pub enum Exit {
     Signal(i32),
     /// Killed by us at its deadline.
     Deadline,
-    /// Killed by us, since it had so many processes and wanted more.
-    Crowded(u32),
+    /// Killed, since it had so much and wanted more.
+    Limited(Bound),
 }
 
 /// What is known of the processes the program started.
@@ -214,13 +215,12 @@ impl Processes {
         let mut child = spawn(&spec, cage.cgroup.as_ref())?;
         cage.group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         let streams = Streams::attach(&mut child, &spec);
-        let ended = tokio::select! {
+        let (ended, limited) = tokio::select! {
             biased;
-            ended = timeout_at(spec.deadline, child.wait()) => Some(ended),
-            () = cage.crowded() => None,
+            ended = timeout_at(spec.deadline, child.wait()) => (Some(ended), cage.limited()),
+            bound = cage.until_limited() => (None, Some(bound)),
         };
-        let crowded = cage.limit().filter(|limit| ended.is_none() || limit.is_reached()).map(|limit| limit.most);
-        let is_success = crowded.is_none() && matches!(&ended, Some(Ok(Ok(status))) if status.success());
+        let is_success = limited.is_none() && matches!(&ended, Some(Ok(Ok(status))) if status.success());
         if let Some(service) = spec.keep.as_ref().filter(|_| is_success) {
             self.let_go(&mut cage, service).await;
         }
@@ -230,8 +230,8 @@ impl Processes {
         let reaped = timeout(EMPTYING, child.wait()).await;
         let cleared = cage.clear(reaped.is_ok()).await;
         let (stdout, stderr) = streams.finish(if spec.keep.is_some() { HELD_BY_A_SERVICE } else { HELD }).await;
-        let exit = match (ended, crowded) {
-            (_, Some(most)) => Exit::Crowded(most),
+        let exit = match (ended, limited) {
+            (_, Some(bound)) => Exit::Limited(bound),
             (Some(Ok(Ok(status))), None) => exit_of(status),
             (_, None) => Exit::Deadline,
         };
@@ -312,8 +312,9 @@ fn spawn(spec: &Spec, cgroup: Option<&Cgroup>) -> Result<Child, ProcessError> {
     let mut command = match cgroup {
         Some(cgroup) => {
             let mut sh = Command::new("/bin/sh");
-            let counted = cgroup.limit.as_ref().and_then(|limit| limit.v1.clone()).unwrap_or_default();
-            sh.arg("-c").arg(ENTER).arg(&cgroup.path).arg(counted).arg(&spec.program);
+            sh.arg("-c").arg(ENTER).arg(&cgroup.path);
+            let mut others = cgroup.holds().filter_map(|hold| hold.v1.clone());
+            sh.arg(others.next().unwrap_or_default()).arg(others.next().unwrap_or_default()).arg(&spec.program);
             sh
         }
         None => Command::new(&spec.program),
@@ -339,15 +340,19 @@ struct Cage {
 }
 
 impl Cage {
-    fn limit(&self) -> Option<&crowd::Limit> {
-        self.cgroup.as_ref()?.limit.as_ref()
+    /// The limit that the action has run into.
+    fn limited(&self) -> Option<Bound> {
+        let limits = &self.cgroup.as_ref()?.limits;
+        limits.iter().find(|limit| limit.is_reached()).map(|limit| limit.bound)
     }
 
-    /// Returns when the action has run into its limit of processes.
-    async fn crowded(&self) {
-        let Some(limit) = self.limit() else { return std::future::pending().await };
-        while !limit.is_reached() {
-            tokio::time::sleep(crowd::LOOKED_AT).await;
+    /// Returns when the action has run into a limit.
+    async fn until_limited(&self) -> Bound {
+        loop {
+            tokio::time::sleep(limit::LOOKED_AT).await;
+            if let Some(bound) = self.limited() {
+                return bound;
+            }
         }
     }
 

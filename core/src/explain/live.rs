@@ -290,11 +290,12 @@ fn carry_out(state: &mut ClusterState, id: &ResourceId, node: &NodeId, what: &Wh
     }
 }
 
-/// From the timeline: its last start or migration, and what had become of it before.
+/// From the timeline: its last start, stop or migration, and what had become of it before.
 fn last_move(state: &ClusterState, id: &ResourceId) -> Option<LastMove> {
     let is_its = |event: &&Event| event.resource.as_ref() == Some(id);
     let begins = |event: &Event| {
-        event.kind == EventKind::Claimed && (event.text.starts_with("start ") || event.text.starts_with("migrate_to "))
+        let verbs = ["start ", "stop ", "migrate_to "];
+        event.kind == EventKind::Claimed && verbs.iter().any(|verb| event.text.starts_with(verb))
     };
     let (place, last) = state.events.iter().enumerate().rev().find(|(_, event)| is_its(event) && begins(event))?;
     let earlier = || state.events.iter().take(place).rev();

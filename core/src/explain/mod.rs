@@ -50,7 +50,7 @@ pub struct Reason {
     /// Rules that ask the time, and when their answer changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dates: Vec<DateRule>,
-    /// Why it was started or moved the last time.
+    /// Why it was started, stopped or moved the last time.
     pub last_move: Option<LastMove>,
 }
 
@@ -138,7 +138,7 @@ pub enum What {
     Start,
 }
 
-/// The last time that it was started somewhere or moved.
+/// The last time that it was started somewhere, stopped or moved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastMove {
     /// When.

@@ -21,6 +21,10 @@ pub struct Options {
     /// A cgroup v2 directory for the actions; its own when not given.
     #[arg(long)]
     pub cgroup: Option<PathBuf>,
+    /// So many MiB of memory one action of an agent may have, and a start four times as many; a fifth of the host's when
+    /// not given.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(16..))]
+    pub action_memory: Option<u32>,
     /// The hypervisor.
     #[arg(long, default_value = "qemu:///system")]
     pub libvirt_uri: String,

@@ -183,8 +183,17 @@ async fn validate(cluster: &Cluster, agent: &str, params: BTreeMap<String, Strin
         Agent::Ocf(_) | Agent::Systemd(_) | Agent::Vm(_) => check_params(&agent, &metadata, &params),
         Agent::Stonith(_) => fence::describe::check_device(&agent, &metadata, &params),
     };
-    let complaints = said.iter().map(|it| format!("{}: {}", it.what, it.mend)).collect();
-    let is_refused = said.iter().any(|it| it.is_error);
+    let mut complaints: Vec<String> = said.iter().map(|it| format!("{}: {}", it.what, it.mend)).collect();
+    let mut is_refused = said.iter().any(|it| it.is_error);
+    if let Agent::Systemd(kind) = &name {
+        let unit = full_unit_name(kind);
+        let facts = cluster.systemd.facts(&unit).await.map_err(|error| Fault::new(Reason::Failed, error))?;
+        is_refused |= facts.unfit.is_some();
+        complaints.extend(facts.unfit.as_ref().map(|why| format!("{why}: mend it on this node")));
+        complaints.extend(facts.starts_at_boot().then(|| {
+            format!("systemd starts {unit} at boot by itself, so it may run twice: run `systemctl disable {unit}`")
+        }));
+    }
     let Agent::Ocf(name) = name else {
         return Ok(AgentCheck { ok: !is_refused, complaints, validate_all: None, node });
     };

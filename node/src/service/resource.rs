@@ -2,12 +2,13 @@
 
 use super::asker::Asker;
 use super::configure::{Changed, change};
-use super::edit::{Base, vm, vms};
+use super::edit::{Base, TARGET_ROLE, vm, vms};
 use super::{fault, place};
 use quorate_api::Fault;
 use quorate_api::proto::{ChangeReply, ResourceRequest, ResourceVerb};
+use quorate_core::config::{Primitive, ResourceMeta};
 use quorate_core::id::{NodeId, ResourceId};
-use quorate_core::state::{Command, FailureCount};
+use quorate_core::state::{ClusterState, Command, FailureCount};
 
 /// Answers all of `Resource` but a restart.
 pub(super) async fn resource(asker: &Asker, request: &ResourceRequest) -> Result<ChangeReply, Fault> {
@@ -16,11 +17,11 @@ pub(super) async fn resource(asker: &Asker, request: &ResourceRequest) -> Result
     match request.verb() {
         ResourceVerb::Start => {
             let changed = aim(asker, name, "Started").await?;
-            Ok(reply(name, "is to run", changed))
+            Ok(outweighed(asker, name, reply(name, "is to run", changed)))
         }
         ResourceVerb::Stop => {
             let changed = aim(asker, name, "Stopped").await?;
-            Ok(reply(name, "is to be stopped", changed))
+            Ok(outweighed(asker, name, reply(name, "is to be stopped", changed)))
         }
         ResourceVerb::Cleanup => cleanup(asker, name, request.node.as_deref()).await,
         ResourceVerb::SetFailures => set_failures(asker, request).await,
@@ -37,6 +38,29 @@ async fn aim(asker: &Asker, name: &str, role: &str) -> Result<Changed, Fault> {
         None => Ok(base.target_role(&vm(&base.config, name)?, Some(role))),
     })
     .await
+}
+
+/// Says so where a rule on dates says otherwise now: it comes before what was written just now.
+fn outweighed(asker: &Asker, name: &str, mut reply: ChangeReply) -> ChangeReply {
+    if let Some(why) = asker.cluster.state(|state| ruled_role(state, name)) {
+        reply.message = format!("{}; but {why}", reply.message);
+    }
+    reply
+}
+
+/// What a rule says of whether it runs, where that is not what is written.
+pub(super) fn ruled_role(state: &ClusterState, name: &str) -> Option<String> {
+    let parts = vms(&state.config, name).ok()?;
+    parts.iter().find_map(|id| {
+        let primitive = state.config.primitives.get(id)?;
+        let says = state.meta(id, primitive).target_role;
+        let plain = Primitive { ruled: Vec::new(), ..primitive.clone() };
+        let written = ResourceMeta::read(id, &plain, &state.config.rsc_defaults).0.target_role;
+        let is_outweighed = primitive.meta.contains_key(TARGET_ROLE) && says != written;
+        is_outweighed.then(|| {
+            format!("a rule of {id} says target-role={says:?} now, and outweighs that: `qrm configure show {id}`")
+        })
+    })
 }
 
 fn reply(name: &str, wish: &str, changed: Changed) -> ChangeReply {

@@ -10,6 +10,7 @@ use quorate_api::proto::ChangeReply;
 use quorate_api::{Fault, Reason};
 use quorate_core::config::TargetRole;
 use quorate_core::id::{RequestId, ResourceId};
+use quorate_core::planner;
 use quorate_core::state::{ClusterState, Intent, Standing};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -116,8 +117,40 @@ pub(super) fn check(state: &ClusterState, name: &str, is_resumed: bool) -> Resul
             format!("`qrm node ready {node}`"),
         );
     }
+    if let Some((why, hint)) = stuck(state, &id) {
+        return refused(why, hint);
+    }
     let written = state.config.written(&id).and_then(|(_, primitive)| primitive.meta.get(TARGET_ROLE));
     Ok((id.clone(), written.cloned()))
+}
+
+/// Why nobody would stop it if that were asked for, or it would run no more than before: a restart would wait for nothing.
+/// With what can be done.
+fn stuck(state: &ClusterState, id: &ResourceId) -> Option<(String, String)> {
+    let blocked = |report: planner::Report| report.blocked.into_iter().find(|blocked| blocked.resource == *id);
+    let hint = |mend: Option<String>| mend.unwrap_or_else(|| format!("look at `qrm explain {id}`"));
+    if state.nodes.keys().all(|node| state.standing(id, node) == Standing::NotActive) {
+        let blocked = blocked(planner::plan(state).report)?;
+        let why = format!("{id} runs nowhere, and a restart would not change that: {}", blocked.why);
+        return Some((why, hint(blocked.mend)));
+    }
+    let mut then = state.clone();
+    let primitive = then.config.primitives.get_mut(id)?;
+    primitive.meta.insert(TARGET_ROLE.to_owned(), "Stopped".to_owned());
+    // What is planned and not begun goes with the change, as it does with the entry.
+    then.actions.retain(|_, action| action.claimed);
+    if then.meta(id, then.config.primitives.get(id)?).target_role != TargetRole::Stopped {
+        let why = format!("a rule says that {id} is to run now, so nobody would stop it");
+        return Some((why, format!("`qrm configure show {id}`, and `qrm configure show rsc_defaults`")));
+    }
+    let plan = planner::plan(&then);
+    let is_worked_on = plan.add.iter().any(|action| action.resource == *id)
+        || then.actions.values().any(|action| action.resource == *id);
+    if is_worked_on {
+        return None;
+    }
+    let blocked = blocked(plan.report)?;
+    Some((format!("{id} cannot be stopped now, so it is not restarted: {}", blocked.why), hint(blocked.mend)))
 }
 
 /// Sets the target role, again and again under the same request until it is answered. What has another target role by

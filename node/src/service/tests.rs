@@ -23,7 +23,7 @@ fn edited(story: &Story, edit: &Edit) -> Config {
     config
 }
 
-fn refused(result: Result<Edit, Fault>, reason: Reason, part: &str) {
+fn refused<T: std::fmt::Debug>(result: Result<T, Fault>, reason: Reason, part: &str) {
     let fault = result.expect_err("it must be refused");
     assert_eq!(fault.reason, reason, "{fault:?}");
     assert!(fault.message.contains(part), "{part:?} is not in {:?}", fault.message);
@@ -288,6 +288,40 @@ fn a_restart_is_refused_where_nobody_would_stop_it() {
         story.configure(back);
     }
     assert_eq!(ask(&story, "vm1"), Ok((ResourceId::from("vm1"), Some("Started".into()))));
+}
+
+#[test]
+fn a_restart_that_would_wait_for_nothing_is_refused_at_once_with_the_reason() {
+    let ask = |story: &Story| super::restart::check(&story.state, "vm1", false).map(drop);
+    let mut story = Story::healthy();
+    story.lose("n1", None);
+    refused(ask(&story), Reason::Refused, "cannot be stopped now, so it is not restarted: it may be active on n1");
+
+    let mut story = Story::healthy();
+    story.configure("set vm1.target-role Stopped\nlocation nowhere vm1 rule -inf: defined #uname");
+    story.settle();
+    story.configure("set vm1.target-role Started");
+    refused(ask(&story), Reason::Refused, "vm1 runs nowhere, and a restart would not change that");
+    story.configure("delete nowhere");
+    assert!(ask(&story).is_ok());
+    story.settle();
+    assert!(ask(&story).is_ok());
+
+    story.configure("primitive vm1 vm:fake meta rule date gt 2020-01-01 target-role=Started");
+    refused(ask(&story), Reason::Refused, "a rule says that vm1 is to run now");
+}
+
+#[test]
+fn what_a_rule_outweighs_is_said_where_it_is_asked_for() {
+    use super::resource::ruled_role;
+    let mut story = Story::healthy();
+    story.configure("set vm1.target-role Started");
+    assert_eq!(ruled_role(&story.state, "vm1"), None);
+    story.configure("primitive vm1 vm:fake meta target-role=Started meta rule date gt 2020-01-01 target-role=Stopped");
+    let said = ruled_role(&story.state, "vm1").expect("a rule says otherwise");
+    assert!(said.starts_with("a rule of vm1 says target-role=Stopped now"), "{said}");
+    story.configure("primitive vm1 vm:fake meta target-role=Started meta rule date lt 2020-01-01 target-role=Stopped");
+    assert_eq!(ruled_role(&story.state, "vm1"), None, "its date is over");
 }
 
 #[test]

@@ -55,17 +55,24 @@ async fn asked(cluster: &Cluster, unit: &str) -> Vec<(String, Said)> {
 /// Warnings about units that are new or changed.
 ///
 /// # Errors
-/// When there is no such unit on any host, unless that is forced.
+/// When there is no such unit on any host, or it is another resource already, unless that is forced.
 pub(super) async fn check(
     cluster: &Cluster,
     resources: &[OcfResource],
     op_defaults: &Attributes,
     force: bool,
 ) -> Result<Vec<String>, Fault> {
-    let (mut missing, mut warnings) = (Vec::new(), Vec::new());
-    let units = resources.iter().filter(|it| it.is_changed && it.primitive.agent.class == AgentClass::Systemd);
-    for resource in units {
+    let (mut refused, mut warnings) = (Vec::new(), Vec::new());
+    let all = || resources.iter().filter(|it| it.primitive.agent.class == AgentClass::Systemd);
+    for resource in all().filter(|it| it.is_changed) {
         let unit = full_unit_name(&resource.primitive.agent.kind);
+        let is_twin = |it: &&OcfResource| it.id != resource.id && full_unit_name(&it.primitive.agent.kind) == unit;
+        // Of a pair that is new each would be told of the other; where it is forced the configuration's own warning says it.
+        let twin = all().find(is_twin).filter(|twin| !force && (!twin.is_changed || twin.id < resource.id));
+        if let Some(twin) = twin {
+            let what = format!("{} is the same unit: each would start, stop and count what the other runs", twin.id);
+            refused.push(problem(resource, what, "keep one of them"));
+        }
         let said = asked(cluster, &unit).await;
         let with = |fits: fn(&Said) -> bool| -> Vec<&str> {
             said.iter().filter(|(_, said)| fits(said)).map(|(name, _)| name.as_str()).collect()
@@ -83,7 +90,7 @@ pub(super) async fn check(
                 );
             }
             let found = problem(resource, what, suggestion(cluster, &resource.primitive.agent.kind).await);
-            if force { &mut warnings } else { &mut missing }.push(found);
+            if force { &mut warnings } else { &mut refused }.push(found);
             continue;
         }
         if !without.is_empty() {
@@ -103,9 +110,9 @@ pub(super) async fn check(
             said.iter().find_map(|(_, said)| metadata(&unit, said.as_ref().ok().filter(|facts| facts.exists)?));
         warnings.extend(advice.iter().flat_map(|advice| hasty(advice, resource, op_defaults)));
     }
-    if !missing.is_empty() {
-        return Err(Fault::new(Reason::Refused, lines(&missing))
-            .hint("install it where it is to run, or say with --force that it is entered unchecked"));
+    if !refused.is_empty() {
+        return Err(Fault::new(Reason::Refused, lines(&refused))
+            .hint("mend it, or say with --force that it is entered all the same"));
     }
     Ok(warnings.iter().map(ToString::to_string).collect())
 }

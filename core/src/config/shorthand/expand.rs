@@ -4,7 +4,7 @@ use super::operations;
 use super::set::{Set, colocated, ordered};
 use super::{Own, ResourceSet, Want, Who, is_part, part};
 use crate::config::{
-    Attributes, Colocation, Config, InRole, Location, Order, OrderKind, OrderTask, Primitive, Section,
+    Attributes, Colocation, Config, InRole, Location, Order, OrderKind, OrderTask, Primitive, ResourceMeta, Section,
 };
 use crate::id::ResourceId;
 use crate::score::Score;
@@ -67,7 +67,8 @@ impl Config {
             let group = self.shorthand.group_of(&id).map(|(_, group)| &group.meta);
             let clone = self.shorthand.clone_of(&id).map(|(_, clone)| &clone.meta);
             let mut whole = merged(&own.primitive, template, group.into_iter().chain(clone));
-            operations::fill(&mut whole, &self.op_defaults, &self.op_rules);
+            let migrates = ResourceMeta::read(&id, &whole, &self.rsc_defaults).0.allow_migrate;
+            operations::fill(&mut whole, migrates, &self.op_defaults, &self.op_rules);
             if own.template.is_some() || whole != own.primitive {
                 self.shorthand.own.insert(id.clone(), own);
             }

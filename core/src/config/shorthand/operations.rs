@@ -9,12 +9,12 @@ use crate::time::Timestamp;
 use std::time::Duration;
 
 /// Puts what the sets say into every operation that does not say it itself.
-pub(super) fn fill(whole: &mut Primitive, plain: &Attributes, sets: &[RuledSet]) {
+pub(super) fn fill(whole: &mut Primitive, migrates: bool, plain: &Attributes, sets: &[RuledSet]) {
     if sets.is_empty() || whole.is_fence_device() {
         return;
     }
     let (agent, class) = (whole.agent.facts(), whole.agent.class);
-    for name in names(whole) {
+    for name in names(whole, migrates) {
         if !whole.has_operation(name) {
             whole.operations.push(Operation { name: name.to_owned(), attributes: Attributes::new() });
         }
@@ -33,10 +33,11 @@ pub(super) fn fill(whole: &mut Primitive, plain: &Attributes, sets: &[RuledSet])
 }
 
 /// The operations that are carried out without being written.
-fn names(primitive: &Primitive) -> Vec<&'static str> {
+fn names(primitive: &Primitive, migrates: bool) -> Vec<&'static str> {
     let mut names = vec!["start", "stop", "monitor"];
     match primitive.agent.class {
         AgentClass::Vm => names.extend(["migrate_to", "migrate_from"]),
+        AgentClass::Ocf if migrates => names.extend(["migrate_to", "migrate_from"]),
         _ if primitive.is_promotable() => names.extend(["promote", "demote"]),
         _ => {}
     }

@@ -2,7 +2,7 @@
 
 use super::{Daemon, change, member};
 use crate::service::Seat;
-use quorate_api::Reason;
+use quorate_api::{Change, Reason};
 use quorate_api::proto::ViewKind;
 use quorate_core::view::{AgentCheck, AgentInfo, AgentList, AgentQuestion, FenceTest};
 use std::os::unix::fs::PermissionsExt;
@@ -89,6 +89,24 @@ async fn a_configuration_is_held_against_what_its_agents_say() {
     assert!(warnings.contains("there is no fence agent `fence_not_there`"), "{warnings}");
     let wrong = refused("primitive f2 stonith:fake params target=n1 state=/x pcmk_host_check=maybe").await;
     assert!(wrong.contains("static-list, dynamic-list, status or none"), "{wrong}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_unit_is_two_resources_only_where_that_is_forced() {
+    let dir = TempDir::new().unwrap();
+    let daemon = Daemon::start(Seat::running(member(&dir).await));
+    let client = daemon.client().await;
+    let force = |text| Change { force: true, ..change(text) };
+    let first = "primitive web systemd:no-such-unit op monitor interval=10s";
+    client.configure(force(first)).await.unwrap();
+    let second = "primitive again systemd:no-such-unit.service op monitor interval=10s";
+    let refused = client.configure(change(second)).await.unwrap_err();
+    assert!(refused.message.contains("again: web is the same unit"), "{refused:?}");
+    let warnings = client.configure(force(second)).await.unwrap().warnings.join("\n");
+    assert!(warnings.contains("'again' is the same unit"), "{warnings}");
+    // What was forced once is not asked about again.
+    let other = client.configure(change("primitive w1 vm:fake")).await.unwrap();
+    assert!(other.diff.contains("w1"), "{other:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,6 +36,7 @@ mod unfencing;
 mod virtual_domain;
 mod vm;
 mod watchdog;
+mod watched;
 mod web;
 mod writes;
 
@@ -260,6 +261,11 @@ const ROWS: &[Row] = &[
         "promoted-address",
         "an address runs with the promoted instance: it follows where another is wanted, and after a power cut",
         clones::address_follows,
+    ),
+    row(
+        "ocf-watched",
+        "a set starts side by side, a parameter goes round a clone, and a second one is found where none should run",
+        watched::watched,
     ),
     row("ocf-helpers", "agents say something of their node with none of Pacemaker's own commands", ocf::helpers),
     row(
