@@ -53,21 +53,23 @@ fn story(events: &[Event], resource: &str, after: u64) -> Vec<(EventKind, String
 fn a_set_that_is_not_sequential(stage: &Stage) -> Result<()> {
     all_started(stage, &["slow1", "slow2", "last"])?;
     let events = stage.cluster.events()?;
-    let first = |resource: &str, kind: EventKind| -> Result<u64> {
-        let of = story(&events, resource, 0).into_iter().find(|(is, ..)| *is == kind);
-        // Its first claim is a look; the start is the last one before it runs.
-        let end = story(&events, resource, 0).into_iter().find(|(is, ..)| *is == EventKind::Started);
-        let claims = story(&events, resource, 0).into_iter().filter(|(is, _, number)| {
-            *is == EventKind::Claimed && end.as_ref().is_some_and(|(.., end)| number < end)
-        });
-        let found = if kind == EventKind::Claimed { claims.last() } else { of };
-        found.map(|(.., number)| number).with_context(|| format!("{resource} was never {kind:?}"))
+    let started = |resource: &str| -> Result<u64> {
+        let its = story(&events, resource, 0);
+        let begins = its.iter().find(|(kind, ..)| *kind == EventKind::Started);
+        begins.map(|(.., number)| *number).with_context(|| format!("{resource} was never started: {its:?}"))
     };
-    let claimed = [first("slow1", EventKind::Claimed)?, first("slow2", EventKind::Claimed)?];
-    let started = [first("slow1", EventKind::Started)?, first("slow2", EventKind::Started)?];
-    ensure!(claimed.iter().max() < started.iter().min(), "one waited for the other: {claimed:?} {started:?}");
-    let last = first("last", EventKind::Claimed)?;
-    ensure!(started.iter().all(|started| *started < last), "the last one did not wait for both: {started:?} {last}");
+    // Its first claims are looks; the last one before it runs is its start.
+    let begun = |resource: &str| -> Result<u64> {
+        let end = started(resource)?;
+        let its = story(&events, resource, 0);
+        let claims = its.iter().filter(|(kind, _, number)| *kind == EventKind::Claimed && *number < end);
+        claims.map(|(.., number)| *number).max().with_context(|| format!("{resource} was never claimed: {its:?}"))
+    };
+    let claimed = [begun("slow1")?, begun("slow2")?];
+    let running = [started("slow1")?, started("slow2")?];
+    ensure!(claimed.iter().max() < running.iter().min(), "one waited for the other: {claimed:?} {running:?}");
+    let last = begun("last")?;
+    ensure!(running.iter().all(|running| *running < last), "the last one did not wait for both: {running:?} {last}");
     Ok(())
 }
 
