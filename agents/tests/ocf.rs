@@ -197,7 +197,9 @@ async fn what_a_start_leaves_running_lives_on_until_the_stop() {
 
 #[tokio::test]
 async fn what_runs_since_a_promotion_or_a_reload_goes_on_and_ends_with_its_stop() {
-    let Some(bench) = Bench::new("promoted", "[ $1 = monitor ] || setsid sleep 100 & sleep 0.1; exit 0") else { return };
+    let Some(bench) = Bench::new("promoted", "[ $1 = monitor ] || setsid sleep 100 & sleep 0.1; exit 0") else {
+        return;
+    };
     for (number, verb) in [Verb::Promote, Verb::Demote, Verb::Reload, Verb::ReloadAgent].into_iter().enumerate() {
         let report = bench.run(verb, LONG).await;
         assert_eq!((report.end, report.cleared), (End::Exit(OcfExit::Success), Cleared::Empty), "{verb:?}");

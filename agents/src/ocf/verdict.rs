@@ -161,7 +161,10 @@ mod tests {
         use Purpose::{Demote, Probe, Promote, Reload, Start, Stop, Watch};
         for (end, wanted) in [
             (End::Deadline, ["unknown", "failed!", "failed!", "unknown!", "failed!", "failed!", "failed!"]),
-            (End::Limited(Bound::Processes(9)), ["unknown", "failed!", "failed!", "unknown!", "failed!", "failed!", "failed!"]),
+            (
+                End::Limited(Bound::Processes(9)),
+                ["unknown", "failed!", "failed!", "unknown!", "failed!", "failed!", "failed!"],
+            ),
             (End::Signal(9), ["failed!", "failed!", "failed!", "failed!", "failed!", "failed!", "failed!"]),
         ] {
             for (purpose, wanted) in [Probe, Watch, Start, Stop, Promote, Demote, Reload].into_iter().zip(wanted) {

@@ -28,12 +28,12 @@ impl Kind {
         match (self, is_v2) {
             (Self::Processes, _) => vec![("pids.max", most)],
             // What it has too much of must not go to the host's swap instead; and it is ended whole.
-            (Self::Memory, true) => vec![
-                ("memory.max", most),
-                ("memory.swap.max", "0".to_owned()),
-                ("memory.oom.group", "1".to_owned()),
-            ],
-            (Self::Memory, false) => vec![("memory.limit_in_bytes", most.clone()), ("memory.memsw.limit_in_bytes", most)],
+            (Self::Memory, true) => {
+                vec![("memory.max", most), ("memory.swap.max", "0".to_owned()), ("memory.oom.group", "1".to_owned())]
+            }
+            (Self::Memory, false) => {
+                vec![("memory.limit_in_bytes", most.clone()), ("memory.memsw.limit_in_bytes", most)]
+            }
         }
     }
 
@@ -151,7 +151,8 @@ impl Hold {
 /// Whether what is below `directory` can be limited by cgroup v2.
 fn offer(directory: &Path, controller: &str) -> bool {
     let has = |file: &str| {
-        fs::read_to_string(directory.join(file)).is_ok_and(|text| text.split_whitespace().any(|word| word == controller))
+        fs::read_to_string(directory.join(file))
+            .is_ok_and(|text| text.split_whitespace().any(|word| word == controller))
     };
     // Refused where processes are in the directory itself, as the daemon is with a plain `Delegate=yes`.
     has("cgroup.subtree_control")

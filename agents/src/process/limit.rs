@@ -85,9 +85,7 @@ impl Limits {
     pub(super) fn new(base: &Path) -> Self {
         let of = |kind, bound| (Controller::new(kind, base), bound);
         let memory = (host_memory() / MEMORY_PART).max(MEMORY_LEAST);
-        Self {
-            all: [of(Kind::Processes, Bound::Processes(PROCESSES_MOST)), of(Kind::Memory, Bound::Memory(memory))],
-        }
+        Self { all: [of(Kind::Processes, Bound::Processes(PROCESSES_MOST)), of(Kind::Memory, Bound::Memory(memory))] }
     }
 
     /// With another limit of its kind.

@@ -2,8 +2,8 @@
 
 use super::{Daemon, change, member};
 use crate::service::Seat;
-use quorate_api::{Change, Reason};
 use quorate_api::proto::ViewKind;
+use quorate_api::{Change, Reason};
 use quorate_core::view::{AgentCheck, AgentInfo, AgentList, AgentQuestion, FenceTest};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

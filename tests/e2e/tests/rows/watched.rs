@@ -42,11 +42,11 @@ fn all_started(stage: &Stage, names: &[&str]) -> Result<Status> {
 
 /// What became of one resource: `(kind, node)` in their order, beginning after an event.
 fn story(events: &[Event], resource: &str, after: u64) -> Vec<(EventKind, String, u64)> {
-    let its = events.iter().filter(|event| event.number > after && event.resource.as_ref().is_some_and(|id| id.as_str() == resource));
-    its.map(|event| {
-        (event.kind, event.node.as_ref().map(ToString::to_string).unwrap_or_default(), event.number)
-    })
-    .collect()
+    let its = events
+        .iter()
+        .filter(|event| event.number > after && event.resource.as_ref().is_some_and(|id| id.as_str() == resource));
+    its.map(|event| (event.kind, event.node.as_ref().map(ToString::to_string).unwrap_or_default(), event.number))
+        .collect()
 }
 
 /// Two that do not wait for each other are begun together, and what comes after both begins when both run.
