@@ -7,8 +7,8 @@ use crate::proto::quorate_client::QuorateClient;
 use crate::proto::{
     AttributeRequest, CertificateReply, CertificateRequest, ChangeReply, ConfigureMode, ConfigureReply,
     ConfigureRequest, Document, FenceRequest, FenceVerb, InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest,
-    NodeVerb, RecoverReply, RecoverRequest, RequestId, ResourceRequest, ResourceVerb, TokenReply, TokenRequest,
-    ViewKind, ViewRequest, WatchRequest,
+    NodeVerb, RecoverReply, RecoverRequest, RequestId, ResourceRequest, ResourceVerb, TicketRequest, TicketVerb,
+    TokenReply, TokenRequest, ViewKind, ViewRequest, WatchRequest,
 };
 use crate::{Fault, MESSAGE_LIMIT, Reason, SERVER_NAME};
 use hyper_util::rt::TokioIo;
@@ -266,6 +266,12 @@ impl Client {
             session: session.map(str::to_owned),
         };
         self.repeat(request, |mut stub, request| async move { stub.node(request).await }).await
+    }
+
+    /// Gives this cluster a ticket, or takes it.
+    pub async fn ticket(&self, verb: TicketVerb, ticket: &str) -> Result<ChangeReply, Fault> {
+        let request = TicketRequest { request_id: self.next_request(), verb: verb.into(), ticket: ticket.to_owned() };
+        self.repeat(request, |mut stub, request| async move { stub.ticket(request).await }).await
     }
 
     /// Says something of a node, for as long as it runs; `None` takes it back.

@@ -38,6 +38,11 @@ pub(crate) enum Command {
     Resource(commands::resource::Resource),
     #[command(subcommand)]
     Node(commands::node::Node),
+    #[command(subcommand)]
+    Ticket(commands::ticket::Ticket),
+    /// Manage tickets, as crmsh calls it: qrm site ticket grant east
+    #[command(subcommand, hide = true)]
+    Site(commands::ticket::Site),
     Fence(commands::fence::Fence),
     Events(commands::events::Events),
     Explain(commands::explain::Explain),

@@ -164,3 +164,15 @@ fn what_the_page_about_fencing_shows_can_be_typed() {
         assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
     }
 }
+
+#[test]
+fn tickets_are_called_as_by_crmsh_too() {
+    for line in ["ticket grant east", "ti rev east -y", "site ticket standby east", "ticket show", "ticket time east"] {
+        parse(line).expect(line);
+    }
+    for line in ["ticket", "ticket grant", "site grant east", "ticket lose east"] {
+        parse(line).expect_err(line);
+    }
+    let line = "rsc_ticket t east: web db:Promoted loss-policy=fence";
+    assert_eq!(statement(&format!("configure {line}")), line);
+}

@@ -11,6 +11,7 @@ pub(crate) mod ra;
 pub(crate) mod resource;
 pub(crate) mod simulate;
 pub(crate) mod status;
+pub(crate) mod ticket;
 
 use crate::args::Command;
 use crate::connect::Connection;
@@ -36,6 +37,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         Command::Ra(command) => ra::run(context, command).await,
         Command::Resource(command) => resource::run(context, command).await,
         Command::Node(command) => node::run(context, command).await,
+        Command::Ticket(command) | Command::Site(ticket::Site::Ticket(command)) => ticket::run(context, command).await,
         Command::Fence(command) => fence::run(context, command).await,
         Command::Events(command) => events::run(context, &command).await,
         Command::Explain(command) => explain::run(context, &command).await,

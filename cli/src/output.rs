@@ -7,6 +7,7 @@ mod nodes;
 mod resources;
 mod status;
 mod style;
+mod tickets;
 mod time;
 mod transition;
 
@@ -17,6 +18,7 @@ pub(crate) use nodes::nodes;
 pub(crate) use resources::{resources, role};
 pub(crate) use status::{headline, status};
 pub(crate) use style::Style;
+pub(crate) use tickets::tickets;
 pub(crate) use time::Clock;
 pub(crate) use transition::transition;
 

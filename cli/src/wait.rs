@@ -132,6 +132,7 @@ fn reason(status: &Status, name: &str) -> String {
             .iter()
             .map(|failure| format!("{} failed on {}: {}", failure.operation, failure.node, failure.error)),
     );
+    reasons.extend(resource.ticket.clone());
     if !resource.is_managed {
         reasons.push("it is unmanaged, so nobody touches it".to_owned());
     }

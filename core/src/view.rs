@@ -27,6 +27,7 @@ pub use status::{
     ClusterView, DeviceView, Doing, DrillView, FailureView, Health, Level, NodeView, Noun, Place, PlaceState, Question,
     Quorum, ResourceView, Role, Room, Status, WishView, status,
 };
+pub use status::{NeededBy, TicketView};
 pub use support::{StateView, state};
 
 use serde::Serialize;

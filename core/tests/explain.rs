@@ -8,7 +8,7 @@ use quorate_core::explain::{Change, What, explain, explain_model};
 use quorate_core::id::{NodeId, ResourceId};
 use quorate_core::planner::{self, DateRule};
 use quorate_core::scheduler::schedule;
-use quorate_core::state::{ClusterState, Command, Entry, Intent};
+use quorate_core::state::{ClusterState, Command, Entry, Intent, TicketChange};
 use quorate_core::suppose::{Supposition, suppose};
 use quorate_core::time::Timestamp;
 use scenario_harness::file;
@@ -25,18 +25,36 @@ fn carry_out(state: &ClusterState, id: &ResourceId, node: &NodeId, change: &Chan
     if let Some(text) = command.strip_prefix("qrm configure ") {
         return statement(text.to_owned());
     }
+    if change.what == What::Ticket {
+        return with_tickets(state, command);
+    }
     let actor = "root".to_owned();
     let entry = match &change.what {
         What::Online | What::Ready => Command::SetIntent { actor, node: node.clone(), intent: Intent::Active },
         What::Clear => Command::Clear { actor, resource: id.clone(), node: Some(node.clone()) },
         What::Cleanup => Command::Cleanup { actor, resource: id.clone(), node: Some(node.clone()) },
         What::Start => return statement(format!("set {id}.target-role Started")),
-        What::Score { .. } | What::Need { .. } | What::Capacity { .. } | What::Delete { .. } => {
+        What::Score { .. } | What::Need { .. } | What::Capacity { .. } | What::Delete { .. } | What::Ticket => {
             panic!("{command}: this is a statement")
         }
     };
     let mut state = state.clone();
     state.apply(state.index + 1, &Entry { at: state.now, request: None, command: entry });
+    state
+}
+
+fn with_tickets(state: &ClusterState, commands: &str) -> ClusterState {
+    let mut state = state.clone();
+    for command in commands.split("; ") {
+        let words: Vec<&str> = command.split(' ').collect();
+        let (change, ticket) = match words.as_slice() {
+            ["qrm", "ticket", "grant", ticket] => (TicketChange::Grant, *ticket),
+            ["qrm", "ticket", "activate", ticket] => (TicketChange::Activate, *ticket),
+            other => panic!("{other:?} is no command of tickets"),
+        };
+        let command = Command::SetTicket { actor: "root".to_owned(), ticket: ticket.to_owned(), change };
+        state.apply(state.index + 1, &Entry { at: state.now, request: None, command });
+    }
     state
 }
 

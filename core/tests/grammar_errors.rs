@@ -110,9 +110,9 @@ fn what_is_not_there_yet_is_named() {
     let not_yet = |text: &str, column: u32, what: &str, hint: &str| {
         check(text, &format!("line 1, column {column}: {what} not supported yet{hint}"));
     };
-    let objects = "\n  hint: this version knows node, primitive, rsc_template, group, clone, ms, tag, location, colocation, order, fencing_topology, \
+    let objects = "\n  hint: this version knows node, primitive, rsc_template, group, clone, ms, tag, location, colocation, order, rsc_ticket, fencing_topology, \
                    property, rsc_defaults, op_defaults";
-    for keyword in ["bundle", "rsc_ticket", "alert", "acl_target", "role"] {
+    for keyword in ["bundle", "alert", "acl_target", "role"] {
         not_yet(&format!("{keyword} x y"), 1, &format!("'{keyword}' is"), objects);
     }
     not_yet("primitive s lsb:nginx", 13, "agent class 'lsb' is", agents);

@@ -309,3 +309,31 @@ fn rules_hold_where_they_say() {
     check("rule weight: defined weight", &[("weight", "30")], Some("30"));
     check("rule weight: defined other", &[("other", "1")], Some("-inf"));
 }
+
+#[test]
+fn tickets_come_to_needs_of_each_resource() {
+    let text = format!(
+        "{PRIMITIVES}group g a b\ntag t c d\nrsc_ticket k east: g t loss-policy=freeze\nrsc_ticket l west: d\n"
+    );
+    let mut changed = config(&text);
+    let needs = |config: &Config| {
+        let all = config.shorthand.needs.iter();
+        let each =
+            all.flat_map(|(id, needs)| needs.iter().map(move |it| format!("{id} {} {}", it.ticket, it.loss.word())));
+        each.collect::<Vec<_>>()
+    };
+    assert_eq!(needs(&changed), ["a east freeze", "b east freeze", "c east freeze", "d east freeze", "d west stop"]);
+    let printed = print(&changed);
+    assert!(printed.contains("rsc_ticket k east: g t loss-policy=freeze\nrsc_ticket l west: d\n"), "{printed}");
+    assert_eq!(config(&printed), changed);
+
+    change(&mut changed, "rename d e\nrename l m").expect("it can be renamed");
+    assert!(print(&changed).contains("rsc_ticket m west: e\n"), "{}", print(&changed));
+    change(&mut changed, "delete e").expect_err("it is named");
+    change(&mut changed, "delete --force e").expect("what names nothing else goes too");
+    assert_eq!(needs(&changed), ["a east freeze", "b east freeze", "c east freeze"]);
+    change(&mut changed, "delete k").expect("a constraint can go");
+    assert!(needs(&changed).is_empty());
+    let error = change(&mut changed, "rsc_ticket n east: a loss-policy=explode").expect_err("no policy");
+    assert!(error.contains("'explode' is no policy"), "{error}");
+}

@@ -247,3 +247,22 @@ fn a_guest_node_is_told_and_its_vm_is_taken() {
     let told: Vec<String> = imported.told.iter().map(ToString::to_string).collect();
     assert!(told.iter().any(|line| line.contains("it is a guest node, and there are none here")), "{told:?}");
 }
+
+#[test]
+fn tickets_come_over_with_the_site_that_holds_them() {
+    let primitive = |id: &str| format!("<primitive id='{id}' class='ocf' provider='heartbeat' type='Dummy'/>");
+    let set = "<resource_set id='s' role='Promoted'><resource_ref id='c'/></resource_set>";
+    let meta = "<meta_attributes id='m'><nvpair id='n' name='promotable' value='true'/></meta_attributes>";
+    let taken = imported(&format!(
+        "<cib><configuration><resources>{}<clone id='c'>{meta}{}</clone></resources><constraints>\
+         <rsc_ticket id='t' rsc='a' ticket='east' loss-policy='fence'/><rsc_ticket id='u' ticket='west'>{set}</rsc_ticket>\
+         </constraints></configuration><status><tickets><ticket_state id='east' granted='true' standby='true'/>\
+         <ticket_state id='west' granted='false'/></tickets></status></cib>",
+        primitive("a"),
+        primitive("b")
+    ));
+    let lines = "rsc_ticket t east: a loss-policy=fence\nrsc_ticket u west: c:Promoted\n";
+    assert!(taken.text.contains(lines), "{}", taken.text);
+    assert_eq!(taken.tickets, [("east".to_owned(), true)]);
+    assert!(validate(&read(&taken)).is_ok());
+}

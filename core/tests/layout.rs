@@ -5,12 +5,12 @@
 //! `UPDATE=1 cargo test -p quorate-core --test layout` writes it anew, once the number is raised.
 
 use quorate_core::config::shorthand::{Want, Who};
-use quorate_core::config::{AgentClass, FenceAction, InRole, OrderKind, OrderTask, Section};
+use quorate_core::config::{AgentClass, FenceAction, InRole, LossPolicy, OrderKind, OrderTask, Section};
 use quorate_core::rule::date::When;
 use quorate_core::rule::{RuleScore, Test};
 use quorate_core::state::{
     ActionKind, AttemptEnd, ClusterState, Command, Entry, EventKind, FenceCause, FenceEnd, Intent, Liveness, Matter,
-    Outcome, Proof, Refusal, SCHEMA, Seen, SessionState, Severity, Trouble, Verdict, Wish,
+    Outcome, Proof, Refusal, SCHEMA, Seen, SessionState, Severity, TicketChange, Trouble, Verdict, Wish,
 };
 use serde_reflection::{Samples, Tracer, TracerConfig};
 use std::fmt::Write;
@@ -29,9 +29,21 @@ fn layout() -> String {
     trace!(tracer, samples, ActionKind, AgentClass, AttemptEnd, Command, EventKind, FenceAction, FenceCause, FenceEnd);
     trace!(
         tracer,
-        samples, InRole, Intent, Liveness, Matter, OrderKind, OrderTask, Proof, Refusal, RuleScore, Section, Seen
+        samples,
+        InRole,
+        Intent,
+        Liveness,
+        LossPolicy,
+        Matter,
+        OrderKind,
+        OrderTask,
+        Proof,
+        Refusal,
+        RuleScore,
+        Section,
+        Seen
     );
-    trace!(tracer, samples, SessionState, Severity, Test, Trouble, Verdict, Want, When, Who, Wish);
+    trace!(tracer, samples, SessionState, Severity, Test, TicketChange, Trouble, Verdict, Want, When, Who, Wish);
     trace!(tracer, samples, Result<(), String>, Entry, Outcome, ClusterState);
     let registry = tracer.registry().expect("every type is of one name and seen whole");
     let mut text = format!("schema {SCHEMA}\n");

@@ -30,7 +30,7 @@ fn in_every_scenario_a_simulation_ends_where_the_live_plan_puts_everything() {
             let report = planner::plan(&state).report;
             let shown = simulation(&Supposed { state: state.clone(), ..Supposed::default() });
             let is_blocked = |id: &ResourceId| report.blocked.iter().any(|blocked| blocked.resource == *id);
-            let is_free = |id: &&ResourceId| !state.config.is_hands_off(id) && !is_blocked(id);
+            let is_free = |id: &&ResourceId| !state.is_left_alone(id) && !is_blocked(id);
             for id in state.config.primitives.keys().filter(is_free) {
                 let Some(places) = shown.placement.get(id.as_str()).filter(|_| shown.fenced.is_empty()) else {
                     continue;

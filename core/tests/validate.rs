@@ -384,3 +384,25 @@ fn what_is_said_of_ocf_resources_and_of_waivers() {
         ],
     );
 }
+
+#[test]
+fn tickets_that_come_to_something_else_are_told() {
+    let dummy = "primitive a ocf:heartbeat:Dummy\n";
+    errors(
+        &format!("{dummy}rsc_ticket t east: a:Promoted b\n"),
+        &[
+            "t: this rsc_ticket names 'b', which does not exist\n  hint: did you mean 'a'?",
+            "t: it names the role Promoted of a, which is no promotable clone\n  hint: leave the role out, or: `clone ID a meta promotable=true`",
+        ],
+    );
+    let fence = "loss-policy=fence only stops what it names, for fencing is disabled";
+    warnings(
+        &format!(
+            "{dummy}property stonith-enabled=false\nrsc_ticket t east: a loss-policy=demote\nrsc_ticket u east: a loss-policy=fence\n"
+        ),
+        &[
+            "t: loss-policy=demote stops what it names without the role Promoted\n  hint: write RSC:Promoted, or loss-policy=stop",
+            &format!("u: {fence}\n  hint: property stonith-enabled=true, or loss-policy=stop"),
+        ],
+    );
+}

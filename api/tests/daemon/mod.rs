@@ -4,7 +4,7 @@ use quorate_api::proto::quorate_server::Quorate;
 use quorate_api::proto::{
     AttributeRequest, CertificateReply, CertificateRequest, ChangeReply, ConfigureReply, ConfigureRequest, Document,
     FenceRequest, InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest, RecoverReply, RecoverRequest,
-    ResourceRequest, TokenReply, TokenRequest, ViewRequest, WatchRequest,
+    ResourceRequest, TicketRequest, TokenReply, TokenRequest, ViewRequest, WatchRequest,
 };
 use quorate_api::{Fault, Reason};
 use std::sync::Mutex;
@@ -82,6 +82,9 @@ impl Quorate for Daemon {
         unused()
     }
     async fn attribute(&self, _: Request<AttributeRequest>) -> Reply<ChangeReply> {
+        unused()
+    }
+    async fn ticket(&self, _: Request<TicketRequest>) -> Reply<ChangeReply> {
         unused()
     }
     async fn fence(&self, _: Request<FenceRequest>) -> Reply<ChangeReply> {

@@ -5,8 +5,8 @@ use super::configure::load::{directory, read};
 use super::configure::{How, change};
 use crate::error::CliError;
 use clap::Args;
-use quorate_api::Change;
-use quorate_api::proto::{ConfigureMode, NodeVerb};
+use quorate_api::proto::{ConfigureMode, NodeVerb, TicketVerb};
+use quorate_api::{Change, Client};
 use quorate_core::import::{Fate, Imported, import};
 use quorate_core::state::Intent;
 use serde_json::json;
@@ -26,7 +26,8 @@ pub(crate) struct Import {
     /// What `cibadmin --query` prints; `-` is standard input
     #[arg(long, value_name = "FILE")]
     cib: PathBuf,
-    /// Commit it, as `qrm configure load update` would, and put nodes in standby or maintenance that are so there
+    /// Commit it, as `qrm configure load update` would; put nodes in standby or maintenance that are so there, and grant
+    /// the tickets that are held there
     #[arg(long)]
     commit: bool,
     /// Change nothing: with --commit, say what would change
@@ -50,6 +51,7 @@ pub(crate) async fn run(context: &Context, command: &Import) -> Result<(), CliEr
     if !command.commit {
         let document = json!({
             "configuration": imported.text, "told": imported.told, "missing_files": imported.missing,
+            "tickets": imported.tickets,
             "intents": imported.intents.iter().map(|(node, intent)| json!([node, intent.word()])).collect::<Vec<_>>(),
         });
         return context.output.answer(&document, || imported.text.clone());
@@ -61,7 +63,7 @@ pub(crate) async fn run(context: &Context, command: &Import) -> Result<(), CliEr
     }
     let how = How { dry_run: command.dry_run, force: command.force, base: None };
     let client = context.client().await?;
-    if !how.dry_run && !imported.intents.is_empty() {
+    if !how.dry_run && !(imported.intents.is_empty() && imported.tickets.is_empty()) {
         // Nothing may start on them in between, and nothing may be said to them where the rest is refused.
         let text = imported.text.clone();
         client
@@ -80,9 +82,24 @@ pub(crate) async fn run(context: &Context, command: &Import) -> Result<(), CliEr
                 Err(fault) => context.output.remark(&format!("{node} is not in {}: {fault}", intent.word())),
             }
         }
+        grant(context, &client, &imported.tickets).await;
     }
     change(context, &client, &how, ConfigureMode::Update, imported.text).await?;
     Ok(())
+}
+
+/// Before anything needs them: else what runs would be stopped for what is held.
+async fn grant(context: &Context, client: &Client, tickets: &[(String, bool)]) {
+    for (ticket, is_standby) in tickets {
+        let mut done = client.ticket(TicketVerb::Grant, ticket).await;
+        if *is_standby && done.is_ok() {
+            done = client.ticket(TicketVerb::Standby, ticket).await;
+        }
+        match done {
+            Ok(reply) => context.output.remark(&reply.message),
+            Err(fault) => context.output.remark(&format!("ticket {ticket} was not granted: {fault}")),
+        }
+    }
 }
 
 fn imported(cib: &Path) -> Result<Imported, CliError> {

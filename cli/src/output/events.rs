@@ -37,7 +37,8 @@ pub(crate) fn event_line(event: &Event, style: Style, clock: &Clock) -> String {
         | EventKind::Configured
         | EventKind::Preference
         | EventKind::Intent
-        | EventKind::Watchdog => event.text.clone(),
+        | EventKind::Watchdog
+        | EventKind::Ticket => event.text.clone(),
     };
     format!("{:>5}  {}  {text}", event.number, clock.exactly(event.at))
 }

@@ -61,9 +61,10 @@ fn notes(resource: &ResourceView, clock: &Clock) -> Vec<String> {
     notes.extend(resource.group.iter().map(|group| format!("in {group}")));
     if resource.is_orphan {
         notes.push("not configured any more".to_owned());
-    } else if resource.target_role == "stopped" {
+    } else if resource.ticket.is_none() && resource.target_role == "stopped" {
         notes.push("to be stopped".to_owned());
     }
+    notes.extend(resource.ticket.clone());
     if !resource.is_managed {
         notes.push("unmanaged".to_owned());
     }

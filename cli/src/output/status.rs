@@ -1,6 +1,6 @@
 //! The status page, made for three in the morning: is it well, what waits for me, and only then all the rest.
 
-use super::{fences, nodes, question, resources, style::Style, time::Clock};
+use super::{fences, nodes, question, resources, style::Style, tickets, time::Clock};
 use quorate_core::planner::Blocked;
 use quorate_core::view::{DeviceView, Fences, Level, Status};
 
@@ -16,6 +16,7 @@ pub(crate) fn status(status: &Status, style: Style, clock: &Clock) -> String {
     section("Blocked", blocked(status, style));
     section("Nodes", nodes(status, style, clock));
     section(status.noun().title, resources(&status.resources, style, clock));
+    section("Tickets", tickets(&status.tickets, style, clock));
     section("Found on hosts", findings(status, style));
     section("Fence devices that do not answer", devices(status, style));
     section("Fence drill", drills(status, style));

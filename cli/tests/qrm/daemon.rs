@@ -6,7 +6,7 @@ use quorate_api::proto::quorate_server::{Quorate, QuorateServer};
 use quorate_api::proto::{
     AttributeRequest, CertificateReply, CertificateRequest, ChangeReply, ConfigureReply, ConfigureRequest, Document,
     FenceRequest, InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest, NodeVerb, RecoverReply, RecoverRequest,
-    ResourceRequest, TokenReply, TokenRequest, ViewKind, ViewRequest, WatchRequest,
+    ResourceRequest, TicketRequest, TokenReply, TokenRequest, ViewKind, ViewRequest, WatchRequest,
 };
 use quorate_api::{Fault, Reason};
 use quorate_core::explain::explain;
@@ -230,6 +230,11 @@ impl Quorate for Memory {
 
     async fn fence(&self, request: Request<FenceRequest>) -> Reply<ChangeReply> {
         self.change(format!("fence {}", request.into_inner().node), done())
+    }
+
+    async fn ticket(&self, request: Request<TicketRequest>) -> Reply<ChangeReply> {
+        let request = request.into_inner();
+        self.change(format!("ticket {:?} {}", request.verb(), request.ticket), done())
     }
 
     async fn init(&self, _: Request<InitRequest>) -> Reply<InitReply> {

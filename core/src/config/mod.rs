@@ -14,6 +14,7 @@ mod role;
 mod ruled;
 pub mod secret;
 pub mod shorthand;
+mod ticket;
 mod unit;
 pub mod validate;
 
@@ -31,6 +32,7 @@ pub(crate) use resource::WATCHDOG_LONGEST;
 pub use resource::boolean;
 pub use role::{InRole, OrderTask};
 pub use ruled::{RuledSet, Section};
+pub use ticket::{LossPolicy, TicketConstraint, TicketNeed};
 pub use unit::{full_unit_name, is_unit_name};
 
 use crate::id::{NodeId, ResourceId};

@@ -4,7 +4,7 @@ use super::role::HasRoles;
 use super::shorthand::{Group, Own, Shorthand, WideColocation, WideLocation, WideOrder, is_part, whole};
 use super::{
     AgentClass, Attributes, Colocation, Config, FencingTopology, Location, NodeConfig, Order, OrderTask, Primitive,
-    RuledSet, Section,
+    RuledSet, Section, TicketConstraint, TicketNeed,
 };
 use crate::id::{NodeId, ResourceId};
 use crate::rule::Test;
@@ -41,6 +41,8 @@ struct ShorthandPatch {
     colocations: MapPatch<String, WideColocation>,
     orders: MapPatch<String, WideOrder>,
     ruled: MapPatch<ResourceId, Vec<String>>,
+    tickets: MapPatch<String, TicketConstraint>,
+    needs: MapPatch<ResourceId, Vec<TicketNeed>>,
 }
 
 impl ShorthandPatch {
@@ -54,6 +56,8 @@ impl ShorthandPatch {
             colocations: map_patch(&old.colocations, &new.colocations),
             orders: map_patch(&old.orders, &new.orders),
             ruled: map_patch(&old.ruled, &new.ruled),
+            tickets: map_patch(&old.tickets, &new.tickets),
+            needs: map_patch(&old.needs, &new.needs),
         }
     }
 
@@ -66,6 +70,8 @@ impl ShorthandPatch {
         patch_map(&mut shorthand.colocations, &self.colocations);
         patch_map(&mut shorthand.orders, &self.orders);
         patch_map(&mut shorthand.ruled, &self.ruled);
+        patch_map(&mut shorthand.tickets, &self.tickets);
+        patch_map(&mut shorthand.needs, &self.needs);
     }
 }
 
@@ -165,6 +171,12 @@ impl ConfigPatch {
         let templates = self.shorthand.templates.values().flatten();
         let mut all = self.primitives.values().flatten().chain(templates);
         all.any(|primitive| primitive.agent.class == AgentClass::Systemd)
+    }
+
+    /// Whether it speaks of tickets.
+    pub fn has_tickets(&self) -> bool {
+        self.shorthand.tickets.values().flatten().next().is_some()
+            || self.shorthand.needs.values().flatten().next().is_some()
     }
 
     /// Whether it changes nothing.

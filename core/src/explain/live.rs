@@ -7,7 +7,7 @@ use crate::config::{Colocation, InRole, Location, Primitive};
 use crate::id::{NodeId, ResourceId};
 use crate::planner::{self, Rejection, Standpoint, unfit};
 use crate::score::Score;
-use crate::state::{Action, ClusterState, Event, EventKind, Intent, Standing};
+use crate::state::{Action, ClusterState, Event, EventKind, Intent, Standing, Ticket};
 use std::collections::BTreeSet;
 
 /// Why this VM is where it is; `None` where there is no such VM.
@@ -223,6 +223,9 @@ impl Asked<'_> {
             return Some(would_run(change));
         }
         let mut state = self.state.clone();
+        if state.ticket_hold(self.id).stops().is_some() {
+            return self.with_tickets(state.ticket_mend(self.id)?);
+        }
         let primitive = state.config.primitives.get_mut(self.id)?;
         primitive.meta.insert("target-role".to_owned(), "Started".to_owned());
         drop_planned(&mut state, |_| true);
@@ -232,6 +235,20 @@ impl Asked<'_> {
         let command = format!("qrm resource start {}", self.id);
         let words = format!("it would run on {place} after: {command}");
         Some(Change { what: What::Start, place, words, command: Some(command), or: None })
+    }
+
+    /// It would run if this cluster held the tickets that it needs.
+    fn with_tickets(&self, command: String) -> Option<Change> {
+        let mut state = self.state.clone();
+        for need in self.state.config.shorthand.needs.get(self.id).into_iter().flatten() {
+            state.tickets.insert(need.ticket.clone(), Ticket { granted: true, ..Ticket::default() });
+        }
+        drop_planned(&mut state, |_| true);
+        let report = planner::plan(&state).report;
+        let first = || report.clones.get(self.id).and_then(|instances| instances.first());
+        let place = report.placement.get(self.id).or_else(first)?.as_str().to_owned();
+        let words = format!("it would run on {place} after: {command}");
+        Some(Change { what: What::Ticket, place, words, command: Some(command), or: None })
     }
 }
 
@@ -286,7 +303,7 @@ fn carry_out(state: &mut ClusterState, id: &ResourceId, node: &NodeId, what: &Wh
             }
             drop_planned(state, |action| action.resource == *id);
         }
-        What::Score { .. } | What::Need { .. } | What::Capacity { .. } | What::Start => {}
+        What::Score { .. } | What::Need { .. } | What::Capacity { .. } | What::Ticket | What::Start => {}
     }
 }
 

@@ -134,6 +134,8 @@ pub enum What {
     Clear,
     /// Its failures there are forgotten.
     Cleanup,
+    /// This cluster is given the tickets that it needs.
+    Ticket,
     /// It is to run at all.
     Start,
 }

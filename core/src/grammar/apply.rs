@@ -96,6 +96,7 @@ impl Edit {
             Object::Location(id, location) => _ = config.locations.insert(id, location),
             Object::Colocation(id, colocation) => _ = config.colocations.insert(id, colocation),
             Object::Order(id, order) => _ = config.orders.insert(id, order),
+            Object::Ticket(id, ticket) => _ = config.shorthand.tickets.insert(id, ticket),
             Object::FencingTopology(rows) => {
                 let replaced = |node: &Option<NodeId>| rows.iter().any(|row| row.node == *node);
                 config.fencing_topology.retain(|row| !replaced(&row.node));
@@ -213,6 +214,7 @@ impl Edit {
                 move_entry(&mut config.orders, &id, to);
                 move_entry(&mut config.shorthand.orders, &id, to);
             }
+            Key::Ticket(id) => move_entry(&mut config.shorthand.tickets, &id, to),
             Key::Node(_) => {
                 let message = format!("'{from}' is a node, and a node's name is the one it joined with");
                 return Err(EditError::new(line, message, "remove the node and join it under the other name"));
@@ -252,6 +254,7 @@ fn key(object: &Object) -> Option<Key> {
         Object::Location(id, _) | Object::WideLocation(id, _) => Some(Key::Location(id.clone())),
         Object::Colocation(id, _) | Object::WideColocation(id, _) => Some(Key::Colocation(id.clone())),
         Object::Order(id, _) | Object::WideOrder(id, _) => Some(Key::Order(id.clone())),
+        Object::Ticket(id, _) => Some(Key::Ticket(id.clone())),
         Object::FencingTopology(_) | Object::Property(_) | Object::RscDefaults(..) | Object::OpDefaults(..) => None,
     }
 }

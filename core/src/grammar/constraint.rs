@@ -5,7 +5,7 @@ use super::error::SyntaxError;
 use super::statement::Object;
 use super::token::Word;
 use super::{sets, wide};
-use crate::config::{Colocation, FencingTopology, InRole, Order, OrderKind, OrderTask};
+use crate::config::{Colocation, FencingTopology, InRole, LossPolicy, Order, OrderKind, OrderTask, TicketConstraint};
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
 
@@ -112,6 +112,32 @@ pub(super) fn with_task<'t>(word: &Word, text: &'t str) -> Parsed<(&'t str, Opti
         Some(task) => Ok((name, Some(task))),
         None => Err(SyntaxError::new(word.at, format!("{} is no action of an order", shown(suffix)))
             .hint("write start, stop, promote or demote")),
+    }
+}
+
+/// `rsc_ticket ID TICKET: RSC[:ROLE]… [loss-policy=POLICY]`
+pub(super) fn ticket(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
+    let id = cursor.new_id("the constraint's id")?;
+    let word = cursor.need("the ticket with a colon, such as east:,")?;
+    let Some(name) = word.text.strip_suffix(':') else {
+        let message = format!("{} is no ticket with a colon and a blank after it", shown(&word.text));
+        return Err(cursor.refuse(word.at, message));
+    };
+    let mut constraint = TicketConstraint { ticket: cursor.id_of(word, name)?, resources: Vec::new(), loss: None };
+    while let Some(word) = cursor.peek() {
+        if let Some(policy) = word.text.strip_prefix("loss-policy=") {
+            cursor.take();
+            constraint.loss = Some(LossPolicy::read(policy).ok_or_else(|| {
+                SyntaxError::new(word.at, format!("{} is no policy", shown(policy)))
+                    .hint("write stop, demote, fence or freeze")
+            })?);
+            break;
+        }
+        constraint.resources.push(in_role(cursor, "a resource")?);
+    }
+    match constraint.resources.is_empty() {
+        true => Err(cursor.refuse(word.at, "it names no resource")),
+        false => Ok(Object::Ticket(id, constraint)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Statements by their keyword. All errors at once: one for each statement that has any.
 
 use super::attributes::{attribute_set, attributes};
-use super::constraint::{colocation, fencing_topology, location, order};
+use super::constraint::{colocation, fencing_topology, location, order, ticket};
 use super::cursor::{Cursor, Parsed, shown};
 use super::error::SyntaxError;
 use super::object::{IS_PROMOTABLE, NOT_PROMOTABLE, clone, group, node, primitive, tag, template};
@@ -58,6 +58,7 @@ fn statement(words: &[Word], expand: Expand<'_>) -> Parsed<Verb> {
         "location" => Verb::Define(location(&mut cursor)?),
         "colocation" => Verb::Define(colocation(&mut cursor)?),
         "order" => Verb::Define(order(&mut cursor)?),
+        "rsc_ticket" => Verb::Define(ticket(&mut cursor)?),
         "fencing_topology" => Verb::Define(fencing_topology(&mut cursor)?),
         "property" => Verb::Define(Object::Property(set_of_pairs(&mut cursor)?)),
         "rsc_defaults" => Verb::Define(defaults(&mut cursor, Section::Meta)?),
@@ -211,6 +212,7 @@ const USAGE: &[(&str, &str)] = &[
         "order",
         "order ID [Mandatory:|Optional:|Serialize:] FIRST THEN [symmetrical=true|false]; more than two make sets: ( RSC… ) of those that do not wait for each other, [ RSC… ] where any one suffices",
     ),
+    ("rsc_ticket", "rsc_ticket ID TICKET: RSC[:ROLE]… [loss-policy=stop|demote|fence|freeze]"),
     ("fencing_topology", "fencing_topology [LEVEL…] [NODE: LEVEL…]…, where a LEVEL is DEVICE[,DEVICE…]"),
     ("property", "property NAME=VALUE…"),
     ("rsc_defaults", "rsc_defaults [SCORE:] [rule EXPRESSION] NAME=VALUE…"),
@@ -226,4 +228,4 @@ const EDITS: &[&str] = &["delete", "set", "rename", "modgroup", "monitor"];
 
 /// The rest of crmsh's grammar.
 const NOT_YET: &[&str] =
-    &["acl_group", "acl_target", "alert", "bundle", "erase", "filter", "master", "role", "rsc_ticket", "user", "xml"];
+    &["acl_group", "acl_target", "alert", "bundle", "erase", "filter", "master", "role", "user", "xml"];

@@ -7,6 +7,7 @@ use super::wide::{print_condition, print_rule, print_who};
 use crate::config::shorthand::{Want, is_part};
 use crate::config::{
     Attributes, Config, FencingTopology, InRole, NodeConfig, OrderKind, PROMOTABLE, Primitive, RuledSet, Section,
+    TicketConstraint,
 };
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
@@ -44,6 +45,7 @@ pub(super) enum Key {
     Location(String),
     Colocation(String),
     Order(String),
+    Ticket(String),
     Property,
     RscDefaults,
     OpDefaults,
@@ -55,7 +57,7 @@ impl Key {
             Self::Node(id) => id.as_str(),
             Self::Primitive(id) => id.as_str(),
             Self::Template(id) | Self::Group(id) | Self::Clone(id) | Self::Tag(id) => id,
-            Self::Location(id) | Self::Colocation(id) | Self::Order(id) => id,
+            Self::Location(id) | Self::Colocation(id) | Self::Order(id) | Self::Ticket(id) => id,
             single => single.keyword(),
         }
     }
@@ -72,6 +74,7 @@ impl Key {
             Self::Location(_) => "location",
             Self::Colocation(_) => "colocation",
             Self::Order(_) => "order",
+            Self::Ticket(_) => "rsc_ticket",
             Self::Property => "property",
             Self::RscDefaults => "rsc_defaults",
             Self::OpDefaults => "op_defaults",
@@ -95,6 +98,7 @@ pub(super) fn keys(config: &Config) -> Vec<Key> {
     keys.extend(both(&config.locations, &wide.locations).map(Key::Location));
     keys.extend(both(&config.colocations, &wide.colocations).map(Key::Colocation));
     keys.extend(both(&config.orders, &wide.orders).map(Key::Order));
+    keys.extend(wide.tickets.keys().cloned().map(Key::Ticket));
     let sets = [
         (&config.properties, Key::Property),
         (&config.rsc_defaults, Key::RscDefaults),
@@ -140,6 +144,7 @@ pub(super) fn object(config: &Config, key: &Key) -> Option<String> {
         Key::Location(id) => location(config, id)?,
         Key::Colocation(id) => vec![colocation(config, id)?],
         Key::Order(id) => vec![order(config, id)?],
+        Key::Ticket(id) => vec![ticket(id, config.shorthand.tickets.get(id)?)],
         Key::Property => set(key, &config.properties)?,
         Key::RscDefaults => return defaults(key, &config.rsc_defaults, &config.rsc_rules),
         Key::OpDefaults => return defaults(key, &config.op_defaults, &config.op_rules),
@@ -239,6 +244,15 @@ fn order(config: &Config, id: &str) -> Option<String> {
         symmetrical if symmetrical == kind.is_symmetrical_by_default() => line,
         symmetrical => format!("{line} symmetrical={symmetrical}"),
     })
+}
+
+fn ticket(id: &str, constraint: &TicketConstraint) -> String {
+    let resources = constraint.resources.iter().map(|(resource, role)| print_in_role(resource, *role));
+    let line = format!("rsc_ticket {id} {}: {}", constraint.ticket, resources.collect::<Vec<_>>().join(" "));
+    match constraint.loss {
+        Some(policy) => format!("{line} loss-policy={}", policy.word()),
+        None => line,
+    }
 }
 
 fn role_option(role: Option<InRole>) -> String {

@@ -18,6 +18,7 @@ pub(super) fn find(config: &Config, id: &str) -> Option<Key> {
         Key::Location(id) => config.locations.contains_key(id) || config.shorthand.locations.contains_key(id),
         Key::Colocation(id) => config.colocations.contains_key(id) || config.shorthand.colocations.contains_key(id),
         Key::Order(id) => config.orders.contains_key(id) || config.shorthand.orders.contains_key(id),
+        Key::Ticket(id) => config.shorthand.tickets.contains_key(id),
         Key::FencingTopology => id == key.keyword() && !config.fencing_topology.is_empty(),
         Key::Property => id == key.keyword() && !config.properties.is_empty(),
         Key::RscDefaults => id == key.keyword() && !(config.rsc_defaults.is_empty() && config.rsc_rules.is_empty()),
@@ -33,6 +34,7 @@ pub(super) fn find(config: &Config, id: &str) -> Option<Key> {
         Key::Location(name()),
         Key::Colocation(name()),
         Key::Order(name()),
+        Key::Ticket(name()),
         Key::FencingTopology,
         Key::Property,
         Key::RscDefaults,
@@ -67,6 +69,9 @@ pub(super) fn names_in(config: &Config, key: &Key) -> Vec<String> {
         Key::Order(id) => {
             names.extend(config.orders.get(id).into_iter().flat_map(|it| [&it.first, &it.then]).map(text));
             names.extend(wide.orders.get(id).into_iter().flat_map(|it| of_sets(&it.sets)));
+        }
+        Key::Ticket(id) => {
+            names.extend(wide.tickets.get(id).into_iter().flat_map(|it| &it.resources).map(|(name, _)| text(name)))
         }
         Key::FencingTopology => {
             names.extend(config.fencing_topology.iter().flat_map(|row| row.levels.iter().flat_map(|level| ids(level))));
@@ -106,6 +111,7 @@ pub(super) fn rename_mentions(config: &mut Config, from: &str, to: &str) {
     config.orders.values_mut().flat_map(|it| [&mut it.first, &mut it.then]).for_each(plain);
     config.fencing_topology.iter_mut().flat_map(|row| row.levels.iter_mut().flatten()).for_each(plain);
     let shorthand = &mut config.shorthand;
+    shorthand.tickets.values_mut().flat_map(|it| &mut it.resources).map(|(name, _)| name).for_each(plain);
     shorthand.groups.values_mut().flat_map(|it| &mut it.members).for_each(plain);
     shorthand.tags.values_mut().flatten().for_each(wide);
     shorthand.own.values_mut().filter_map(|it| it.template.as_mut()).for_each(wide);
@@ -145,6 +151,7 @@ pub(super) fn remove(config: &mut Config, key: &Key) {
             config.orders.remove(id);
             config.shorthand.orders.remove(id);
         }
+        Key::Ticket(id) => _ = config.shorthand.tickets.remove(id),
         Key::Property => config.properties.clear(),
         Key::RscDefaults => {
             config.rsc_defaults.clear();
@@ -181,6 +188,10 @@ pub(super) fn remove_mention(config: &mut Config, key: &Key, name: &str) -> bool
         Key::Tag(id) => shorthand.tags.get_mut(id).is_none_or(|members| {
             members.retain(|member| member != name);
             members.is_empty()
+        }),
+        Key::Ticket(id) => shorthand.tickets.get_mut(id).is_none_or(|it| {
+            it.resources.retain(|(resource, _)| resource.as_str() != name);
+            it.resources.is_empty()
         }),
         Key::Location(id) => match shorthand.locations.get_mut(id).map(|it| &mut it.who) {
             Some(Who::Set(members)) => {

@@ -108,6 +108,7 @@ fn place<'c, 'p>(config: &'c mut Config, line: u32, key: &Key, name: &'p str) ->
             Some(order) => Ok(Place::Order(order)),
             None => Err(whole_anew(line, key)),
         },
+        Key::Ticket(_) => Err(whole_anew(line, key)),
         Key::Property => Ok(Place::In(&mut config.properties, name)),
         Key::RscDefaults => Ok(Place::In(&mut config.rsc_defaults, name)),
         Key::OpDefaults => Ok(Place::In(&mut config.op_defaults, name)),

@@ -1,7 +1,9 @@
 //! What one statement says.
 
 use crate::config::shorthand::{Group, Own, WideColocation, WideLocation, WideOrder};
-use crate::config::{Attributes, Colocation, FencingTopology, Location, NodeConfig, Order, Primitive, RuledSet};
+use crate::config::{
+    Attributes, Colocation, FencingTopology, Location, NodeConfig, Order, Primitive, RuledSet, TicketConstraint,
+};
 use crate::id::{NodeId, ResourceId};
 
 /// One statement and where it began.
@@ -86,6 +88,8 @@ pub enum Object {
     WideColocation(String, WideColocation),
     /// `order` of sets
     WideOrder(String, WideOrder),
+    /// `rsc_ticket`
+    Ticket(String, TicketConstraint),
     /// `fencing_topology`; each row replaces that node's.
     FencingTopology(Vec<FencingTopology>),
     /// `property`; set over what is there.

@@ -24,7 +24,7 @@ impl<'a> Import<'a, '_> {
                 "rsc_location" => self.location(id, element),
                 "rsc_colocation" => self.colocation(id, element),
                 "rsc_order" => self.order(id, element),
-                "rsc_ticket" => Err(("there are no tickets here".to_owned(), "")),
+                "rsc_ticket" => self.ticket(id, element),
                 other => Err((format!("<{other}> is no constraint"), "")),
             };
             if let Err((what, mend)) = read {

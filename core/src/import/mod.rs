@@ -15,6 +15,7 @@ mod resource;
 mod rule;
 mod set;
 mod take;
+mod ticket;
 mod told;
 mod vm;
 
@@ -44,6 +45,8 @@ pub struct Imported {
     pub missing: Vec<String>,
     /// Nodes that are to be taken out of service, and how: that is said to a member, and is no configuration.
     pub intents: Vec<(NodeId, Intent)>,
+    /// Tickets that the site holds by the CIB's status, and whether each is on standby: that is said to a member, too.
+    pub tickets: Vec<(String, bool)>,
 }
 
 struct Import<'a, 'b> {
@@ -97,7 +100,8 @@ pub fn import(text: &str, bring: Bring<'_>) -> Result<Imported, CibError> {
         missing: BTreeMap::new(),
     };
     import.all();
-    Ok(import.finish())
+    let tickets = ticket::held(document.root_element());
+    Ok(Imported { tickets, ..import.finish() })
 }
 
 impl Import<'_, '_> {
@@ -122,7 +126,6 @@ impl Import<'_, '_> {
                     "who may do what is said by certificates here",
                     "see `qrm cluster certificate`",
                 ),
-                "tickets" => self.lose_each(section, "there are no tickets here", ""),
                 _ => _ = self.taken.remove(&(section.id().get_usize(), "")),
             }
         }
@@ -143,6 +146,7 @@ impl Import<'_, '_> {
         }
         let mut told = self.told;
         told.sort_by_key(|one| (one.fate, one.line));
-        Imported { text, told, missing: self.missing.into_values().collect(), intents: self.intents }
+        let missing = self.missing.into_values().collect();
+        Imported { text, told, missing, intents: self.intents, tickets: Vec::new() }
     }
 }

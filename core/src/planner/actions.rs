@@ -23,6 +23,7 @@ const UNSURE_AFTER: Duration = Duration::from_secs(3);
 pub(super) fn fences(state: &ClusterState, plan: &mut Plan) {
     let properties = state.properties();
     let stonith_enabled = properties.stonith_enabled;
+    super::ticket::fences(state, plan);
     for (resource, nodes) in &state.resources {
         for (node, activity) in nodes {
             plan.fence.extend(fence_for_failure(state, resource, node, activity));
@@ -77,7 +78,7 @@ fn fence_for_failure(
     let hands_off = properties.maintenance_mode
         || at.intent == Intent::Maintenance
         || activity.claim.is_some()
-        || state.config.is_hands_off(resource);
+        || state.is_left_alone(resource);
     let wants =
         spec.consequence(properties.stonith_enabled) == OnFail::Fence && !hands_off && state.can_be_fenced(node);
     let cause = FenceCause::Broken { resource: resource.clone(), error: why.clone() };

@@ -19,7 +19,7 @@ pub(super) fn decide(
     rsc: RscIx,
     (sketch, assigned): (&Sketch, &Model),
 ) -> Result<Wanted, Blocked> {
-    if state.config.is_hands_off(id) {
+    if state.is_left_alone(id) {
         return Ok(Wanted::HandsOff);
     }
     let meta = state.meta(id, primitive);
@@ -30,14 +30,16 @@ pub(super) fn decide(
         return Err(Blocked { resource: id.clone(), why: missing.clone(), mend: None });
     }
     let places = sketch.places_of(assigned, rsc);
-    let at = |node: &NodeId| match places.contains(node) {
+    let without_ticket = state.ticket_hold(id).stops();
+    let at = |node: &NodeId| match (places.contains(node), &without_ticket) {
         _ if held_on(state, id, node) => Wanted::On(node.clone(), "it stays while its node is looked after".to_owned()),
-        true => Wanted::On(node.clone(), "its clone has an instance there".to_owned()),
-        false => Wanted::Stopped(why_not(state, id, primitive, &meta, node)),
+        (_, Some(why)) => Wanted::Stopped(why.clone()),
+        (true, None) => Wanted::On(node.clone(), "its clone has an instance there".to_owned()),
+        (false, None) => Wanted::Stopped(why_not(state, id, primitive, &meta, node)),
     };
     let each: BTreeMap<NodeId, Wanted> = state.nodes.keys().map(|node| (node.clone(), at(node))).collect();
     let max = state.copies(id);
-    if max > 0 && each.values().all(|wanted| wanted.place().is_none()) {
+    if max > 0 && without_ticket.is_none() && each.values().all(|wanted| wanted.place().is_none()) {
         let reasons: Vec<String> =
             state.nodes.keys().map(|node| format!("{node}: {}", why_not(state, id, primitive, &meta, node))).collect();
         let why = match reasons.is_empty() {
@@ -84,7 +86,10 @@ pub fn of_instance(
     match is_place {
         true => "its clone has an instance there".to_owned(),
         false if meta.target_role == TargetRole::Stopped => "its target-role is Stopped".to_owned(),
-        false => why_not(state, id, primitive, &meta, node),
+        false => match state.ticket_hold(id).stops() {
+            Some(why) => why,
+            None => why_not(state, id, primitive, &meta, node),
+        },
     }
 }
 

@@ -19,6 +19,7 @@ mod role_order;
 mod rolling;
 pub(crate) mod room;
 mod standpoint;
+mod ticket;
 
 use crate::id::{ActionId, NodeId, ResourceId, SessionId};
 use crate::state::{ClusterState, Ended, FenceCause, NewAction};

@@ -108,7 +108,7 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn decide(&self) -> Result<Wanted, Blocked> {
         let Self { state, id, meta, .. } = *self;
-        if state.config.is_hands_off(id) || are_left_alone(state, id, meta).is_some() {
+        if state.is_left_alone(id) || are_left_alone(state, id, meta).is_some() {
             return Ok(Wanted::HandsOff);
         }
         if meta.target_role == TargetRole::Stopped {
@@ -120,6 +120,9 @@ impl Asked<'_> {
         }
         if let Some(node) = held(state, id) {
             return Ok(Wanted::On(node, "it stays while its node is looked after".to_owned()));
+        }
+        if let Some(why) = state.ticket_hold(id).stops() {
+            return Ok(Wanted::Stopped(why));
         }
         if let Some(missing) = self.sketch.waits_for.get(id) {
             return Err(Blocked { resource: id.clone(), why: missing.clone(), mend: None });

@@ -12,7 +12,7 @@ use crate::config::{OnFail, Primitive, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::planted::{Mistake, planted};
 use crate::score::Score;
-use crate::state::{ActionKind, Activity, ClusterState, Intent, NewAction, NodeState, Seen, Standing};
+use crate::state::{ActionKind, Activity, ClusterState, Intent, NewAction, NodeState, Seen, Standing, TicketHold};
 use std::collections::BTreeSet;
 
 impl Draft<'_> {
@@ -145,6 +145,9 @@ fn why_not(state: &ClusterState, id: &ResourceId, node: &NodeId) -> String {
     let meta = primitive.map(|it| state.meta(id, it));
     if meta.is_some_and(|meta| meta.target_role == TargetRole::Unpromoted) {
         return "its target-role is Unpromoted".to_owned();
+    }
+    if let TicketHold::Unpromoted(why) = state.ticket_hold(id) {
+        return why;
     }
     if let Some((name, _)) =
         promotion_locations(state, leader(state, id), node).into_iter().find(|(_, score)| score.forbids())

@@ -8,7 +8,7 @@ use super::room::shortage;
 use super::{Blocked, Plan, plan};
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
-use crate::state::ClusterState;
+use crate::state::{ClusterState, TicketHold};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One resource, as it was decided on.
@@ -54,7 +54,10 @@ pub fn standpoint(state: &ClusterState, id: &ResourceId) -> Option<Standpoint> {
         Wanted::On(node, why) => (Some(node.clone()), why.clone()),
         Wanted::Stopped(why) => (None, why.clone()),
         Wanted::Each(_) => (None, "a clone has an instance wherever it may, up to its clone-max".to_owned()),
-        Wanted::HandsOff => (None, "nobody touches it: it is not managed, or in maintenance".to_owned()),
+        Wanted::HandsOff => match state.ticket_hold(id) {
+            TicketHold::Frozen(why) => (None, format!("nobody touches it: {why}, and its loss-policy is freeze")),
+            _ => (None, "nobody touches it: it is not managed, or in maintenance".to_owned()),
+        },
     };
     let resource = &sketch.model.resources[rsc];
     let is_settled = !resource.is_managed || resource.target.is_some();

@@ -2,7 +2,7 @@
 
 use super::{
     ActionKind, AgentError, Breath, Ended, FailureCount, FenceCause, Intent, Matter, Member, Moved, Recovery, Release,
-    Reload, Seen, Spent, Trouble, Unfencing, Wish,
+    Reload, Seen, Spent, TicketChange, Trouble, Unfencing, Wish,
 };
 use crate::config::{ConfigPatch, FenceAction};
 use crate::id::{
@@ -406,6 +406,15 @@ pub enum Command {
         turn: u64,
         /// For how long, on its own boot-time clock.
         waited: Duration,
+    },
+    /// A ticket is given to this cluster, or taken.
+    SetTicket {
+        /// Who asks.
+        actor: String,
+        /// Which.
+        ticket: String,
+        /// What becomes of it.
+        change: TicketChange,
     },
 }
 

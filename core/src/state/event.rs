@@ -95,4 +95,6 @@ pub enum EventKind {
     Unfenced,
     /// A host's watchdog was armed or disarmed.
     Watchdog,
+    /// A ticket was given to this cluster, or taken.
+    Ticket,
 }

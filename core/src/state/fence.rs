@@ -69,6 +69,13 @@ pub enum FenceCause {
         /// What its monitor found.
         error: String,
     },
+    /// A ticket was lost that a resource needs which is active there, and its loss-policy is fence.
+    TicketLost {
+        /// Which ticket.
+        ticket: String,
+        /// Which resource.
+        resource: ResourceId,
+    },
     /// It was proven dead and lives: it has to kill its VMs and reboot, or be proven dead again.
     FalseProof,
     /// A person wants it.
@@ -272,6 +279,9 @@ impl fmt::Display for FenceCause {
             Self::StopFailed { resource, error } => write!(f, "{resource} could not be stopped there: {error}"),
             Self::Broken { resource, error } => {
                 write!(f, "{resource} does not work there, and its on-fail is fence: {error}")
+            }
+            Self::TicketLost { ticket, resource } => {
+                write!(f, "{resource} is active there, and its loss-policy is fence: ticket {ticket} was revoked")
             }
             Self::FalseProof => f.write_str("it was proven dead and lives"),
             Self::Asked { by } => write!(f, "asked by {by}"),

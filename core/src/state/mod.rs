@@ -19,6 +19,7 @@ mod query;
 mod release;
 mod ruled;
 mod standing;
+mod ticket;
 mod unfence;
 
 pub use activity::{
@@ -38,6 +39,7 @@ pub use preference::{Ended, Preference, Wish};
 pub use query::Standing;
 pub use release::{AGENTS_MIGRATE_LEVEL, FEATURE_LEVEL, RELOAD_LEVEL, Release, SCHEMA, WATCHDOG_LEVEL};
 pub use standing::{Asked, Breath, Distrust, Flapping, Matter, Quarantine, Recovery, Trouble};
+pub use ticket::{Ticket, TicketChange, TicketHold};
 pub use unfence::{Unfenced, Unfencing};
 
 use crate::config::Config;
@@ -115,6 +117,8 @@ pub struct ClusterState {
     pub next_event: u64,
     /// What was said of each node, for as long as its session lasts.
     pub attributes: BTreeMap<NodeId, BTreeMap<String, String>>,
+    /// Tickets that somebody spoke of, by name.
+    pub tickets: BTreeMap<String, Ticket>,
     /// The last answer to each client, so that a retry is not repeated.
     pub clients: BTreeMap<String, Answered>,
 }

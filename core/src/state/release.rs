@@ -20,8 +20,8 @@ pub const SCHEMA: u16 = 4;
 /// 4: clones. 5: reloads. 6: failure counts that are set. 7: promotable clones, and plans that are woken by attributes.
 /// 8: orders after any of a set. 9: the timeline tells of fences that wait. 10: constraints with roles. 11: unfencing.
 /// 12: agents that migrate what they run. 13: rules in defaults on agents and operations.
-/// 14: watchdogs. 15: units of systemd. 17: groups that are promoted, and `multiple-active`.
-pub const FEATURE_LEVEL: u16 = 17;
+/// 14: watchdogs. 15: units of systemd. 17: groups that are promoted, and `multiple-active`. 21: tickets.
+pub const FEATURE_LEVEL: u16 = 21;
 /// From here on changed parameters are taken over by a reload.
 pub const RELOAD_LEVEL: u16 = 5;
 /// From here on there are promotable clones, and attributes wake the planner.
@@ -38,6 +38,8 @@ pub const WATCHDOG_LEVEL: u16 = 14;
 
 /// From here on groups are promoted, and what is active twice is marked.
 pub(super) const TOGETHER_LEVEL: u16 = 17;
+/// From here on there are tickets.
+const TICKET_LEVEL: u16 = 21;
 
 /// The program that a daemon runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +68,8 @@ impl Command {
         match self {
             Self::Remove { .. } | Self::Leave { .. } | Self::Goodbye(_) => 2,
             Self::Overdue { .. } => 3,
+            Self::Configure { patch, .. } if patch.has_tickets() => TICKET_LEVEL,
+            Self::SetTicket { .. } => TICKET_LEVEL,
             Self::Configure { patch, .. } if patch.has_promoted_together() => TOGETHER_LEVEL,
             Self::Configure { patch, .. } if patch.has_units() => 15,
             Self::Configure { patch, .. } if patch.has_rules_of_defaults() => 13,

@@ -5,12 +5,14 @@ mod node;
 mod noun;
 mod question;
 mod resource;
+mod ticket;
 
 pub use health::{Health, Level};
 pub use node::{NodeView, Room};
 pub use noun::Noun;
 pub use question::Question;
 pub use resource::{Doing, FailureView, Place, PlaceState, ResourceView, Role, WishView};
+pub use ticket::{NeededBy, TicketView};
 
 use super::{Document, FenceView, Fencing, Live, fence};
 use crate::id::{NodeId, ResourceId};
@@ -42,6 +44,9 @@ pub struct Status {
     pub resources: Vec<ResourceView>,
     /// Every fence device.
     pub devices: Vec<DeviceView>,
+    /// Every ticket that was spoken of, or that something needs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tickets: Vec<TicketView>,
     /// Fences under way.
     pub fencing: Vec<Fencing>,
     /// The last fences that ended, the last first.
@@ -146,6 +151,7 @@ pub fn status(state: &ClusterState, report: &Report, live: &Live) -> Status {
         nodes: node::nodes(state, live),
         resources: resource::resources(state, report, live),
         devices: devices(state, live),
+        tickets: ticket::tickets(state),
         fencing,
         fences: fence::ended(state).take(FENCES_SHOWN).collect(),
     };

@@ -4,7 +4,7 @@ use super::world::{World, number};
 use quorate_core::config::{ConfigPatch, validate::validate};
 use quorate_core::grammar::{self, Mode};
 use quorate_core::id::{NodeId, ResourceId};
-use quorate_core::state::{Breath, Command, Intent, Matter, Wish};
+use quorate_core::state::{Breath, Command, Intent, Matter, TicketChange, Wish};
 use std::time::Duration;
 
 impl World {
@@ -72,6 +72,19 @@ impl World {
     pub(super) fn breathes(&mut self, node: &NodeId, rest: &[&str]) -> Result<(), String> {
         let session = super::world::option(rest, "in").map_or_else(|| self.session(node), |word| Ok(word.into()))?;
         self.tell(Command::Breathes(Breath { node: node.clone(), session, heard_by: "n9".into() }));
+        Ok(())
+    }
+
+    pub(super) fn ticket(&mut self, change: &str, ticket: &str) -> Result<(), String> {
+        let change = match change {
+            "grant" => TicketChange::Grant,
+            "revoke" => TicketChange::Revoke,
+            "standby" => TicketChange::Standby,
+            "activate" => TicketChange::Activate,
+            "delete" => TicketChange::Delete,
+            other => return Err(format!("'{other}' is nothing that becomes of a ticket")),
+        };
+        self.tell(Command::SetTicket { actor: "root".to_owned(), ticket: ticket.to_owned(), change });
         Ok(())
     }
 

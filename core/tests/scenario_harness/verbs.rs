@@ -44,6 +44,7 @@ impl World {
             ["standby", node] => self.intent(&node.into(), Intent::Standby),
             ["maintenance", node] => self.intent(&node.into(), Intent::Maintenance),
             ["drain", node] => self.intent(&node.into(), Intent::Drain),
+            ["ticket", change, ticket] => self.ticket(change, ticket),
             ["wake"] => self.wake(),
             ["attribute", node, name, ref value @ ..] => self.attribute(&node.into(), name, value.first().copied()),
             ["online", node] => self.intent(&node.into(), Intent::Active),

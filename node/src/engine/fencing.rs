@@ -255,7 +255,9 @@ impl Fencing {
                 intent.tries as usize >= ctx.view.state.fence_levels(target).len() || acting(ctx, target).is_none()
             }
             // That it is heard was never in doubt; but where nobody is left who may, it would stay lost for nothing.
-            FenceCause::StopFailed { .. } | FenceCause::Broken { .. } => acting(ctx, target).is_none(),
+            FenceCause::StopFailed { .. } | FenceCause::Broken { .. } | FenceCause::TicketLost { .. } => {
+                acting(ctx, target).is_none()
+            }
             FenceCause::FalseProof => false,
         };
         if !is_heard || !is_lost || !failed || !may_end || intent.condemned {

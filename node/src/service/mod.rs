@@ -24,6 +24,7 @@ mod restart;
 mod seat;
 #[cfg(test)]
 mod tests;
+mod ticket;
 mod token;
 pub mod units;
 mod view;
@@ -42,7 +43,7 @@ use quorate_api::proto::quorate_server::{Quorate, QuorateServer};
 use quorate_api::proto::{
     self, AttributeRequest, CertificateReply, CertificateRequest, ChangeReply, ConfigureReply, ConfigureRequest,
     Document, FenceRequest, InitReply, InitRequest, JoinReply, JoinRequest, NodeRequest, RecoverReply, RecoverRequest,
-    ResourceRequest, ResourceVerb, TokenReply, TokenRequest, ViewKind, ViewRequest, WatchRequest,
+    ResourceRequest, ResourceVerb, TicketRequest, TokenReply, TokenRequest, ViewKind, ViewRequest, WatchRequest,
 };
 use quorate_api::{Fault, MESSAGE_LIMIT, Reason};
 use restart::Restarts;
@@ -207,6 +208,11 @@ impl Quorate for Service {
         let request = request_id(asked.request_id.clone())?;
         let asker = Asker { cluster, actor: actor.name, request, patience };
         Ok(Response::new(attribute::attribute(&asker, asked).await?))
+    }
+
+    async fn ticket(&self, request: Request<TicketRequest>) -> Result<Response<ChangeReply>, Status> {
+        let (asker, asked) = self.asker(request, |asked| asked.request_id.clone()).await?;
+        Ok(Response::new(ticket::ticket(&asker, &asked).await?))
     }
 
     async fn fence(&self, request: Request<FenceRequest>) -> Result<Response<ChangeReply>, Status> {

@@ -132,7 +132,7 @@ fn running(state: &ClusterState, id: &ResourceId) -> Option<NodeId> {
 }
 
 fn check_managed(state: &ClusterState, id: &ResourceId, primitive: &Primitive) -> Result<(), Fault> {
-    if state.config.is_hands_off(id) {
+    if state.is_left_alone(id) {
         return Err(Fault::new(Reason::Refused, format!("nobody touches {id} now, so it would not be moved"))
             .hint(format!("end its maintenance, or `qrm configure set {id}.is-managed true`")));
     }

@@ -140,7 +140,8 @@ fn tone(kind: EventKind) -> Option<Tone> {
         | EventKind::Preference
         | EventKind::Intent
         | EventKind::Unfenced
-        | EventKind::Watchdog => return None,
+        | EventKind::Watchdog
+        | EventKind::Ticket => return None,
     })
 }
 

@@ -64,6 +64,11 @@ pub(crate) enum Statement {
     ///
     /// Example: qrm configure order in-steps db ( web1 web2 ) proxy
     Order(Words),
+    /// Let resources run only while this cluster holds a ticket
+    ///
+    /// Example: qrm configure rsc_ticket web-east east: web db:Promoted loss-policy=stop
+    #[command(name = "rsc_ticket")]
+    RscTicket(Words),
     /// Set cluster properties
     ///
     /// Example: qrm configure property lost-after=8s
@@ -122,6 +127,7 @@ impl Statement {
             Self::Location(words) => ("location", words),
             Self::Colocation(words) => ("colocation", words),
             Self::Order(words) => ("order", words),
+            Self::RscTicket(words) => ("rsc_ticket", words),
             Self::Property(words) => ("property", words),
             Self::RscDefaults(words) => ("rsc_defaults", words),
             Self::OpDefaults(words) => ("op_defaults", words),

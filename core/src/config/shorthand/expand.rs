@@ -5,6 +5,7 @@ use super::set::{Set, colocated, ordered};
 use super::{Own, ResourceSet, Want, Who, is_part, part};
 use crate::config::{
     Attributes, Colocation, Config, InRole, Location, Order, OrderKind, OrderTask, Primitive, ResourceMeta, Section,
+    TicketNeed,
 };
 use crate::id::ResourceId;
 use crate::score::Score;
@@ -39,6 +40,7 @@ impl Config {
         self.colocations.extend(made.colocations);
         self.orders.extend(made.orders);
         self.shorthand.ruled = made.ruled;
+        self.shorthand.needs = self.ticket_needs();
     }
 
     /// A primitive as it was written, to be changed; `expand` has to follow.
@@ -197,6 +199,33 @@ impl Config {
                 made.order(id, number, order);
             }
         }
+    }
+
+    fn ticket_needs(&self) -> BTreeMap<ResourceId, Vec<TicketNeed>> {
+        let mut needs: BTreeMap<ResourceId, Vec<TicketNeed>> = BTreeMap::new();
+        for (id, constraint) in &self.shorthand.tickets {
+            for (name, role) in &constraint.resources {
+                for resource in self.all_of(name.as_str()) {
+                    let (of_it, need) = (needs.entry(resource).or_default(), constraint.need(id, *role));
+                    if !of_it.contains(&need) {
+                        of_it.push(need);
+                    }
+                }
+            }
+        }
+        needs
+    }
+
+    /// Every primitive that a name stands for: of a group all its members.
+    fn all_of(&self, name: &str) -> Vec<ResourceId> {
+        let tagged = self.shorthand.tags.get(name).into_iter().flatten();
+        let names = tagged
+            .map(String::as_str)
+            .chain([name])
+            .filter(|name| !self.primitives.contains_key(&ResourceId::from(*name)));
+        let members = names.filter_map(|name| self.shorthand.parts(name)).flatten().cloned();
+        let named = self.named(name, End::First).into_iter();
+        members.chain(named).filter(|id| self.primitives.get(id).is_some_and(|it| !it.is_fence_device())).collect()
     }
 
     /// Sets with each name replaced by what it stands for, in both ways of standing for it with as many members.

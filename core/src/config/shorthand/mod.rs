@@ -8,7 +8,7 @@ mod expand;
 mod operations;
 pub(crate) mod set;
 
-use super::{Attributes, InRole, OrderKind, OrderTask, Primitive};
+use super::{Attributes, InRole, OrderKind, OrderTask, Primitive, TicketConstraint, TicketNeed};
 use crate::id::{NodeId, ResourceId};
 use crate::rule::Rule;
 use crate::score::Score;
@@ -34,6 +34,10 @@ pub struct Shorthand {
     pub orders: BTreeMap<String, WideOrder>,
     /// The locations with rules that concern a resource; made by `expand`.
     pub ruled: BTreeMap<ResourceId, Vec<String>>,
+    /// `rsc_ticket`, by constraint id.
+    pub tickets: BTreeMap<String, TicketConstraint>,
+    /// The tickets that a resource needs; made by `expand`.
+    pub needs: BTreeMap<ResourceId, Vec<TicketNeed>>,
 }
 
 /// A primitive as written.

@@ -126,7 +126,8 @@ fn ids(config: &Config, report: &mut Report) {
     let locations = config.locations.keys().chain(wide.locations.keys()).map(kind("location"));
     let colocations = config.colocations.keys().chain(wide.colocations.keys()).map(kind("colocation"));
     let orders = config.orders.keys().chain(wide.orders.keys()).map(kind("order"));
-    let constraints = locations.chain(colocations).chain(orders).filter(|(_, id)| !is_part(id));
+    let tickets = wide.tickets.keys().map(kind("rsc_ticket"));
+    let constraints = locations.chain(colocations).chain(orders).chain(tickets).filter(|(_, id)| !is_part(id));
     let all = nodes.chain(primitives).chain(named).chain(wide.tags.keys().map(kind("tag"))).chain(constraints);
     let mut all: Vec<(String, &str)> = all.map(|(kind, id)| (id, kind)).collect();
     all.sort_unstable();

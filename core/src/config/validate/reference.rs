@@ -16,6 +16,11 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     for (id, order) in config.orders.iter().filter(|(id, _)| !is_part(id)) {
         pair(config, report, "order", id, &order.first, &order.then);
     }
+    for (id, constraint) in &config.shorthand.tickets {
+        for (resource, _) in &constraint.resources {
+            exists(config, report, "rsc_ticket", id, resource);
+        }
+    }
 }
 
 fn pair(config: &Config, report: &mut Report, kind: &str, id: &str, a: &ResourceId, b: &ResourceId) {

@@ -2,7 +2,7 @@
 
 use super::Report;
 use crate::config::shorthand::{Want, is_part, whole};
-use crate::config::{Config, InRole, OrderKind, OrderTask, Primitive};
+use crate::config::{Config, InRole, LossPolicy, OrderKind, OrderTask, Primitive, Properties};
 use crate::id::ResourceId;
 use std::collections::BTreeSet;
 
@@ -38,6 +38,13 @@ pub(super) fn check(config: &Config, report: &mut Report) {
             has_roles(report, id, resource, &format!("the role {}", role.word()), LEAVE_OUT);
         }
     }
+    for (resource, need) in
+        config.shorthand.needs.iter().flat_map(|(id, needs)| needs.iter().map(move |need| (id, need)))
+    {
+        if need.for_promotion {
+            has_roles(report, &need.constraint, resource, "the role Promoted", LEAVE_OUT);
+        }
+    }
     let mut any_told = BTreeSet::new();
     for (id, order) in &config.orders {
         for (resource, task) in [(&order.first, order.first_task), (&order.then, order.then_task)] {
@@ -62,6 +69,23 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         }
     }
     unpromoted(config, report);
+    tickets(config, report);
+}
+
+/// Policies that come to another than the one that was written.
+fn tickets(config: &Config, report: &mut Report) {
+    let fences = Properties::read(&config.properties).0.stonith_enabled;
+    for (id, constraint) in &config.shorthand.tickets {
+        let promoted = |(_, role): &(ResourceId, Option<InRole>)| *role == Some(InRole::Promoted);
+        if constraint.loss == Some(LossPolicy::Demote) && !constraint.resources.iter().all(promoted) {
+            let what = "loss-policy=demote stops what it names without the role Promoted";
+            report.warning(id, what, "write RSC:Promoted, or loss-policy=stop");
+        }
+        if constraint.loss == Some(LossPolicy::Fence) && !fences {
+            let what = "loss-policy=fence only stops what it names, for fencing is disabled";
+            report.warning(id, what, "property stonith-enabled=true, or loss-policy=stop");
+        }
+    }
 }
 
 /// What is not promoted is unpromoted wherever it runs: a location cannot draw that role.

@@ -12,6 +12,7 @@ use crate::config::{CloneSpec, OnFail, Primitive, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{self, Kind, NodeIx, Role, RscIx, Scores};
 use crate::score::Score;
+use crate::state::TicketHold;
 use crate::state::{ActionKind, ClusterState, NodeState, Seen, Standing};
 use std::collections::BTreeSet;
 
@@ -38,7 +39,8 @@ impl Sketch {
             .filter(|(_, node)| matches!(state.standing(id, node), Standing::NotActive | Standing::Active))
             .map(|(ix, _)| ix)
             .collect();
-        if state.meta(id, primitive).target_role == TargetRole::Unpromoted {
+        let has_no_ticket = matches!(state.ticket_hold(id), TicketHold::Unpromoted(_));
+        if state.meta(id, primitive).target_role == TargetRole::Unpromoted || has_no_ticket {
             self.model.resources[clone].target = Some(Role::Unpromoted);
         }
         let mut instances = Vec::new();

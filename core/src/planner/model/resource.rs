@@ -76,7 +76,7 @@ impl Sketch {
         resource.utilization = amounts(&primitive.utilization);
         let is_cloned = primitive.clone_spec().is_some();
         let is_left_alone = !is_cloned && are_left_alone(state, id, &meta).is_some();
-        let is_hands_off = state.config.is_hands_off(id) || is_left_alone;
+        let is_hands_off = state.is_left_alone(id) || is_left_alone;
         resource.multiple_active = match meta.multiple_active {
             config::MultipleActive::Block => MultipleActive::Block,
             config::MultipleActive::StopOnly => MultipleActive::StopOnly,
@@ -85,7 +85,9 @@ impl Sketch {
         };
         // Of a clone each instance is held, or stopped by what failed, for itself.
         let has_failed = || !is_cloned && stopped_by_failure(state, id, primitive, &meta).is_some();
-        let is_stopped = meta.target_role == TargetRole::Stopped || has_failed();
+        // Whom nobody touches keeps what it has, whatever ticket is missing.
+        let has_no_ticket = || state.ticket_hold(id).stops().is_some() && (is_cloned || held(state, id).is_none());
+        let is_stopped = meta.target_role == TargetRole::Stopped || has_no_ticket() || has_failed();
         resource.is_managed = !is_hands_off && (is_stopped || is_cloned || held(state, id).is_none());
         if is_stopped && !is_hands_off {
             self.stop(rsc);

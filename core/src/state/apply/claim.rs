@@ -72,20 +72,35 @@ impl ClusterState {
                 let what = format!("{} is not known to be stopped on {}", action.resource, action.node);
                 return Err(Refusal::Unsafe(what));
             }
-            ActionKind::Start => self.check_unfenced(action, &action.node)?,
+            ActionKind::Start => {
+                self.check_tickets(action)?;
+                self.check_unfenced(action, &action.node)?;
+            }
             // Nothing is started by it: what runs there goes on.
             ActionKind::Reload if here.is_some_and(|activity| activity.seen == Seen::Running) => return Ok(()),
             ActionKind::Reload => return stale(format!("{} does not run on {}", action.resource, action.node)),
             ActionKind::Migrate => {
                 let target = action.peer.as_ref().unwrap_or(&action.node);
+                self.check_tickets(action)?;
                 self.check_unfenced(action, target)?;
                 self.check_migration(action)?;
             }
             ActionKind::Handover => self.check_handover(action)?,
             ActionKind::Demote => return Ok(()),
-            ActionKind::Promote => return self.check_promotion(action),
+            ActionKind::Promote => {
+                self.check_tickets(action)?;
+                return self.check_promotion(action);
+            }
         }
         self.check_alone(action)
+    }
+
+    /// tickets: what was planned while one was held begins nothing once it is not.
+    fn check_tickets(&self, action: &Action) -> Result<(), Refusal> {
+        match self.ticket_forbids(&action.resource, action.kind) {
+            Some(why) => stale(format!("no {} of {}: {why}", action.kind.word(), action.resource)),
+            None => Ok(()),
+        }
     }
 
     /// unfencing: where a device keeps a node from its storage, nothing that needs that is started.

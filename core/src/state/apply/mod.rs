@@ -21,6 +21,7 @@ pub(super) mod power_on;
 mod preference;
 mod recover;
 mod store;
+mod ticket;
 mod transition;
 mod unfence;
 mod watchdog;
@@ -123,6 +124,7 @@ impl ClusterState {
             Command::Arm { speaker, follows, device, identity, was_reset, terms } => {
                 self.arm(speaker, *follows, (device, identity), *was_reset, *terms)
             }
+            Command::SetTicket { actor, ticket, change } => self.set_ticket(actor, ticket, *change),
             Command::Disarm(speaker) => self.disarm(speaker),
             Command::WatchdogWaited { speaker, target, session, turn, waited } => {
                 self.watchdog_waited(speaker, (target, session), *turn, *waited)

@@ -3,7 +3,7 @@
 use crate::config::{Primitive, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::planner::Report;
-use crate::state::{Action, ActionKind, Activity, ClusterState, Intent, Seen, SessionState, Wish};
+use crate::state::{Action, ActionKind, Activity, ClusterState, Intent, Seen, SessionState, TicketHold, Wish};
 use crate::time::{Timestamp, millis};
 use crate::view::{Live, Progress};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,9 @@ pub struct ResourceView {
     pub target_role: String,
     /// Whether the cluster may touch it.
     pub is_managed: bool,
+    /// Which ticket it lacks, in words, where that keeps it from running or being promoted, or has it left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
     /// Not configured any more, and still there.
     pub is_orphan: bool,
     /// Where it should run.
@@ -215,7 +218,9 @@ fn resource(
         doubt_unwatched(state, &mut places);
     }
     let meta = primitive.map(|primitive| state.meta(id, primitive));
-    let wants_stopped = meta.as_ref().is_none_or(|meta| meta.target_role == TargetRole::Stopped);
+    let hold = state.ticket_hold(id);
+    let wants_stopped =
+        meta.as_ref().is_none_or(|meta| meta.target_role == TargetRole::Stopped) || hold.clone().stops().is_some();
     let of_group = state.config.shorthand.group_of(id);
     let role = if is_clone { role_of_clone(&places, state.copies(id)) } else { role(&places) };
     let known = primitive.or_else(|| nodes.values().find_map(|activity| activity.definition.as_ref()));
@@ -229,7 +234,9 @@ fn resource(
         role,
         target_role: if wants_stopped { "stopped" } else { "started" }.to_owned(),
         is_managed: meta.is_none_or(|meta| meta.is_managed && !meta.maintenance)
-            && !state.properties().maintenance_mode,
+            && !state.properties().maintenance_mode
+            && !matches!(hold, TicketHold::Frozen(_)),
+        ticket: hold.why().map(str::to_owned),
         is_orphan: primitive.is_none(),
         wanted_on: report.placement.get(id).cloned(),
         failures: nodes.iter().filter_map(|(node, activity)| failure(node, activity)).collect(),

@@ -1,0 +1,47 @@
+//! Tickets: what this cluster may run, by a person's word or that of an arbitrator of several clusters.
+
+use super::asker::Asker;
+use super::fault;
+use quorate_api::Fault;
+use quorate_api::proto::{ChangeReply, TicketRequest, TicketVerb};
+use quorate_core::state::{ClusterState, Command, Ticket, TicketChange};
+
+/// Answers `Ticket`.
+pub(super) async fn ticket(asker: &Asker, request: &TicketRequest) -> Result<ChangeReply, Fault> {
+    asker.settle().await?;
+    let name = request.ticket.as_str();
+    let change = match request.verb() {
+        TicketVerb::Grant => TicketChange::Grant,
+        TicketVerb::Revoke => TicketChange::Revoke,
+        TicketVerb::Standby => TicketChange::Standby,
+        TicketVerb::Activate => TicketChange::Activate,
+        TicketVerb::Delete => TicketChange::Delete,
+        TicketVerb::Unspecified => {
+            return Err(fault::invalid("the request does not say what to do with the ticket", "name a verb"));
+        }
+    };
+    if let Some((index, _)) = asker.answered()? {
+        return Ok(ChangeReply { index, message: asker.cluster.state(|state| words(state, name)) });
+    }
+    let (actor, ticket) = (asker.actor.clone(), name.to_owned());
+    let (index, _) = asker.propose(Command::SetTicket { actor, ticket, change }).await?;
+    Ok(ChangeReply { index, message: asker.cluster.state(|state| words(state, name)) })
+}
+
+/// How it is now, and what that means here.
+fn words(state: &ClusterState, name: &str) -> String {
+    let constraints = state.config.shorthand.tickets.iter().filter(|(_, constraint)| constraint.ticket == name);
+    let each: Vec<String> = constraints
+        .map(|(id, constraint)| {
+            let resources: Vec<String> = constraint.resources.iter().map(|(name, _)| name.to_string()).collect();
+            format!("{} ({id}, loss-policy={})", resources.join(", "), constraint.policy().word())
+        })
+        .collect();
+    let needs = if each.is_empty() { "nothing".to_owned() } else { each.join("; ") };
+    match state.tickets.get(name) {
+        Some(Ticket { granted: true, standby: false, .. }) => format!("ticket {name} is granted: {needs} may run"),
+        Some(Ticket { granted: true, .. }) => format!("ticket {name} is granted and on standby: {needs} may not run"),
+        Some(_) => format!("ticket {name} is not granted: it is missing for {needs}"),
+        None => format!("nothing is known of ticket {name}: it counts as not granted, for {needs}"),
+    }
+}
