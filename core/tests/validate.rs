@@ -387,7 +387,7 @@ fn what_is_said_of_ocf_resources_and_of_waivers() {
 
 #[test]
 fn tickets_that_come_to_something_else_are_told() {
-    let dummy = "primitive a ocf:heartbeat:Dummy\n";
+    let dummy = "primitive a ocf:heartbeat:Dummy op monitor interval=10s\n";
     errors(
         &format!("{dummy}rsc_ticket t east: a:Promoted b\n"),
         &[
@@ -401,6 +401,7 @@ fn tickets_that_come_to_something_else_are_told() {
             "{dummy}property stonith-enabled=false\nrsc_ticket t east: a loss-policy=demote\nrsc_ticket u east: a loss-policy=fence\n"
         ),
         &[
+            "property: with stonith-enabled=false the VMs of a lost node wait for a person\n  hint: configure fence devices and set stonith-enabled=true",
             "t: loss-policy=demote stops what it names without the role Promoted\n  hint: write RSC:Promoted, or loss-policy=stop",
             &format!("u: {fence}\n  hint: property stonith-enabled=true, or loss-policy=stop"),
         ],
