@@ -63,7 +63,8 @@ pub(crate) async fn run(context: &Context, command: &Import) -> Result<(), CliEr
     }
     let how = How { dry_run: command.dry_run, force: command.force, base: None };
     let client = context.client().await?;
-    if !how.dry_run && !(imported.intents.is_empty() && imported.tickets.is_empty()) {
+    let has_more_to_say = !imported.intents.is_empty() || !imported.tickets.is_empty();
+    if !how.dry_run && has_more_to_say {
         // Nothing may start on them in between, and nothing may be said to them where the rest is refused.
         let text = imported.text.clone();
         client
