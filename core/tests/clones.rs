@@ -42,6 +42,32 @@ fn a_clone_is_printed_as_it_was_written() {
     assert_eq!(grammar::read(&whole, &mut none).expect("it reads back"), config);
 }
 
+/// Each is a resource of its own, and nothing of them is printed.
+#[test]
+fn instances_that_differ_are_told_apart() {
+    let text = "clone pings ping \\\n\tmeta clone-max=2 clone-node-max=2 globally-unique=true\n";
+    let mut config = read(&format!("{text}order o pings a\nlocation l ping 100: n1\n"));
+    assert!(validate(&config).is_ok(), "{:?}", validate(&config).errors);
+    assert_eq!(grammar::print_object(&config, "pings").as_deref(), Some(text));
+    assert_eq!(grammar::print_object(&config, "ping:0"), None);
+    let ids: Vec<&str> = config.primitives.keys().map(|id| id.as_str()).collect();
+    assert_eq!(ids, ["a", "b", "ping:0", "ping:1", "vm1"]);
+    let second = &config.primitives[&"ping:1".into()];
+    assert_eq!((second.clone_spec(), second.copies_among(3)), (None, 1));
+    let told = second.clone_attributes();
+    let of = |name: &str| told[name].as_str();
+    assert_eq!((of("clone"), of("clone-max"), of("clone-node-max"), of("globally-unique")), ("1", "2", "2", "true"));
+    let parts = config.orders.iter().filter(|(id, _)| id.starts_with("o/")).map(|(_, it)| it.first.as_str());
+    assert_eq!(parts.collect::<Vec<_>>(), ["ping:0", "ping:1"]);
+    let mut none = |_: &str| Err("no files".to_owned());
+    assert_eq!(grammar::read(&grammar::print(&config), &mut none).expect("it reads back"), config);
+
+    edit(&mut config, "rename ping pong\nset pong.timeout 3").expect("they are one object");
+    assert_eq!(config.primitives[&"pong:0".into()].params.get("timeout").map(String::as_str), Some("3"));
+    edit(&mut config, "delete --force pings").expect("it is there");
+    assert!(config.primitives[&"pong".into()].clone_spec().is_none() && config.primitives.len() == 4);
+}
+
 #[test]
 fn what_cannot_be_cloned_is_refused_with_a_sentence() {
     let rows = [
@@ -52,8 +78,13 @@ fn what_cannot_be_cloned_is_refused_with_a_sentence() {
         ("clone c a", "is in"),
         ("clone c nothing", "which does not exist"),
         ("clone c ping meta clone-max=many", "clone-max=many is not understood"),
-        ("clone c ping meta clone-node-max=2", "instances that differ"),
-        ("clone c ping meta globally-unique=true", "instances that differ"),
+        ("clone c ping meta clone-node-max=2", "instances that do not differ run once on a node"),
+        ("clone c ping meta globally-unique=true", "it does not say how many instances there are"),
+        ("clone c ping meta globally-unique=true clone-max=500", "more than 100 instances that differ"),
+        ("clone c ping meta globally-unique=maybe", "globally-unique=maybe is not understood"),
+        ("ms c ping meta globally-unique=true clone-max=2", "instances that differ are not promoted"),
+        ("clone c g meta globally-unique=true clone-max=2", "instances of a group do not differ"),
+        ("clone c ping meta globally-unique=true clone-max=2\ncolocation x inf: a c", "nothing can be where all instances"),
         ("clone c ping meta promotable=some", "promotable=some is not understood"),
         ("ms c ping meta promoted-max=many", "promoted-max=many is not understood"),
         ("ms c ping meta master-node-max=2", "a node has one instance here"),

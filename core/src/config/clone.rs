@@ -26,6 +26,12 @@ const NAMES: &[(&str, &str)] = &[
 /// What two of them were called before.
 const OLD_NAMES: &[&str] = &["master-max", "master-node-max"];
 
+/// Of an instance that differs from the others, its number; set by `expand` alone.
+const NUMBER: &str = "clone";
+
+/// So many instances of a clone may differ.
+pub const MOST_INSTANCES: usize = 100;
+
 /// Known from Pacemaker, accepted, and without effect so far.
 const NOT_HONOURED: &[&str] = &["clone-min"];
 
@@ -83,11 +89,10 @@ fn wrong(id: &ResourceId, name: &str, value: &str) -> Option<MetaError> {
     let is = boolean(&value);
     let expected = match name.as_str() {
         "clone-max" if value.trim().parse::<u16>().is_err() => "a whole number",
-        "clone-node-max" if value.trim() != "1" => "1: instances that differ do not run here yet",
-        "globally-unique" if is != Some(false) => "false: instances that differ do not run here yet",
+        "clone-node-max" if !value.trim().parse::<u16>().is_ok_and(|many| many > 0) => "a whole number from 1 on",
         "promoted-max" | "master-max" if value.trim().parse::<u16>().is_err() => "a whole number",
         "promoted-node-max" | "master-node-max" if value.trim() != "1" => "1: a node has one instance here",
-        PROMOTABLE | "interleave" | "ordered" | "notify" if is.is_none() => "true or false",
+        PROMOTABLE | "globally-unique" | "interleave" | "ordered" | "notify" if is.is_none() => "true or false",
         "clone-min" => return Some(MetaError::NotHonoured { resource, name, value }),
         "notify" if is == Some(true) => return Some(MetaError::NotHonoured { resource, name, value }),
         _ => return None,
@@ -99,6 +104,18 @@ impl Group {
     /// Whether this is a clone of its one member.
     pub fn is_clone(&self) -> bool {
         self.meta.contains_key(PROMOTABLE)
+    }
+
+    /// Whether its instances differ: each is told its number, and is a resource for itself.
+    pub fn is_unique(&self) -> bool {
+        self.is_clone() && self.meta.get("globally-unique").and_then(|value| boolean(value)) == Some(true)
+    }
+
+    /// How many instances that differ there are, and how many of them may be on one node; none, where that is not said.
+    pub fn instances_that_differ(&self) -> Option<(usize, usize)> {
+        let number = |name: &str| self.meta.get(name).and_then(|value| value.trim().parse::<usize>().ok());
+        let all = number("clone-max").unwrap_or(0).min(MOST_INSTANCES);
+        self.is_unique().then(|| (all, number("clone-node-max").unwrap_or(1).max(1)))
     }
 
     /// Whether some of its instances are promoted.
@@ -115,7 +132,7 @@ impl Primitive {
 
     /// How it is cloned, if it is; a VM never is.
     pub fn clone_spec(&self) -> Option<CloneSpec> {
-        let is_cloned = self.is_service() && self.meta.contains_key(PROMOTABLE);
+        let is_cloned = self.is_service() && self.meta.contains_key(PROMOTABLE) && !self.meta.contains_key(NUMBER);
         is_cloned.then(|| CloneSpec::read(&self.meta))
     }
 
@@ -143,9 +160,17 @@ impl Primitive {
         self
     }
 
+    /// The instance of a clone whose instances differ.
+    #[must_use]
+    pub(super) fn numbered(mut self, number: usize) -> Self {
+        self.meta.insert(NUMBER.to_owned(), number.to_string());
+        self
+    }
+
     /// What its agent is told of the clone that it is an instance of, under the names of meta attributes.
     pub fn clone_attributes(&self) -> Attributes {
-        if self.clone_spec().is_none() {
+        let number = self.meta.get(NUMBER).filter(|_| self.meta.contains_key(PROMOTABLE));
+        if self.clone_spec().is_none() && number.is_none() {
             return Attributes::new();
         }
         let told = NAMES.iter().map(|(name, default)| {
@@ -159,6 +184,7 @@ impl Primitive {
             (old.to_owned(), value.to_owned())
         });
         // Instances that do not differ have no numbers of their own.
-        told.chain(old).chain([("clone".to_owned(), "0".to_owned())]).collect()
+        let number = number.map_or("0", String::as_str).to_owned();
+        told.chain(old).chain([(NUMBER.to_owned(), number)]).collect()
     }
 }

@@ -18,7 +18,7 @@ mod ticket;
 mod unit;
 pub mod validate;
 
-pub use clone::{CloneSpec, PROMOTABLE};
+pub use clone::{CloneSpec, MOST_INSTANCES, PROMOTABLE};
 pub use device::{DEVICE_PARAMETERS, DeviceCall, HostCheck};
 pub use meta::{META_NAMES, MetaError, MultipleActive, Requires, ResourceMeta};
 pub use migration::{MIGRATION_PARAMETERS, MigrationOptions};

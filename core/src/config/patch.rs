@@ -137,6 +137,11 @@ impl ConfigPatch {
         })
     }
 
+    /// Whether it speaks of clones whose instances differ.
+    pub fn has_unique(&self) -> bool {
+        self.shorthand.groups.values().flatten().any(Group::is_unique)
+    }
+
     /// Whether it speaks of orders after any of several, which older daemons take for orders after all of them.
     pub fn has_any_of(&self) -> bool {
         self.orders.values().flatten().any(|order| !order.requires_all)

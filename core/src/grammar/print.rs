@@ -4,7 +4,7 @@ use super::object::NOT_PROMOTABLE;
 use super::sets::print_in_role;
 use super::token::quote;
 use super::wide::{print_condition, print_rule, print_who};
-use crate::config::shorthand::{Want, is_part};
+use crate::config::shorthand::{Want, is_instance, is_part};
 use crate::config::{
     Attributes, Config, FencingTopology, InRole, NodeConfig, OrderKind, PROMOTABLE, Primitive, RuledSet, Section,
     TicketConstraint,
@@ -87,7 +87,8 @@ pub(super) fn keys(config: &Config) -> Vec<Key> {
     let mut keys: Vec<Key> = config.nodes.keys().cloned().map(Key::Node).collect();
     let wide = &config.shorthand;
     keys.extend(wide.templates.keys().cloned().map(Key::Template));
-    keys.extend(config.primitives.keys().cloned().map(Key::Primitive));
+    let primitives: BTreeSet<&ResourceId> = config.primitives.keys().chain(wide.own.keys()).collect();
+    keys.extend(primitives.into_iter().filter(|id| !is_instance(id)).cloned().map(Key::Primitive));
     let (clones, groups): (Vec<_>, Vec<_>) = wide.groups.iter().partition(|(_, group)| group.is_clone());
     keys.extend(groups.into_iter().map(|(id, _)| Key::Group(id.clone())));
     keys.extend(clones.into_iter().map(|(id, _)| Key::Clone(id.clone())));

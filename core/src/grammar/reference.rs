@@ -2,7 +2,7 @@
 
 use super::print::{Key, keys};
 use crate::config::Config;
-use crate::config::shorthand::{Group, ResourceSet, Who};
+use crate::config::shorthand::{Group, ResourceSet, Who, is_instance};
 use crate::id::{NodeId, ResourceId};
 
 /// What an id names.
@@ -11,7 +11,7 @@ pub(super) fn find(config: &Config, id: &str) -> Option<Key> {
     let is_key = |key: &Key| match key {
         Key::Node(id) => config.nodes.contains_key(id),
         Key::Template(id) => config.shorthand.templates.contains_key(id),
-        Key::Primitive(id) => config.primitives.contains_key(id),
+        Key::Primitive(id) => !is_instance(id) && config.written(id).is_some(),
         Key::Group(id) => config.shorthand.groups.get(id).is_some_and(|it| !it.is_clone()),
         Key::Clone(id) => config.shorthand.groups.get(id).is_some_and(Group::is_clone),
         Key::Tag(id) => config.shorthand.tags.contains_key(id),

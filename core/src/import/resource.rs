@@ -77,7 +77,7 @@ impl<'a> Import<'a, '_> {
         let says = |name: &str| pairs.iter().find(|(_, known, _)| known == name).map(|(_, _, value)| value.as_str());
         let is_on = |name: &str| says(name).and_then(boolean) == Some(true);
         let is_promotable = is_on(PROMOTABLE);
-        let has_several = says("clone-node-max").is_some_and(|text| text.trim() != "1");
+        let is_unique = is_on("globally-unique");
         let is_member = |child: &Element<'_>| child.has_tag_name("primitive") || child.has_tag_name("group");
         let member = element.children().find(is_member);
         let group = member.filter(|member| member.has_tag_name("group"));
@@ -86,8 +86,8 @@ impl<'a> Import<'a, '_> {
         let what = match member {
             None => Some("a clone of nothing"),
             Some(_) if is_vm => Some("a clone of a VM, which has one identity"),
-            Some(_) if is_on("globally-unique") || has_several => {
-                Some("a clone whose instances differ, which do not run here yet")
+            Some(_) if is_unique && (group.is_some() || is_promotable || element.has_tag_name("master")) => {
+                Some("a clone whose instances differ, and those are of one primitive here, and not promoted")
             }
             Some(_) if !is_id(id) || SINGLE_OBJECTS.contains(&id) => Some("a clone, and this cannot be an id here"),
             Some(_) => None,
@@ -104,6 +104,17 @@ impl<'a> Import<'a, '_> {
         for (at, name, value) in self.pairs(id, &[element], "instance_attributes") {
             let what = format!("{name}={value}: clones have no parameters of their own here");
             self.tell(Fate::LeftOut, id, at, what, "give it to the primitive");
+        }
+        if !is_unique && meta.remove("clone-node-max").is_some_and(|many| many.trim() != "1") {
+            let what = "clone-node-max is 1: instances that do not differ run once on a node, as in Pacemaker";
+            self.tell(Fate::Changed, id, element, what, "");
+        }
+        if is_unique && !meta.contains_key("clone-max") {
+            let nodes = self.root.descendants().filter(|at| at.has_tag_name("node") && at.attribute("uname").is_some());
+            let many = nodes.count().max(1).to_string();
+            let what = format!("clone-max={many} is written out: as many as there are nodes now");
+            meta.insert("clone-max".to_owned(), many);
+            self.tell(Fate::Changed, id, element, what, "");
         }
         let is_promotable = element.has_tag_name("master") || is_promotable;
         meta.insert(PROMOTABLE.to_owned(), is_promotable.to_string());

@@ -38,6 +38,8 @@ pub enum Rejection {
     CannotWork(String),
     /// What it must run with is elsewhere or nowhere, or what it must not run with is there.
     Colocation,
+    /// So many instances of its clone are there, and no more may be.
+    Instances(usize),
     /// It scores less than 0 there.
     Score(Score),
     /// There is no room for it.
@@ -71,6 +73,7 @@ impl fmt::Display for Rejection {
             Self::StartFailed(error) => write!(f, "its start failed there: {error}"),
             Self::CannotWork(error) => write!(f, "it cannot work there: {error}"),
             Self::Colocation => f.write_str("a colocation forbids it"),
+            Self::Instances(many) => write!(f, "{many} of its clone are there, and no more may be (clone-node-max)"),
             Self::Score(score) => write!(f, "it scores {score} there, less than 0"),
             Self::Room { node, name, need, free, with_others } => {
                 let who = if *with_others { "it and what must run with it need" } else { "it needs" };

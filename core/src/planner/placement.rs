@@ -164,7 +164,8 @@ impl Asked<'_> {
         };
         let soft = || score().map_or(Rejection::Colocation, Rejection::Score);
         let rule = unfit(self.state, self.id, self.primitive, node);
-        rule.or_else(|| shortage(self.sketch, self.assigned, self.rsc, node)).unwrap_or_else(soft)
+        let enough = || self.sketch.has_enough_on(self.assigned, self.rsc, node).map(Rejection::Instances);
+        rule.or_else(enough).or_else(|| shortage(self.sketch, self.assigned, self.rsc, node)).unwrap_or_else(soft)
     }
 
     /// Where it would be if nobody had asked for it to move.

@@ -26,7 +26,7 @@ mod unfence;
 
 pub use bundle::{Bundles, Replica};
 pub use model::{
-    Asked, CloneSpec, Colocation, FenceWish, GroupSpec, Kind, Location, Model, Node, NodeIx, Operation, Options, Order,
+    Asked, CloneSpec, Colocation, FenceWish, GroupSpec, Kind, Limit, Location, Model, Node, NodeIx, Operation, Options, Order,
     OrderEnd, Promotion, Resource, RscIx,
 };
 pub use names::by_name;

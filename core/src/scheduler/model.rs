@@ -42,6 +42,17 @@ pub struct Model {
     pub remotes: Remotes,
     /// Clones of containers, and what belongs to each.
     pub bundles: Bundles,
+    /// Resources of which one node may have only so many.
+    pub limits: Vec<Limit>,
+}
+
+/// Resources of which one node may have only so many: instances of a clone of the live cluster that differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Which.
+    pub members: Vec<RscIx>,
+    /// How many of them.
+    pub node_max: usize,
 }
 
 /// Attributes of nodes that were asked for while a model was made: if one of them changes, the model has to be made anew.

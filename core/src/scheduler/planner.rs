@@ -90,6 +90,7 @@ impl Model {
             asked: _,
             remotes,
             bundles,
+            limits,
         } = self;
         // What depends on the time was decided when the model was made.
         let options = super::Options { now: other.options.now, ..options.clone() };
@@ -102,6 +103,7 @@ impl Model {
             && *locations == other.locations
             && *remotes == other.remotes
             && *bundles == other.bundles
+            && *limits == other.limits
             && nodes.len() == other.nodes.len()
             && nodes.iter().zip(&other.nodes).all(|(one, other)| self.is_node_like(one, other))
             && *resources == other.resources

@@ -70,7 +70,7 @@ impl Command {
             Self::Overdue { .. } => 3,
             Self::Configure { patch, .. } if patch.has_tickets() => TICKET_LEVEL,
             Self::SetTicket { .. } => TICKET_LEVEL,
-            Self::Configure { patch, .. } if patch.has_promoted_together() => TOGETHER_LEVEL,
+            Self::Configure { patch, .. } if patch.has_promoted_together() || patch.has_unique() => TOGETHER_LEVEL,
             Self::Configure { patch, .. } if patch.has_units() => 15,
             Self::Configure { patch, .. } if patch.has_rules_of_defaults() => 13,
             Self::Configure { patch, .. } if patch.has_unfencing() => 11,

@@ -123,6 +123,7 @@ impl World {
                 Some(Rejection::TooManyFailures(count)) => format!("failures:{count}"),
                 Some(Rejection::StartFailed(_)) => "start-failed".to_owned(),
                 Some(Rejection::CannotWork(_)) => "cannot-work".to_owned(),
+                Some(Rejection::Instances(many)) => format!("instances:{many}"),
                 Some(Rejection::Colocation) => "colocation".to_owned(),
                 Some(Rejection::Score(score)) => format!("score:{score}"),
                 Some(Rejection::Room { name, .. }) => format!("room:{name}"),

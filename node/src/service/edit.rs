@@ -204,9 +204,22 @@ pub(super) fn names(nodes: &[NodeId]) -> String {
 /// # Errors
 /// There is none, or it is a fence device.
 pub(super) fn vms(config: &Config, name: &str) -> Result<Vec<ResourceId>, Fault> {
+    let first = config.shorthand.parts(name).and_then(<[ResourceId]>::first).map_or(name, ResourceId::as_str);
+    if let Some(instances) = config.shorthand.instances(&ResourceId::from(first)) {
+        return Ok(instances);
+    }
     match config.shorthand.parts(name) {
         Some(parts) => parts.iter().map(|part| vm(config, part.as_str())).collect(),
         None => vm(config, name).map(|id| vec![id]),
+    }
+}
+
+/// Whether it runs is said of all instances of a clone.
+pub(super) fn whole(config: &Config, id: ResourceId) -> Result<ResourceId, Fault> {
+    match config.shorthand.unique_clone_of(&id) {
+        Some(clone) => Err(Fault::new(Reason::Refused, format!("{id} is an instance of {clone}: all of them run, or none"))
+            .hint(format!("`qrm resource stop {clone}`, or fewer of them: `qrm configure set {clone}.clone-max NUMBER`"))),
+        None => Ok(id),
     }
 }
 
@@ -217,6 +230,11 @@ pub(super) fn vms(config: &Config, name: &str) -> Result<Vec<ResourceId>, Fault>
 pub(super) fn vm(config: &Config, name: &str) -> Result<ResourceId, Fault> {
     let first = config.shorthand.parts(name).and_then(<[ResourceId]>::first);
     let id = first.cloned().unwrap_or_else(|| ResourceId::new(name));
+    if let Some(instances) = config.shorthand.instances(&id) {
+        let names: Vec<&str> = instances.iter().map(ResourceId::as_str).collect();
+        return Err(Fault::new(Reason::Refused, format!("the instances of {name} differ: {}", names.join(", ")))
+            .hint("name one of them; `qrm resource stop` and `start` of the clone are of all"));
+    }
     match config.primitives.get(&id) {
         Some(primitive) if !primitive.is_fence_device() => Ok(id),
         Some(_) => Err(Fault::new(

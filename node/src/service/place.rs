@@ -160,6 +160,7 @@ fn cannot(id: &ResourceId, node: &NodeId, rule: &Rejection) -> Fault {
         Rejection::Leaving => format!("`qrm node online {node}` calls the shutdown off"),
         Rejection::Score(_) => format!("`qrm explain {id} --scores` shows of what its score is made"),
         Rejection::Room { .. } => format!("`qrm explain {id}` says what would make room"),
+        Rejection::Instances(_) => "a higher clone-node-max of its clone lets it".to_owned(),
         Rejection::Colocation => "`qrm configure show` shows the colocation".to_owned(),
     };
     Fault::new(Reason::Refused, format!("{id} cannot run on {node}: {rule}")).hint(hint)

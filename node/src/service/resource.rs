@@ -2,7 +2,7 @@
 
 use super::asker::Asker;
 use super::configure::{Changed, change};
-use super::edit::{Base, TARGET_ROLE, vm, vms};
+use super::edit::{Base, TARGET_ROLE, vm, vms, whole};
 use super::{fault, place};
 use quorate_api::Fault;
 use quorate_api::proto::{ChangeReply, ResourceRequest, ResourceVerb};
@@ -35,7 +35,7 @@ pub(super) async fn resource(asker: &Asker, request: &ResourceRequest) -> Result
 async fn aim(asker: &Asker, name: &str, role: &str) -> Result<Changed, Fault> {
     change(asker, None, false, |base: &Base| match base.target_role_of_group(name, role) {
         Some(edit) => Ok(edit),
-        None => Ok(base.target_role(&vm(&base.config, name)?, Some(role))),
+        None => Ok(base.target_role(&whole(&base.config, vm(&base.config, name)?)?, Some(role))),
     })
     .await
 }

@@ -3,7 +3,7 @@
 
 use super::asker::{Asker, SETTLE};
 use super::configure::{Changed, change};
-use super::edit::{Base, TARGET_ROLE, names, vm};
+use super::edit::{Base, TARGET_ROLE, names, vm, whole};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use quorate_api::proto::ChangeReply;
@@ -82,7 +82,7 @@ async fn run(asker: &Asker, name: &str) -> Result<ChangeReply, Fault> {
 
 /// Whether a restart makes sense, and what its target role has to be again afterwards.
 pub(super) fn check(state: &ClusterState, name: &str, is_resumed: bool) -> Result<(ResourceId, Option<String>), Fault> {
-    let id = vm(&state.config, name)?;
+    let id = whole(&state.config, vm(&state.config, name)?)?;
     let Some(primitive) = state.config.primitives.get(&id) else {
         return Err(Fault::new(Reason::NotFound, format!("there is no resource '{id}'")));
     };

@@ -2,7 +2,7 @@
 
 use super::operations;
 use super::set::{Set, colocated, ordered};
-use super::{Own, ResourceSet, Want, Who, is_part, part};
+use super::{Own, ResourceSet, Want, Who, is_instance, is_part, part};
 use crate::config::{
     Attributes, Colocation, Config, InRole, Location, Order, OrderKind, OrderTask, Primitive, ResourceMeta, Section,
     TicketNeed,
@@ -57,7 +57,19 @@ impl Config {
         }
     }
 
+    /// The same with clones whose instances differ as if they did not: what people wrote, with nothing in its place.
+    pub(in crate::config) fn without_instances(&self) -> Option<Self> {
+        self.shorthand.groups.values().find(|group| group.is_unique())?;
+        let mut plain = self.clone();
+        for clone in plain.shorthand.groups.values_mut().filter(|group| group.is_unique()) {
+            clone.meta.remove("globally-unique");
+        }
+        plain.expand();
+        Some(plain)
+    }
+
     fn expand_primitives(&mut self) {
+        self.primitives.retain(|id, _| !is_instance(id));
         let ids: Vec<ResourceId> = self.primitives.keys().chain(self.shorthand.own.keys()).cloned().collect();
         for id in ids {
             let own = self.shorthand.own.remove(&id);
@@ -71,6 +83,13 @@ impl Config {
             let mut whole = merged(&own.primitive, template, group.into_iter().chain(clone));
             let migrates = ResourceMeta::read(&id, &whole, &self.rsc_defaults).0.allow_migrate;
             operations::fill(&mut whole, migrates, &self.op_defaults, &self.op_rules);
+            if let Some(instances) = self.shorthand.instances(&id) {
+                self.primitives.remove(&id);
+                self.shorthand.own.insert(id, own);
+                let each = instances.into_iter().enumerate();
+                self.primitives.extend(each.map(|(number, id)| (id, whole.clone().numbered(number))));
+                continue;
+            }
             if own.template.is_some() || whole != own.primitive {
                 self.shorthand.own.insert(id.clone(), own);
             }
@@ -82,6 +101,11 @@ impl Config {
     fn named(&self, name: &str, end: End) -> Vec<ResourceId> {
         if self.primitives.contains_key(&ResourceId::from(name)) {
             return vec![ResourceId::from(name)];
+        }
+        let differ = |name: &str| self.shorthand.instances(&ResourceId::from(name));
+        let member = || differ(self.shorthand.parts(name)?.first()?.as_str());
+        if let Some(instances) = differ(name).or_else(member) {
+            return instances;
         }
         if let Some(members) = self.shorthand.parts(name) {
             let member = match end {

@@ -127,7 +127,21 @@ pub struct WideOrder {
 impl Shorthand {
     /// The group of this resource.
     pub fn group_of(&self, resource: &ResourceId) -> Option<(&String, &Group)> {
-        self.groups.iter().find(|(_, group)| group.members.contains(resource))
+        let name = base(resource);
+        self.groups.iter().find(|(_, group)| group.members.iter().any(|member| member.as_str() == name))
+    }
+
+    /// Of a primitive whose instances differ, those: each is a resource for itself.
+    pub fn instances(&self, resource: &ResourceId) -> Option<Vec<ResourceId>> {
+        let (_, clone) = self.group_of(resource).filter(|_| !is_instance(resource))?;
+        let (all, _) = clone.instances_that_differ()?;
+        Some((0..all).map(|number| ResourceId::new(format!("{resource}:{number}"))).collect())
+    }
+
+    /// The clone of which this is an instance that differs from the others.
+    pub fn unique_clone_of(&self, resource: &ResourceId) -> Option<&String> {
+        let (name, _) = self.clone_of(resource).filter(|(_, clone)| clone.is_unique())?;
+        Some(name)
     }
 
     /// The clone of this resource, or of its group.
@@ -157,6 +171,16 @@ impl Shorthand {
         let (name, clone) = self.clone_of(resource)?;
         self.parts(name).filter(|_| clone.is_promotable())
     }
+}
+
+/// Whether this is an instance that differs from the others of its clone: `RSC:N`.
+pub fn is_instance(id: &ResourceId) -> bool {
+    id.as_str().contains(':')
+}
+
+/// The id of the primitive that people wrote.
+fn base(id: &ResourceId) -> &str {
+    id.as_str().split(':').next().unwrap_or(id.as_str())
 }
 
 /// The id of a constraint that stands for part of another.

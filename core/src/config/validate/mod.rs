@@ -11,6 +11,7 @@ mod ocf;
 mod reference;
 mod role;
 mod ruled;
+mod unique;
 mod vm;
 mod wide;
 
@@ -25,6 +26,8 @@ use std::fmt;
 
 /// What may surprise once these are the members: nodes that are none of them, and resources that can run on none of them.
 pub fn of_members(config: &Config, members: &BTreeSet<NodeId>) -> Vec<Problem> {
+    let written = config.without_instances();
+    let config = written.as_ref().unwrap_or(config);
     let mut problems = reference::unknown_nodes(config, members);
     problems.extend(contradiction::nowhere(config, members));
     problems
@@ -83,6 +86,9 @@ fn problem(object: impl fmt::Display, what: impl Into<String>, mend: impl Into<S
 /// Every problem of a configuration.
 pub fn validate(config: &Config) -> Report {
     let mut report = Report::default();
+    unique::check(config, &mut report);
+    let written = config.without_instances();
+    let config = written.as_ref().unwrap_or(config);
     meaning::check(config, &mut report);
     reference::check(config, &mut report);
     wide::check(config, &mut report);

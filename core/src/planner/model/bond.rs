@@ -27,7 +27,7 @@ pub(super) fn bonds(state: &ClusterState) -> Vec<Bond<'_>> {
         let (role, with_role) = (it.role, it.with_role);
         Bond { id, score: it.score, resource: &it.resource, with: &it.with, role, with_role }
     });
-    let mut bonds: Vec<Bond<'_>> = read.filter(counts).collect();
+    let mut bonds: Vec<Bond<'_>> = in_sum(read.filter(counts)).into_iter().filter(counts).collect();
     let circles = circles(&bonds);
     let is_in_one = |bond: &Bond<'_>| circles.contains(bond.resource) && circles.contains(bond.with);
     let mut open: Vec<usize> = (0..bonds.len()).filter(|place| is_in_one(&bonds[*place])).collect();
@@ -46,6 +46,26 @@ pub(super) fn bonds(state: &ClusterState) -> Vec<Bond<'_>> {
         followed.entry(bond.resource).or_default().push(bond.with);
     }
     bonds
+}
+
+/// What is wished of the same two more than once is one wish, by its first name: for and against each other they would be rounded
+/// apart.
+fn in_sum<'s>(bonds: impl Iterator<Item = Bond<'s>>) -> Vec<Bond<'s>> {
+    let mut all: Vec<Bond<'s>> = Vec::new();
+    let is_wish = |bond: &Bond<'_>| !bond.score.forbids() && bond.score != Score::INFINITY;
+    let ends = |bond: &Bond<'s>| (bond.resource, bond.with, bond.role, bond.with_role);
+    let mut wishes: BTreeMap<_, usize> = BTreeMap::new();
+    for bond in bonds {
+        let place = is_wish(&bond).then(|| *wishes.entry(ends(&bond)).or_insert(all.len()));
+        match place.and_then(|place| all.get_mut(place)) {
+            Some(first) => {
+                let most = Score::INFINITY.value() - 1;
+                first.score = Score::new((first.score.value() + bond.score.value()).clamp(-most, most));
+            }
+            None => all.push(bond),
+        }
+    }
+    all
 }
 
 /// What is left when everything that follows nothing is taken away, again and again: circles, and what follows them.

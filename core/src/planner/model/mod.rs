@@ -110,6 +110,7 @@ impl Sketch {
         sketch.add_nodes(state, how);
         let bonds = bond::bonds(state);
         sketch.add_resources(state, how, &bonds);
+        sketch.add_limits(state);
         sketch.add_constraints(state, &bonds);
         sketch.add_scores_together(state);
         sketch.sort_top(state);
@@ -125,9 +126,10 @@ impl Sketch {
         };
         // Where capacity counts, what runs and is to stay has its room before what comes.
         let counts = self.model.options.placement != Placement::Default;
+        let is_limited = |rsc: RscIx| self.model.limits.iter().any(|limit| limit.members.contains(&rsc));
         let comes = |rsc: RscIx| {
             let resource = &self.model.resources[rsc];
-            counts && !resource.active_on.iter().any(|node| self.model.nodes[*node].is_available())
+            (counts || is_limited(rsc)) && !resource.active_on.iter().any(|node| self.model.nodes[*node].is_available())
         };
         top.sort_by_cached_key(|(id, rsc)| (depths[*rsc], Reverse(priority(id)), comes(*rsc), *id));
         self.model.top = top.into_iter().map(|(_, rsc)| rsc).collect();
@@ -164,6 +166,26 @@ impl Sketch {
             }
         }
         depths.into_iter().map(Option::unwrap_or_default).collect()
+    }
+
+    /// Of instances that differ a node may have only so many.
+    fn add_limits(&mut self, state: &ClusterState) {
+        let wide = &state.config.shorthand;
+        for clone in wide.groups.values() {
+            let Some((_, node_max)) = clone.instances_that_differ() else { continue };
+            let instances = clone.members.iter().filter_map(|member| wide.instances(member)).flatten();
+            let members: Vec<RscIx> = instances.filter_map(|id| self.resources.get(&id).copied()).collect();
+            self.model.limits.push(scheduler::Limit { members, node_max });
+        }
+    }
+
+    /// How many others of its kind a node has, where it may have no more of them.
+    pub(super) fn has_enough_on(&self, assigned: &Model, rsc: RscIx, node: &NodeId) -> Option<usize> {
+        let limit = self.model.limits.iter().find(|limit| limit.members.contains(&rsc))?;
+        let ix = self.node(node)?;
+        let others = limit.members.iter().filter(|other| **other != rsc);
+        let there = others.filter(|other| assigned.resources[**other].assigned == Some(ix)).count();
+        (there >= limit.node_max).then_some(there)
     }
 
     pub(super) fn node(&self, id: &NodeId) -> Option<NodeIx> {

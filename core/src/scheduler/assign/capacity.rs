@@ -53,6 +53,20 @@ pub(super) fn forbid_what_is_full(model: &mut Model, rsc: RscIx) -> Option<NodeI
     roomiest
 }
 
+/// Whether there is a node that may have it, and has room for it.
+pub(super) fn has_place(model: &Model, rsc: RscIx) -> bool {
+    let need = need(model, rsc);
+    let mut scores = model.resources[rsc].scores.iter();
+    scores.any(|(node, score)| model.is_available(node, Some(score)) && model.room.fits(node, &need))
+}
+
+/// Whether a node has room for both of two that are not placed yet.
+pub(super) fn fit_together(model: &Model, one: RscIx, other: RscIx, node: NodeIx) -> bool {
+    let mut both = need(model, one);
+    add(&mut both, &need(model, other));
+    model.room.fits(node, &both)
+}
+
 /// The node with most room, where there is more than one to choose from.
 fn roomiest(model: &Model, rsc: RscIx, full: &[NodeIx]) -> Option<NodeIx> {
     let scores = &model.resources[rsc].scores;

@@ -287,4 +287,6 @@ fn is_simple(model: &Model, before: &Before, rsc: RscIx) -> bool {
         && resource.migrating.is_none()
         && resource.dangling.is_empty()
         && !resource.is_start_pending
+        // How many of them a node may have is no matter of room.
+        && !model.limits.iter().any(|limit| limit.members.contains(&rsc))
 }
