@@ -20,7 +20,7 @@ pub const SCHEMA: u16 = 4;
 /// 4: clones. 5: reloads. 6: failure counts that are set. 7: promotable clones, and plans that are woken by attributes.
 /// 8: orders after any of a set. 9: the timeline tells of fences that wait. 10: constraints with roles. 11: unfencing.
 /// 12: agents that migrate what they run. 13: rules in defaults on agents and operations.
-/// 14: watchdogs. 15: units of systemd. 17: groups that are promoted, and `multiple-active`. 21: tickets.
+/// 14: watchdogs. 15: units of systemd. 17: groups that are promoted, instances that differ, `multiple-active`. 21: tickets.
 pub const FEATURE_LEVEL: u16 = 21;
 /// From here on changed parameters are taken over by a reload.
 pub const RELOAD_LEVEL: u16 = 5;

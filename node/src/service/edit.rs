@@ -3,6 +3,7 @@
 
 use super::fault;
 use quorate_api::{Fault, Reason};
+use quorate_core::config::shorthand::base;
 use quorate_core::config::validate::{of_members, validate};
 use quorate_core::config::{AgentClass, Attributes, Config, ConfigPatch, Primitive, secret};
 use quorate_core::grammar::{self, Mode, ReadError, Statement, Verb};
@@ -143,6 +144,9 @@ impl Base {
     }
 
     fn ocf(&self, new: &Config) -> Vec<OcfResource> {
+        // Of instances that differ it is looked at what they have in common.
+        let (was, is) = (self.config.without_instances(), new.without_instances());
+        let (old, new) = (was.as_ref().unwrap_or(&self.config), is.as_ref().unwrap_or(new));
         let all = new.primitives.iter().filter(|(_, primitive)| primitive.agent.class != AgentClass::Vm);
         let all = all.map(|(id, primitive)| {
             let as_before = |old: &Primitive| {
@@ -151,7 +155,7 @@ impl Base {
                     && old.ruled == primitive.ruled
                     && old.operations == primitive.operations
             };
-            let is_changed = !self.config.primitives.get(id).is_some_and(as_before);
+            let is_changed = !old.primitives.get(id).is_some_and(as_before);
             OcfResource { id: id.clone(), primitive: primitive.with_all_params(), is_changed }
         });
         let all: Vec<OcfResource> = all.collect();
@@ -160,7 +164,8 @@ impl Base {
 
     /// What goes is stopped: that of a VM that runs is only meant when it is said.
     fn check_taken_out(&self, new: &Config, is_forced: impl Fn(&ResourceId) -> bool) -> Result<(), Fault> {
-        let gone = self.config.primitives.keys().filter(|id| !new.primitives.contains_key(*id) && !is_forced(id));
+        let is_meant = |id: &ResourceId| is_forced(&ResourceId::from(base(id)));
+        let gone = self.config.primitives.keys().filter(|id| !new.primitives.contains_key(*id) && !is_meant(id));
         let running: Vec<String> = gone
             .filter_map(|id| {
                 Some(format!("{id} is or may be active on {}, and is stopped when it goes", names(self.held.get(id)?)))

@@ -58,7 +58,7 @@ impl Config {
     }
 
     /// The same with clones whose instances differ as if they did not: what people wrote, with nothing in its place.
-    pub(in crate::config) fn without_instances(&self) -> Option<Self> {
+    pub fn without_instances(&self) -> Option<Self> {
         self.shorthand.groups.values().find(|group| group.is_unique())?;
         let mut plain = self.clone();
         for clone in plain.shorthand.groups.values_mut().filter(|group| group.is_unique()) {

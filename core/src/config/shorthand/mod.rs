@@ -179,7 +179,7 @@ pub fn is_instance(id: &ResourceId) -> bool {
 }
 
 /// The id of the primitive that people wrote.
-fn base(id: &ResourceId) -> &str {
+pub fn base(id: &ResourceId) -> &str {
     id.as_str().split(':').next().unwrap_or(id.as_str())
 }
 
