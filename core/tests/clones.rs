@@ -84,7 +84,10 @@ fn what_cannot_be_cloned_is_refused_with_a_sentence() {
         ("clone c ping meta globally-unique=maybe", "globally-unique=maybe is not understood"),
         ("ms c ping meta globally-unique=true clone-max=2", "instances that differ are not promoted"),
         ("clone c g meta globally-unique=true clone-max=2", "instances of a group do not differ"),
-        ("clone c ping meta globally-unique=true clone-max=2\ncolocation x inf: a c", "nothing can be where all instances"),
+        (
+            "clone c ping meta globally-unique=true clone-max=2\ncolocation x inf: a c",
+            "nothing can be where all instances",
+        ),
         ("clone c ping meta promotable=some", "promotable=some is not understood"),
         ("ms c ping meta promoted-max=many", "promoted-max=many is not understood"),
         ("ms c ping meta master-node-max=2", "a node has one instance here"),

@@ -26,8 +26,8 @@ mod unfence;
 
 pub use bundle::{Bundles, Replica};
 pub use model::{
-    Asked, CloneSpec, Colocation, FenceWish, GroupSpec, Kind, Limit, Location, Model, Node, NodeIx, Operation, Options, Order,
-    OrderEnd, Promotion, Resource, RscIx,
+    Asked, CloneSpec, Colocation, FenceWish, GroupSpec, Kind, Limit, Location, Model, Node, NodeIx, Operation, Options,
+    Order, OrderEnd, Promotion, Resource, RscIx,
 };
 pub use names::by_name;
 pub use outcome::{Done, Outcome, Step};

@@ -222,8 +222,11 @@ pub(super) fn vms(config: &Config, name: &str) -> Result<Vec<ResourceId>, Fault>
 /// Whether it runs is said of all instances of a clone.
 pub(super) fn whole(config: &Config, id: ResourceId) -> Result<ResourceId, Fault> {
     match config.shorthand.unique_clone_of(&id) {
-        Some(clone) => Err(Fault::new(Reason::Refused, format!("{id} is an instance of {clone}: all of them run, or none"))
-            .hint(format!("`qrm resource stop {clone}`, or fewer of them: `qrm configure set {clone}.clone-max NUMBER`"))),
+        Some(clone) => {
+            Err(Fault::new(Reason::Refused, format!("{id} is an instance of {clone}: all of them run, or none")).hint(
+                format!("`qrm resource stop {clone}`, or fewer of them: `qrm configure set {clone}.clone-max NUMBER`"),
+            ))
+        }
         None => Ok(id),
     }
 }

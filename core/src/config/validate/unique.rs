@@ -12,8 +12,13 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         if clone.is_unique() {
             one(config, report, id, clone, number("clone-max"));
         } else if number("clone-node-max").is_some_and(|many| many > 1) {
-            let mend = format!("`set {id}.globally-unique true`, if its agent tells its instances apart by their number");
-            report.error(id, "clone-node-max says more than 1, and instances that do not differ run once on a node", mend);
+            let mend =
+                format!("`set {id}.globally-unique true`, if its agent tells its instances apart by their number");
+            report.error(
+                id,
+                "clone-node-max says more than 1, and instances that do not differ run once on a node",
+                mend,
+            );
         }
     }
     let is_one = |id: &ResourceId| {
@@ -41,7 +46,11 @@ fn one(config: &Config, report: &mut Report, id: &str, clone: &Group, max: Optio
     match max {
         None => {
             let mend = format!("`set {id}.clone-max NUMBER`");
-            report.error(id, "it does not say how many instances there are: each of them is a resource for itself", mend);
+            report.error(
+                id,
+                "it does not say how many instances there are: each of them is a resource for itself",
+                mend,
+            );
         }
         Some(max) if max > MOST_INSTANCES => {
             let mend = format!("`set {id}.clone-max {MOST_INSTANCES}`");
@@ -56,12 +65,20 @@ fn one(config: &Config, report: &mut Report, id: &str, clone: &Group, max: Optio
         }
         let unit = config.written(member).filter(|(_, it)| it.agent.class == AgentClass::Systemd);
         if unit.is_some() {
-            report.error(id, "a unit of systemd is one on a host, and has no instances that differ", "leave globally-unique out");
+            report.error(
+                id,
+                "a unit of systemd is one on a host, and has no instances that differ",
+                "leave globally-unique out",
+            );
         }
     }
     for name in ["interleave", "ordered"] {
         if clone.meta.get(name).is_some_and(|value| value == "true") {
-            report.warning(id, format!("{name} has no effect: what comes after it waits for all instances"), "leave it out");
+            report.warning(
+                id,
+                format!("{name} has no effect: what comes after it waits for all instances"),
+                "leave it out",
+            );
         }
     }
 }

@@ -56,7 +56,8 @@ fn counts_room(model: &Model) -> bool {
 /// next plan would call back.
 fn draw_only_where_both_fit(model: &Model, rsc: RscIx, dependent: RscIx, ix: usize, scores: &mut Scores) {
     let score = model.colocations[ix].score;
-    if !counts_room(model) || score <= Score::ZERO || score == Score::INFINITY || model.resources[dependent].is_assigned {
+    if !counts_room(model) || score <= Score::ZERO || score == Score::INFINITY || model.resources[dependent].is_assigned
+    {
         return;
     }
     let before = &model.resources[rsc].scores;
