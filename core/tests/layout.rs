@@ -10,7 +10,7 @@ use quorate_core::rule::date::When;
 use quorate_core::rule::{RuleScore, Test};
 use quorate_core::state::{
     ActionKind, AttemptEnd, ClusterState, Command, Entry, EventKind, FenceCause, FenceEnd, Intent, Liveness, Matter,
-    Outcome, Proof, Refusal, SCHEMA, Seen, SessionState, Severity, TicketChange, Trouble, Verdict, Wish,
+    NoticeStep, Outcome, Proof, Refusal, SCHEMA, Seen, SessionState, Severity, TicketChange, Trouble, Verdict, Wish,
 };
 use serde_reflection::{Samples, Tracer, TracerConfig};
 use std::fmt::Write;
@@ -43,6 +43,7 @@ fn layout() -> String {
         Section,
         Seen
     );
+    trace!(tracer, samples, NoticeStep);
     trace!(tracer, samples, SessionState, Severity, Test, TicketChange, Trouble, Verdict, Want, When, Who, Wish);
     trace!(tracer, samples, Result<(), String>, Entry, Outcome, ClusterState);
     let registry = tracer.registry().expect("every type is of one name and seen whole");

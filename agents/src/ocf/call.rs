@@ -42,6 +42,8 @@ pub enum Verb {
     ReloadAgent,
     /// The same of older agents.
     Reload,
+    /// Hear what is, or was, done to the clone that it is an instance of.
+    Notify,
 }
 
 impl Verb {
@@ -66,6 +68,7 @@ impl Verb {
             Self::Demote => "demote",
             Self::ReloadAgent => "reload-agent",
             Self::Reload => "reload",
+            Self::Notify => "notify",
         }
     }
 }

@@ -4,7 +4,7 @@
 //! Counting what runs is `state`'s.
 
 use super::shorthand::Group;
-use super::{Attributes, MetaError, Primitive, ResourceMeta, boolean};
+use super::{AgentClass, Attributes, MetaError, Primitive, ResourceMeta, boolean};
 use crate::id::ResourceId;
 
 /// The meta attribute that every clone has and nothing else: whether some of its instances are promoted.
@@ -46,6 +46,8 @@ pub struct CloneSpec {
     pub ordered: bool,
     /// Of a promotable clone, how many may be promoted.
     pub promoted_max: Option<usize>,
+    /// Its instances are told what is done to it.
+    pub notify: bool,
 }
 
 impl CloneSpec {
@@ -59,6 +61,7 @@ impl CloneSpec {
                 let written = ["promoted-max", "master-max"].into_iter().find_map(|name| meta.get(name));
                 written.and_then(|value| value.trim().parse().ok()).unwrap_or(1)
             }),
+            notify: is_on("notify"),
         }
     }
 
@@ -94,7 +97,6 @@ fn wrong(id: &ResourceId, name: &str, value: &str) -> Option<MetaError> {
         "promoted-node-max" | "master-node-max" if value.trim() != "1" => "1: a node has one instance here",
         PROMOTABLE | "globally-unique" | "interleave" | "ordered" | "notify" if is.is_none() => "true or false",
         "clone-min" => return Some(MetaError::NotHonoured { resource, name, value }),
-        "notify" if is == Some(true) => return Some(MetaError::NotHonoured { resource, name, value }),
         _ => return None,
     };
     Some(MetaError::Value { resource, name, value, expected })
@@ -128,6 +130,11 @@ impl Primitive {
     /// Whether it is an instance of a promotable clone.
     pub fn is_promotable(&self) -> bool {
         self.clone_spec().is_some_and(|spec| spec.promoted_max.is_some())
+    }
+
+    /// Whether its instances are told what is done to its clone: only agents that are programs can be.
+    pub fn notifies(&self) -> bool {
+        self.agent.class == AgentClass::Ocf && self.clone_spec().is_some_and(|spec| spec.notify)
     }
 
     /// How it is cloned, if it is; a VM never is.

@@ -22,7 +22,7 @@ pub use clone::{CloneSpec, MOST_INSTANCES, PROMOTABLE};
 pub use device::{DEVICE_PARAMETERS, DeviceCall, HostCheck};
 pub use meta::{META_NAMES, MetaError, MultipleActive, Requires, ResourceMeta};
 pub use migration::{MIGRATION_PARAMETERS, MigrationOptions};
-pub use operation::OperationSpec;
+pub use operation::{Cloned, OperationSpec};
 pub(crate) use operation::attribute_errors;
 pub use patch::ConfigPatch;
 pub use property::{FenceAction, NoQuorumPolicy, PROPERTY_NAMES, Properties, PropertyError, is_agents_property};

@@ -20,6 +20,25 @@ pub struct OperationSpec {
     pub start_delay: Duration,
 }
 
+/// What of the operations that only some clones have is ever run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cloned {
+    /// Some instances are promoted.
+    pub is_promotable: bool,
+    /// Instances are told what is done to their clone.
+    pub notifies: bool,
+}
+
+impl Cloned {
+    /// Nobody knows yet how it will be cloned.
+    pub const ANYHOW: Self = Self { is_promotable: true, notifies: true };
+
+    /// As this is.
+    pub fn of(primitive: &Primitive) -> Self {
+        Self { is_promotable: primitive.is_promotable(), notifies: primitive.notifies() }
+    }
+}
+
 /// Before the interval, in milliseconds, of a monitor that is not the first: what failed is named by it.
 const MONITOR: &str = "monitor_";
 
@@ -177,9 +196,10 @@ impl Primitive {
         }
     }
 
-    /// Everything about the operations that is not understood or has no effect, all at once. Whether it is promotable may be
+    /// Everything about the operations that is not understood or has no effect, all at once. How it is cloned may be
     /// said by its clone alone.
-    pub fn operation_errors(&self, id: &ResourceId, is_promotable: bool) -> Vec<MetaError> {
+    pub fn operation_errors(&self, id: &ResourceId, cloned: Cloned) -> Vec<MetaError> {
+        let Cloned { is_promotable, notifies } = cloned;
         let names = operation_names(self.agent.class);
         let mut errors = Vec::new();
         let mut seen: Vec<(&str, Option<Duration>)> = Vec::new();
@@ -189,7 +209,8 @@ impl Primitive {
             let key = (name, operation.interval().filter(|_| name == "monitor"));
             let is_of_role = is_promotable && (ROLES.contains(&name) || operation.is_of_promoted());
             let is_of_agents = self.agent.class == AgentClass::Ocf || !name.starts_with("reload");
-            let idle = (LATER.contains(&name) && !is_of_role)
+            let is_notice = name == "notify" && notifies;
+            let idle = (LATER.contains(&name) && !is_of_role && !is_notice)
                 || !is_of_agents
                 || operation.is_probe()
                 || (name == "monitor" && operation.is_of_other_role() && !is_of_role && !operation.is_of_stopped())
@@ -289,14 +310,14 @@ fn operation_names(class: AgentClass) -> &'static [&'static str] {
     match class {
         AgentClass::Vm => &["migrate_from", "migrate_to", "monitor", "start", "stop"],
         AgentClass::Ocf => {
-            &["demote", "migrate_from", "migrate_to", "monitor", "promote", "reload", "reload-agent", "start", "stop"]
+            &["demote", "migrate_from", "migrate_to", "monitor", "notify", "promote", "reload", "reload-agent", "start", "stop"]
         }
         AgentClass::Systemd => &["monitor", "start", "stop"],
         AgentClass::Stonith => &["monitor", "off", "on", "reboot", "start", "status", "stop"],
     }
 }
 
-/// Operations that are accepted and never run so far.
+/// Operations that only clones of some kind have.
 const LATER: &[&str] = &["demote", "notify", "promote"];
 
 /// Of these, what promotable clones have.
@@ -337,11 +358,11 @@ mod tests {
         // Of a monitor that is no longer configured the first one's word holds.
         assert_eq!(it.operation("monitor_5000", &defaults).interval, seconds(10));
         let errors: Vec<String> =
-            it.operation_errors(&"r".into(), it.is_promotable()).iter().map(ToString::to_string).collect();
+            it.operation_errors(&"r".into(), Cloned::of(&it)).iter().map(ToString::to_string).collect();
         assert_eq!(errors.len(), 2, "{errors:?}");
         let twice = primitive("op monitor interval=10s op monitor interval=10 OCF_CHECK_LEVEL=deep");
         let errors: Vec<String> =
-            twice.operation_errors(&"r".into(), twice.is_promotable()).iter().map(ToString::to_string).collect();
+            twice.operation_errors(&"r".into(), Cloned::of(&twice)).iter().map(ToString::to_string).collect();
         assert!(errors[0].contains("interval=10 has no effect") && errors[1].contains("a depth: 0, 10"), "{errors:?}");
         assert!(primitive("op start timeout=5s").monitors(&Attributes::new()).is_empty());
         let promoted: Vec<_> = it.promoted_monitors(&defaults).iter().map(|it| it.interval).collect();
@@ -357,7 +378,7 @@ mod tests {
         let on_fail = |key: &str| it.operation(key, &Attributes::new()).on_fail;
         assert_eq!((on_fail("monitor"), on_fail("monitor_11000")), (OnFail::Restart, OnFail::Demote));
         let errors: Vec<String> =
-            it.operation_errors(&"r".into(), it.is_promotable()).iter().map(ToString::to_string).collect();
+            it.operation_errors(&"r".into(), Cloned::of(&it)).iter().map(ToString::to_string).collect();
         assert!(errors.iter().any(|error| error.contains("op monitor on-fail=demote has no effect")), "{errors:?}");
     }
 }

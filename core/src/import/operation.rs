@@ -1,7 +1,7 @@
 //! `<operations>`
 
 use super::{Element, Fate, Import};
-use crate::config::{AgentClass, Attributes, Operation, Primitive, attribute_errors};
+use crate::config::{AgentClass, Attributes, Cloned, Operation, Primitive, attribute_errors};
 use crate::grammar::duration;
 use crate::id::ResourceId;
 use roxmltree::Node;
@@ -90,7 +90,7 @@ impl<'a> Import<'a, '_> {
             operations: found.iter().chain([operation]).map(bare).collect(),
             ruled: Vec::new(),
         };
-        primitive.operation_errors(&ResourceId::from(id), primitive.is_promotable()).first().map(ToString::to_string)
+        primitive.operation_errors(&ResourceId::from(id), Cloned::ANYHOW).first().map(ToString::to_string)
     }
 }
 

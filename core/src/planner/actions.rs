@@ -122,7 +122,9 @@ pub(super) fn changes(state: &ClusterState, wanted: &BTreeMap<ResourceId, Wanted
     plan.report.blocked.extend(blocked);
     plan.report.blocked.extend(draft.room_edges(turns));
     draft.promote_what_stays();
+    let told = draft.changes_to_tell(goal);
     draft.demote_before_stops();
+    draft.hold_until_told(told, plan);
     draft.settle(plan);
 }
 
@@ -130,7 +132,7 @@ pub(super) struct Draft<'a> {
     pub(super) state: &'a ClusterState,
     pub(super) actions: Vec<NewAction>,
     /// Planned actions that still fit and are not drafted anew: they wait for what is under way.
-    kept: BTreeSet<ActionId>,
+    pub(super) kept: BTreeSet<ActionId>,
     /// Drafted actions that have to wait for what no plan can bring yet.
     pub(super) left_out: BTreeSet<u32>,
     /// When something that waits for time alone has waited long enough.
@@ -263,7 +265,8 @@ impl Draft<'_> {
             | ActionKind::Handover
             | ActionKind::Reload
             | ActionKind::Promote
-            | ActionKind::Demote => false,
+            | ActionKind::Demote
+            | ActionKind::Notify => false,
         };
         let planned = self.state.actions.values().filter(|action| action.resource == *id && !action.claimed);
         self.kept.extend(planned.filter(still_fits).map(|action| action.id));

@@ -137,7 +137,7 @@ pub(super) fn under_way(state: &ClusterState, id: &ResourceId) -> Option<(NodeId
         match claim.kind {
             ActionKind::Migrate => called_for(state, id, claim).map(|target| (node.clone(), target)),
             ActionKind::Incoming | ActionKind::Handover => Some((peer, node.clone())),
-            ActionKind::Promote | ActionKind::Demote => None,
+            ActionKind::Promote | ActionKind::Demote | ActionKind::Notify => None,
             ActionKind::Probe | ActionKind::Start | ActionKind::Stop | ActionKind::Reload => None,
         }
     })

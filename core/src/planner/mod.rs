@@ -11,6 +11,7 @@ mod eligible;
 mod location;
 mod migrate;
 mod model;
+mod notice;
 mod order;
 mod placement;
 mod preference;
@@ -22,7 +23,7 @@ mod standpoint;
 mod ticket;
 
 use crate::id::{ActionId, NodeId, ResourceId, SessionId};
-use crate::state::{ClusterState, Ended, FenceCause, NewAction};
+use crate::state::{ClusterState, Ended, FenceCause, NewAction, NoticeStep};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,8 @@ pub struct Plan {
     pub fence: Vec<WantedFence>,
     /// Moves that have done what they were for.
     pub ended: Vec<Ended>,
+    /// What instances of clones are to be told.
+    pub notices: Vec<NoticeStep>,
     /// When to plan again though nothing happens: something lapses then, or a pause is over. In the past: now.
     pub wake: Option<Timestamp>,
     /// What waits, and for what.
@@ -89,7 +92,7 @@ pub struct Blocked {
 impl Plan {
     /// Whether there is nothing to do.
     pub fn is_idle(&self) -> bool {
-        self.cancel.is_empty() && self.add.is_empty() && self.fence.is_empty() && self.ended.is_empty()
+        self.cancel.is_empty() && self.add.is_empty() && self.fence.is_empty() && self.ended.is_empty() && self.notices.is_empty()
     }
 }
 

@@ -77,6 +77,8 @@ pub struct Claim {
     pub migration: Option<Migration>,
     /// What a reload takes over.
     pub definition: Option<Box<Primitive>>,
+    /// Which notice an instance is told.
+    pub notice: Option<u64>,
 }
 
 /// One end of a live migration, as the log knows it.
@@ -124,6 +126,8 @@ pub enum ActionKind {
     Promote,
     /// Make a promoted instance one like the others.
     Demote,
+    /// Tell an instance what is, or was, done to its clone.
+    Notify,
 }
 
 /// Why something failed, and when.
@@ -284,6 +288,7 @@ impl ActionKind {
             Self::Promote => "promote",
             Self::Demote => "demote",
             Self::Reload => "reload",
+            Self::Notify => "notify",
         }
     }
 }

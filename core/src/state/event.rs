@@ -97,4 +97,6 @@ pub enum EventKind {
     Watchdog,
     /// A ticket was given to this cluster, or taken.
     Ticket,
+    /// The instances of a clone are told what was done to it.
+    Notified,
 }

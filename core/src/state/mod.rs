@@ -12,6 +12,7 @@ mod fence_delay;
 pub mod invariant;
 mod lapse;
 mod node;
+mod notice;
 pub mod one_disk;
 mod outcome;
 mod preference;
@@ -34,10 +35,11 @@ pub use fence::{
 };
 pub use fence_delay::{FenceDelay, FenceWait};
 pub use node::{Intent, Liveness, Member, NodeState, Removed, Session, SessionState};
+pub use notice::{Changes, Notice, NoticeStep, Noticed, Notices, PHASES, Roles, Round};
 pub use outcome::{Outcome, Refusal};
 pub use preference::{Ended, Preference, Wish};
 pub use query::Standing;
-pub use release::{AGENTS_MIGRATE_LEVEL, FEATURE_LEVEL, RELOAD_LEVEL, Release, SCHEMA, WATCHDOG_LEVEL};
+pub use release::{AGENTS_MIGRATE_LEVEL, FEATURE_LEVEL, NOTIFY_LEVEL, RELOAD_LEVEL, Release, SCHEMA, WATCHDOG_LEVEL};
 pub use standing::{Asked, Breath, Distrust, Flapping, Matter, Quarantine, Recovery, Trouble};
 pub use ticket::{Ticket, TicketChange, TicketHold};
 pub use unfence::{Unfenced, Unfencing};
@@ -121,6 +123,8 @@ pub struct ClusterState {
     pub tickets: BTreeMap<String, Ticket>,
     /// The last answer to each client, so that a retry is not repeated.
     pub clients: BTreeMap<String, Answered>,
+    /// What instances of clones are to be told.
+    pub notices: BTreeMap<ResourceId, Notices>,
 }
 
 /// Who a cluster is.

@@ -31,7 +31,8 @@ impl ClusterState {
         }
         match self.activity(resource, node) {
             None => Standing::Unknown("not looked at yet".to_owned()),
-            Some(activity) if activity.claim.is_some() => Standing::Busy,
+            // Whoever is told something goes on as it was.
+            Some(activity) if activity.claim.as_ref().is_some_and(|it| it.kind != ActionKind::Notify) => Standing::Busy,
             Some(activity) => match &activity.seen {
                 Seen::Stopped => Standing::NotActive,
                 Seen::Failed(_) if planted(Mistake::FailedIsStopped) => Standing::NotActive,

@@ -20,7 +20,8 @@ pub const SCHEMA: u16 = 4;
 /// 4: clones. 5: reloads. 6: failure counts that are set. 7: promotable clones, and plans that are woken by attributes.
 /// 8: orders after any of a set. 9: the timeline tells of fences that wait. 10: constraints with roles. 11: unfencing.
 /// 12: agents that migrate what they run. 13: rules in defaults on agents and operations.
-/// 14: watchdogs. 15: units of systemd. 17: groups that are promoted, instances that differ, `multiple-active`. 21: tickets.
+/// 14: watchdogs. 15: units of systemd. 16: notices to the instances of clones.
+/// 17: groups that are promoted, instances that differ, `multiple-active`. 21: tickets.
 pub const FEATURE_LEVEL: u16 = 21;
 /// From here on changed parameters are taken over by a reload.
 pub const RELOAD_LEVEL: u16 = 5;
@@ -35,6 +36,8 @@ const ROLE_LEVEL: u16 = 10;
 pub const AGENTS_MIGRATE_LEVEL: u16 = 12;
 /// From here on hosts arm their watchdogs.
 pub const WATCHDOG_LEVEL: u16 = 14;
+/// From here on the instances of clones are told what is done to their clone.
+pub const NOTIFY_LEVEL: u16 = 16;
 
 /// From here on groups are promoted, and what is active twice is marked.
 pub(super) const TOGETHER_LEVEL: u16 = 17;
@@ -66,6 +69,7 @@ impl Command {
     /// The feature level that a reader of this command needs.
     pub fn level(&self) -> u16 {
         match self {
+            Self::Notices(_) | Self::Noticed(_) => NOTIFY_LEVEL,
             Self::Remove { .. } | Self::Leave { .. } | Self::Goodbye(_) => 2,
             Self::Overdue { .. } => 3,
             Self::Configure { patch, .. } if patch.has_tickets() => TICKET_LEVEL,
@@ -80,6 +84,7 @@ impl Command {
             Self::Configure { patch, .. } if patch.has_promotable() => PROMOTION_LEVEL,
             Self::Configure { patch, .. } if patch.has_clones() => 4,
             Self::Plan { add, .. } if add.iter().any(|new| new.kind == ActionKind::Reload) => RELOAD_LEVEL,
+            Self::Plan { add, .. } if add.iter().any(|new| new.kind == ActionKind::Notify) => NOTIFY_LEVEL,
             Self::SetFailures(_) => 6,
             Self::Arm { .. } | Self::Disarm(_) | Self::WatchdogWaited { .. } => WATCHDOG_LEVEL,
             _ => 1,

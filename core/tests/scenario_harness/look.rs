@@ -3,7 +3,7 @@
 use super::world::{Granted, World, number};
 use quorate_core::config::Primitive;
 use quorate_core::id::{ActionId, Incarnation, NodeId, ResourceId};
-use quorate_core::state::{Action, ActionKind, AgentError, Command, Moved, NewAction, Outcome, Seen, Severity};
+use quorate_core::state::{Action, ActionKind, AgentError, Command, Moved, NewAction, Noticed, Outcome, Seen, Severity};
 use quorate_core::time::Timestamp;
 use std::time::Duration;
 
@@ -84,7 +84,8 @@ impl World {
             | ActionKind::Start
             | ActionKind::Handover
             | ActionKind::Demote
-            | ActionKind::Reload => "running",
+            | ActionKind::Reload
+            | ActionKind::Notify => "running",
             ActionKind::Probe | ActionKind::Stop | ActionKind::Migrate | ActionKind::Incoming => "stopped",
         }
     }
@@ -99,6 +100,12 @@ impl World {
             self.claim(id, &[])?;
         }
         let Some(Granted { action, speaker, operation }) = self.granted.get(&id).cloned() else { return Ok(()) };
+        if action.kind == ActionKind::Notify && rest.is_empty() {
+            let error = (how == "failed").then(|| AgentError::from("it did not listen"));
+            let (resource, took) = (action.resource, Duration::ZERO);
+            self.tell(Command::Noticed(Box::new(Noticed { speaker, resource, operation, error, took })));
+            return Ok(());
+        }
         if action.kind == ActionKind::Migrate && how == "ok" {
             let moved = Moved { took_ms: 2000, paused_ms: 40, bytes: 96 << 20, at: Timestamp::default() };
             self.tell(Command::Gone { speaker, resource: action.resource, operation, moved });

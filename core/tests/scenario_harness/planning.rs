@@ -4,7 +4,7 @@ use super::show::action_line;
 use super::world::World;
 use quorate_core::id::{ActionId, NodeId};
 use quorate_core::planner::{Plan, plan};
-use quorate_core::state::{Action, Command, Outcome};
+use quorate_core::state::{Action, ActionKind, Command, Outcome};
 use std::collections::BTreeSet;
 
 /// A plan that is not at rest after so many steps never will be.
@@ -13,7 +13,14 @@ const MOST_STEPS: usize = 300;
 impl World {
     /// Plans once, and says everything that is under way or blocked after it.
     pub(super) fn plan(&mut self) -> Result<(), String> {
-        let plan = self.propose();
+        let mut plan = self.propose();
+        // What instances are told is prepared at once.
+        for _ in 0..MOST_STEPS {
+            if plan.notices.is_empty() {
+                break;
+            }
+            plan = self.propose();
+        }
         for id in &plan.cancel {
             self.say(format!("cancel {}", id.0 + 1));
         }
@@ -50,6 +57,9 @@ impl World {
             self.tell(Command::Plan { cancel: plan.cancel.clone(), add: plan.add.clone() });
             let all = self.state.actions.iter().map(|(id, action)| (*id, action.clone()));
             self.planned.extend(all);
+        }
+        if !plan.notices.is_empty() {
+            self.tell(Command::Notices(plan.notices.clone()));
         }
         if !plan.ended.is_empty() {
             self.tell(Command::EndPreferences(plan.ended.clone()));
@@ -127,9 +137,11 @@ impl World {
 
     fn act_next(&mut self, refused: &mut BTreeSet<ActionId>) -> Option<String> {
         while let Some(action) = self.ready(refused) {
+            let told = self.told(&action.resource, &action.node).filter(|_| action.kind == ActionKind::Notify);
+            let told = told.map(|told| format!("  {told}")).unwrap_or_default();
             let result = self.result(action.id, "ok", &[]);
             if result.is_ok() && self.last == Some(Outcome::Done) {
-                return Some(format!("{} {} {}", action.kind.word(), action.resource, action.node));
+                return Some(format!("{} {} {}{told}", action.kind.word(), action.resource, action.node));
             }
             refused.insert(action.id);
         }

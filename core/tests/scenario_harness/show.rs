@@ -141,6 +141,28 @@ impl World {
         Ok(format!("{resource} {place}  {}", each.collect::<Vec<_>>().join(" ")))
     }
 
+    /// What an instance is told next: `pre-promote`.
+    pub(super) fn told(&self, resource: &ResourceId, node: &NodeId) -> Option<String> {
+        let notice = self.state.notices.get(resource)?.next_for(node)?;
+        Some(format!("{}-{}", if notice.is_post { "post" } else { "pre" }, notice.operation.word()))
+    }
+
+    /// All of it, as its agent is given it; lists of nothing are left out.
+    pub(super) fn notice_lines(&self, resource: &ResourceId, node: &NodeId) -> Vec<String> {
+        let told = self.state.notice_attributes(resource, node, ActionKind::Notify).unwrap_or_default();
+        let said = |name: String| told.get(&name).filter(|value| *value != " ").cloned();
+        let lists = told.keys().filter_map(|name| name.strip_suffix("_resource"));
+        let lists = lists.filter_map(|list| {
+            let instances = said(format!("{list}_resource"))?;
+            let nodes = said(format!("{list}_uname")).unwrap_or_default();
+            Some(format!("{}  {instances}  {nodes}", list.trim_start_matches("notify_")).trim_end().to_owned())
+        });
+        let when = [said("notify_type".to_owned()), said("notify_operation".to_owned())];
+        let hosts = [said("notify_available_uname".to_owned()), said("notify_all_uname".to_owned())];
+        let first = when.into_iter().chain(hosts).flatten().collect::<Vec<_>>().join("  ");
+        std::iter::once(first).chain(lists).collect()
+    }
+
     /// What it would be stopped and probed with there.
     pub(super) fn definition_line(&self, resource: &ResourceId, node: &NodeId) -> String {
         match self.state.definition(resource, node) {

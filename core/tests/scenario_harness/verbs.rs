@@ -130,6 +130,10 @@ impl World {
             ["answer"] => self.answer(),
             ["state", name] if self.state.nodes.contains_key(&NodeId::from(name)) => self.node_line(&name.into()),
             ["state", name] => self.resource_line(&name.into()),
+            ["notice", name, node] => {
+                self.notice_lines(&name.into(), &node.into()).into_iter().for_each(|line| self.say(line));
+                return Ok(());
+            }
             ["explain", name] => self.explain_line(&name.into())?,
             ["definition", name, node] => self.definition_line(&ResourceId::from(name), &node.into()),
             _ => return Err(format!("'{}' is not understood", words.join(" "))),

@@ -176,7 +176,8 @@ impl Executor {
             | ActionKind::Incoming
             | ActionKind::Reload
             | ActionKind::Promote
-            | ActionKind::Demote => {
+            | ActionKind::Demote
+            | ActionKind::Notify => {
                 let seen = self.settle(&uuid, deadline).await;
                 Event::Executed(job.tag, Executed { seen, error: None })
             }

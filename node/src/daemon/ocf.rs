@@ -48,15 +48,17 @@ struct Turn<'a> {
     limit: Duration,
     /// From where to where it goes.
     ends: Option<(&'a str, &'a str)>,
+    /// What it is told of its clone.
+    notice: Option<&'a Attributes>,
 }
 
 impl<'a> Turn<'a> {
     fn new(resource: &'a ResourceId, definition: &'a Primitive, verb: Verb, limit: Duration) -> Self {
-        Self { resource, definition, verb, limit, ends: None }
+        Self { resource, definition, verb, limit, ends: None, notice: None }
     }
 
     fn of(job: &'a Job, verb: Verb, limit: Duration) -> Self {
-        Self::new(&job.resource, &job.definition, verb, limit)
+        Self { notice: Some(&job.notice), ..Self::new(&job.resource, &job.definition, verb, limit) }
     }
 
     fn probe(job: &'a Job) -> Self {
@@ -153,6 +155,9 @@ impl Ocf {
     async fn operation(&self, job: &Job, reload: Option<&Reload>) -> Executed {
         let lane = self.lane(&job.resource);
         let _alone = lane.alone().await;
+        if job.kind == ActionKind::Notify {
+            return self.tell(job).await;
+        }
         let (verb, purpose) = match job.kind {
             ActionKind::Start => (Verb::Start, Purpose::Start),
             ActionKind::Stop => (Verb::Stop, Purpose::Stop),
@@ -168,7 +173,9 @@ impl Ocf {
             ActionKind::Demote => (Verb::Demote, Purpose::Demote),
             // What has come counts as started there.
             ActionKind::Handover => (Verb::MigrateFrom, Purpose::Start),
-            ActionKind::Probe | ActionKind::Migrate | ActionKind::Incoming => (PROBE, Purpose::Probe),
+            ActionKind::Probe | ActionKind::Migrate | ActionKind::Incoming | ActionKind::Notify => {
+                (PROBE, Purpose::Probe)
+            }
         };
         if purpose == Purpose::Probe
             && let Some(settled) = self.settled(&job.resource, &job.definition).await
@@ -200,6 +207,17 @@ impl Ocf {
             }
             _ => executed(told, &job.definition),
         }
+    }
+
+    /// What it answers says nothing of what is there, only whether it heard.
+    async fn tell(&self, job: &Job) -> Executed {
+        let turns = self.turns.of(Some(job.kind));
+        let error = match self.report(turns, &Turn::of(job, Verb::Notify, job.timeout)).await {
+            Ok(report) if report.end == End::Exit(OcfExit::Success) => None,
+            Ok(report) => Some(report.to_string().into()),
+            Err(why) => Some(why.into()),
+        };
+        Executed { seen: Seen::Running, error }
     }
 
     /// Agents refuse to stop what is promoted. Whoever was found working was demoted by an operation of its own; here it is
@@ -256,13 +274,14 @@ impl Ocf {
 
     /// What an agent answered; an error where it never ran.
     async fn report(&self, turns: &Semaphore, turn: &Turn<'_>) -> Result<Report, String> {
-        let Turn { resource, definition, verb, limit, ends } = *turn;
+        let Turn { resource, definition, verb, limit, ends, notice } = *turn;
         let agent = &definition.agent;
         let Some(name) = Name::new(agent.provider.as_deref().unwrap_or_default(), &agent.kind) else {
             return Err(format!("{} cannot be the name of an agent", agent.text()));
         };
         let Ok(_turn) = turns.acquire().await else { return Err("this daemon ends".to_owned()) };
         let mut meta = definition.clone_attributes();
+        meta.extend(notice.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())));
         if let Some((source, target)) = ends {
             meta.extend(
                 [("migrate_source", source), ("migrate_target", target)]

@@ -45,6 +45,7 @@ fn job(kind: ActionKind, level: u32) -> Job {
         target: None,
         interval: Duration::ZERO,
         is_absent: false,
+        notice: Attributes::new(),
     }
 }
 
@@ -74,7 +75,7 @@ async fn a_start_tells_what_can_be_reloaded_and_a_reload_hands_it_over() {
 
 #[tokio::test]
 async fn what_fails_to_reload_has_failed() {
-    for (how, wanted) in
+    for (how, is_deaf) in
         [("echo ocf-exit-reason:no >&2; exit 1", "error (1): no"), ("kill -9 $$", "killed by signal 9")]
     {
         let dir = tempfile::tempdir().expect("a directory");
@@ -118,4 +119,28 @@ async fn a_stop_waits_behind_no_looks_and_no_starts_that_hang() {
     let stopped = timeout(Duration::from_secs(20), ocf.operation(&of(ActionKind::Stop, "one-more"), None)).await;
     assert_eq!(stopped.expect("it waits for nobody").seen, Seen::Stopped);
     hanging.shutdown().await;
+}
+
+/// Whether it heard says nothing of what is there.
+#[tokio::test]
+async fn an_agent_is_told_what_is_done_to_its_clone() {
+    for (how, is_deaf) in [("env | grep CRM_meta_notify >$OCF_RESKEY_level", false), ("exit 1", true)] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let script = format!("#!/bin/sh\ncase $1 in notify) {how};; esac\n");
+        let ocf = agents(dir.path(), "1.1", "reload", "exit 0");
+        std::fs::write(ocf.agents.path_of(&Name::new("test", "Web").expect("a name")), script).expect("written");
+        let heard = dir.path().join("heard");
+        let mut job = job(ActionKind::Notify, 1);
+        job.definition.params.insert("level".to_owned(), heard.display().to_string());
+        let told = [("notify_type", "post"), ("notify_operation", "promote"), ("notify_promote_uname", "n1 n2")];
+        job.notice = told.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let Event::Executed(Tag(7), executed) = ocf.operate(&job).await else { panic!("it is an operation") };
+        let error = executed.error.map(|error| error.text);
+        assert_eq!(error.is_some(), is_deaf, "{error:?}");
+        if !is_deaf {
+            let heard = std::fs::read_to_string(heard).expect("it wrote down what it heard");
+            let all = told.iter().all(|(name, value)| heard.contains(&format!("OCF_RESKEY_CRM_meta_{name}={value}")));
+            assert!(all, "{heard}");
+        }
+    }
 }

@@ -95,6 +95,9 @@ impl Controller {
         if !plan.ended.is_empty() && !ctx.is_pending(|purpose| *purpose == Purpose::Ends) {
             ctx.propose(Purpose::Ends, Command::EndPreferences(plan.ended));
         }
+        if !plan.notices.is_empty() && !ctx.is_pending(|purpose| *purpose == Purpose::Notices) {
+            ctx.propose(Purpose::Notices, Command::Notices(plan.notices));
+        }
         self.wake = plan.wake;
         self.report = plan.report;
     }

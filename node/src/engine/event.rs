@@ -1,6 +1,6 @@
 //! Everything that can happen to the engine, and everything it can want: its only seams to the world.
 
-use quorate_core::config::Primitive;
+use quorate_core::config::{Attributes, Primitive};
 use quorate_core::id::{HardwareId, Incarnation, NodeId, Operation, ResourceId, SessionId};
 use quorate_core::state::{ActionKind, AgentError, ClusterState, Command, Moved, Outcome, Release, Reload, Seen};
 use quorate_core::time::BootTime;
@@ -309,6 +309,8 @@ pub struct Job {
     pub interval: Duration,
     /// Of a look: it should not be there.
     pub is_absent: bool,
+    /// What its agent is told of what is done to its clone, under the names of meta attributes.
+    pub notice: Attributes,
 }
 
 /// The other end of a migration.

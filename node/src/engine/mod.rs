@@ -47,6 +47,8 @@ enum Purpose {
     Plan,
     /// Preferences that have ended.
     Ends,
+    /// What instances of clones are to be told.
+    Notices,
     Wake,
     Judge(NodeId),
     Fence(NodeId),
@@ -281,7 +283,7 @@ impl Engine {
                         (Purpose::Grant { .. }, Ok(Outcome::FenceGranted(n))) => {
                             self.fencing.granted(&mut ctx, &purpose, *n)
                         }
-                        (Purpose::Plan | Purpose::Fence(_) | Purpose::Ends, _) => self.controller.answered(),
+                        (Purpose::Plan | Purpose::Fence(_) | Purpose::Ends | Purpose::Notices, _) => self.controller.answered(),
                         (Purpose::Disarm, Ok(Outcome::Done)) => self.watchdog.disarmed(),
                         (Purpose::FenceResult(target), answer) => self.fencing.reported(target, answer),
                         (Purpose::Judge(of) | Purpose::Grant { target: of, .. }, said) if is_unwritten(said) => {

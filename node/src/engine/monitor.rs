@@ -6,6 +6,7 @@
 use super::event::{Effect, Executed, Job, Tag};
 use super::operations::Operations;
 use super::{Ctx, Purpose};
+use quorate_core::config::Attributes;
 use quorate_core::id::{Operation, ResourceId};
 use quorate_core::planted::{Mistake, planted};
 use quorate_core::state::{ActionKind, Command, Intent, Seen};
@@ -125,6 +126,7 @@ impl Monitors {
             target: None,
             interval,
             is_absent,
+            notice: Attributes::new(),
         })));
     }
 

@@ -8,7 +8,7 @@ use super::migration::{Migrations, target_of};
 use super::{Ctx, Purpose};
 use quorate_core::id::{ActionId, Operation, ResourceId};
 use quorate_core::planted::{Mistake, planted};
-use quorate_core::state::{Action, ActionKind, Activity, Command, Moved, Outcome, Reload, Seen};
+use quorate_core::state::{Action, ActionKind, Activity, Command, Moved, Noticed, Outcome, Reload, Seen};
 use quorate_core::time::BootTime;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -131,7 +131,7 @@ impl Operations {
             let kind = if planted(Mistake::ReplayGrant) { claim.kind } else { ActionKind::Probe };
             self.begin(ctx, &resource, (claim.action, activity.operation), kind);
             if let Some(running) = self.running.get_mut(&resource) {
-                running.never_begun = kind != claim.kind && matches!(claim.kind, ActionKind::Start | ActionKind::Stop);
+                running.never_begun = kind != claim.kind && matches!(claim.kind, ActionKind::Start | ActionKind::Stop | ActionKind::Notify);
             }
         }
     }
@@ -184,6 +184,10 @@ impl Operations {
         (action, operation): (ActionId, Operation),
         kind: ActionKind,
     ) {
+        let notice = ctx.view.state.notice_attributes(resource, &ctx.me.node, kind);
+        let is_dropped = kind == ActionKind::Notify && notice.is_none();
+        // There is nothing to tell any more: the claim is closed by a look.
+        let kind = if is_dropped { ActionKind::Probe } else { kind };
         let tag = ctx.tag();
         let timeout = timeout(ctx, resource, kind);
         let deadline = ctx.now.after(timeout + DEADLINE_MARGIN);
@@ -192,7 +196,7 @@ impl Operations {
             action,
             operation,
             kind,
-            never_begun: false,
+            never_begun: is_dropped,
             deadline,
             asked_at: ctx.now,
             took: Duration::ZERO,
@@ -219,6 +223,7 @@ impl Operations {
             target,
             interval: std::time::Duration::ZERO,
             is_absent: false,
+            notice: notice.unwrap_or_default(),
         })));
     }
 
@@ -304,6 +309,10 @@ impl Operations {
             let (speaker, resource_id, operation) = (ctx.speaker(), resource.clone(), running.operation);
             let command = match &running.stage {
                 Stage::Executing | Stage::Checking(_) | Stage::Unasked(_) => continue,
+                Stage::Telling(executed) if running.kind == ActionKind::Notify => {
+                    let (error, took) = (executed.error.clone(), running.took);
+                    Command::Noticed(Box::new(Noticed { speaker, resource: resource_id, operation, error, took }))
+                }
                 Stage::Leaving(moved) => Command::Gone { speaker, resource: resource_id, operation, moved: *moved },
                 Stage::Telling(executed) => Command::Result {
                     speaker,

@@ -41,6 +41,7 @@ pub(super) async fn check(
                 }
                 warnings.extend(twins(&metadata, resource, resources));
                 warnings.extend(without_effect(&metadata, resource));
+                warnings.extend(deaf(&metadata, resource));
                 warnings.extend(hasty(&metadata, resource, op_defaults));
             }
             Err(problem) if force => warnings.push(problem),
@@ -99,6 +100,13 @@ fn without_effect(metadata: &MetaData, resource: &OcfResource) -> Vec<Problem> {
         problem(resource, what, format!("it has {}", names.join(", ")))
     });
     told.collect()
+}
+
+/// An agent that does not listen to what is done to its clone.
+fn deaf(metadata: &MetaData, resource: &OcfResource) -> Option<Problem> {
+    let is_deaf = resource.primitive.notifies() && !metadata.actions.iter().any(|action| action.name == "notify");
+    let what = || format!("{} does not describe an action notify: each notice will fail", resource.primitive.agent.text());
+    is_deaf.then(|| problem(resource, what(), "leave `meta notify=true` out of its clone"))
 }
 
 async fn describe(agents: &Agents, resource: &OcfResource) -> Result<Arc<MetaData>, Problem> {

@@ -118,7 +118,7 @@ impl World {
         }
         let kind = match (job.kind, is_look) {
             (_, true) => Kind::Look,
-            (ActionKind::Probe | ActionKind::Reload, _) => Kind::Probe,
+            (ActionKind::Probe | ActionKind::Reload | ActionKind::Notify, _) => Kind::Probe,
             (ActionKind::Start, _) => Kind::Create,
             (ActionKind::Stop, _) => Kind::Stop,
             (ActionKind::Migrate, _) => {

@@ -3,7 +3,7 @@
 use super::Report;
 use crate::config::operation::attribute_errors;
 use crate::config::shorthand::is_part;
-use crate::config::{AgentClass, Attributes, CloneSpec, Config, MetaError, NoQuorumPolicy, Properties, ResourceMeta};
+use crate::config::{AgentClass, Attributes, Cloned, CloneSpec, Config, MetaError, NoQuorumPolicy, Properties, ResourceMeta};
 use crate::grammar::{SINGLE_OBJECTS, is_attribute_name, is_id};
 use crate::id::ResourceId;
 use crate::scheduler::Placement;
@@ -19,8 +19,8 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     for (id, template) in &config.shorthand.templates {
         let owner = ResourceId::from(id.as_str());
         meta(report, ResourceMeta::default().overlay(&owner, &template.meta));
-        // Who is made from it may be promotable.
-        meta(report, template.operation_errors(&owner, true));
+        // Who is made from it may be a clone of any kind.
+        meta(report, template.operation_errors(&owner, Cloned::ANYHOW));
         utilization(report, id, &template.utilization);
         names(report, id, [&template.params]);
     }
@@ -37,7 +37,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         own.agent.clone_from(&whole.agent);
         let primitive = &own;
         meta(report, ResourceMeta::default().overlay(id, &primitive.meta));
-        meta(report, primitive.operation_errors(id, whole.is_promotable()));
+        meta(report, primitive.operation_errors(id, Cloned::of(whole)));
         utilization(report, id.as_str(), &primitive.utilization);
         names(report, id.as_str(), [&primitive.params]);
     }

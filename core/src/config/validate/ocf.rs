@@ -47,6 +47,9 @@ fn unit(config: &Config, report: &mut Report, id: &ResourceId, primitive: &Primi
         let what = format!("'{first}' is the same unit: each takes what the other runs for its own");
         report.warning(id, what, "keep one of them");
     }
+    if primitive.clone_spec().is_some_and(|spec| spec.notify) {
+        report.warning(id, "notify=true has no effect: a unit of systemd cannot be told anything", "leave it out");
+    }
     if config.shorthand.promoted_together(id).is_some() {
         report.error(id, "a unit of systemd cannot be promoted", "leave promotable out");
     }

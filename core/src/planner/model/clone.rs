@@ -66,7 +66,7 @@ impl Sketch {
             is_interleaved: spec.interleave,
             is_ordered: spec.ordered,
             is_unique: false,
-            notifies: false,
+            notifies: spec.notify,
             promotion: spec.promoted_max.map(|max| scheduler::Promotion { max, node_max: 1 }),
         });
     }

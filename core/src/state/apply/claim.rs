@@ -87,6 +87,7 @@ impl ClusterState {
             }
             ActionKind::Handover => self.check_handover(action)?,
             ActionKind::Demote => return Ok(()),
+            ActionKind::Notify => return self.check_notice(action),
             ActionKind::Promote => {
                 self.check_tickets(action)?;
                 return self.check_promotion(action);
@@ -148,10 +149,23 @@ impl ClusterState {
         }
     }
 
+    /// Only what is there is told anything, and only what is owed to it.
+    fn check_notice(&self, action: &Action) -> Result<(), Refusal> {
+        let (resource, node) = (&action.resource, &action.node);
+        let is_there = |it: &Activity| it.seen.is_running() || matches!(it.seen, Seen::Failed(_));
+        let is_owed = self.notices.get(resource).is_some_and(|notices| notices.next_for(node).is_some());
+        match is_owed && self.activity(resource, node).is_some_and(is_there) {
+            true => Ok(()),
+            false => stale(format!("there is nothing to tell {resource} on {node}")),
+        }
+    }
+
     fn grant(&mut self, speaker: &Speaker, action: &Action, deadline: Duration) -> Operation {
         let now = self.now;
         let configured = self.config.primitives.get(&action.resource);
         let configured = configured.map(|primitive| self.definition_on(primitive, &action.node));
+        let owed = self.notices.get(&action.resource).and_then(|notices| notices.next_for(&action.node));
+        let notice = owed.map(|notice| notice.number).filter(|_| action.kind == ActionKind::Notify);
         let activity = self.activity_mut(&action.resource, &action.node);
         activity.operation = activity.operation.next();
         let came = activity.claim.take().and_then(|incoming| incoming.migration);
@@ -163,6 +177,7 @@ impl ClusterState {
             deadline,
             migration: None,
             definition: configured.clone().filter(|_| action.kind == ActionKind::Reload).map(Box::new),
+            notice,
         });
         match action.kind {
             ActionKind::Start => activity.definition = configured,
@@ -173,14 +188,17 @@ impl ClusterState {
             | ActionKind::Incoming
             | ActionKind::Reload
             | ActionKind::Promote
-            | ActionKind::Demote => {}
+            | ActionKind::Demote
+            | ActionKind::Notify => {}
         }
         let operation = self.activity_mut(&action.resource, &action.node).operation;
         if let Some(planned) = self.actions.get_mut(&action.id) {
             planned.claimed = true;
         }
-        let text = format!("{} of {} on {}: {}", action.kind.word(), action.resource, action.node, action.reason);
-        self.record(EventKind::Claimed, Some(&action.node), Some(&action.resource), text);
+        if action.kind != ActionKind::Notify {
+            let text = format!("{} of {} on {}: {}", action.kind.word(), action.resource, action.node, action.reason);
+            self.record(EventKind::Claimed, Some(&action.node), Some(&action.resource), text);
+        }
         operation
     }
 
@@ -222,7 +240,8 @@ impl ClusterState {
             | ActionKind::Migrate
             | ActionKind::Incoming
             | ActionKind::Handover
-            | ActionKind::Reload => false,
+            | ActionKind::Reload
+            | ActionKind::Notify => false,
         };
         self.finish_action(claim.action, error.is_some() || is_short);
         match &claim.migration {

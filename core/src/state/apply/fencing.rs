@@ -357,6 +357,7 @@ impl ClusterState {
         let now = self.now;
         let released = self.resources.iter().filter(|(_, nodes)| nodes.get(node).is_some_and(|at| !at.is_stopped()));
         let released: Vec<ResourceId> = released.map(|(resource, _)| resource.clone()).collect();
+        self.owe_for_fence(node, &released);
         if let Some(state) = self.nodes.get_mut(node) {
             state.liveness = Liveness::Off;
             state.since = now;

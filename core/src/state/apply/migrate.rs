@@ -84,6 +84,7 @@ impl ClusterState {
             deadline,
             migration: end(&speaker.node),
             definition: None,
+            notice: None,
         });
     }
 

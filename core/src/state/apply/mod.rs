@@ -16,6 +16,7 @@ mod leave;
 mod member;
 mod migrate;
 mod multiple;
+mod notice;
 mod overdue;
 pub(super) mod power_on;
 mod preference;
@@ -134,8 +135,10 @@ impl ClusterState {
             Command::Goodbye(speaker) => self.goodbye(speaker),
             Command::SetFailures(it) => self.set_failures(&it.actor, &it.resource, &it.node, it.count),
             Command::Cleanup { actor, resource, node } => self.cleanup(actor, resource, node.as_ref()),
+            Command::Notices(steps) => self.notice_steps(steps),
+            Command::Noticed(noticed) => self.noticed(noticed),
         };
-        done.unwrap_or_else(Outcome::Refused)
+        done.map(|outcome| self.settle_notices(outcome)).unwrap_or_else(Outcome::Refused)
     }
 
     fn remember(&mut self, client: &str, serial: u64, outcome: &Outcome) {

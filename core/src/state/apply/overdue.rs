@@ -34,6 +34,13 @@ impl ClusterState {
         if claim.kind == ActionKind::Migrate {
             return Ok(self.migration_ended(node, resource, &claim, &seen, Some(&error)));
         }
+        if claim.kind == ActionKind::Notify {
+            // It goes on as it was, and is not told again: whoever is deaf holds nothing up.
+            self.finish_action(claim.action, false);
+            self.pay(resource, node, claim.notice);
+            self.record_deaf(resource, node, &error);
+            return Ok(Outcome::Done);
+        }
         // It is looked at first. Where that tells nothing either, or the next stop, it is a stop that failed.
         let again = stop_was_overdue(activity) && matches!(claim.kind, ActionKind::Stop | ActionKind::Probe);
         activity.see(seen.clone(), now);

@@ -5,6 +5,7 @@ use crate::engine::{Event, Job, Tag, Target};
 use quorate_agents::ocf::Agents;
 use quorate_agents::process::Processes;
 use quorate_agents::systemd::Systemd;
+use quorate_core::config::Attributes;
 use quorate_core::grammar;
 use quorate_core::id::{NodeId, Operation, ResourceId};
 use quorate_core::state::{ActionKind, Seen};
@@ -55,6 +56,7 @@ fn job(kind: ActionKind) -> Job {
         target: Some(Target { node: "n2".into(), address: "127.0.0.1:1".to_owned() }),
         interval: Duration::ZERO,
         is_absent: false,
+        notice: Attributes::new(),
     }
 }
 

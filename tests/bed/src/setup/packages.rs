@@ -39,6 +39,7 @@ const PACKAGES: &[&str] = &[
     "iputils-ping",
     "kmod",
     "procps",
+    "redis-server",
     "psmisc",
     "strace",
     "zstd",
