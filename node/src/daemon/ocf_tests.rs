@@ -75,7 +75,7 @@ async fn a_start_tells_what_can_be_reloaded_and_a_reload_hands_it_over() {
 
 #[tokio::test]
 async fn what_fails_to_reload_has_failed() {
-    for (how, is_deaf) in
+    for (how, wanted) in
         [("echo ocf-exit-reason:no >&2; exit 1", "error (1): no"), ("kill -9 $$", "killed by signal 9")]
     {
         let dir = tempfile::tempdir().expect("a directory");
