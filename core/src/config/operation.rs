@@ -309,9 +309,18 @@ pub(crate) fn attribute_errors(
 fn operation_names(class: AgentClass) -> &'static [&'static str] {
     match class {
         AgentClass::Vm => &["migrate_from", "migrate_to", "monitor", "start", "stop"],
-        AgentClass::Ocf => {
-            &["demote", "migrate_from", "migrate_to", "monitor", "notify", "promote", "reload", "reload-agent", "start", "stop"]
-        }
+        AgentClass::Ocf => &[
+            "demote",
+            "migrate_from",
+            "migrate_to",
+            "monitor",
+            "notify",
+            "promote",
+            "reload",
+            "reload-agent",
+            "start",
+            "stop",
+        ],
         AgentClass::Systemd => &["monitor", "start", "stop"],
         AgentClass::Stonith => &["monitor", "off", "on", "reboot", "start", "status", "stop"],
     }

@@ -92,7 +92,11 @@ pub struct Blocked {
 impl Plan {
     /// Whether there is nothing to do.
     pub fn is_idle(&self) -> bool {
-        self.cancel.is_empty() && self.add.is_empty() && self.fence.is_empty() && self.ended.is_empty() && self.notices.is_empty()
+        self.cancel.is_empty()
+            && self.add.is_empty()
+            && self.fence.is_empty()
+            && self.ended.is_empty()
+            && self.notices.is_empty()
     }
 }
 

@@ -164,6 +164,5 @@ impl Draft<'_> {
 
 fn is_known(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
     let seen = state.activity(id, node).map(|activity| &activity.seen);
-    matches!(seen, Some(Seen::Running | Seen::Promoted | Seen::Failed(_)))
-        && state.standing(id, node) != Standing::Busy
+    matches!(seen, Some(Seen::Running | Seen::Promoted | Seen::Failed(_))) && state.standing(id, node) != Standing::Busy
 }

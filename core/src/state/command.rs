@@ -1,8 +1,8 @@
 //! Every log entry that can exist. What `apply` answers to them is in `outcome`.
 
 use super::{
-    ActionKind, AgentError, Breath, Ended, FailureCount, FenceCause, Intent, Matter, Member, Moved, NoticeStep, Noticed,
-    Recovery, Release, Reload, Seen, Spent, TicketChange, Trouble, Unfencing, Wish,
+    ActionKind, AgentError, Breath, Ended, FailureCount, FenceCause, Intent, Matter, Member, Moved, NoticeStep,
+    Noticed, Recovery, Release, Reload, Seen, Spent, TicketChange, Trouble, Unfencing, Wish,
 };
 use crate::config::{ConfigPatch, FenceAction};
 use crate::id::{

@@ -271,7 +271,8 @@ impl ClusterState {
         let primitive = self.config.primitives.get(resource);
         let is_promotable = primitive.is_some_and(Primitive::is_promotable);
         let number = |node: &NodeId| self.nodes.keys().position(|other| other == node).unwrap_or_default();
-        let instances = |nodes: &BTreeSet<NodeId>| words(nodes.iter().map(|node| format!("{resource}:{}", number(node))));
+        let instances =
+            |nodes: &BTreeSet<NodeId>| words(nodes.iter().map(|node| format!("{resource}:{}", number(node))));
         let names = |nodes: &BTreeSet<NodeId>| words(nodes.iter().map(ToString::to_string));
         let hosts: BTreeSet<NodeId> = self.nodes.keys().filter(|node| !self.is_witness(node)).cloned().collect();
         let active: BTreeSet<NodeId> = &before.unpromoted | &before.promoted;

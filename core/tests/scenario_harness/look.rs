@@ -3,7 +3,9 @@
 use super::world::{Granted, World, number};
 use quorate_core::config::Primitive;
 use quorate_core::id::{ActionId, Incarnation, NodeId, ResourceId};
-use quorate_core::state::{Action, ActionKind, AgentError, Command, Moved, NewAction, Noticed, Outcome, Seen, Severity};
+use quorate_core::state::{
+    Action, ActionKind, AgentError, Command, Moved, NewAction, Noticed, Outcome, Seen, Severity,
+};
 use quorate_core::time::Timestamp;
 use std::time::Duration;
 

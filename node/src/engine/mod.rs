@@ -283,7 +283,9 @@ impl Engine {
                         (Purpose::Grant { .. }, Ok(Outcome::FenceGranted(n))) => {
                             self.fencing.granted(&mut ctx, &purpose, *n)
                         }
-                        (Purpose::Plan | Purpose::Fence(_) | Purpose::Ends | Purpose::Notices, _) => self.controller.answered(),
+                        (Purpose::Plan | Purpose::Fence(_) | Purpose::Ends | Purpose::Notices, _) => {
+                            self.controller.answered()
+                        }
                         (Purpose::Disarm, Ok(Outcome::Done)) => self.watchdog.disarmed(),
                         (Purpose::FenceResult(target), answer) => self.fencing.reported(target, answer),
                         (Purpose::Judge(of) | Purpose::Grant { target: of, .. }, said) if is_unwritten(said) => {

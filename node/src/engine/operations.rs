@@ -131,7 +131,8 @@ impl Operations {
             let kind = if planted(Mistake::ReplayGrant) { claim.kind } else { ActionKind::Probe };
             self.begin(ctx, &resource, (claim.action, activity.operation), kind);
             if let Some(running) = self.running.get_mut(&resource) {
-                running.never_begun = kind != claim.kind && matches!(claim.kind, ActionKind::Start | ActionKind::Stop | ActionKind::Notify);
+                running.never_begun = kind != claim.kind
+                    && matches!(claim.kind, ActionKind::Start | ActionKind::Stop | ActionKind::Notify);
             }
         }
     }

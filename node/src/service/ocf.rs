@@ -105,7 +105,8 @@ fn without_effect(metadata: &MetaData, resource: &OcfResource) -> Vec<Problem> {
 /// An agent that does not listen to what is done to its clone.
 fn deaf(metadata: &MetaData, resource: &OcfResource) -> Option<Problem> {
     let is_deaf = resource.primitive.notifies() && !metadata.actions.iter().any(|action| action.name == "notify");
-    let what = || format!("{} does not describe an action notify: each notice will fail", resource.primitive.agent.text());
+    let what =
+        || format!("{} does not describe an action notify: each notice will fail", resource.primitive.agent.text());
     is_deaf.then(|| problem(resource, what(), "leave `meta notify=true` out of its clone"))
 }
 

@@ -3,7 +3,9 @@
 use super::Report;
 use crate::config::operation::attribute_errors;
 use crate::config::shorthand::is_part;
-use crate::config::{AgentClass, Attributes, Cloned, CloneSpec, Config, MetaError, NoQuorumPolicy, Properties, ResourceMeta};
+use crate::config::{
+    AgentClass, Attributes, CloneSpec, Cloned, Config, MetaError, NoQuorumPolicy, Properties, ResourceMeta,
+};
 use crate::grammar::{SINGLE_OBJECTS, is_attribute_name, is_id};
 use crate::id::ResourceId;
 use crate::scheduler::Placement;

@@ -142,9 +142,8 @@ impl ClusterState {
         let all: Vec<ResourceId> = self.notices.keys().cloned().collect();
         for resource in all {
             self.drop_what_nobody_is_owed(&resource);
-            let is_over = |it: &Notices| {
-                it.before.is_none() && it.round.is_none() && it.owed.is_empty() && it.fenced.is_empty()
-            };
+            let is_over =
+                |it: &Notices| it.before.is_none() && it.round.is_none() && it.owed.is_empty() && it.fenced.is_empty();
             if !self.notifies(&resource) || self.notices.get(&resource).is_some_and(is_over) {
                 self.notices.remove(&resource);
             }
