@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use quorate_bed::setup::{Packages, ensure};
+use quorate_bed::setup::{Packages, ensure, machine_files};
 
-/// Install the packages the test bed needs and build its guest
+/// Install the packages the test bed needs, and build what its guests and machines boot
 ///
 /// Does nothing if all is there. When not root, prints the one command to run.
 ///
@@ -19,6 +19,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     ensure(Packages { allow_downgrades: arguments.allow_downgrades })?;
+    machine_files()?;
     println!("this machine can carry the test bed");
     Ok(ExitCode::SUCCESS)
 }

@@ -15,7 +15,7 @@ pub fn build(release: bool) -> Result<PathBuf> {
     let packages = ["quorate-node", "quorate-cli", "quorate-feeder", "quorate-systemd"];
     let mut what: Vec<&str> = packages.iter().flat_map(|package| ["--package", package]).collect();
     what.push("--bins");
-    let daemon = built(release, &what, "quorated")?;
+    let daemon = built(release, &["build"], &what, "quorated")?;
     Ok(daemon.parent().context("quorated lies in no directory")?.to_owned())
 }
 
@@ -24,7 +24,19 @@ pub fn build(release: bool) -> Result<PathBuf> {
 /// # Errors
 /// When it does not build; the compiler's words went to standard error.
 pub fn build_qrm(release: bool) -> Result<PathBuf> {
-    built(release, &["--package", "quorate-cli", "--bins"], "qrm")
+    built(release, &["build"], &["--package", "quorate-cli", "--bins"], "qrm")
+}
+
+/// Builds the program of one test target, whose name no other one has; returns where it is.
+///
+/// # Errors
+/// When it does not build; the compiler's words went to standard error.
+pub fn build_test(test: &str) -> Result<PathBuf> {
+    // Chosen as `cargo xtask test` chooses the unit tests, where it was built already: for another choice of packages cargo
+    // builds what they depend on with other features, and anew.
+    let not_there = ["quorate-bed", "quorate-e2e", "quorate-model", "quorate-sim"];
+    let what: Vec<&str> = not_there.iter().flat_map(|package| ["--exclude", package]).collect();
+    built(false, &["test", "--no-run", "--workspace"], &[&what[..], &["--test", test]].concat(), test)
 }
 
 /// Cargo itself, from within what cargo runs: without what the outer cargo says of the package under test, which would make
@@ -41,10 +53,10 @@ pub fn cargo() -> Command {
     command
 }
 
-fn built(release: bool, what: &[&str], program: &str) -> Result<PathBuf> {
+/// Cargo puts a hash behind the name of a test.
+fn built(release: bool, verb: &[&str], what: &[&str], program: &str) -> Result<PathBuf> {
     let mut build = cargo();
-    build.args(["build", "--message-format=json-render-diagnostics"]);
-    build.args(what);
+    build.args(verb).arg("--message-format=json-render-diagnostics").args(what);
     if release {
         build.arg("--release");
     }
@@ -55,8 +67,9 @@ fn built(release: bool, what: &[&str], program: &str) -> Result<PathBuf> {
     let messages = String::from_utf8_lossy(&output.stdout);
     let mut executables = messages.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        Some(PathBuf::from(message.get("executable")?.as_str()?))
+        let is_it = message.pointer("/target/name")?.as_str()? == program;
+        is_it.then_some(PathBuf::from(message.get("executable")?.as_str()?))
     });
-    let found = executables.find(|path| path.file_name().is_some_and(|name| name == program));
+    let found = executables.next();
     found.with_context(|| format!("cargo built no {program}"))
 }

@@ -83,7 +83,7 @@ impl UnitFile {
         Some(if unit == "ms" { Duration::from_millis(number) } else { Duration::from_secs(number) })
     }
 
-    /// A command line with its quotes taken off.
+    /// A command line with its quotes taken off; `$$` stands for one `$`.
     pub fn words(line: &str) -> Vec<String> {
         let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
         for c in line.chars() {
@@ -98,7 +98,7 @@ impl UnitFile {
             }
         }
         words.extend(word);
-        words
+        words.into_iter().map(|word| word.replace("$$", "$")).collect()
     }
 }
 

@@ -6,5 +6,6 @@
 
 pub mod bus;
 pub mod file;
+pub mod notify;
 pub mod processes;
 pub mod service;

@@ -2,6 +2,7 @@
 
 use crate::bus::Bus;
 use crate::file::UnitFile;
+use crate::notify::Readiness;
 use crate::processes;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
@@ -206,7 +207,7 @@ impl Manager {
             }
             match is_oneshot {
                 true => self.commands(name, file.all("Service", "ExecStart")).await,
-                false => self.launch(name, file.get("Service", "ExecStart").unwrap_or_default()),
+                false => self.launch_and_wait(name, &file).await,
             }
         };
         let limit = file.time("TimeoutStartSec").unwrap_or(Duration::MAX);
@@ -289,7 +290,7 @@ impl Manager {
     /// Runs one command after the other; whether all succeeded.
     async fn commands(&self, name: &str, lines: &[String]) -> bool {
         for line in lines {
-            let Some(mut child) = self.begin(name, line) else { return false };
+            let Some(mut child) = self.begin(name, line, None) else { return false };
             if !child.wait().await.is_ok_and(|status| status.success()) {
                 return false;
             }
@@ -298,15 +299,14 @@ impl Manager {
     }
 
     /// Begins a process in a session of its own.
-    fn begin(&self, name: &str, line: &str) -> Option<Child> {
+    fn begin(&self, name: &str, line: &str, notify: Option<&Readiness>) -> Option<Child> {
         let words = UnitFile::words(line);
-        let child = Command::new("/usr/bin/setsid")
-            .args(&words)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
+        let mut command = Command::new("/usr/bin/setsid");
+        if let Some(notify) = notify {
+            command.env("NOTIFY_SOCKET", notify.address());
+        }
+        let child =
+            command.args(&words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
         let pid = i32::try_from(child.id()?).ok()?;
         let mut units = self.units();
         let unit = units.get_mut(name)?;
@@ -315,9 +315,31 @@ impl Manager {
         Some(child)
     }
 
+    /// The same, and until it is up, where it tells.
+    async fn launch_and_wait(self: &Arc<Self>, name: &str, file: &UnitFile) -> bool {
+        let line = file.get("Service", "ExecStart").unwrap_or_default();
+        if file.get("Service", "Type") != Some("notify") {
+            return self.launch(name, line, None);
+        }
+        let Ok(notify) = Readiness::of(name) else { return false };
+        self.change(name, |unit| unit.sub = "start").await;
+        if !self.launch(name, line, Some(&notify)) {
+            return false;
+        }
+        let ended = async {
+            while self.unit(name).main.is_some() {
+                sleep(PAUSE).await;
+            }
+        };
+        tokio::select! {
+            () = notify.ready() => true,
+            () = ended => false,
+        }
+    }
+
     /// Begins the main process, and sees to what becomes of it.
-    fn launch(self: &Arc<Self>, name: &str, line: &str) -> bool {
-        let Some(mut child) = self.begin(name, line) else { return false };
+    fn launch(self: &Arc<Self>, name: &str, line: &str, notify: Option<&Readiness>) -> bool {
+        let Some(mut child) = self.begin(name, line, notify) else { return false };
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
         if let Some(unit) = self.units().get_mut(name) {
             unit.main = pid;

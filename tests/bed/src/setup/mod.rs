@@ -35,7 +35,10 @@ pub fn guest_files() -> Result<PathBuf> {
 }
 
 /// The kernel and the initrd of machines, likewise.
-pub(crate) fn machine_files() -> Result<PathBuf> {
+///
+/// # Errors
+/// As for [`guest_files`].
+pub fn machine_files() -> Result<PathBuf> {
     machine::ensure()
 }
 

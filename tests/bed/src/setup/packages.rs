@@ -30,8 +30,10 @@ const PACKAGES: &[&str] = &[
     // Only agents: it needs nothing of Pacemaker's.
     "pacemaker-resource-agents",
     "fence-agents",
-    // A bus for the stand-in of systemd.
+    // A bus for the stand-in of systemd, and the real one, which boots a machine.
     "dbus-daemon",
+    "dbus",
+    "systemd",
     // What those agents call, and what they are tried with.
     "apache2-bin",
     "curl",

@@ -11,9 +11,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The next monitor comes much later: within this only a signal tells.
 const SOON: Duration = Duration::from_secs(5);
 const WEB: &str = "[Unit]\nDescription=The web\n[Service]\n\
-                   ExecStart=/bin/sh -c 'echo $$ >/run/quorate-bed/web.pid; exec sleep 3600'\n";
+                   ExecStart=/bin/sh -c 'echo $$$$ >/run/quorate-bed/web.pid; exec sleep 3600'\n";
 const STUCK: &str = "[Unit]\nDescription=Does not stop\n[Service]\nTimeoutStopSec=3600\n\
-                     ExecStart=/bin/sh -c 'trap \"\" TERM; echo $$ >/run/quorate-bed/stuck.pid; while :; do sleep 1; done'\n";
+                     ExecStart=/bin/sh -c 'trap \"\" TERM; echo $$$$ >/run/quorate-bed/stuck.pid; while :; do sleep 1; done'\n";
 
 /// The hosts where the process of a unit lives, by its own file and the host's kernel, with its number.
 fn running(stage: &Stage, unit: &str) -> Result<Vec<(String, String)>> {

@@ -1,116 +1,20 @@
-//! `systemd:UNIT` against a manager on a bus of its own: real processes, jobs and signals, and all that goes wrong.
+//! `systemd:UNIT` against a manager on a bus of its own, and against the real one in a machine: real processes, jobs and
+//! signals, and all that goes wrong.
 
+mod host;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use host::{Host, emulated, error, is, is_real, limit, lives, signal, systemctl, until};
 use quorate_agents::ocf::{Found, Purpose, Reach, Verdict};
 use quorate_agents::systemd::Systemd;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-const LIMIT: Duration = Duration::from_secs(10);
-
-/// A bus with a manager; all of it ends with this.
-struct Host {
-    dir: TempDir,
-    bus: Option<Child>,
-    manager: Option<Child>,
-    systemd: Arc<Systemd>,
-}
-
-impl Host {
-    async fn up(units: &[(&str, &str)]) -> Self {
-        let dir = TempDir::new().expect("a directory");
-        for sub in ["etc", "run"] {
-            std::fs::create_dir(dir.path().join(sub)).expect("it can be made");
-        }
-        for (name, text) in units {
-            let at = dir.path().display().to_string();
-            std::fs::write(dir.path().join("etc").join(name), text.replace("DIR", &at)).expect("it can be written");
-        }
-        let address = format!("unix:path={}", dir.path().join("bus").display());
-        let config = format!(
-            "<busconfig><type>custom</type><listen>{address}</listen><policy context=\"default\"><allow own=\"*\"/>\
-             <allow send_destination=\"*\"/><allow receive_sender=\"*\"/><allow user=\"*\"/></policy></busconfig>"
-        );
-        std::fs::write(dir.path().join("bus.conf"), config).expect("it can be written");
-        let systemd = Arc::new(Systemd::new(address, dir.path().join("run")));
-        let mut host = Self { dir, bus: None, manager: None, systemd };
-        host.start_bus().await;
-        host.start_manager();
-        host
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    async fn start_bus(&mut self) {
-        let socket = self.path("bus");
-        let _ = std::fs::remove_file(&socket);
-        let mut command = Command::new("dbus-daemon");
-        command.arg(format!("--config-file={}", self.path("bus.conf").display())).args(["--nofork", "--nopidfile"]);
-        self.bus = Some(command.stderr(Stdio::null()).spawn().expect("dbus-daemon is installed: cargo xtask setup"));
-        until(|| socket.exists()).await;
-    }
-
-    fn start_manager(&mut self) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stand-in-systemd"));
-        command.arg(format!("unix:path={}", self.path("bus").display())).args([self.path("run"), self.path("etc")]);
-        self.manager = Some(command.stderr(Stdio::null()).spawn().expect("it was built"));
-    }
-
-    async fn run(&self, unit: &str, purpose: Purpose) -> Verdict {
-        self.systemd.run(unit, purpose, LIMIT).await
-    }
-
-    fn pid(&self, name: &str) -> Option<i32> {
-        std::fs::read_to_string(self.path(name)).ok()?.trim().parse().ok()
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        for pid in ["pid", "child"].into_iter().filter_map(|name| self.pid(name)) {
-            signal(pid, "KILL");
-        }
-        for child in [&mut self.manager, &mut self.bus].into_iter().flatten() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-fn signal(pid: i32, name: &str) {
-    let _ = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).stderr(Stdio::null()).status();
-}
-
-fn lives(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z"))
-}
-
-async fn until(holds: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < LIMIT, "it never came about");
-        sleep(Duration::from_millis(20)).await;
-    }
-}
-
-fn is(verdict: &Verdict, found: &Found) {
-    assert_eq!((&verdict.found, &verdict.error), (found, &None));
-}
-
-fn error(verdict: &Verdict) -> (&str, Reach) {
-    let (text, reach) = verdict.error.as_ref().unwrap_or_else(|| panic!("no error: {verdict:?}"));
-    (text, *reach)
-}
-
 const WEB: (&str, &str) = (
     "web.service",
-    "[Unit]\nDescription=The web\n[Service]\nExecStart=/bin/sh -c 'echo $$ >DIR/pid; exec sleep 600'\nRestart=always\n[Install]\nWantedBy=multi-user.target\n",
+    "[Unit]\nDescription=The web\n[Service]\nExecStart=/bin/sh -c 'echo $$$$ >DIR/pid; exec sleep 600'\nRestart=always\n[Install]\nWantedBy=multi-user.target\n",
 );
 
 #[tokio::test]
@@ -120,7 +24,7 @@ async fn a_unit_is_started_watched_and_stopped() {
     is(&host.run("web.service", Purpose::Start).await, &Found::Running);
     until(|| host.pid("pid").is_some()).await;
     let pid = host.pid("pid").expect("it runs");
-    let drop_in = host.path("run/web.service.d/50-quorate.conf");
+    let drop_in = host.drop_in("web.service");
     assert!(lives(pid) && std::fs::read_to_string(&drop_in).is_ok_and(|text| text.contains("Restart=no")));
     is(&host.run("web.service", Purpose::Watch).await, &Found::Running);
     // A start of what runs is one, and a stop of what is stopped.
@@ -139,12 +43,12 @@ async fn what_fails_behind_our_back_is_told_at_once_and_left_to_the_cluster() {
     is(&host.run("web.service", Purpose::Start).await, &Found::Running);
     until(|| host.pid("pid").is_some()).await;
     // Whatever was told of the start.
-    while timeout(Duration::from_secs(2), changed.recv()).await.is_ok() {}
+    while timeout(host::silence(), changed.recv()).await.is_ok() {}
     signal(host.pid("pid").expect("it runs"), "KILL");
     let begun = Instant::now();
-    let told = timeout(LIMIT, changed.recv()).await.expect("it is told").expect("somebody tells");
+    let told = timeout(limit(), changed.recv()).await.expect("it is told").expect("somebody tells");
     assert!(
-        told == "web.service" && begun.elapsed() < Duration::from_millis(500),
+        told == "web.service" && begun.elapsed() < emulated(Duration::from_millis(500)),
         "{told} after {:?}",
         begun.elapsed()
     );
@@ -164,8 +68,8 @@ async fn what_cannot_start_says_why_and_how_far_that_reaches() {
         ("slow.service", "[Service]\nExecStartPre=/bin/sleep 60\nExecStart=/bin/sleep 9\n"),
         ("late.service", "[Service]\nExecStartPre=/bin/sleep 60\nExecStart=/bin/sleep 9\nTimeoutStartSec=300ms\n"),
     ];
-    let host = Host::up(&units).await;
-    std::os::unix::fs::symlink("/dev/null", host.path("etc/masked.service")).expect("it can be made");
+    let mut host = Host::up(&units).await;
+    host.mask("masked.service");
     for (unit, reach, words) in [
         ("bad.service", Reach::Soft, "its start job ended as 'failed'"),
         ("once.service", Reach::Soft, "its start job ended as 'done': the unit is inactive"),
@@ -181,11 +85,13 @@ async fn what_cannot_start_says_why_and_how_far_that_reaches() {
         is(&host.run(unit, Purpose::Probe).await, &Found::Stopped);
     }
     is(&host.run("kept.service", Purpose::Start).await, &Found::Running);
-    let slow = host.systemd.run("slow.service", Purpose::Start, Duration::from_millis(700)).await;
-    assert!(error(&slow).0.starts_with("it did not start within 0.7 s: the unit is activating"), "{slow:?}");
+    let short = emulated(Duration::from_millis(700));
+    let slow = host.systemd.run("slow.service", Purpose::Start, short).await;
+    let words = format!("it did not start within {:.1} s: the unit is activating", short.as_secs_f64());
+    assert!(error(&slow).0.starts_with(&words), "{slow:?}");
     assert!(matches!(slow.found, Found::Failed(_)));
     // It is still coming up: nobody may call that stopped.
-    let probe = host.systemd.run("slow.service", Purpose::Probe, Duration::from_millis(500)).await;
+    let probe = host.systemd.run("slow.service", Purpose::Probe, emulated(Duration::from_millis(500))).await;
     assert!(matches!(probe.found, Found::Failed(_)), "{probe:?}");
     is(&host.run("slow.service", Purpose::Stop).await, &Found::Stopped);
 }
@@ -195,15 +101,15 @@ async fn what_does_not_stop_is_never_called_stopped_and_what_is_left_is_killed()
     let units = [
         (
             "deaf.service",
-            "[Service]\nExecStart=/bin/sh -c 'trap \"\" TERM; echo $$ >DIR/pid; while :; do sleep 1; done'\nSendSIGKILL=no\nTimeoutStopSec=300ms\n",
+            "[Service]\nExecStart=/bin/sh -c 'trap \"\" TERM; echo $$$$ >DIR/pid; while :; do sleep 1; done'\nSendSIGKILL=no\nTimeoutStopSec=300ms\n",
         ),
         (
             "slow.service",
-            "[Service]\nExecStart=/bin/sh -c 'trap \"\" TERM; echo $$ >DIR/pid; while :; do sleep 1; done'\n",
+            "[Service]\nExecStart=/bin/sh -c 'trap \"\" TERM; echo $$$$ >DIR/pid; while :; do sleep 1; done'\n",
         ),
         (
             "left.service",
-            "[Service]\nKillMode=process\nExecStart=/bin/sh -c 'sleep 600 & echo $! >DIR/child; echo $$ >DIR/pid; exec sleep 600'\n",
+            "[Service]\nKillMode=process\nExecStart=/bin/sh -c 'sleep 600 & echo $! >DIR/child; echo $$$$ >DIR/pid; exec sleep 600'\n",
         ),
     ];
     let host = Host::up(&units).await;
@@ -217,9 +123,11 @@ async fn what_does_not_stop_is_never_called_stopped_and_what_is_left_is_killed()
     is(&host.run("slow.service", Purpose::Start).await, &Found::Running);
     until(|| host.pid("pid").is_some()).await;
     let began = Instant::now();
-    let told = host.systemd.run("slow.service", Purpose::Stop, Duration::from_secs(1)).await;
-    assert!(matches!(told.found, Found::Failed(_)) && began.elapsed() < Duration::from_secs(4), "{told:?}");
-    assert!(error(&told).0.starts_with("it did not stop within 1.0 s: the unit is deactivating"), "{told:?}");
+    let short = emulated(Duration::from_secs(1));
+    let told = host.systemd.run("slow.service", Purpose::Stop, short).await;
+    assert!(matches!(told.found, Found::Failed(_)) && began.elapsed() < short * 4, "{told:?}");
+    let words = format!("it did not stop within {:.1} s: the unit is deactivating", short.as_secs_f64());
+    assert!(error(&told).0.starts_with(&words), "{told:?}");
     signal(host.pid("pid").expect("it runs"), "KILL");
     is(&host.run("slow.service", Purpose::Stop).await, &Found::Stopped);
 
@@ -235,7 +143,7 @@ async fn what_does_not_stop_is_never_called_stopped_and_what_is_left_is_killed()
 async fn a_bus_or_a_manager_that_is_away_or_hangs_is_never_stopped() {
     let mut host = Host::up(&[WEB]).await;
     is(&host.run("web.service", Purpose::Start).await, &Found::Running);
-    let limit = Duration::from_millis(800);
+    let short = Duration::from_millis(800);
     let blind = |verdict: &Verdict, words: &str| match &verdict.found {
         Found::Unknown(why) => assert!(why.contains(words), "{why}"),
         other => panic!("{other:?}"),
@@ -244,9 +152,9 @@ async fn a_bus_or_a_manager_that_is_away_or_hangs_is_never_stopped() {
     signal(manager, "STOP");
     for purpose in [Purpose::Watch, Purpose::Probe, Purpose::Stop, Purpose::Start] {
         let begun = Instant::now();
-        let told = host.systemd.run("web.service", purpose, limit).await;
+        let told = host.systemd.run("web.service", purpose, short).await;
         blind(&told, "systemd did not answer");
-        assert!(begun.elapsed() < limit * 4, "{purpose:?} took {:?}", begun.elapsed());
+        assert!(begun.elapsed() < short * 4, "{purpose:?} took {:?}", begun.elapsed());
         assert_eq!(told.error.is_some(), matches!(purpose, Purpose::Stop | Purpose::Start), "{purpose:?}");
     }
     signal(manager, "CONT");
@@ -254,13 +162,13 @@ async fn a_bus_or_a_manager_that_is_away_or_hangs_is_never_stopped() {
 
     let mut bus = host.bus.take().expect("it runs");
     bus.kill().and_then(|()| bus.wait()).expect("it ends");
-    blind(&host.systemd.run("web.service", Purpose::Watch, limit).await, "systemd cannot be asked");
+    blind(&host.systemd.run("web.service", Purpose::Watch, short).await, "systemd cannot be asked");
     host.start_bus().await;
     is(&host.run("web.service", Purpose::Watch).await, &Found::Running);
 
     // The bus goes and comes back under a stop.
     let systemd = host.systemd.clone();
-    let (stop, ()) = tokio::join!(systemd.run("web.service", Purpose::Stop, LIMIT), async {
+    let (stop, ()) = tokio::join!(systemd.run("web.service", Purpose::Stop, limit()), async {
         sleep(Duration::from_millis(5)).await;
         let mut bus = host.bus.take().expect("it runs");
         bus.kill().and_then(|()| bus.wait()).expect("it ends");
@@ -271,20 +179,66 @@ async fn a_bus_or_a_manager_that_is_away_or_hangs_is_never_stopped() {
 }
 
 #[tokio::test]
+async fn a_bus_that_dies_under_a_unit_is_never_stopped() {
+    let mut host = Host::up(&[WEB]).await;
+    let (sender, mut changed) = mpsc::channel(16);
+    tokio::spawn(host.systemd.clone().follow(sender));
+    is(&host.run("web.service", Purpose::Start).await, &Found::Running);
+    until(|| host.pid("pid").is_some()).await;
+    match host.bus.take() {
+        Some(mut bus) => {
+            bus.kill().and_then(|()| bus.wait()).expect("it ends");
+            host.start_bus().await;
+        }
+        None => systemctl(&["restart", "dbus.service"]),
+    }
+    // Asked in the middle of it, and ever again until somebody is there.
+    is(&host.run("web.service", Purpose::Watch).await, &Found::Running);
+    // Signals flow again as well.
+    while timeout(host::silence(), changed.recv()).await.is_ok() {}
+    signal(host.pid("pid").expect("it runs"), "KILL");
+    let told = timeout(limit(), changed.recv()).await.expect("it is told").expect("somebody tells");
+    assert_eq!(told, "web.service");
+    assert_eq!(host.run("web.service", Purpose::Watch).await.found, Found::Stopped);
+}
+
+#[tokio::test]
+async fn a_unit_that_tells_when_it_is_up_is_waited_for() {
+    let notify = |seconds: u32| {
+        format!(
+            "[Service]\nType=notify\nNotifyAccess=all\nExecStart=/bin/sh -c 'sleep {seconds}; echo up >DIR/told; \
+             systemd-notify --ready; exec sleep 600'\n"
+        )
+    };
+    let (soon, never) = (notify(1), notify(500));
+    let host = Host::up(&[("soon.service", &soon), ("never.service", &never)]).await;
+    is(&host.run("soon.service", Purpose::Start).await, &Found::Running);
+    assert!(host.path("told").exists(), "it was called running before it said so");
+    is(&host.run("soon.service", Purpose::Stop).await, &Found::Stopped);
+    let short = emulated(Duration::from_millis(700));
+    let late = host.systemd.run("never.service", Purpose::Start, short).await;
+    assert!(error(&late).0.contains("the unit is activating") && matches!(late.found, Found::Failed(_)), "{late:?}");
+    is(&host.run("never.service", Purpose::Stop).await, &Found::Stopped);
+}
+
+#[tokio::test]
 async fn what_systemd_knows_of_units_is_told() {
     let host = Host::up(&[WEB, ("a@.service", "[Service]\nExecStart=/bin/sleep 9\n")]).await;
-    assert_eq!(host.systemd.list().await, Ok(vec!["web".to_owned()]));
+    let list = host.systemd.list().await.expect("they are known");
+    assert!(list.contains(&"web".to_owned()) && !list.contains(&"a@".to_owned()), "{list:?}");
+    assert!(is_real() || list.len() == 1, "{list:?}");
     let web = host.systemd.facts("web.service").await.expect("it is known");
     assert_eq!((web.exists, web.description.as_str(), web.starts_at_boot()), (true, "The web", false));
     assert_eq!(web.timeout_stop, Some(90_000_000));
-    std::fs::create_dir(host.path("etc/multi-user.target.wants")).expect("it can be made");
-    std::fs::write(host.path("etc/multi-user.target.wants/web.service"), "").expect("it can be written");
+    let wants = host.etc.join("multi-user.target.wants");
+    std::fs::create_dir_all(&wants).expect("it can be made");
+    std::os::unix::fs::symlink(host.etc.join("web.service"), wants.join("web.service")).expect("it can be made");
     assert!(host.systemd.facts("web.service").await.expect("it is known").starts_at_boot());
     assert!(host.systemd.facts("a@x\\x2dy.service").await.expect("it is known").exists);
     assert!(!host.systemd.facts("none.service").await.expect("it is known").exists);
     let elsewhere = Systemd::new("unix:path=/nowhere", Path::new("/nowhere"));
     assert!(elsewhere.facts("web.service").await.is_err_and(|why| why.contains("does not run this host")));
-    is(&elsewhere.run("web.service", Purpose::Probe, LIMIT).await, &Found::Stopped);
+    is(&elsewhere.run("web.service", Purpose::Probe, limit()).await, &Found::Stopped);
 }
 
 #[tokio::test]
@@ -293,8 +247,7 @@ async fn a_host_that_has_to_die_takes_its_units_along() {
     is(&host.run("web.service", Purpose::Start).await, &Found::Running);
     until(|| host.pid("pid").is_some()).await;
     // By a daemon that has just started and has spoken of none.
-    let fresh = Systemd::new(format!("unix:path={}", host.path("bus").display()), host.path("run"));
-    fresh.kill_all().await;
+    host.fresh().kill_all().await;
     let pid = host.pid("pid").expect("it ran");
     until(|| !lives(pid)).await;
 }
