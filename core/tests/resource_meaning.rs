@@ -67,7 +67,7 @@ fn meta_attributes_go_over_the_defaults() {
     let (read, errors) = meta(
         "rsc_defaults is-managed=0 priority=3 resource-stickiness=inf\n\
          primitive r vm:fake meta target-role=stopped priority=-inf maintenance=YES migration-threshold=INFINITY \
-         failure-timeout=PT1H requires=nothing allow-migrate=on multiple-active=stop_only",
+         failure-timeout=PT1H requires=nothing allow-migrate=on multiple-active=stop_only allow-unhealthy-nodes=1",
     );
     assert_eq!(errors, Vec::new());
     let wanted = ResourceMeta {
@@ -81,6 +81,7 @@ fn meta_attributes_go_over_the_defaults() {
         failure_timeout: std::time::Duration::from_secs(3600),
         requires: Requires::Quorum,
         multiple_active: MultipleActive::StopOnly,
+        allow_unhealthy_nodes: true,
     };
     assert_eq!(read, wanted);
 

@@ -3,6 +3,7 @@
 use super::dom::{flag, named, text};
 use super::node::fence;
 use super::{Element, Reader, value};
+use crate::config::{HEALTH_PREFIX, HealthStrategy, NodeHealth};
 use crate::scheduler::{Location, Role, RscIx};
 use crate::score::Score;
 
@@ -106,29 +107,17 @@ impl<'a> Reader<'a> {
     /// Nodes that are not well score less for everything that does not say it does not mind.
     pub(super) fn read_health(&mut self) {
         let option = |name: &str| self.options.get(name).map(String::as_str);
-        let strategy = option("node-health-strategy").unwrap_or("none").to_owned();
         let given = |name: &str, otherwise: Score| option(name).map_or(otherwise, value::score);
-        let [base, green, yellow, red] = match strategy.as_str() {
-            "migrate-on-red" => [Score::ZERO, Score::ZERO, Score::ZERO, Score::NEG_INFINITY],
-            "only-green" => [Score::ZERO, Score::ZERO, Score::NEG_INFINITY, Score::NEG_INFINITY],
-            "progressive" | "custom" => [
-                if strategy == "progressive" { given("node-health-base", Score::ZERO) } else { Score::ZERO },
-                given("node-health-green", Score::ZERO),
-                given("node-health-yellow", Score::ZERO),
-                given("node-health-red", Score::NEG_INFINITY),
-            ],
-            _ => return,
+        let by = NodeHealth {
+            strategy: option("node-health-strategy").and_then(HealthStrategy::of).unwrap_or_default(),
+            base: given("node-health-base", Score::ZERO),
+            green: given("node-health-green", Score::ZERO),
+            yellow: given("node-health-yellow", Score::ZERO),
+            red: given("node-health-red", Score::NEG_INFINITY),
         };
         for node in 0..self.model.nodes.len() {
-            let signs = self.model.nodes[node].attributes.iter().filter(|(name, _)| name.starts_with("#health"));
-            let health = signs.fold(base, |sum, (_, value)| {
-                sum + match value.as_str() {
-                    "green" => green,
-                    "yellow" => yellow,
-                    "red" => red,
-                    number => value::score(number),
-                }
-            });
+            let signs = self.model.nodes[node].attributes.iter().filter(|(name, _)| name.starts_with(HEALTH_PREFIX));
+            let health = signs.fold(by.base(), |sum, (_, value)| sum + by.worth(value));
             if health == Score::ZERO {
                 continue;
             }

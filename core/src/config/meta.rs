@@ -31,6 +31,8 @@ pub struct ResourceMeta {
     pub requires: Requires,
     /// `multiple-active`, default `stop_unexpected`: what becomes of it when it is found active on more nodes than it may be.
     pub multiple_active: MultipleActive,
+    /// `allow-unhealthy-nodes`, default false: how well a node is does not matter to it, as to what watches just that.
+    pub allow_unhealthy_nodes: bool,
 }
 
 /// What becomes of a resource that was started beside the cluster while it ran.
@@ -125,6 +127,7 @@ impl Default for ResourceMeta {
             failure_timeout: Duration::ZERO,
             requires: Requires::Unfencing,
             multiple_active: MultipleActive::StopUnexpected,
+            allow_unhealthy_nodes: false,
         }
     }
 }
@@ -160,6 +163,7 @@ impl ResourceMeta {
             "is-managed" => self.is_managed = yes()?,
             "maintenance" => self.maintenance = yes()?,
             "allow-migrate" => self.allow_migrate = yes()?,
+            "allow-unhealthy-nodes" => self.allow_unhealthy_nodes = yes()?,
             "resource-stickiness" => self.stickiness = score()?,
             "priority" => self.priority = score()?.value(),
             "migration-threshold" => {
@@ -232,6 +236,7 @@ fn threshold(value: &str) -> Option<u32> {
 /// Every meta attribute with an effect.
 pub const META_NAMES: &[&str] = &[
     "allow-migrate",
+    "allow-unhealthy-nodes",
     "failure-timeout",
     "is-managed",
     "maintenance",
@@ -246,7 +251,6 @@ pub const META_NAMES: &[&str] = &[
 
 /// Meta attributes that configurations made for Pacemaker bring along: accepted, without effect so far.
 const NOT_HONOURED: &[&str] = &[
-    "allow-unhealthy-nodes",
     "container-attribute-target",
     "critical",
     "remote-addr",

@@ -4,6 +4,7 @@
 
 mod clone;
 mod device;
+mod health;
 mod meta;
 mod migration;
 mod operation;
@@ -20,6 +21,7 @@ pub mod validate;
 
 pub use clone::{CloneSpec, MOST_INSTANCES, PROMOTABLE};
 pub use device::{DEVICE_PARAMETERS, DeviceCall, HostCheck};
+pub use health::{Colour, HEALTH_PREFIX, HealthStrategy, NodeHealth};
 pub use meta::{META_NAMES, MetaError, MultipleActive, Requires, ResourceMeta};
 pub use migration::{MIGRATION_PARAMETERS, MigrationOptions};
 pub(crate) use operation::attribute_errors;

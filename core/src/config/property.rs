@@ -1,8 +1,9 @@
 //! Cluster properties: their names, defaults and meaning.
 
-use super::Attributes;
+use super::{Attributes, HealthStrategy, NodeHealth};
 use crate::grammar::duration;
 use crate::scheduler::Placement;
+use crate::score::Score;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub struct Properties {
     pub priority_fencing_delay: Duration,
     /// `placement-strategy`: whether capacity counts, and which node comes first where it does.
     pub placement: Placement,
+    /// `node-health-strategy`, and what its colours are worth.
+    pub node_health: NodeHealth,
 }
 
 /// `stonith-action`
@@ -131,6 +134,7 @@ impl Default for Properties {
             migration_limit: Some(2),
             priority_fencing_delay: Duration::ZERO,
             placement: Placement::Default,
+            node_health: NodeHealth::default(),
         }
     }
 }
@@ -146,6 +150,7 @@ impl Properties {
     fn set(&mut self, name: &str, value: &str) -> Result<(), PropertyError> {
         let bad = |expected| PropertyError::Value { name: name.to_owned(), value: value.to_owned(), expected };
         let time = || duration(value).ok_or_else(|| bad("a time such as 800ms, 5s or 10m"));
+        let score = || value.parse::<Score>().map_err(|_| bad("a whole number, inf or -inf"));
         let yes = || super::boolean(value).ok_or_else(|| bad("true or false"));
         match name {
             "stonith-enabled" => self.stonith_enabled = yes()?,
@@ -176,6 +181,15 @@ impl Properties {
                     _ => return Err(bad("default, utilization, minimal or balanced")),
                 }
             }
+            "node-health-strategy" => {
+                let strategy = HealthStrategy::of(value);
+                self.node_health.strategy =
+                    strategy.ok_or_else(|| bad("none, migrate-on-red, only-green, progressive or custom"))?;
+            }
+            "node-health-base" => self.node_health.base = score()?,
+            "node-health-green" => self.node_health.green = score()?,
+            "node-health-yellow" => self.node_health.yellow = score()?,
+            "node-health-red" => self.node_health.red = score()?,
             "stonith-action" => {
                 self.stonith_action = match value {
                     "off" => FenceAction::Off,
@@ -223,6 +237,11 @@ pub const PROPERTY_NAMES: &[&str] = &[
     "maintenance-mode",
     "migration-limit",
     "no-quorum-policy",
+    "node-health-base",
+    "node-health-green",
+    "node-health-red",
+    "node-health-strategy",
+    "node-health-yellow",
     "placement-strategy",
     "priority-fencing-delay",
     "quarantine-after",
@@ -253,11 +272,6 @@ const NOT_HONOURED: &[&str] = &[
     "last-lrm-refresh",
     "load-threshold",
     "node-action-limit",
-    "node-health-base",
-    "node-health-green",
-    "node-health-red",
-    "node-health-strategy",
-    "node-health-yellow",
     "pe-error-series-max",
     "pe-input-series-max",
     "pe-warn-series-max",

@@ -5,7 +5,7 @@ use super::actions::Draft;
 use super::eligible::unfit;
 use super::model::Sketch;
 use super::placement::Wanted;
-use super::preference::is_drained;
+use super::preference::drained;
 use crate::config::{OnFail, Order, Primitive, ResourceMeta, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{Model, RscIx};
@@ -65,8 +65,8 @@ pub(super) fn why_not(
     if let Some(failure) = stopped_on(state, id, primitive, meta, node) {
         return format!("its {} failed there, and its on-fail is stop: {}", failure.operation, failure.error);
     }
-    if is_left_last(state, node) {
-        return "the node is drained, and nothing else is left there".to_owned();
+    if let Some(why) = left_last(state, id, node) {
+        return format!("the node is {why}, and nothing else is left there");
     }
     match state.copies(id) {
         max if max < state.nodes.len() => format!("{max} of it may run, and others come first"),
@@ -102,12 +102,14 @@ pub(super) fn held_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> b
 }
 
 /// A drained node keeps its instance while something else is there, which may need it: a drain stops nothing.
-pub(super) fn is_left_last(state: &ClusterState, node: &NodeId) -> bool {
+pub(super) fn left_last(state: &ClusterState, id: &ResourceId, node: &NodeId) -> Option<String> {
     let is_other = |id: &ResourceId| state.config.primitives.get(id).is_none_or(|it| it.clone_spec().is_none());
-    is_drained(state, node)
-        && !state.resources.keys().any(|id| {
+    let is_left = || {
+        !state.resources.keys().any(|id| {
             is_other(id) && matches!(state.standing(id, node), Standing::Active | Standing::Failed(_) | Standing::Busy)
         })
+    };
+    drained(state, id, node).filter(|_| is_left())
 }
 
 /// What failed on this node, and is left stopped there for it (`on-fail=stop`).

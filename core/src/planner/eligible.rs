@@ -26,6 +26,8 @@ pub enum Rejection {
     NotUnfenced(String),
     /// A proof of its death was false.
     Disarmed,
+    /// The node is not well: what says so.
+    Unhealthy(String),
     /// A location constraint forbids it.
     Location(String),
     /// Somebody banned it from there.
@@ -67,6 +69,7 @@ impl fmt::Display for Rejection {
             Self::Disarmed => f.write_str("it was proven dead and lived, and nobody has released it since"),
             Self::NotUnfenced(why) => write!(f, "the node is not unfenced: {why}"),
             Self::Unarmed => f.write_str("the node has no fence device, and no armed watchdog that proves anything"),
+            Self::Unhealthy(why) => write!(f, "the node is not well ({why})"),
             Self::Location(id) => write!(f, "location {id} forbids it"),
             Self::Banned(by) => write!(f, "{by} banned it from there"),
             Self::TooManyFailures(count) => write!(f, "it failed there {count} times"),
@@ -116,6 +119,10 @@ pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive,
     }
     if at.disarmed.is_some() {
         return Some(Rejection::Disarmed);
+    }
+    // What has no other place stays, as where a node is drained.
+    if let Some(why) = state.unhealthy(resource, node).filter(|_| !super::placement::runs_on(state, resource, node)) {
+        return Some(Rejection::Unhealthy(why));
     }
     if state.properties().stonith_enabled && !state.is_armed(node) && !state.is_proof_waived(resource) {
         return Some(Rejection::Unarmed);

@@ -4,7 +4,7 @@
 
 use super::eligible::{Rejection, unfit};
 use super::model::{self, How, Sketch};
-use super::preference::{ended, is_drained, leaves, moves_to, moving};
+use super::preference::{drained, ended, is_drained, leaves, moves_to, moving};
 use super::room::{Turns, shortage};
 use super::{Blocked, Plan, clone};
 use crate::config::{MultipleActive, OnFail, Primitive, ResourceMeta, TargetRole};
@@ -194,10 +194,10 @@ impl Asked<'_> {
             }
             Wanted::Stopped(_) | Wanted::Each(_) => return None,
         };
-        let aim = match (is_drained(state, place), leaves(state, id, place)) {
-            (true, _) => format!("it stays on {place}, which is drained"),
-            (_, true) => format!("it stays on {place}, which it should leave"),
-            (false, false) => return self.not_moved(place),
+        let aim = match (drained(state, id, place), leaves(state, id, place)) {
+            (Some(why), _) => format!("it stays on {place}, which is {why}"),
+            (None, true) => format!("it stays on {place}, which it should leave"),
+            (None, false) => return self.not_moved(place),
         };
         let others = state.nodes.keys().filter(|node| *node != place);
         let rejections: Vec<(&NodeId, Rejection)> = others.map(|node| (node, self.rejection(node))).collect();

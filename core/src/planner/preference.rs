@@ -26,6 +26,14 @@ pub(super) fn is_drained(state: &ClusterState, node: &NodeId) -> bool {
     state.nodes.get(node).is_some_and(|at| at.intent == Intent::Drain)
 }
 
+/// Why what runs on a node should leave it, and stays only where it has no other place.
+pub(super) fn drained(state: &ClusterState, id: &ResourceId, node: &NodeId) -> Option<String> {
+    match is_drained(state, node) {
+        true => Some("drained".to_owned()),
+        false => state.unhealthy(id, node).map(|why| format!("not well ({why})")),
+    }
+}
+
 /// The move of a resource that is under way, if there is one.
 pub(super) fn moving<'s>(state: &'s ClusterState, id: &ResourceId) -> Option<(&'s NodeId, &'s Preference)> {
     let wishes = state.preferences.get(id)?.iter();

@@ -9,6 +9,7 @@ mod dog;
 mod event;
 mod fence;
 mod fence_delay;
+mod health;
 pub mod invariant;
 mod lapse;
 mod node;
@@ -34,6 +35,7 @@ pub use fence::{
     Attempt, AttemptEnd, FailedLevel, FenceCause, FenceEnd, FenceIntent, FenceRecord, Proof, Spent, TRIES_KEPT,
 };
 pub use fence_delay::{FenceDelay, FenceWait};
+pub use health::HealthSign;
 pub use node::{Intent, Liveness, Member, NodeState, Removed, Session, SessionState};
 pub use notice::{Changes, Notice, NoticeStep, Noticed, Notices, PHASES, Roles, Round};
 pub use outcome::{Outcome, Refusal};

@@ -3,7 +3,7 @@
 //! In the log there are no instances: there is the resource on each node. They are made here, each standing for one
 //! node where there is something, so that the scheduler keeps what runs and places the rest.
 
-use super::super::clone::{held_on, is_left_last, stopped_on};
+use super::super::clone::{held_on, left_last, stopped_on};
 use super::super::placement::runs_on;
 use super::resource::{blank, failure};
 use super::term::STICKINESS;
@@ -80,7 +80,7 @@ impl Sketch {
             for term in terms.filter(|term| term.rule != STICKINESS) {
                 scores.add(ix, term.score);
             }
-            if is_left_last(state, node) || stopped_on(state, id, primitive, &meta, node).is_some() {
+            if left_last(state, id, node).is_some() || stopped_on(state, id, primitive, &meta, node).is_some() {
                 scores.set(ix, Score::NEG_INFINITY);
             }
         }

@@ -4,7 +4,7 @@
 //! none among them: `Sketch::let_in_one_by_one`.
 
 use super::super::placement::{elder, is_welcome};
-use super::super::preference::{is_drained, leaves, moves_to};
+use super::super::preference::{drained, leaves, moves_to};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{NodeIx, Scores};
 use crate::score::Score;
@@ -26,7 +26,7 @@ pub(super) fn ranks(state: &ClusterState, id: &ResourceId, nodes: &[NodeId], wit
 }
 
 fn rank(state: &ClusterState, id: &ResourceId, node: &NodeId, elder: Option<&NodeId>, with_wishes: bool) -> i8 {
-    let is_last_resort = is_drained(state, node) || (with_wishes && leaves(state, id, node));
+    let is_last_resort = drained(state, id, node).is_some() || (with_wishes && leaves(state, id, node));
     let is_welcome = is_welcome(state, id, node) || (with_wishes && moves_to(state, id, node));
     let mut rank = 0;
     rank += if elder == Some(node) { 4 } else { 0 };
@@ -40,8 +40,8 @@ pub(in crate::planner) fn last_resort(state: &ClusterState, id: &ResourceId, nod
     if let Some(first) = copies {
         return Some(format!("it ran on {first} first"));
     }
-    if is_drained(state, node) {
-        return Some("the node is drained".to_owned());
+    if let Some(why) = drained(state, id, node) {
+        return Some(format!("the node is {why}"));
     }
     if leaves(state, id, node) {
         return Some("somebody asked for it to leave this node".to_owned());

@@ -40,6 +40,10 @@ pub(in crate::planner) fn terms(
     for (name, score) in locations(state, id, node) {
         add(format!("location {name}"), score);
     }
+    // Where it forbids, it is a rejection, or the node a last resort.
+    if let Some((score, why)) = state.health(id, node).filter(|(score, _)| !score.forbids()) {
+        add(format!("node health ({why})"), score);
+    }
     if with_wishes && moves_to(state, id, node) {
         add("somebody asked for it to move there".to_owned(), Score::INFINITY);
     }
