@@ -15,25 +15,25 @@ const FLAVOURS: &[(i64, i64)] = &[(1, 1024), (1, 2048), (2, 4096), (2, 8192), (4
 /// Capacity over what is needed when one node is lost.
 const HEADROOM: f64 = 1.5;
 /// The node that is lost.
-const LOST: usize = 1;
+pub(super) const LOST: usize = 1;
 
-struct Cluster {
-    size: Size,
-    capacity: (i64, i64),
-    needs: Vec<(i64, i64)>,
+/// What is drawn of a seed, whatever it is written as.
+pub(super) struct Cluster {
+    pub(super) size: Size,
+    pub(super) capacity: (i64, i64),
+    pub(super) needs: Vec<(i64, i64)>,
     /// Where each VM runs.
-    on: Vec<usize>,
-    apart: Vec<(usize, usize)>,
-    banned: Vec<(usize, Vec<usize>)>,
-    preferred: Vec<(usize, i64)>,
-    ordered: Vec<(usize, usize, &'static str)>,
+    pub(super) on: Vec<usize>,
+    pub(super) apart: Vec<(usize, usize)>,
+    pub(super) banned: Vec<(usize, Vec<usize>)>,
+    pub(super) preferred: Vec<(usize, i64)>,
+    pub(super) ordered: Vec<(usize, usize, &'static str)>,
 }
 
 /// A CIB of this size: a tenth of the VMs in pairs that must be apart, a tenth with a preference, a twentieth banned from
 /// some nodes, a twentieth in orders; everything runs, and one node is lost.
 pub(super) fn make(size: Size, seed: u64) -> Result<String> {
-    let mut random = ChaCha8Rng::seed_from_u64(seed ^ ((size.nodes as u64) << 32) ^ size.vms as u64);
-    let cluster = Cluster::draw(size, &mut random)?;
+    let cluster = Cluster::of(size, seed)?;
     let mut text = String::with_capacity(size.vms * 1600);
     cluster.configuration(&mut text)?;
     cluster.status(&mut text)?;
@@ -41,6 +41,11 @@ pub(super) fn make(size: Size, seed: u64) -> Result<String> {
 }
 
 impl Cluster {
+    pub(super) fn of(size: Size, seed: u64) -> Result<Self> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed ^ ((size.nodes as u64) << 32) ^ size.vms as u64);
+        Self::draw(size, &mut random)
+    }
+
     fn draw(size: Size, random: &mut ChaCha8Rng) -> Result<Self> {
         let Size { nodes, vms } = size;
         let needs: Vec<(i64, i64)> = (0..vms).filter_map(|_| FLAVOURS.choose(random).copied()).collect();
@@ -205,11 +210,11 @@ fn lived(text: &mut String, id: &str, agent: &str, node: &str, call: usize) -> R
     Ok(())
 }
 
-fn host(node: usize) -> String {
+pub(super) fn host(node: usize) -> String {
     format!("node{:04}", node + 1)
 }
 
-fn guest(vm: usize) -> String {
+pub(super) fn guest(vm: usize) -> String {
     format!("vm{:05}", vm + 1)
 }
 

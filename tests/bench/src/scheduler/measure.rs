@@ -39,11 +39,16 @@ pub(super) fn plan(model: &Model) -> Result<(f64, Outcome)> {
 /// The most bytes that a plan holds at one time, over the model that it is given.
 pub(super) fn plan_memory(model: &Model) -> usize {
     let model = model.clone();
+    most(|| schedule(model))
+}
+
+/// The most bytes that some work holds at one time.
+pub(super) fn most<T>(work: impl FnOnce() -> T) -> usize {
     ALLOCATED.reset_peak_usage();
     let before = ALLOCATED.current_usage();
-    let outcome = schedule(model);
+    let done = work();
     let most = ALLOCATED.peak_usage();
-    drop(outcome);
+    drop(done);
     most.saturating_sub(before)
 }
 

@@ -1,6 +1,7 @@
 //! `bench scheduler`: what a plan costs when a node is lost, alone and as a whole program, beside `crm_simulate`.
 
 mod cib;
+mod live;
 mod measure;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use quorate_bed::binaries;
+use quorate_core::planner;
 use quorate_core::scheduler::{Model, Planner, schedule};
 
 use crate::figures::{Report, max, median, table};
@@ -34,6 +36,9 @@ pub(crate) struct Arguments {
     /// For how many seconds `crm_simulate` may plan; 0 does without it
     #[arg(long, default_value_t = 20)]
     patience: u64,
+    /// Nodes and VMs of live clusters; each pair of them is kept in memory
+    #[arg(long, value_delimiter = ',', default_value = "32x1000,100x2000,200x10000")]
+    live: Vec<Size>,
 }
 
 /// How many nodes and VMs.
@@ -144,6 +149,15 @@ impl Stage<'_> {
             ]);
         }
         grown(&mut report);
+        for size in &self.arguments.live {
+            self.live(*size, &mut report)?;
+            let of = |what: &str| report.figures.get(&format!("scheduler.live.{size}.{what}")).unwrap_or(f64::NAN);
+            let mut row = vec![format!("{size}, live"), format!("{:.2}", of("plan_ms"))];
+            row.push(format!("{:.3}", of("next_plan_ms")));
+            row.push(format!("{:.0}", of("plan_bytes_per_vm")));
+            row.resize(7, "–".to_owned());
+            rows.add_row(row);
+        }
         report.table = Some(rows);
         Ok(report)
     }
@@ -167,6 +181,35 @@ impl Stage<'_> {
         report.figures.put(name("crm_simulate_cpu_s"), theirs.unwrap_or(f64::NAN));
         std::fs::remove_file(&file).context("remove the CIB")?;
         judge(size, theirs, report);
+        Ok(())
+    }
+
+    /// The leader's own plan, of the state that the log came to.
+    fn live(&self, size: Size, report: &mut Report) -> Result<()> {
+        let mut state = live::make(size, self.arguments.seed)?;
+        let runs = self.arguments.runs.min(500_000 / size.vms).max(3);
+        let name = |what: &str| format!("scheduler.live.{size}.{what}");
+        let first = planner::plan(&state);
+        ensure!(!first.add.is_empty(), "there is nothing to plan");
+        let mut samples = Vec::new();
+        for _ in 0..runs {
+            let (took, plan) = measure::milliseconds(|| planner::plan(&state))?;
+            ensure!(plan == first, "two plans of the same state differ");
+            samples.push(took);
+        }
+        report.figures.put(name("plan_ms"), median(&samples));
+        let most = measure::most(|| planner::plan(&state));
+        report.figures.put(name("plan_bytes_per_vm"), most as f64 / size.vms as f64);
+        let mut samples = Vec::new();
+        for run in 0..runs {
+            live::remark(&mut state, run)?;
+            let (took, plan) = measure::milliseconds(|| planner::plan(&state))?;
+            ensure!(plan == first, "an attribute that nobody reads changes the plan");
+            samples.push(took);
+        }
+        report.figures.put(name("next_plan_ms"), median(&samples));
+        let Some(promise) = PROMISES.iter().find(|promise| promise.size == size) else { return Ok(()) };
+        report.promise(&name("plan_ms"), |took| took <= promise.plan_ms, &format!("at most {} ms", promise.plan_ms));
         Ok(())
     }
 
