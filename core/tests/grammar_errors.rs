@@ -127,10 +127,10 @@ fn what_is_not_there_yet_is_named() {
         "\n  hint: op lines take interval, timeout, on-fail and enabled",
     );
     not_yet(
-        "location l vm1 resource-discovery=never inf: n1",
+        "location l vm1 resource-discovery=never rule inf: #uname eq n1",
         16,
-        "'resource-discovery' is",
-        "\n  hint: leave it out: every node is looked at, for safety",
+        "'resource-discovery' with a rule is",
+        "\n  hint: write one location for each node: resource-discovery=never -inf: NODE",
     );
     not_yet("group g a params x=1", 11, "parameters of groups are", "\n  hint: give each member its own");
     not_yet(

@@ -7,8 +7,8 @@ use quorate_core::config::shorthand::{
     Group, Own, ResourceSet, Shorthand, Want, Who, WideColocation, WideLocation, WideOrder,
 };
 use quorate_core::config::{
-    Agent, AgentClass, Attributes, Colocation, Config, FencingTopology, InRole, Location, NodeConfig, Operation, Order,
-    OrderKind, OrderTask, Primitive, RuledSet, Section, validate::validate,
+    Agent, AgentClass, Attributes, Colocation, Config, Discovery, FencingTopology, InRole, Location, NodeConfig,
+    Operation, Order, OrderKind, OrderTask, Primitive, RuledSet, Section, validate::validate,
 };
 use quorate_core::grammar::{self, Mode, apply_statements, diff, duration, parse, print, print_object, read};
 use quorate_core::id::{NodeId, ResourceId};
@@ -97,6 +97,10 @@ fn ruled() -> impl Strategy<Value = Vec<RuledSet>> {
     (sets(Section::Params), sets(Section::Meta)).prop_map(|(params, meta)| [params, meta].concat())
 }
 
+fn discovery() -> impl Strategy<Value = Discovery> {
+    sample::select(vec![Discovery::Always, Discovery::Never, Discovery::Exclusive])
+}
+
 fn order() -> impl Strategy<Value = Order> {
     let kind = prop_oneof![Just(OrderKind::Mandatory), Just(OrderKind::Optional), Just(OrderKind::Serialize)];
     let task = || sample::select(vec![OrderTask::Start, OrderTask::Stop, OrderTask::Promote, OrderTask::Demote]);
@@ -121,8 +125,14 @@ fn topology() -> impl Strategy<Value = Vec<FencingTopology>> {
 fn config() -> impl Strategy<Value = Config> {
     let node = (attributes(), attributes());
     let node = node.prop_map(|(attributes, utilization)| NodeConfig { attributes, utilization });
-    let location = (resource(), score(), node_id(), role());
-    let location = location.prop_map(|(resource, score, node, role)| Location { resource, score, node, role });
+    let location = (resource(), score(), node_id(), role(), discovery());
+    let location = location.prop_map(|(resource, score, node, role, discovery)| Location {
+        resource,
+        score,
+        node,
+        role,
+        discovery,
+    });
     let colocation = (score(), (resource(), role()), (resource(), role()));
     let colocation = colocation.prop_map(|(score, (resource, role), (with, with_role))| Colocation {
         score,
@@ -259,7 +269,10 @@ fn shorthand() -> impl Strategy<Value = Shorthand> {
     let ruled = (id("p"), vec((rule(), role()).prop_map(|(rule, role)| Rule { role, ..rule }), 1..3))
         .prop_map(|(name, rules)| (Who::One(name), Want::Rules(rules)));
     let wide = (who, score(), node_id()).prop_map(|(who, score, node)| (who, Want::Node(score, node)));
-    let location = (prop_oneof![ruled, wide], role()).prop_map(|((who, want), role)| WideLocation { who, want, role });
+    let location = (prop_oneof![ruled, wide], role()).prop_map(|((who, want), role)| {
+        let discovery = Discovery::Always;
+        WideLocation { who, want, role, discovery }
+    });
     let colocation = (score(), resource_sets(false)).prop_map(|(score, sets)| WideColocation { score, sets });
     let order = (order(), resource_sets(true)).prop_map(|(order, sets)| WideOrder {
         kind: order.kind,

@@ -337,3 +337,31 @@ fn tickets_come_to_needs_of_each_resource() {
     let error = change(&mut changed, "rsc_ticket n east: a loss-policy=explode").expect_err("no policy");
     assert!(error.contains("'explode' is no policy"), "{error}");
 }
+
+#[test]
+fn where_a_resource_is_looked_for_is_said_by_locations() {
+    let text = format!(
+        "{PRIMITIVES}group g a b\nlocation k c resource-discovery=never -inf: n1\nlocation l {{ c d }} resource-discovery=exclusive 0: n2\nlocation m g resource-discovery=never -inf: n3\n"
+    );
+    let mut changed = config(&text);
+    let forbids = |config: &Config, id: &str, node: &str| {
+        let said = config.shorthand.looked_for.get(&id.into());
+        said.and_then(|said| said.forbids(&node.into())).map(|(id, how)| format!("{id} {}", how.word()))
+    };
+    let check = |config: &Config, id: &str, wanted: [Option<&str>; 3]| {
+        let found = ["n1", "n2", "n3"].map(|node| forbids(config, id, node));
+        assert_eq!(found, wanted.map(|it| it.map(str::to_owned)), "{id}");
+    };
+    check(&changed, "c", [Some("k never"), None, Some("l exclusive")]);
+    check(&changed, "d", [Some("l exclusive"), None, Some("l exclusive")]);
+    check(&changed, "a", [None, None, Some("m never")]);
+    check(&changed, "b", [None, None, Some("m never")]);
+    let printed = print(&changed);
+    for line in text.lines().filter(|line| line.starts_with("location")) {
+        assert!(printed.contains(line), "{printed}");
+    }
+    assert_eq!(config(&printed), changed);
+    change(&mut changed, "set k.resource-discovery always").expect("it can be set");
+    check(&changed, "c", [Some("l exclusive"), None, Some("l exclusive")]);
+    change(&mut changed, "set k.resource-discovery sometimes").expect_err("no such way");
+}

@@ -5,7 +5,7 @@
 //! `UPDATE=1 cargo test -p quorate-core --test layout` writes it anew, once the number is raised.
 
 use quorate_core::config::shorthand::{Want, Who};
-use quorate_core::config::{AgentClass, FenceAction, InRole, LossPolicy, OrderKind, OrderTask, Section};
+use quorate_core::config::{AgentClass, Discovery, FenceAction, InRole, LossPolicy, OrderKind, OrderTask, Section};
 use quorate_core::rule::date::When;
 use quorate_core::rule::{RuleScore, Test};
 use quorate_core::state::{
@@ -26,7 +26,10 @@ fn layout() -> String {
     let mut tracer = Tracer::new(TracerConfig::default());
     let samples = Samples::new();
     // Those with variants by themselves: of an enum inside another type only one variant is looked at.
-    trace!(tracer, samples, ActionKind, AgentClass, AttemptEnd, Command, EventKind, FenceAction, FenceCause, FenceEnd);
+    trace!(
+        tracer,
+        samples, ActionKind, AgentClass, AttemptEnd, Command, Discovery, EventKind, FenceAction, FenceCause, FenceEnd
+    );
     trace!(
         tracer,
         samples,

@@ -407,3 +407,11 @@ fn tickets_that_come_to_something_else_are_told() {
         ],
     );
 }
+
+#[test]
+fn a_score_where_nothing_is_looked_for_is_told() {
+    let dummy = "primitive a ocf:heartbeat:Dummy op monitor interval=10s\n";
+    let what = "l: its score 5 has no effect: where something is never looked for it is not started\n  hint: write -inf, or leave resource-discovery out";
+    warnings(&format!("{dummy}location l a resource-discovery=never 5: n1\n"), &[what]);
+    warnings(&format!("{dummy}location l a resource-discovery=never -inf: n1\n"), &[]);
+}

@@ -4,6 +4,7 @@
 
 mod clone;
 mod device;
+mod discovery;
 mod health;
 mod meta;
 mod migration;
@@ -21,6 +22,7 @@ pub mod validate;
 
 pub use clone::{CloneSpec, MOST_INSTANCES, PROMOTABLE};
 pub use device::{DEVICE_PARAMETERS, DeviceCall, HostCheck};
+pub use discovery::{Discovery, LookedFor};
 pub use health::{Colour, HEALTH_PREFIX, HealthStrategy, NodeHealth};
 pub use meta::{META_NAMES, MetaError, MultipleActive, Requires, ResourceMeta};
 pub use migration::{MIGRATION_PARAMETERS, MigrationOptions};
@@ -102,6 +104,8 @@ pub struct Location {
     pub node: NodeId,
     /// In which role; `None`: wherever it runs.
     pub role: Option<InRole>,
+    /// Whether it is looked for there.
+    pub discovery: Discovery,
 }
 
 /// `colocation ID SCORE: RSC WITH`: the first follows the second.

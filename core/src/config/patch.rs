@@ -3,8 +3,8 @@
 use super::role::HasRoles;
 use super::shorthand::{Group, Own, Shorthand, WideColocation, WideLocation, WideOrder, is_part, whole};
 use super::{
-    AgentClass, Attributes, Colocation, Config, FencingTopology, Location, NodeConfig, Order, OrderTask, Primitive,
-    RuledSet, Section, TicketConstraint, TicketNeed,
+    AgentClass, Attributes, Colocation, Config, FencingTopology, Location, LookedFor, NodeConfig, Order, OrderTask,
+    Primitive, RuledSet, Section, TicketConstraint, TicketNeed,
 };
 use crate::id::{NodeId, ResourceId};
 use crate::rule::Test;
@@ -43,6 +43,7 @@ struct ShorthandPatch {
     ruled: MapPatch<ResourceId, Vec<String>>,
     tickets: MapPatch<String, TicketConstraint>,
     needs: MapPatch<ResourceId, Vec<TicketNeed>>,
+    looked_for: MapPatch<ResourceId, LookedFor>,
 }
 
 impl ShorthandPatch {
@@ -58,6 +59,7 @@ impl ShorthandPatch {
             ruled: map_patch(&old.ruled, &new.ruled),
             tickets: map_patch(&old.tickets, &new.tickets),
             needs: map_patch(&old.needs, &new.needs),
+            looked_for: map_patch(&old.looked_for, &new.looked_for),
         }
     }
 
@@ -72,6 +74,7 @@ impl ShorthandPatch {
         patch_map(&mut shorthand.ruled, &self.ruled);
         patch_map(&mut shorthand.tickets, &self.tickets);
         patch_map(&mut shorthand.needs, &self.needs);
+        patch_map(&mut shorthand.looked_for, &self.looked_for);
     }
 }
 
@@ -182,6 +185,11 @@ impl ConfigPatch {
     pub fn has_tickets(&self) -> bool {
         self.shorthand.tickets.values().flatten().next().is_some()
             || self.shorthand.needs.values().flatten().next().is_some()
+    }
+
+    /// Whether it says that something is not looked for everywhere.
+    pub fn has_discovery(&self) -> bool {
+        self.shorthand.looked_for.values().flatten().next().is_some()
     }
 
     /// Whether it changes nothing.

@@ -3,7 +3,7 @@
 use super::change::{Budget, rise};
 use super::{Change, Explanation, LastMove, NodeReason, Reason, What};
 use crate::config::shorthand::whole;
-use crate::config::{Colocation, InRole, Location, Primitive};
+use crate::config::{Colocation, Discovery, InRole, Location, Primitive};
 use crate::id::{NodeId, ResourceId};
 use crate::planner::{self, Rejection, Standpoint, unfit};
 use crate::score::Score;
@@ -159,6 +159,9 @@ impl Asked<'_> {
         let (what, command) = match rejection {
             Rejection::NotActive(Intent::Standby | Intent::Drain) => (What::Online, format!("qrm node online {name}")),
             Rejection::NotActive(Intent::Maintenance) => (What::Ready, format!("qrm node ready {name}")),
+            Rejection::NotLookedFor(rule, Discovery::Never) => {
+                (What::Delete { id: rule.clone() }, format!("qrm configure delete {rule}"))
+            }
             Rejection::Location(rule) => (What::Delete { id: rule.clone() }, format!("qrm configure delete {rule}")),
             Rejection::Banned(_) => (What::Clear, format!("qrm resource clear {id} {name}")),
             Rejection::TooManyFailures(_) | Rejection::StartFailed(_) | Rejection::CannotWork(_) => {
@@ -266,7 +269,8 @@ fn would_run(change: Change) -> Change {
 
 /// A location of its own is what raises a score.
 fn prefer(state: &mut ClusterState, id: &ResourceId, node: &NodeId, score: Score) {
-    let location = Location { resource: id.clone(), score, node: node.clone(), role: None };
+    let location =
+        Location { resource: id.clone(), score, node: node.clone(), role: None, discovery: Discovery::Always };
     // No object has a name with a blank in it.
     state.config.locations.insert("what if".to_owned(), location);
     drop_planned(state, |_| true);

@@ -6,8 +6,8 @@ use super::token::quote;
 use super::wide::{print_condition, print_rule, print_who};
 use crate::config::shorthand::{Want, is_instance, is_part};
 use crate::config::{
-    Attributes, Config, FencingTopology, InRole, NodeConfig, OrderKind, PROMOTABLE, Primitive, RuledSet, Section,
-    TicketConstraint,
+    Attributes, Config, Discovery, FencingTopology, InRole, NodeConfig, OrderKind, PROMOTABLE, Primitive, RuledSet,
+    Section, TicketConstraint,
 };
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
@@ -193,11 +193,12 @@ fn fencing_topology(rows: &[FencingTopology]) -> Option<Vec<String>> {
 
 fn location(config: &Config, id: &str) -> Option<Vec<String>> {
     if let Some(location) = config.locations.get(id) {
-        let (score, node, role) = (location.score, &location.node, role_option(location.role));
+        let (score, node) = (location.score, &location.node);
+        let role = role_option(location.role) + &discovery_option(location.discovery);
         return Some(vec![format!("location {id} {}{role} {score}: {node}", location.resource)]);
     }
     let location = config.shorthand.locations.get(id)?;
-    let who = print_who(&location.who) + &role_option(location.role);
+    let who = print_who(&location.who) + &role_option(location.role) + &discovery_option(location.discovery);
     Some(match &location.want {
         Want::Node(score, node) => vec![format!("location {id} {who} {score}: {node}")],
         Want::Rules(rules) => {
@@ -253,6 +254,13 @@ fn ticket(id: &str, constraint: &TicketConstraint) -> String {
     match constraint.loss {
         Some(policy) => format!("{line} loss-policy={}", policy.word()),
         None => line,
+    }
+}
+
+fn discovery_option(discovery: Discovery) -> String {
+    match discovery {
+        Discovery::Always => String::new(),
+        other => format!(" resource-discovery={}", other.word()),
     }
 }
 

@@ -6,8 +6,8 @@ use super::print::Key;
 use super::reference::find;
 use super::{duration, is_attribute_name};
 use crate::config::{
-    Attributes, Colocation, Config, InRole, Location, MetaError, Operation, Order, OrderKind, OrderTask, Primitive,
-    ResourceMeta,
+    Attributes, Colocation, Config, Discovery, InRole, Location, MetaError, Operation, Order, OrderKind, OrderTask,
+    Primitive, ResourceMeta,
 };
 use crate::config::{NodeConfig, PROMOTABLE, boolean};
 use crate::id::ResourceId;
@@ -203,7 +203,15 @@ fn set_location(location: &mut Location, line: u32, name: &str, value: &str) -> 
         "node" => location.node = id(line, value)?.into(),
         "rsc" => location.resource = id(line, value)?.into(),
         "role" => location.role = role(line, value)?,
-        _ => return Err(no_such_field(line, "location", name, "score, node, rsc and role")),
+        "resource-discovery" => {
+            let wrong =
+                || EditError::new(line, format!("{name} cannot be '{value}'"), "write always, never or exclusive");
+            location.discovery = Discovery::read(value).ok_or_else(wrong)?;
+        }
+        _ => {
+            let fields = "score, node, rsc, role and resource-discovery";
+            return Err(no_such_field(line, "location", name, fields));
+        }
     }
     Ok(())
 }

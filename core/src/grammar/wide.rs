@@ -6,8 +6,8 @@ use super::error::SyntaxError;
 use super::is_attribute_name;
 use super::statement::Object;
 use super::token::Word;
-use crate::config::Location;
 use crate::config::shorthand::{Want, Who, WideLocation};
+use crate::config::{Discovery, Location};
 use crate::id::{NodeId, ResourceId};
 use crate::rule::{COMPARISONS, KINDS, PRESENCES, Rule, RuleScore, Test};
 use crate::score::Score;
@@ -15,7 +15,8 @@ use crate::score::Score;
 /// `location ID WHO (SCORE: NODE | rule …)`, after the id
 pub(super) fn location(cursor: &mut Cursor<'_, '_>, id: String) -> Parsed<Object> {
     let who = who(cursor)?;
-    let (mut rules, mut role) = (Vec::new(), None);
+    let (mut rules, mut role, mut discovery) = (Vec::new(), None, Discovery::Always);
+    let mut said = None;
     while let Some(word) = cursor.peek() {
         match word.text.as_str() {
             "rule" if word.is_bare_from(0) => {
@@ -27,21 +28,32 @@ pub(super) fn location(cursor: &mut Cursor<'_, '_>, id: String) -> Parsed<Object
                 role = constraint::role(word, &option["role=".len()..])?;
             }
             option if option.starts_with("resource-discovery=") => {
-                let error = SyntaxError::not_yet(word.at, "'resource-discovery' is");
-                return Err(error.hint("leave it out: every node is looked at, for safety"));
+                cursor.take();
+                let text = &option["resource-discovery=".len()..];
+                discovery = Discovery::read(text).ok_or_else(|| {
+                    SyntaxError::new(word.at, format!("{} is no way to look for something", shown(text)))
+                        .hint("write always, never or exclusive")
+                })?;
+                said = Some(word.at);
             }
             _ => break,
         }
     }
     if !rules.is_empty() {
+        if let Some(at) = said.filter(|_| discovery != Discovery::Always) {
+            let error = SyntaxError::not_yet(at, "'resource-discovery' with a rule is");
+            return Err(error.hint("write one location for each node: resource-discovery=never -inf: NODE"));
+        }
         let want = Want::Rules(rules);
-        return Ok(Object::WideLocation(id, WideLocation { who, want, role }));
+        return Ok(Object::WideLocation(id, WideLocation { who, want, role, discovery }));
     }
     let score = cursor.score()?;
     let node = NodeId::new(cursor.id("the node")?);
     match who {
-        Who::One(name) => Ok(Object::Location(id, Location { resource: ResourceId::new(name), score, node, role })),
-        who => Ok(Object::WideLocation(id, WideLocation { who, want: Want::Node(score, node), role })),
+        Who::One(name) => {
+            Ok(Object::Location(id, Location { resource: ResourceId::new(name), score, node, role, discovery }))
+        }
+        who => Ok(Object::WideLocation(id, WideLocation { who, want: Want::Node(score, node), role, discovery })),
     }
 }
 

@@ -4,7 +4,7 @@ use super::operation::has;
 use super::{Element, Fate, Import};
 use crate::cib;
 use crate::config::shorthand::{Want, Who, WideLocation};
-use crate::config::{Colocation, InRole, Location, Order, OrderKind, OrderTask, boolean};
+use crate::config::{Colocation, Discovery, InRole, Location, Order, OrderKind, OrderTask, boolean};
 use crate::grammar::{SINGLE_OBJECTS, is_id};
 use crate::id::{NodeId, ResourceId};
 use crate::rule::Test;
@@ -51,15 +51,15 @@ impl<'a> Import<'a, '_> {
     fn location(&mut self, id: &str, element: Element<'a>) -> Result<(), Refusal> {
         let (who, set_role) = self.who(id, element)?;
         let role = self.role(element, "role")?.or(set_role);
-        self.discovery(id, element);
+        let discovery = self.discovery(id, element)?;
         if has(element, "rule") {
             let rules = self.rules(element)?;
             let is_of_defaults = |test: &Test| matches!(test, Test::Agent { .. } | Test::Operation { .. });
             if rules.iter().flat_map(|rule| &rule.tests).any(is_of_defaults) {
                 return Err(("its rule asks what only defaults may ask".to_owned(), ""));
             }
-            let want = Want::Rules(rules);
-            self.config.shorthand.locations.insert(id.to_owned(), WideLocation { who, want, role });
+            let (want, discovery) = (Want::Rules(rules), Discovery::Always);
+            self.config.shorthand.locations.insert(id.to_owned(), WideLocation { who, want, role, discovery });
             return Ok(());
         }
         let score = self.attribute(element, "score").map_or(Score::INFINITY, cib::score);
@@ -67,11 +67,11 @@ impl<'a> Import<'a, '_> {
         let node = NodeId::from(node.ok_or(("it names no node that can be here".to_owned(), ""))?);
         match who {
             Who::One(name) => {
-                let location = Location { resource: ResourceId::new(name), score, node, role };
+                let location = Location { resource: ResourceId::new(name), score, node, role, discovery };
                 self.config.locations.insert(id.to_owned(), location);
             }
             who => {
-                let location = WideLocation { who, want: Want::Node(score, node), role };
+                let location = WideLocation { who, want: Want::Node(score, node), role, discovery };
                 self.config.shorthand.locations.insert(id.to_owned(), location);
             }
         }
@@ -102,17 +102,23 @@ impl<'a> Import<'a, '_> {
         Ok((Who::One(self.known(rsc)?.to_string()), None))
     }
 
-    /// Where a resource is looked for is not for a constraint to say.
-    fn discovery(&mut self, id: &str, element: Element<'a>) {
-        match self.attribute(element, "resource-discovery") {
-            None | Some("always") => {}
-            Some(other) => {
-                let what = format!("resource-discovery={other} has no effect: every node is looked at, for safety");
-                let mend =
-                    if other == "exclusive" { "forbid the other nodes: `location ID RSC -inf: NODE`" } else { "" };
-                self.tell(Fate::Changed, id, element, what, mend);
-            }
+    /// Where a resource is looked for; a rule says it of no node.
+    fn discovery(&mut self, id: &str, element: Element<'a>) -> Result<Discovery, Refusal> {
+        let Some(said) = self.attribute(element, "resource-discovery") else { return Ok(Discovery::Always) };
+        let read = Discovery::read(said);
+        let discovery = read.ok_or_else(|| (format!("resource-discovery={said} is nothing that it can be"), ""))?;
+        if discovery != Discovery::Always && has(element, "rule") {
+            let what = format!("resource-discovery={said} has no effect beside a rule: every node is looked at");
+            let mend = match discovery {
+                Discovery::Exclusive => {
+                    "write `location ID RSC resource-discovery=exclusive SCORE: NODE` for each node"
+                }
+                _ => "write `location ID RSC resource-discovery=never -inf: NODE` for each node",
+            };
+            self.tell(Fate::Changed, id, element, what, mend);
+            return Ok(Discovery::Always);
         }
+        Ok(discovery)
     }
 
     /// A role by its name of today or of before; nothing for whatever runs.

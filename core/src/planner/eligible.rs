@@ -1,7 +1,7 @@
 //! Hard rules: where a resource may not run, and which rule says so.
 
 use super::location::locations;
-use crate::config::Primitive;
+use crate::config::{Discovery, Primitive};
 use crate::id::{NodeId, ResourceId};
 use crate::planted::{Mistake, planted};
 use crate::score::Score;
@@ -30,6 +30,8 @@ pub enum Rejection {
     Unhealthy(String),
     /// A location constraint forbids it.
     Location(String),
+    /// It is not looked for there, by this location, which says never, or exclusive of others.
+    NotLookedFor(String, Discovery),
     /// Somebody banned it from there.
     Banned(String),
     /// It failed there too often.
@@ -71,6 +73,12 @@ impl fmt::Display for Rejection {
             Self::Unarmed => f.write_str("the node has no fence device, and no armed watchdog that proves anything"),
             Self::Unhealthy(why) => write!(f, "the node is not well ({why})"),
             Self::Location(id) => write!(f, "location {id} forbids it"),
+            Self::NotLookedFor(id, Discovery::Exclusive) => {
+                write!(f, "it is not looked for there: location {id} is exclusive (resource-discovery)")
+            }
+            Self::NotLookedFor(id, _) => {
+                write!(f, "it is not looked for there, by location {id} (resource-discovery=never)")
+            }
             Self::Banned(by) => write!(f, "{by} banned it from there"),
             Self::TooManyFailures(count) => write!(f, "it failed there {count} times"),
             Self::StartFailed(error) => write!(f, "its start failed there: {error}"),
@@ -129,6 +137,10 @@ pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive,
     }
     if let Some(why) = state.locked_out(resource, node).filter(|_| !super::placement::runs_on(state, resource, node)) {
         return Some(Rejection::NotUnfenced(why));
+    }
+    let looked_for = state.config.shorthand.looked_for.get(resource);
+    if let Some((id, said)) = looked_for.and_then(|looked_for| looked_for.forbids(node)) {
+        return Some(Rejection::NotLookedFor(id.to_owned(), said));
     }
     if let Some((id, _)) = locations(state, resource, node).into_iter().find(|(_, score)| score.forbids()) {
         return Some(Rejection::Location(id.to_owned()));

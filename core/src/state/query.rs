@@ -26,7 +26,7 @@ impl ClusterState {
         let Some(state) = self.nodes.get(node) else {
             return Standing::NotActive;
         };
-        if state.living_session().is_none() || self.is_witness(node) {
+        if state.living_session().is_none() || self.is_witness(node) || !self.is_looked_for(resource, node) {
             return Standing::NotActive;
         }
         match self.activity(resource, node) {
@@ -41,6 +41,22 @@ impl ClusterState {
                 Seen::Paused(why) | Seen::Unknown(why) => Standing::Unknown(why.clone()),
             },
         }
+    }
+
+    /// Whether a resource is looked for on a node: not where `resource-discovery` says so, unless something of it is known
+    /// there, which is looked for until it is gone.
+    pub fn is_looked_for(&self, resource: &ResourceId, node: &NodeId) -> bool {
+        let said = self.config.shorthand.looked_for.get(resource).and_then(|looked_for| looked_for.forbids(node));
+        if said.is_none() {
+            return true;
+        }
+        // What a false proof let go may be anywhere there.
+        let is_disarmed = || self.nodes.get(node).is_some_and(|node| node.disarmed.is_some());
+        let is_known = |activity: &Activity| {
+            let is_there = !matches!(activity.seen, Seen::Stopped | Seen::Unknown(_));
+            is_there || activity.claim.is_some() || activity.definition.is_some()
+        };
+        self.activity(resource, node).is_some_and(is_known) || is_disarmed()
     }
 
     /// Whether what `resource` is on this node keeps it from being started on another. A person's waiver

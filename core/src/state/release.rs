@@ -21,7 +21,7 @@ pub const SCHEMA: u16 = 4;
 /// 8: orders after any of a set. 9: the timeline tells of fences that wait. 10: constraints with roles. 11: unfencing.
 /// 12: agents that migrate what they run. 13: rules in defaults on agents and operations.
 /// 14: watchdogs. 15: units of systemd. 16: notices to the instances of clones.
-/// 17: groups that are promoted, instances that differ, `multiple-active`. 21: tickets.
+/// 17: groups that are promoted, instances that differ, `multiple-active`. 21: tickets, `resource-discovery`.
 pub const FEATURE_LEVEL: u16 = 21;
 /// From here on changed parameters are taken over by a reload.
 pub const RELOAD_LEVEL: u16 = 5;
@@ -41,7 +41,7 @@ pub const NOTIFY_LEVEL: u16 = 16;
 
 /// From here on groups are promoted, and what is active twice is marked.
 pub(super) const TOGETHER_LEVEL: u16 = 17;
-/// From here on there are tickets.
+/// From here on there are tickets, and not everything is looked for everywhere.
 const TICKET_LEVEL: u16 = 21;
 
 /// The program that a daemon runs.
@@ -73,6 +73,7 @@ impl Command {
             Self::Remove { .. } | Self::Leave { .. } | Self::Goodbye(_) => 2,
             Self::Overdue { .. } => 3,
             Self::Configure { patch, .. } if patch.has_tickets() => TICKET_LEVEL,
+            Self::Configure { patch, .. } if patch.has_discovery() => TICKET_LEVEL,
             Self::SetTicket { .. } => TICKET_LEVEL,
             Self::Configure { patch, .. } if patch.has_promoted_together() || patch.has_unique() => TOGETHER_LEVEL,
             Self::Configure { patch, .. } if patch.has_units() => 15,

@@ -2,6 +2,7 @@
 
 use quorate_core::config::AgentClass;
 use quorate_core::config::shorthand::Group;
+use quorate_core::id::NodeId;
 use quorate_core::state::{Action, ActionKind, ClusterState, Command, Outcome, Seen, SessionState, invariant};
 
 /// The rules that do not hold between the state before an entry and the one after it.
@@ -42,6 +43,17 @@ fn is_unchanged(before: &ClusterState, after: &ClusterState, command: &Command) 
 }
 
 /// claim-check, told in other words than `apply` tells it.
+/// A person said that it is not there, and nothing of it was ever seen there or begun.
+fn is_never_looked_for(before: &ClusterState, action: &Action, node: &NodeId) -> bool {
+    let said = before.config.shorthand.looked_for.get(&action.resource);
+    let here = before.activity(&action.resource, node);
+    let is_nothing_known = here.is_none_or(|here| {
+        let is_blank = matches!(here.seen, Seen::Stopped | Seen::Unknown(_));
+        is_blank && here.claim.is_none() && here.definition.is_none()
+    });
+    said.is_some_and(|said| said.forbids(node).is_some()) && is_nothing_known
+}
+
 fn was_alone(before: &ClusterState, command: &Command) -> bool {
     let Command::Claim { speaker, action, .. } = command else { return true };
     let Some(action) = before.actions.get(action) else { return false };
@@ -70,6 +82,7 @@ fn was_alone(before: &ClusterState, command: &Command) -> bool {
                 Some(_) if before.is_witness(name) => true,
                 Some(session) if matches!(session.state, SessionState::Ended(_)) => true,
                 Some(session) if waived && session.state == SessionState::Lost => true,
+                Some(_) if *name != &action.node && is_never_looked_for(before, action, name) => true,
                 Some(_) => before
                     .resources
                     .get(&action.resource)

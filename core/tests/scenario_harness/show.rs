@@ -128,6 +128,7 @@ impl World {
                 Some(Rejection::Colocation) => "colocation".to_owned(),
                 Some(Rejection::Score(score)) => format!("score:{score}"),
                 Some(Rejection::Room { name, .. }) => format!("room:{name}"),
+                Some(Rejection::NotLookedFor(id, _)) => format!("not-looked-for:{id}"),
             };
             format!("{node}={rule}")
         });

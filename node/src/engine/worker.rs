@@ -352,6 +352,7 @@ fn known(ctx: &Ctx<'_>) -> BTreeMap<ResourceId, Primitive> {
         state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()).map(|(id, _)| id);
     configured
         .chain(state.resources.keys())
+        .filter(|id| state.is_looked_for(id, &ctx.me.node))
         .filter_map(|id| {
             let definition = state.definition(id, &ctx.me.node)?;
             Some((id.clone(), state.definition_on(definition, &ctx.me.node).among(state.nodes.len())))

@@ -152,6 +152,7 @@ fn cannot(id: &ResourceId, node: &NodeId, rule: &Rejection) -> Fault {
         Rejection::NotUnfenced(_) => "`qrm status` shows what came of it".to_owned(),
         Rejection::Unhealthy(_) => format!("`qrm node show {node}` shows its attributes"),
         Rejection::Unarmed => format!("give {node} a fence device first"),
+        Rejection::NotLookedFor(constraint, _) => format!("`qrm configure show {constraint}` shows what says so"),
         Rejection::Location(constraint) => format!("`qrm configure delete {constraint}`, if it is not meant any more"),
         Rejection::Banned(_) => format!("`qrm resource clear {id} {node}`"),
         Rejection::TooManyFailures(_) | Rejection::StartFailed(_) | Rejection::CannotWork(_) => {

@@ -4,7 +4,7 @@ use crate::members::Members;
 use crate::replica::Slot;
 use crate::world::World;
 use quorate_core::config::{
-    Agent, AgentClass, Attributes, Colocation, Config, ConfigPatch, Location, Operation, Order, Primitive,
+    Agent, AgentClass, Attributes, Colocation, Config, ConfigPatch, Discovery, Location, Operation, Order, Primitive,
 };
 use quorate_core::id::{RaftId, ResourceId, StoreId};
 use quorate_core::score::Score;
@@ -160,9 +160,10 @@ impl World {
         if self.dice.chance(300) {
             let resource = self.dice.pick(&vms()).clone();
             let node = self.dice.pick(&self.names).clone();
-            config
-                .locations
-                .insert("never".to_owned(), Location { resource, score: Score::NEG_INFINITY, node, role: None });
+            config.locations.insert(
+                "never".to_owned(),
+                Location { resource, score: Score::NEG_INFINITY, node, role: None, discovery: Discovery::Always },
+            );
         }
         self.agency.configure(&mut config);
         self.clones.configure(&mut config);

@@ -2,10 +2,10 @@
 
 use super::operations;
 use super::set::{Set, colocated, ordered};
-use super::{Own, ResourceSet, Want, Who, is_instance, is_part, part};
+use super::{Own, ResourceSet, Want, Who, is_instance, is_part, part, whole};
 use crate::config::{
-    Attributes, Colocation, Config, InRole, Location, Order, OrderKind, OrderTask, Primitive, ResourceMeta, Section,
-    TicketNeed,
+    Attributes, Colocation, Config, Discovery, InRole, Location, LookedFor, Order, OrderKind, OrderTask, Primitive,
+    ResourceMeta, Section, TicketNeed,
 };
 use crate::id::ResourceId;
 use crate::score::Score;
@@ -41,6 +41,7 @@ impl Config {
         self.orders.extend(made.orders);
         self.shorthand.ruled = made.ruled;
         self.shorthand.needs = self.ticket_needs();
+        self.shorthand.looked_for = self.looked_for();
     }
 
     /// A primitive as it was written, to be changed; `expand` has to follow.
@@ -161,8 +162,8 @@ impl Config {
             for resource in self.whom(&location.who) {
                 match &location.want {
                     Want::Node(score, node) => {
-                        let (node, role) = (node.clone(), location.role);
-                        made.locate(id, Location { resource, score: *score, node, role });
+                        let (node, role, discovery) = (node.clone(), location.role, location.discovery);
+                        made.locate(id, Location { resource, score: *score, node, role, discovery });
                     }
                     Want::Rules(_) => made.ruled.entry(resource).or_default().push(id.clone()),
                 }
@@ -223,6 +224,22 @@ impl Config {
                 made.order(id, number, order);
             }
         }
+    }
+
+    /// Of a group each member is looked for where the group is.
+    fn looked_for(&self) -> BTreeMap<ResourceId, LookedFor> {
+        let mut found: BTreeMap<ResourceId, LookedFor> = BTreeMap::new();
+        let is_said = |it: &Location| it.discovery != Discovery::Always && !self.is_wide(&it.resource);
+        let locations = self.locations.iter().filter(|(_, it)| is_said(it));
+        for (id, location) in locations {
+            let group = self.shorthand.group_of(&location.resource).map(|(_, group)| group.members.as_slice());
+            let is_first = |members: &&[ResourceId]| is_part(id) && members.first() == Some(&location.resource);
+            let together = self.shorthand.instance_of(&location.resource).or(group).filter(is_first);
+            for resource in together.unwrap_or(std::slice::from_ref(&location.resource)) {
+                found.entry(resource.clone()).or_default().add(whole(id), &location.node, location.discovery);
+            }
+        }
+        found
     }
 
     fn ticket_needs(&self) -> BTreeMap<ResourceId, Vec<TicketNeed>> {

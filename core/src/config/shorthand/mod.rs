@@ -8,7 +8,7 @@ mod expand;
 mod operations;
 pub(crate) mod set;
 
-use super::{Attributes, InRole, OrderKind, OrderTask, Primitive, TicketConstraint, TicketNeed};
+use super::{Attributes, Discovery, InRole, LookedFor, OrderKind, OrderTask, Primitive, TicketConstraint, TicketNeed};
 use crate::id::{NodeId, ResourceId};
 use crate::rule::Rule;
 use crate::score::Score;
@@ -36,6 +36,8 @@ pub struct Shorthand {
     pub ruled: BTreeMap<ResourceId, Vec<String>>,
     /// `rsc_ticket`, by constraint id.
     pub tickets: BTreeMap<String, TicketConstraint>,
+    /// Where a resource is looked for, where that is not everywhere; made by `expand`.
+    pub looked_for: BTreeMap<ResourceId, LookedFor>,
     /// The tickets that a resource needs; made by `expand`.
     pub needs: BTreeMap<ResourceId, Vec<TicketNeed>>,
 }
@@ -67,6 +69,8 @@ pub struct WideLocation {
     pub want: Want,
     /// In which role, where a rule does not say it.
     pub role: Option<InRole>,
+    /// Whether they are looked for there; of rules always.
+    pub discovery: Discovery,
 }
 
 /// Whom a location is about.

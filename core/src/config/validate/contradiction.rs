@@ -1,13 +1,14 @@
 //! Constraints that cannot hold together, each named with its other side.
 
 use super::{Problem, Report, problem};
-use crate::config::shorthand::whole;
-use crate::config::{Colocation, Config, InRole, Order, OrderKind, OrderTask};
+use crate::config::shorthand::{Want, is_part, whole};
+use crate::config::{Colocation, Config, Discovery, InRole, Order, OrderKind, OrderTask};
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub(super) fn check(config: &Config, report: &mut Report) {
+    never_looked_for(config, report);
     order_loops(config, report);
     colocations(config, report);
     locations(config, report);
@@ -295,4 +296,19 @@ fn bound_together(config: &Config) -> Vec<(&str, BTreeSet<&ResourceId>)> {
     }
     all.retain(|(_, bound)| bound.len() > 2);
     all
+}
+
+/// Where it is not looked for nothing is started, whatever the score.
+fn never_looked_for(config: &Config, report: &mut Report) {
+    let plain = config.locations.iter().filter(|(id, _)| !is_part(id)).map(|(id, it)| (id, it.score, it.discovery));
+    let wide = config.shorthand.locations.iter().filter_map(|(id, it)| match &it.want {
+        Want::Node(score, _) => Some((id, *score, it.discovery)),
+        Want::Rules(_) => None,
+    });
+    let draws =
+        |(_, score, discovery): &(&String, Score, Discovery)| *discovery == Discovery::Never && *score > Score::ZERO;
+    for (id, score, _) in plain.chain(wide).filter(draws) {
+        let what = format!("its score {score} has no effect: where something is never looked for it is not started");
+        report.warning(id, what, "write -inf, or leave resource-discovery out");
+    }
 }

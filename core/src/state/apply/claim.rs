@@ -74,6 +74,7 @@ impl ClusterState {
             }
             ActionKind::Start => {
                 self.check_tickets(action)?;
+                self.check_discovery(action, &action.node)?;
                 self.check_unfenced(action, &action.node)?;
             }
             // Nothing is started by it: what runs there goes on.
@@ -82,6 +83,7 @@ impl ClusterState {
             ActionKind::Migrate => {
                 let target = action.peer.as_ref().unwrap_or(&action.node);
                 self.check_tickets(action)?;
+                self.check_discovery(action, target)?;
                 self.check_unfenced(action, target)?;
                 self.check_migration(action)?;
             }
@@ -100,6 +102,15 @@ impl ClusterState {
     fn check_tickets(&self, action: &Action) -> Result<(), Refusal> {
         match self.ticket_forbids(&action.resource, action.kind) {
             Some(why) => stale(format!("no {} of {}: {why}", action.kind.word(), action.resource)),
+            None => Ok(()),
+        }
+    }
+
+    /// discovery: where it is not looked for, nothing of it is started.
+    fn check_discovery(&self, action: &Action, node: &NodeId) -> Result<(), Refusal> {
+        let looked_for = self.config.shorthand.looked_for.get(&action.resource);
+        match looked_for.and_then(|looked_for| looked_for.forbids(node)) {
+            Some((id, _)) => stale(format!("{} is not looked for on {node}, by location {id}", action.resource)),
             None => Ok(()),
         }
     }

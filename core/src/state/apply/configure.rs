@@ -30,6 +30,7 @@ impl ClusterState {
             return Err(Refusal::Invalid(each.join("\n")));
         }
         let old = std::mem::replace(&mut self.config, new);
+        self.settle_unlooked(&old);
         self.keep_definitions(&old);
         self.renew_treatment();
         self.forget_mended(&old);
@@ -71,6 +72,22 @@ impl ClusterState {
                 let is_there = !matches!(activity.seen, Seen::Stopped | Seen::Unknown(_));
                 if (is_there || (configured.is_none() && !activity.is_stopped())) && activity.definition.is_none() {
                     activity.definition = definitions.get(node).or(Some(primitive)).cloned();
+                }
+            }
+        }
+    }
+
+    /// discovery: what is configured no more, and was not looked for on a node, is not looked for there now.
+    fn settle_unlooked(&mut self, old: &Config) {
+        let now = self.now;
+        for (resource, looked_for) in &old.shorthand.looked_for {
+            if self.config.primitives.contains_key(resource) {
+                continue;
+            }
+            for (node, activity) in self.resources.get_mut(resource).into_iter().flatten() {
+                let is_unknown = matches!(activity.seen, Seen::Unknown(_)) && activity.claim.is_none();
+                if is_unknown && activity.definition.is_none() && looked_for.forbids(node).is_some() {
+                    activity.see(Seen::Stopped, now);
                 }
             }
         }

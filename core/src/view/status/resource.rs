@@ -212,7 +212,8 @@ fn resource(
 ) -> ResourceView {
     let none = BTreeMap::new();
     let nodes = state.resources.get(id).unwrap_or(&none);
-    let mut places: Vec<Place> = nodes.iter().filter_map(|(node, activity)| place(state, node, activity)).collect();
+    let seen = nodes.iter().filter(|(node, _)| state.is_looked_for(id, node));
+    let mut places: Vec<Place> = seen.filter_map(|(node, activity)| place(state, node, activity)).collect();
     let is_clone = primitive.is_some_and(|primitive| primitive.clone_spec().is_some());
     if !is_clone {
         doubt_unwatched(state, &mut places);
