@@ -7,10 +7,10 @@ use crate::service::asker::Asker;
 use crate::service::configure::configure;
 use quorate_api::Change;
 use quorate_api::Reason;
-use quorate_api::proto::{ConfigureMode, ConfigureRequest, NodeVerb, ResourceVerb, ViewKind};
+use quorate_api::proto::{ConfigureMode, ConfigureRequest, NodeVerb, ResourceVerb, TicketVerb, ViewKind};
 use quorate_core::id::{NodeId, RequestId, ResourceId};
 use quorate_core::state::{Intent, Seen};
-use quorate_core::view::ConfigView;
+use quorate_core::view::{ConfigView, Status};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -168,4 +168,31 @@ async fn what_is_said_of_a_node_again_is_written_once() {
     assert_eq!(attributes["connected"], "0");
     client.attribute(N1, "connected", None).await.unwrap();
     assert!(daemon.cluster().state(|state| state.attributes[&NodeId::from(N1)].is_empty()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tickets_are_given_and_taken() {
+    let dir = TempDir::new().unwrap();
+    let daemon = Daemon::start(Seat::running(member(&dir).await));
+    let client = daemon.client().await;
+    client.configure(change("primitive vm1 vm:fake\nrsc_ticket t east: vm1 loss-policy=freeze")).await.unwrap();
+    let status: Status = shown(&client, ViewKind::Status).await;
+    assert_eq!(status.resources[0].ticket.as_deref(), Some("ticket east is not granted"));
+
+    let granted = client.ticket(TicketVerb::Grant, "east").await.unwrap().message;
+    assert_eq!(granted, "ticket east is granted: vm1 (t, loss-policy=freeze) may run");
+    let status: Status = shown(&client, ViewKind::Status).await;
+    assert!(status.tickets[0].granted && status.resources[0].ticket.is_none(), "{:?}", status.tickets);
+    assert_eq!(client.ticket(TicketVerb::Delete, "east").await.unwrap_err().reason, Reason::Invalid, "it is granted");
+    client.ticket(TicketVerb::Standby, "east").await.unwrap();
+    client.ticket(TicketVerb::Activate, "east").await.unwrap();
+    client.ticket(TicketVerb::Revoke, "east").await.unwrap();
+    let status: Status = shown(&client, ViewKind::Status).await;
+    assert_eq!(status.resources[0].ticket.as_deref(), Some("ticket east was revoked"));
+    let events = client.view(ViewKind::Events, "").await.unwrap().json;
+    for word in ["granted", "put on standby", "activated", "revoked"] {
+        assert!(events.contains(&format!("ticket east was {word} by")), "{word}: {events}");
+    }
+    client.ticket(TicketVerb::Delete, "east").await.unwrap();
+    assert_eq!(client.ticket(TicketVerb::Grant, "a b").await.unwrap_err().reason, Reason::Invalid);
 }
