@@ -51,7 +51,7 @@ impl Verb {
     fn may_begin_it(self) -> bool {
         match self {
             Self::Start | Self::MigrateFrom | Self::Promote | Self::Demote | Self::ReloadAgent | Self::Reload => true,
-            Self::Stop | Self::Monitor { .. } | Self::ValidateAll | Self::MigrateTo => false,
+            Self::Stop | Self::Monitor { .. } | Self::ValidateAll | Self::MigrateTo | Self::Notify => false,
         }
     }
 

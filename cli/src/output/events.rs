@@ -38,7 +38,8 @@ pub(crate) fn event_line(event: &Event, style: Style, clock: &Clock) -> String {
         | EventKind::Preference
         | EventKind::Intent
         | EventKind::Watchdog
-        | EventKind::Ticket => event.text.clone(),
+        | EventKind::Ticket
+        | EventKind::Notified => event.text.clone(),
     };
     format!("{:>5}  {}  {text}", event.number, clock.exactly(event.at))
 }

@@ -141,7 +141,8 @@ fn tone(kind: EventKind) -> Option<Tone> {
         | EventKind::Intent
         | EventKind::Unfenced
         | EventKind::Watchdog
-        | EventKind::Ticket => return None,
+        | EventKind::Ticket
+        | EventKind::Notified => return None,
     })
 }
 
