@@ -76,6 +76,13 @@ enum Purpose {
     Waited(NodeId),
 }
 
+impl Purpose {
+    /// The controller waits for the answer before it plans again.
+    fn is_the_controllers(&self) -> bool {
+        matches!(self, Self::Plan | Self::Fence(_) | Self::Ends | Self::Notices)
+    }
+}
+
 /// One member.
 #[derive(Debug)]
 pub struct Engine {
@@ -283,9 +290,7 @@ impl Engine {
                         (Purpose::Grant { .. }, Ok(Outcome::FenceGranted(n))) => {
                             self.fencing.granted(&mut ctx, &purpose, *n)
                         }
-                        (Purpose::Plan | Purpose::Fence(_) | Purpose::Ends | Purpose::Notices, _) => {
-                            self.controller.answered()
-                        }
+                        (of, _) if of.is_the_controllers() => self.controller.answered(),
                         (Purpose::Disarm, Ok(Outcome::Done)) => self.watchdog.disarmed(),
                         (Purpose::FenceResult(target), answer) => self.fencing.reported(target, answer),
                         (Purpose::Judge(of) | Purpose::Grant { target: of, .. }, said) if is_unwritten(said) => {
