@@ -4,6 +4,7 @@ mod scenario_harness;
 
 use quorate_core::id::ResourceId;
 use quorate_core::planner;
+use quorate_core::score::Score;
 use quorate_core::state::ClusterState;
 use quorate_core::suppose::Supposed;
 use quorate_core::view::simulation;
@@ -47,6 +48,34 @@ fn in_every_scenario_a_simulation_ends_where_the_live_plan_puts_everything() {
         }
     }
     assert!(compared > 1000, "only {compared} places were compared");
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+/// Most nodes are alike to most resources and are scored once for all of them.
+#[test]
+fn what_each_node_scores_is_what_its_terms_come_to() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let (mut wrong, mut compared) = (String::new(), 0);
+    for entry in fs::read_dir(&folder).expect("the folder of scenarios is there") {
+        let path = entry.expect("it can be listed").path();
+        let (World { state, .. }, _) = file::lived(&fs::read_to_string(&path).expect("it can be read"));
+        let sketch = planner::model(&state);
+        let single = state.config.primitives.iter().filter(|(_, primitive)| primitive.clone_spec().is_none());
+        for (id, rsc) in single.filter_map(|(id, _)| sketch.resources.get_key_value(id)) {
+            let standpoint = planner::standpoint(&state, id).expect("it is configured");
+            for (ix, node) in sketch.nodes.iter().enumerate() {
+                let sum = standpoint.terms[node].iter().fold(Score::ZERO, |sum, term| sum + term.score);
+                let score = sketch.model.resources[*rsc].scores.or_never(ix);
+                let is_kept_back = score.forbids() && standpoint.last_resorts.contains_key(node);
+                compared += 1;
+                if score != sum && !is_kept_back {
+                    let name = path.file_name().expect("it has one").to_string_lossy();
+                    writeln!(wrong, "{name}: {id} on {node}: {score}, its terms {sum}").expect("to a text");
+                }
+            }
+        }
+    }
+    assert!(compared > 1000, "only {compared} scores were compared");
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 

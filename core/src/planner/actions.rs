@@ -5,6 +5,7 @@ use super::placement::Wanted;
 use super::role_order::Goal;
 use super::rolling::Renewal;
 use super::room::Turns;
+use super::survey::{Survey, Touched};
 use super::{Blocked, Plan, WantedFence};
 use crate::config::OnFail;
 use crate::id::{ActionId, NodeId, Operation, ResourceId};
@@ -20,15 +21,16 @@ use std::time::Duration;
 const UNSURE_AFTER: Duration = Duration::from_secs(3);
 
 /// Nodes that must be fenced for what happened on them: a stop failed, and nothing else can be trusted to stop it.
-pub(super) fn fences(state: &ClusterState, plan: &mut Plan) {
+pub(super) fn fences(state: &Survey<'_>, plan: &mut Plan) {
     let properties = state.properties();
     let stonith_enabled = properties.stonith_enabled;
     super::ticket::fences(state, plan);
-    for (resource, nodes) in &state.resources {
-        for (node, activity) in nodes {
+    for resource in state.all() {
+        let known = || state.touched(resource).iter().filter_map(Touched::known);
+        for (node, activity) in known() {
             plan.fence.extend(fence_for_failure(state, resource, node, activity));
         }
-        for (node, activity) in nodes.iter().filter(|(_, activity)| activity.stop_failed) {
+        for (node, activity) in known().filter(|(_, activity)| activity.stop_failed) {
             let Some(at) = state.nodes.get(node) else { continue };
             let Some(session) = at.living_session().filter(|session| session.state == SessionState::Open) else {
                 continue;
@@ -66,7 +68,7 @@ fn could_not_be_stopped(resource: &ResourceId, node: &NodeId, error: &str, is_fe
 /// A monitor found it not working, and its on-fail is fence. Where nobody is there to do it, it is started again in its
 /// place: that is all that can be done for it.
 fn fence_for_failure(
-    state: &ClusterState,
+    state: &Survey<'_>,
     resource: &ResourceId,
     node: &NodeId,
     activity: &Activity,
@@ -86,7 +88,12 @@ fn fence_for_failure(
 }
 
 /// Actions that lead from what is to what is wanted.
-pub(super) fn changes(state: &ClusterState, wanted: &BTreeMap<ResourceId, Wanted>, turns: &Turns, plan: &mut Plan) {
+pub(super) fn changes<'a>(
+    state: &'a Survey<'a>,
+    wanted: &BTreeMap<ResourceId, Wanted>,
+    turns: &Turns,
+    plan: &mut Plan,
+) {
     let orphan = match state.properties().maintenance_mode {
         true => Wanted::HandsOff,
         false => Wanted::Stopped("it is not configured any more".to_owned()),
@@ -129,7 +136,7 @@ pub(super) fn changes(state: &ClusterState, wanted: &BTreeMap<ResourceId, Wanted
 }
 
 pub(super) struct Draft<'a> {
-    pub(super) state: &'a ClusterState,
+    pub(super) state: &'a Survey<'a>,
     pub(super) actions: Vec<NewAction>,
     /// Planned actions that still fit and are not drafted anew: they wait for what is under way.
     pub(super) kept: BTreeSet<ActionId>,
@@ -152,8 +159,11 @@ impl Draft<'_> {
         let (mut active, mut failed) = (Vec::new(), Vec::new());
         let (mut busy, mut unknown) = (false, false);
         let (mut waits, mut unsure) = (None, None);
-        for (node, at) in self.state.nodes.iter().filter(|(node, _)| only.is_none_or(|only| only == *node)) {
-            let standing = self.state.standing(id, node);
+        let state = self.state;
+        let touched = state.touched(id).iter().filter(|it| only.is_none_or(|only| only == it.node));
+        for (node, touched) in touched.map(|it| (it.node, it)) {
+            let Some(at) = state.nodes.get(node) else { continue };
+            let standing = touched.standing();
             if standing == Standing::NotActive {
                 continue;
             }
@@ -480,7 +490,7 @@ fn waits_enough(planned: &Action, drafted: &NewAction) -> bool {
         || (drafted.after_new.is_empty() && drafted.after.iter().all(|before| planned.after.contains(before)))
 }
 
-fn waits_for(state: &ClusterState, id: &ResourceId, node: &NodeId, liveness: Liveness) -> Blocked {
+fn waits_for(state: &Survey<'_>, id: &ResourceId, node: &NodeId, liveness: Liveness) -> Blocked {
     let intent = state.intents.get(node);
     let braked = intent.filter(|intent| intent.open_attempt().is_none()).and_then(|_| state.brake(node));
     let error = braked.as_deref().or(intent.and_then(|intent| intent.last_error()));

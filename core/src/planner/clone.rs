@@ -6,6 +6,7 @@ use super::eligible::unfit;
 use super::model::Sketch;
 use super::placement::Wanted;
 use super::preference::drained;
+use super::survey::Survey;
 use crate::config::{OnFail, Order, Primitive, ResourceMeta, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{Model, RscIx};
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 
 /// What a clone is to be on every node, or why it has no place at all.
 pub(super) fn decide(
-    state: &ClusterState,
+    state: &Survey<'_>,
     (id, primitive): (&ResourceId, &Primitive),
     rsc: RscIx,
     (sketch, assigned): (&Sketch, &Model),
@@ -53,7 +54,7 @@ pub(super) fn decide(
 
 /// Why there is no instance on a node.
 pub(super) fn why_not(
-    state: &ClusterState,
+    state: &Survey<'_>,
     id: &ResourceId,
     primitive: &Primitive,
     meta: &ResourceMeta,
@@ -75,8 +76,8 @@ pub(super) fn why_not(
 }
 
 /// Why there is, or is no, instance of a clone on a node; for people.
-pub fn of_instance(
-    state: &ClusterState,
+pub(super) fn of_instance(
+    state: &Survey<'_>,
     id: &ResourceId,
     primitive: &Primitive,
     node: &NodeId,
@@ -94,7 +95,7 @@ pub fn of_instance(
 }
 
 /// Its node is silent, away or in maintenance: what may be there stays.
-pub(super) fn held_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
+pub(super) fn held_on(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> bool {
     let Some(at) = state.nodes.get(node) else { return false };
     let is_silent = at.liveness != Liveness::Lost && !at.is_online();
     let is_known = state.activity(id, node).is_some();
@@ -102,7 +103,7 @@ pub(super) fn held_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> b
 }
 
 /// A drained node keeps its instance while something else is there, which may need it: a drain stops nothing.
-pub(super) fn left_last(state: &ClusterState, id: &ResourceId, node: &NodeId) -> Option<String> {
+pub(super) fn left_last(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> Option<String> {
     let is_other = |id: &ResourceId| state.config.primitives.get(id).is_none_or(|it| it.clone_spec().is_none());
     let is_left = || {
         !state.resources.keys().any(|id| {

@@ -1,11 +1,12 @@
 //! Hard rules: where a resource may not run, and which rule says so.
 
 use super::location::locations;
+use super::survey::{Needs, Survey, Touched};
 use crate::config::{Discovery, Primitive};
 use crate::id::{NodeId, ResourceId};
 use crate::planted::{Mistake, planted};
 use crate::score::Score;
-use crate::state::{ActionKind, ClusterState, Failure, Intent, Liveness, Severity, Wish};
+use crate::state::{ActionKind, Failure, Intent, Liveness, Severity, Wish};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -109,34 +110,18 @@ impl fmt::Display for Liveness {
 }
 
 /// The first rule that keeps `resource` from `node`, or `None` where it may run.
-pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive, node: &NodeId) -> Option<Rejection> {
-    if state.is_witness(node) {
-        return Some(Rejection::Witness);
+pub(super) fn unfit(
+    state: &Survey<'_>,
+    resource: &ResourceId,
+    primitive: &Primitive,
+    node: &NodeId,
+) -> Option<Rejection> {
+    if !state.nodes.contains_key(node) && !state.is_witness(node) {
+        return None;
     }
-    let at = state.nodes.get(node)?;
-    if !at.is_online() {
-        return Some(Rejection::NotOnline(at.liveness));
-    }
-    // What has no other place stays on a node that is drained: a drain stops nothing.
-    let stays = at.intent == Intent::Drain && super::placement::runs_on(state, resource, node);
-    if at.intent != Intent::Active && !stays {
-        return Some(Rejection::NotActive(at.intent));
-    }
-    if at.leaving {
-        return Some(Rejection::Leaving);
-    }
-    if at.disarmed.is_some() {
-        return Some(Rejection::Disarmed);
-    }
-    // What has no other place stays, as where a node is drained.
-    if let Some(why) = state.unhealthy(resource, node).filter(|_| !super::placement::runs_on(state, resource, node)) {
-        return Some(Rejection::Unhealthy(why));
-    }
-    if state.properties().stonith_enabled && !state.is_armed(node) && !state.is_proof_waived(resource) {
-        return Some(Rejection::Unarmed);
-    }
-    if let Some(why) = state.locked_out(resource, node).filter(|_| !super::placement::runs_on(state, resource, node)) {
-        return Some(Rejection::NotUnfenced(why));
+    let runs = super::placement::runs_on(state, resource, node);
+    if let Some(rule) = shut(state, node, state.needs(resource), runs) {
+        return Some(rule);
     }
     let looked_for = state.config.shorthand.looked_for.get(resource);
     if let Some((id, said)) = looked_for.and_then(|looked_for| looked_for.forbids(node)) {
@@ -153,7 +138,7 @@ pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive,
         return Some(Rejection::Banned(ban.by.clone()));
     }
     let meta = state.meta(resource, primitive);
-    let activity = state.activity(resource, node)?;
+    let activity = state.touched_on(resource, node)?.activity?;
     let is_forgotten = |failure: &Failure| state.now.since(failure.at) >= meta.failure_timeout;
     if !meta.failure_timeout.is_zero() && activity.last_failure.as_ref().is_some_and(is_forgotten) {
         return None;
@@ -168,10 +153,42 @@ pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive,
         .map(|failure| Rejection::StartFailed(failure.error.clone()))
 }
 
+/// What of the node itself keeps everything from it that needs so much, but for what runs there in part.
+pub(super) fn shut(state: &Survey<'_>, node: &NodeId, needs: Needs, runs: bool) -> Option<Rejection> {
+    if state.is_witness(node) {
+        return Some(Rejection::Witness);
+    }
+    let at = state.nodes.get(node)?;
+    if !at.is_online() {
+        return Some(Rejection::NotOnline(at.liveness));
+    }
+    // What has no other place stays on a node that is drained: a drain stops nothing.
+    let stays = at.intent == Intent::Drain && runs;
+    if at.intent != Intent::Active && !stays {
+        return Some(Rejection::NotActive(at.intent));
+    }
+    if at.leaving {
+        return Some(Rejection::Leaving);
+    }
+    if at.disarmed.is_some() {
+        return Some(Rejection::Disarmed);
+    }
+    // What has no other place stays, as where a node is drained.
+    if let Some(why) = state.unhealthy_for(needs, node).filter(|_| !runs) {
+        return Some(Rejection::Unhealthy(why));
+    }
+    if needs.proof && !state.is_armed(node) {
+        return Some(Rejection::Unarmed);
+    }
+    if !needs.unfencing || runs {
+        return None;
+    }
+    state.not_unfenced(node).map(Rejection::NotUnfenced)
+}
+
 /// An error that no other try would mend: of this node, or of the resource wherever it was met.
-pub(super) fn never_again<'a>(state: &'a ClusterState, resource: &ResourceId, node: &NodeId) -> Option<&'a Failure> {
-    let everywhere = state.resources.get(resource)?;
-    let failures = everywhere.iter().filter_map(|(at, activity)| Some((at, activity.last_failure.as_ref()?)));
+pub(super) fn never_again<'a>(state: &'a Survey<'_>, resource: &ResourceId, node: &NodeId) -> Option<&'a Failure> {
+    let failures = state.touched(resource).iter().filter_map(Touched::failure);
     let is_final = |(at, failure): &(&NodeId, &Failure)| match failure.severity {
         Severity::Soft => false,
         Severity::Hard => *at == node,

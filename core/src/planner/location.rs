@@ -1,8 +1,9 @@
 //! What location constraints say of a resource on a node, by the ids that people gave them; and when time alone makes them say
 //! something else.
 
+use super::survey::Survey;
+use crate::config::InRole;
 use crate::config::shorthand::{Want, whole};
-use crate::config::{InRole, Location};
 use crate::id::{NodeId, ResourceId};
 use crate::rule::Rule;
 use crate::score::Score;
@@ -63,13 +64,13 @@ pub(super) fn next_date(state: &ClusterState) -> Option<Timestamp> {
 }
 
 /// Every location that says something, whatever the role, and how much.
-pub(super) fn locations<'s>(state: &'s ClusterState, resource: &ResourceId, node: &NodeId) -> Vec<(&'s str, Score)> {
+pub(super) fn locations<'s>(state: &'s Survey<'_>, resource: &ResourceId, node: &NodeId) -> Vec<(&'s str, Score)> {
     in_role(state, resource, node, None)
 }
 
 /// Every location that says something of where a promotable clone is promoted, and how much.
 pub(super) fn promotion_locations<'s>(
-    state: &'s ClusterState,
+    state: &'s Survey<'_>,
     resource: &ResourceId,
     node: &NodeId,
 ) -> Vec<(&'s str, Score)> {
@@ -77,13 +78,12 @@ pub(super) fn promotion_locations<'s>(
 }
 
 fn in_role<'s>(
-    state: &'s ClusterState,
+    state: &'s Survey<'_>,
     resource: &ResourceId,
     node: &NodeId,
     role: Option<InRole>,
 ) -> Vec<(&'s str, Score)> {
-    let is_about = |it: &Location| it.resource == *resource && it.node == *node && it.role == role;
-    let plain = state.config.locations.iter().filter(|(_, it)| is_about(it));
+    let plain = state.plain_locations(resource).iter().filter(|(_, it)| it.node == *node && it.role == role);
     let mut found: Vec<(&str, Score)> = plain.map(|(id, it)| (whole(id), it.score)).collect();
     let wide = &state.config.shorthand;
     let Some(ruled) = wide.ruled.get(resource) else { return found };

@@ -4,19 +4,18 @@
 
 use super::actions::Draft;
 use super::placement::Wanted;
+use super::survey::{Survey, Touched};
 use crate::config::{AgentClass, Order, OrderKind, Primitive};
 use crate::id::{NodeId, ResourceId};
 use crate::planted::{Mistake, planted};
 use crate::state::{
     AGENTS_MIGRATE_LEVEL, ActionKind, Activity, Claim, ClusterState, Intent, Liveness, NodeState, Seen, SessionState,
-    Standing,
 };
 
 impl Draft<'_> {
     /// What is to be done about a migration that is under way; whether there is one, and nothing else may be done.
     pub(super) fn migration(&mut self, id: &ResourceId, want: &Wanted) -> bool {
-        let Some(nodes) = self.state.resources.get(id) else { return false };
-        for (node, activity) in nodes {
+        for (node, activity) in self.state.touched(id).iter().filter_map(Touched::known) {
             let Some(claim) = &activity.claim else { continue };
             let Some(end) = &claim.migration else { continue };
             match claim.kind {
@@ -57,8 +56,8 @@ impl Draft<'_> {
 
     /// What may be elsewhere is looked for first.
     fn is_nowhere_else(&self, id: &ResourceId, node: &NodeId) -> bool {
-        let mut others = self.state.nodes.keys().filter(|other| *other != node);
-        others.all(|other| self.state.standing(id, other) == Standing::NotActive)
+        let mut others = self.state.touched(id).iter().filter(|other| other.node != node);
+        !others.any(Touched::may_be_active)
     }
 
     fn is_online(&self, node: &NodeId) -> bool {
@@ -120,7 +119,7 @@ impl Draft<'_> {
 }
 
 /// Whether it ever moves while it runs: it is allowed to, and what runs it can send it.
-pub(super) fn can_migrate(state: &ClusterState, id: &ResourceId, primitive: &Primitive) -> bool {
+pub(super) fn can_migrate(state: &Survey<'_>, id: &ResourceId, primitive: &Primitive) -> bool {
     let is_sent = match primitive.agent.class {
         AgentClass::Vm => true,
         AgentClass::Ocf => primitive.clone_spec().is_none() && state.level >= AGENTS_MIGRATE_LEVEL,
@@ -130,8 +129,8 @@ pub(super) fn can_migrate(state: &ClusterState, id: &ResourceId, primitive: &Pri
 }
 
 /// From where to where a VM goes, until it runs at the target.
-pub(super) fn under_way(state: &ClusterState, id: &ResourceId) -> Option<(NodeId, NodeId)> {
-    state.resources.get(id)?.iter().find_map(|(node, activity)| {
+pub(super) fn under_way(state: &Survey<'_>, id: &ResourceId) -> Option<(NodeId, NodeId)> {
+    state.touched(id).iter().filter_map(Touched::known).find_map(|(node, activity)| {
         let claim = activity.claim.as_ref()?;
         let peer = claim.migration.as_ref()?.peer.clone();
         match claim.kind {
@@ -152,7 +151,7 @@ fn called_for(state: &ClusterState, id: &ResourceId, claim: &Claim) -> Option<No
 }
 
 /// Where a VM goes, while one of the ends is silent and not lost: a moment's silence calls nothing off.
-pub(super) fn held_at_target(state: &ClusterState, id: &ResourceId) -> Option<NodeId> {
+pub(super) fn held_at_target(state: &Survey<'_>, id: &ResourceId) -> Option<NodeId> {
     let (source, target) = under_way(state, id)?;
     let is_silent = |node: &NodeId| {
         state

@@ -20,20 +20,21 @@ mod role_order;
 mod rolling;
 pub(crate) mod room;
 mod standpoint;
+mod survey;
 mod ticket;
 
+use crate::config::Primitive;
 use crate::id::{ActionId, NodeId, ResourceId, SessionId};
 use crate::state::{ClusterState, Ended, FenceCause, NewAction, NoticeStep};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use clone::of_instance;
-pub use eligible::{Rejection, unfit};
+pub use eligible::Rejection;
 pub use location::DateRule;
 pub use model::{Sketch, Term, model};
-pub use promotion::of_role;
 pub use standpoint::{Standpoint, standpoint};
+use survey::Survey;
 
 /// What should change, and what cannot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,10 +103,33 @@ impl Plan {
 
 /// Plans from the whole state.
 pub fn plan(state: &ClusterState) -> Plan {
+    let survey = Survey::of(state);
+    let state = &survey;
     let wake = state.next_lapse().into_iter().chain(location::next_date(state)).min();
     let mut plan = Plan { wake, ..Plan::default() };
     actions::fences(state, &mut plan);
     let (wanted, turns) = placement::place(state, &mut plan);
     actions::changes(state, &wanted, &turns, &mut plan);
     plan
+}
+
+/// The first rule that keeps `resource` from `node`, or `None` where it may run.
+pub fn unfit(state: &ClusterState, resource: &ResourceId, primitive: &Primitive, node: &NodeId) -> Option<Rejection> {
+    eligible::unfit(&Survey::of(state), resource, primitive, node)
+}
+
+/// Why there is, or is no, instance of a clone on a node; for people.
+pub fn of_instance(
+    state: &ClusterState,
+    id: &ResourceId,
+    primitive: &Primitive,
+    node: &NodeId,
+    is_place: bool,
+) -> String {
+    clone::of_instance(&Survey::of(state), id, primitive, node, is_place)
+}
+
+/// Why an instance is, or is not, to be promoted on a node; for people. Nothing of what is no promotable clone.
+pub fn of_role(state: &ClusterState, id: &ResourceId, node: &NodeId, is_promoted: bool) -> Option<String> {
+    promotion::of_role(&Survey::of(state), id, node, is_promoted)
 }

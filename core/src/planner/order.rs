@@ -132,8 +132,8 @@ impl<'s> Draft<'s> {
         let is_drafted = self.actions.iter().any(is_its);
         let is_ours = state.nodes.get(node).is_some_and(|at| at.is_online() && at.intent != Intent::Maintenance);
         let is_alone = || {
-            let mut others = state.nodes.keys().filter(|other| *other != node);
-            is_clone || others.all(|other| !state.stands_against(id, other))
+            let mut others = state.touched(id).iter().filter(|other| other.ix.is_some() && other.node != node);
+            is_clone || others.all(|other| !state.stands_against(id, other.node))
         };
         let runs = state.standing(id, node) == Standing::Active && !self.stop_failed(id, node);
         !is_drafted && is_ours && runs && is_alone()

@@ -6,12 +6,13 @@ use super::eligible::{Rejection, unfit};
 use super::model::{self, How, Sketch};
 use super::preference::{drained, ended, is_drained, leaves, moves_to, moving};
 use super::room::{Turns, shortage};
+use super::survey::{Survey, Touched};
 use super::{Blocked, Plan, clone};
 use crate::config::{MultipleActive, OnFail, Primitive, ResourceMeta, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{Model, RscIx};
 use crate::score::Score;
-use crate::state::{Activity, ClusterState, Failure, Intent, Liveness, Seen, Standing, Wish};
+use crate::state::{Activity, Failure, Intent, Liveness, Wish};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What should become of a resource.
@@ -55,7 +56,7 @@ impl Wanted {
 }
 
 /// Decides for every configured resource; with the turns of those that make room for each other.
-pub(super) fn place(state: &ClusterState, plan: &mut Plan) -> (BTreeMap<ResourceId, Wanted>, Turns) {
+pub(super) fn place(state: &Survey<'_>, plan: &mut Plan) -> (BTreeMap<ResourceId, Wanted>, Turns) {
     let (sketch, assigned) = model::place(state, How::default());
     let mut wanted = BTreeMap::new();
     for (id, primitive) in state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()) {
@@ -95,8 +96,8 @@ pub(super) fn place(state: &ClusterState, plan: &mut Plan) -> (BTreeMap<Resource
 }
 
 /// One resource, and where the scheduler put it among all others.
-struct Asked<'a> {
-    state: &'a ClusterState,
+struct Asked<'a, 's> {
+    state: &'a Survey<'s>,
     id: &'a ResourceId,
     primitive: &'a Primitive,
     meta: &'a ResourceMeta,
@@ -105,7 +106,7 @@ struct Asked<'a> {
     assigned: &'a Model,
 }
 
-impl Asked<'_> {
+impl Asked<'_, '_> {
     fn decide(&self) -> Result<Wanted, Blocked> {
         let Self { state, id, meta, .. } = *self;
         if state.is_left_alone(id) || are_left_alone(state, id, meta).is_some() {
@@ -144,7 +145,12 @@ impl Asked<'_> {
         let of = |node: &NodeId| self.sketch.node(node).map_or(Score::NEG_INFINITY, |ix| scores.or_never(ix));
         let score = of(node);
         let is_equal = |other: &&NodeId| of(other) == score && unfit(state, id, self.primitive, other).is_none();
-        match state.nodes.keys().filter(is_equal).count() {
+        let equals = match score.forbids() {
+            true => state.nodes.keys().filter(is_equal).count(),
+            // Where a rule forbids it, it scores no more than that.
+            false => scores.count(score),
+        };
+        match equals {
             0 | 1 => format!("{node} scores {score}"),
             _ => format!("{node} by fewest resources, then name, among equals at {score}"),
         }
@@ -220,21 +226,18 @@ impl Asked<'_> {
 }
 
 /// quarantine: nothing new comes to such a node while there is another place; what runs there stays.
-pub(super) fn is_welcome(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
+pub(super) fn is_welcome(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> bool {
     state.nodes.get(node).is_none_or(|at| at.flapping.quarantine.is_none()) || runs_on(state, id, node)
 }
 
 /// A failure after which it stays stopped until a person cleans up (`on-fail=stop`).
 pub(super) fn stopped_by_failure(
-    state: &ClusterState,
+    state: &Survey<'_>,
     id: &ResourceId,
     primitive: &Primitive,
     meta: &ResourceMeta,
 ) -> Option<String> {
-    let failures = || {
-        let nodes = state.resources.get(id).into_iter().flatten();
-        nodes.filter_map(|(node, it)| Some((node, it.last_failure.as_ref()?)))
-    };
+    let failures = || state.touched(id).iter().filter_map(Touched::failure);
     if let Some((_, failure)) = failures().find(|(_, failure)| failure.is_of_copies_that_stay_stopped()) {
         return Some(format!("{}, and its multiple-active is stop_only", failure.error));
     }
@@ -249,7 +252,7 @@ pub(super) fn stopped_by_failure(
 
 /// A node whose daemon is silent, away or in maintenance keeps what it has; what only may be there calls nothing
 /// away from where it runs.
-pub(super) fn held(state: &ClusterState, id: &ResourceId) -> Option<NodeId> {
+pub(super) fn held(state: &Survey<'_>, id: &ResourceId) -> Option<NodeId> {
     if let Some(target) = super::migrate::held_at_target(state, id) {
         return Some(target);
     }
@@ -259,16 +262,14 @@ pub(super) fn held(state: &ClusterState, id: &ResourceId) -> Option<NodeId> {
             silent || at.intent == Intent::Maintenance
         })
     };
-    let may_have_it = || {
-        let nodes = state.resources.get(id).into_iter().flat_map(BTreeMap::keys);
-        nodes.filter(|node| state.standing(id, node) != Standing::NotActive)
-    };
-    let runs = may_have_it().any(|node| runs_on(state, id, node));
-    may_have_it().filter(is_held_by).find(|node| !runs || runs_on(state, id, node)).cloned()
+    let may_have_it = || state.touched(id).iter().filter(|it| it.activity.is_some() && it.may_be_active());
+    let runs = may_have_it().any(Touched::runs);
+    let mut held = may_have_it().filter(|it| is_held_by(&it.node));
+    held.find(|it| !runs || it.runs()).map(|it| it.node.clone())
 }
 
 /// It runs there, or it died there just now and has run nowhere since.
-pub(super) fn belongs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
+pub(super) fn belongs_on(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> bool {
     // Under way it belongs where it goes: else what it leaves would call it back.
     if let Some((_, target)) = super::migrate::under_way(state, id) {
         return target == *node;
@@ -276,41 +277,35 @@ pub(super) fn belongs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -
     if runs_on(state, id, node) {
         return true;
     }
+    // What died there left a failure behind.
+    let Some(here) = state.touched_on(id, node).and_then(|it| it.activity) else { return false };
     let Some(nodes) = state.resources.get(id) else { return false };
-    let Some(here) = nodes.get(node) else { return false };
     let died = here.last_failure.as_ref().is_some_and(|failure| failure.is_of_monitor() && failure.at == here.since);
     let is_latest = |(other, activity): (&NodeId, &Activity)| other == node || activity.since <= here.since;
     died && here.is_stopped() && nodes.iter().all(is_latest) && nodes.keys().all(|other| !runs_on(state, id, other))
 }
 
 /// Where it is active more than once, and nothing is done about it before a person has (`multiple-active=block`).
-pub(super) fn are_left_alone<'s>(
-    state: &'s ClusterState,
-    id: &ResourceId,
-    meta: &ResourceMeta,
-) -> Option<Vec<&'s str>> {
+pub(super) fn are_left_alone<'s>(state: &Survey<'s>, id: &ResourceId, meta: &ResourceMeta) -> Option<Vec<&'s str>> {
     let is_service = state.config.primitives.get(id).is_some_and(Primitive::is_service);
     if meta.multiple_active != MultipleActive::Block || !is_service {
         return None;
     }
-    let nodes = state.nodes.keys().filter(|node| runs_on(state, id, node));
-    let nodes: Vec<&str> = nodes.map(NodeId::as_str).collect();
+    let nodes = state.touched(id).iter().filter(|it| it.runs());
+    let nodes: Vec<&str> = nodes.map(|it| it.node.as_str()).collect();
     (nodes.len() > 1).then_some(nodes)
 }
 
 /// Of several copies the first: what came after it was not started by the cluster's word.
-pub(super) fn elder<'s>(state: &'s ClusterState, id: &ResourceId) -> Option<&'s NodeId> {
-    let copies = state.resources.get(id)?.iter().filter(|(node, _)| runs_on(state, id, node));
+pub(super) fn elder<'s>(state: &Survey<'s>, id: &ResourceId) -> Option<&'s NodeId> {
+    let copies = state.touched(id).iter().filter(|it| it.runs()).filter_map(Touched::known);
     let mut copies: Vec<_> = copies.map(|(node, activity)| (activity.since, node)).collect();
     copies.sort();
     copies.first().filter(|_| copies.len() > 1).map(|(_, node)| *node)
 }
 
-pub(super) fn runs_on(state: &ClusterState, id: &ResourceId, node: &NodeId) -> bool {
-    state
-        .activity(id, node)
-        .is_some_and(|activity| activity.seen.is_running() || matches!(activity.seen, Seen::Failed(_)))
-        && state.standing(id, node) != Standing::NotActive
+pub(super) fn runs_on(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> bool {
+    state.touched_on(id, node).is_some_and(Touched::runs)
 }
 
 fn nowhere(id: &ResourceId, rejections: &[(&NodeId, Rejection)]) -> Blocked {

@@ -6,6 +6,7 @@ use crate::state::{ClusterState, Ended, Intent, Liveness, Preference, Standing, 
 
 use super::eligible::{Rejection, unfit};
 use super::placement::runs_on;
+use super::survey::Survey;
 
 /// What is wished of this resource on this node, unless its lifetime is over.
 pub(super) fn of<'s>(state: &'s ClusterState, id: &ResourceId, node: &NodeId) -> Option<&'s Preference> {
@@ -27,7 +28,7 @@ pub(super) fn is_drained(state: &ClusterState, node: &NodeId) -> bool {
 }
 
 /// Why what runs on a node should leave it, and stays only where it has no other place.
-pub(super) fn drained(state: &ClusterState, id: &ResourceId, node: &NodeId) -> Option<String> {
+pub(super) fn drained(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> Option<String> {
     match is_drained(state, node) {
         true => Some("drained".to_owned()),
         false => state.unhealthy(id, node).map(|why| format!("not well ({why})")),
@@ -42,7 +43,7 @@ pub(super) fn moving<'s>(state: &'s ClusterState, id: &ResourceId) -> Option<(&'
 
 /// Whether a move has ended: `stays` says where the resource would be without it.
 pub(super) fn ended(
-    state: &ClusterState,
+    state: &Survey<'_>,
     id: &ResourceId,
     primitive: &Primitive,
     stays: impl FnOnce() -> Option<NodeId>,
@@ -65,7 +66,7 @@ pub(super) fn ended(
 
 /// Why a move to this node does not come about before something else changes; a node that is silent for a moment is
 /// waited for.
-fn hopeless(state: &ClusterState, id: &ResourceId, primitive: &Primitive, node: &NodeId) -> Option<Rejection> {
+fn hopeless(state: &Survey<'_>, id: &ResourceId, primitive: &Primitive, node: &NodeId) -> Option<Rejection> {
     unfit(state, id, primitive, node).filter(|why| match why {
         Rejection::NotOnline(Liveness::Suspect | Liveness::DaemonGone) | Rejection::Banned(_) => false,
         Rejection::NotActive(_) => !runs_on(state, id, node),

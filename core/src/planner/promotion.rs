@@ -8,6 +8,7 @@ use super::actions::Draft;
 use super::location::promotion_locations;
 use super::model::leader;
 use super::placement::Wanted;
+use super::survey::Survey;
 use crate::config::{OnFail, Primitive, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::planted::{Mistake, planted};
@@ -126,7 +127,7 @@ fn own_score<'s>(state: &'s ClusterState, id: &ResourceId, node: &NodeId) -> Opt
     of(format!("master-{id}")).or_else(|| of(format!("promotion-{id}")))
 }
 
-fn why(state: &ClusterState, id: &ResourceId, node: &NodeId) -> String {
+fn why(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> String {
     let said = by_location(state, id, node);
     match score(state, id, node) {
         Some(score) => format!("its promotion score there is {score}{said}, and none that may be promoted has more"),
@@ -135,12 +136,12 @@ fn why(state: &ClusterState, id: &ResourceId, node: &NodeId) -> String {
 }
 
 /// What locations of the promoted role say there.
-fn by_location(state: &ClusterState, id: &ResourceId, node: &NodeId) -> String {
+fn by_location(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> String {
     let said = promotion_locations(state, leader(state, id), node).into_iter();
     said.map(|(name, score)| format!(", with {score} by location {name}")).collect()
 }
 
-fn why_not(state: &ClusterState, id: &ResourceId, node: &NodeId) -> String {
+fn why_not(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> String {
     let primitive = state.config.primitives.get(id);
     let meta = primitive.map(|it| state.meta(id, it));
     if meta.is_some_and(|meta| meta.target_role == TargetRole::Unpromoted) {
@@ -162,7 +163,7 @@ fn why_not(state: &ClusterState, id: &ResourceId, node: &NodeId) -> String {
 }
 
 /// Why an instance is, or is not, to be promoted on a node; for people. Nothing of what is no promotable clone.
-pub fn of_role(state: &ClusterState, id: &ResourceId, node: &NodeId, is_promoted: bool) -> Option<String> {
+pub(super) fn of_role(state: &Survey<'_>, id: &ResourceId, node: &NodeId, is_promoted: bool) -> Option<String> {
     state.config.primitives.get(id).filter(|primitive| Primitive::is_promotable(primitive))?;
     Some(match is_promoted {
         true => format!("promoted: {}", why(state, id, node)),

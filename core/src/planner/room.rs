@@ -136,10 +136,9 @@ impl Draft<'_> {
         let mut arrivals = self.arrivals(turns);
         let mut yards: BTreeMap<NodeId, Yard> = BTreeMap::new();
         for arrival in &arrivals {
-            if !yards.contains_key(&arrival.node) {
-                yards.insert(arrival.node.clone(), self.yard(&arrival.node));
-            }
+            yards.entry(arrival.node.clone()).or_default();
         }
+        self.survey_yards(&mut yards);
         // Whoever has room comes next, and makes room where it leaves.
         while let Some((next, leaves)) = arrivals.iter().enumerate().find_map(|(next, arrival)| {
             let leaves = self.waits(yards.get(&arrival.node)?, arrival)?;
@@ -192,10 +191,27 @@ impl Draft<'_> {
         primitive.map_or(0, |it| self.state.meta(id, it).priority)
     }
 
-    fn yard(&self, node: &NodeId) -> Yard {
+    /// What is free, and what leaves: one look at every resource for all of the nodes.
+    fn survey_yards(&self, yards: &mut BTreeMap<NodeId, Yard>) {
         let state = self.state;
-        let mut free = capacity(state, node);
-        add(&mut free, &used(state, node), -1);
+        for (node, yard) in yards.iter_mut() {
+            yard.free = capacity(state, node);
+        }
+        for id in state.all() {
+            for touched in state.touched(id).iter().filter(|it| it.may_be_active()) {
+                if let Some(yard) = yards.get_mut(touched.node) {
+                    add(&mut yard.free, &need(state, id, touched.node), -1);
+                }
+            }
+        }
+        for (node, yard) in yards.iter_mut() {
+            (yard.free, yard.leaves) = self.yard(node, std::mem::take(&mut yard.free));
+        }
+    }
+
+    /// What of a node is free when what comes for sure has come, and what leaves it.
+    fn yard(&self, node: &NodeId, mut free: Amounts) -> (Amounts, Vec<(Leave, ResourceId)>) {
+        let state = self.state;
         let mut leaves = Vec::new();
         for action in state.actions.values().filter(|action| action.node == *node) {
             let is_kept = action.claimed || self.is_kept(action.id);
@@ -214,7 +230,7 @@ impl Draft<'_> {
             .zip(&self.actions)
             .filter(|(place, it)| it.kind == ActionKind::Stop && it.node == *node && !self.left_out.contains(place));
         leaves.extend(stops.map(|(place, it)| (Leave::New(place), it.resource.clone())));
-        Yard { free, arrived: Amounts::new(), leaves }
+        (free, leaves)
     }
 
     /// What has to leave first for this to have room; `None` where there is none even then.

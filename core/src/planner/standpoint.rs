@@ -5,6 +5,7 @@ use super::location::{DateRule, date_rules};
 use super::model::{How, Term, last_resort, place, terms};
 use super::placement::{self, Wanted};
 use super::room::shortage;
+use super::survey::Survey;
 use super::{Blocked, Plan, plan};
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
@@ -44,6 +45,7 @@ pub struct Standpoint {
 
 /// What the planner thinks of a configured resource.
 pub fn standpoint(state: &ClusterState, id: &ResourceId) -> Option<Standpoint> {
+    let state = &Survey::of(state);
     let primitive = state.config.primitives.get(id)?;
     let mut scratch = Plan::default();
     let (wanted, _) = placement::place(state, &mut scratch);

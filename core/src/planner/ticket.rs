@@ -1,10 +1,11 @@
 //! Nodes that are fenced because a ticket was lost: what needs it may not run on until its stop has come to an end.
 
+use super::survey::Survey;
 use super::{Blocked, Plan, WantedFence};
-use crate::state::{ClusterState, FenceCause, Intent, SessionState};
+use crate::state::{FenceCause, Intent, SessionState};
 
 /// Every node with what needs a lost ticket by `loss-policy=fence`. Where nobody may fence, it is stopped.
-pub(super) fn fences(state: &ClusterState, plan: &mut Plan) {
+pub(super) fn fences(state: &Survey<'_>, plan: &mut Plan) {
     let properties = state.properties();
     if !properties.stonith_enabled {
         return;

@@ -89,6 +89,12 @@ impl Scores {
         (self.usual, self.special) = (new_usual, changed);
     }
 
+    /// On how many nodes it scores this.
+    pub fn count(&self, score: Score) -> usize {
+        let alike = if self.usual == Some(score) { self.nodes as usize - self.special.len() } else { 0 };
+        alike + self.special.iter().filter(|(_, own)| *own == Some(score)).count()
+    }
+
     /// The nodes that are considered, with their scores, in the nodes' order.
     pub fn iter(&self) -> impl Iterator<Item = (NodeIx, Score)> + '_ {
         let mut special = self.special.iter().peekable();

@@ -36,15 +36,24 @@ impl ClusterState {
     /// What a node's health is worth to a resource, and by which signs; `None` where that is nothing.
     pub fn health(&self, resource: &ResourceId, node: &NodeId) -> Option<(Score, String)> {
         // The answer is nothing for nearly everybody, and cheap.
-        let name = "node-health-strategy";
-        let by = self.config.properties.get(name).map(|_| self.properties().node_health)?;
-        if by.strategy == HealthStrategy::None {
-            return None;
-        }
-        let primitive = self.config.primitives.get(resource)?;
-        if self.meta(resource, primitive).allow_unhealthy_nodes {
-            return None;
-        }
+        if self.has_health() && self.minds_health(resource) { self.health_of(node) } else { None }
+    }
+
+    /// Whether the health of nodes counts.
+    pub(crate) fn has_health(&self) -> bool {
+        let is_said = self.config.properties.contains_key("node-health-strategy");
+        is_said && self.properties().node_health.strategy != HealthStrategy::None
+    }
+
+    /// Whether a resource minds where nodes are not well.
+    pub(crate) fn minds_health(&self, resource: &ResourceId) -> bool {
+        let primitive = self.config.primitives.get(resource);
+        primitive.is_some_and(|primitive| !self.meta(resource, primitive).allow_unhealthy_nodes)
+    }
+
+    /// What a node's health is worth to who minds it, and by which signs; `None` where that is nothing.
+    pub(crate) fn health_of(&self, node: &NodeId) -> Option<(Score, String)> {
+        let by = self.properties().node_health;
         let signs = self.health_signs(node);
         let score = signs.iter().fold(by.base(), |sum, sign| sum + sign.score);
         let words = |counts: fn(&HealthSign) -> bool| {

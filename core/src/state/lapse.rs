@@ -16,8 +16,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 impl ClusterState {
     /// Failures that `failure-timeout` forgets, and when.
     pub(super) fn failures_that_lapse(&self) -> Vec<(ResourceId, NodeId, Timestamp)> {
+        self.failures_that_lapse_of(self.resources.keys())
+    }
+
+    fn failures_that_lapse_of<'r>(
+        &self,
+        ids: impl Iterator<Item = &'r ResourceId>,
+    ) -> Vec<(ResourceId, NodeId, Timestamp)> {
         let mut found = Vec::new();
-        for (id, nodes) in &self.resources {
+        for (id, nodes) in ids.filter_map(|id| self.resources.get_key_value(id)) {
             let failed = nodes.iter().filter(|(_, activity)| activity.last_failure.is_some() && !activity.stop_failed);
             let mut failed = failed.peekable();
             let Some(primitive) = self.config.primitives.get(id).filter(|_| failed.peek().is_some()) else { continue };
@@ -35,8 +42,13 @@ impl ClusterState {
 
     /// The next moment at which time alone changes something; in the past where it is due already.
     pub fn next_lapse(&self) -> Option<Timestamp> {
+        self.next_lapse_of(self.resources.keys())
+    }
+
+    /// The same where it is known that of all resources only these have failed.
+    pub(crate) fn next_lapse_of<'r>(&self, failed: impl Iterator<Item = &'r ResourceId>) -> Option<Timestamp> {
         let lifetimes = self.preferences.values().flat_map(|nodes| nodes.values()).filter_map(|one| one.until);
-        let failures = self.failures_that_lapse().into_iter().map(|(_, _, at)| at);
+        let failures = self.failures_that_lapse_of(failed).into_iter().map(|(_, _, at)| at);
         lifetimes.chain(failures).min()
     }
 }

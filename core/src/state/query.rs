@@ -20,6 +20,24 @@ pub enum Standing {
     Unknown(String),
 }
 
+impl Standing {
+    /// By what is known of a resource in a session that is not ended.
+    pub(crate) fn of(activity: Option<&Activity>) -> Self {
+        match activity {
+            None => Self::Unknown("not looked at yet".to_owned()),
+            // Whoever is told something goes on as it was.
+            Some(activity) if activity.claim.as_ref().is_some_and(|it| it.kind != ActionKind::Notify) => Self::Busy,
+            Some(activity) => match &activity.seen {
+                Seen::Stopped => Self::NotActive,
+                Seen::Failed(_) if planted(Mistake::FailedIsStopped) => Self::NotActive,
+                Seen::Running | Seen::Promoted => Self::Active,
+                Seen::Failed(why) => Self::Failed(why.clone()),
+                Seen::Paused(why) | Seen::Unknown(why) => Self::Unknown(why.clone()),
+            },
+        }
+    }
+}
+
 impl ClusterState {
     /// Whether `resource` may be active on `node`.
     pub fn standing(&self, resource: &ResourceId, node: &NodeId) -> Standing {
@@ -29,18 +47,7 @@ impl ClusterState {
         if state.living_session().is_none() || self.is_witness(node) || !self.is_looked_for(resource, node) {
             return Standing::NotActive;
         }
-        match self.activity(resource, node) {
-            None => Standing::Unknown("not looked at yet".to_owned()),
-            // Whoever is told something goes on as it was.
-            Some(activity) if activity.claim.as_ref().is_some_and(|it| it.kind != ActionKind::Notify) => Standing::Busy,
-            Some(activity) => match &activity.seen {
-                Seen::Stopped => Standing::NotActive,
-                Seen::Failed(_) if planted(Mistake::FailedIsStopped) => Standing::NotActive,
-                Seen::Running | Seen::Promoted => Standing::Active,
-                Seen::Failed(why) => Standing::Failed(why.clone()),
-                Seen::Paused(why) | Seen::Unknown(why) => Standing::Unknown(why.clone()),
-            },
-        }
+        Standing::of(self.activity(resource, node))
     }
 
     /// Whether a resource is looked for on a node: not where `resource-discovery` says so, unless something of it is known

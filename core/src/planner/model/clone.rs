@@ -5,6 +5,7 @@
 
 use super::super::clone::{held_on, left_last, stopped_on};
 use super::super::placement::runs_on;
+use super::super::survey::Survey;
 use super::resource::{blank, failure};
 use super::term::STICKINESS;
 use super::{Sketch, terms};
@@ -13,11 +14,11 @@ use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{self, Kind, NodeIx, Role, RscIx, Scores};
 use crate::score::Score;
 use crate::state::TicketHold;
-use crate::state::{ActionKind, ClusterState, NodeState, Seen, Standing};
+use crate::state::{ActionKind, NodeState, Seen, Standing};
 use std::collections::BTreeSet;
 
 impl Sketch {
-    pub(super) fn add_clone(&mut self, state: &ClusterState, id: &ResourceId, primitive: &Primitive, spec: CloneSpec) {
+    pub(super) fn add_clone(&mut self, state: &Survey<'_>, id: &ResourceId, primitive: &Primitive, spec: CloneSpec) {
         let clone = self.add(id);
         self.describe(state, clone, id, primitive);
         let scores = self.clone_scores(state, id, primitive);
@@ -72,7 +73,7 @@ impl Sketch {
     }
 
     /// What each instance scores, but for wanting to stay.
-    fn clone_scores(&self, state: &ClusterState, id: &ResourceId, primitive: &Primitive) -> Scores {
+    fn clone_scores(&self, state: &Survey<'_>, id: &ResourceId, primitive: &Primitive) -> Scores {
         let meta = state.meta(id, primitive);
         let mut scores = Scores::zero(self.nodes.len());
         for (ix, node) in self.nodes.iter().enumerate() {
@@ -88,7 +89,7 @@ impl Sketch {
     }
 
     /// Where something of it is, or may be on a node that nobody can ask.
-    fn clone_places(&self, state: &ClusterState, id: &ResourceId) -> Vec<NodeIx> {
+    fn clone_places(&self, state: &Survey<'_>, id: &ResourceId) -> Vec<NodeIx> {
         let is_there = |node: &NodeId| {
             let starts = || {
                 let claim = state.activity(id, node).and_then(|activity| activity.claim.as_ref());
@@ -102,7 +103,7 @@ impl Sketch {
 
     fn locate_instance(
         &mut self,
-        state: &ClusterState,
+        state: &Survey<'_>,
         instance: RscIx,
         id: &ResourceId,
         primitive: &Primitive,

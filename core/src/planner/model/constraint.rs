@@ -1,6 +1,7 @@
 //! Colocations and orders; locations are in the scores.
 
 use super::super::location::promotion_locations;
+use super::super::survey::Survey;
 use super::Sketch;
 use super::bond::Bond;
 use super::together::leader;
@@ -13,7 +14,7 @@ use crate::state::ClusterState;
 use std::collections::BTreeSet;
 
 impl Sketch {
-    pub(super) fn add_constraints(&mut self, state: &ClusterState, bonds: &[Bond<'_>]) {
+    pub(super) fn add_constraints(&mut self, state: &Survey<'_>, bonds: &[Bond<'_>]) {
         let stops_for_it = stopped_by_the_other(state, bonds);
         for bond in bonds {
             // Which instance of a group is promoted its first member says, whoever stands for the group.
@@ -57,7 +58,7 @@ impl Sketch {
     }
 
     /// What draws the promoted instance; whatever role it is in, a location is in the scores.
-    fn add_role_locations(&mut self, state: &ClusterState) {
+    fn add_role_locations(&mut self, state: &Survey<'_>) {
         for (id, &resource) in &self.resources {
             if state.config.primitives.get(id).is_some_and(Primitive::is_promotable) && leader(state, id) == id {
                 let parts = state.config.shorthand.promoted_together(id).unwrap_or(std::slice::from_ref(id));

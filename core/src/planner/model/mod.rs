@@ -19,6 +19,7 @@ pub(super) use term::terms;
 pub(super) use together::leader;
 
 use super::any::any_of;
+use super::survey::{Needs, Survey};
 use crate::config::{Order, OrderKind, OrderTask};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{self, Model, NodeIx, Options, OrderForce, Placement, RscIx, Scores, Task};
@@ -49,6 +50,7 @@ pub struct Sketch {
     pub waits_for: BTreeMap<ResourceId, String>,
     /// What should be promoted, and must not for the same reason.
     waits_to_promote: BTreeSet<ResourceId>,
+    bare: Vec<Bare>,
     /// What each scores, whatever comes before what.
     full: Vec<Scores>,
     ranks: BTreeMap<RscIx, Ranks>,
@@ -56,13 +58,22 @@ pub struct Sketch {
     starting: BTreeMap<ResourceId, NodeIx>,
 }
 
+/// What every node is to whoever needs this of it and has nothing to do with it.
+#[derive(Clone, Debug)]
+struct Bare {
+    needs: Needs,
+    scores: Scores,
+    /// Empty where all rank the same.
+    ranks: Vec<i8>,
+}
+
 /// The whole cluster in the scheduler's terms, as it would be asked about a transition from here.
 pub fn model(state: &ClusterState) -> Sketch {
-    place(state, How { ahead: true, ..How::default() }).0
+    place(&Survey::of(state), How { ahead: true, ..How::default() }).0
 }
 
 /// The model in which every place counts that has to, and the same with everything assigned.
-pub(super) fn place(state: &ClusterState, how: How<'_>) -> (Sketch, Model) {
+pub(super) fn place(state: &Survey<'_>, how: How<'_>) -> (Sketch, Model) {
     let mut sketch = Sketch::new(state, how);
     loop {
         let assigned = scheduler::assign(sketch.model.clone());
@@ -80,7 +91,7 @@ pub(super) fn place(state: &ClusterState, how: How<'_>) -> (Sketch, Model) {
 }
 
 impl Sketch {
-    fn new(state: &ClusterState, how: How<'_>) -> Self {
+    fn new(state: &Survey<'_>, how: How<'_>) -> Self {
         let properties = state.properties();
         let options = Options {
             fences: properties.stonith_enabled,
@@ -100,6 +111,7 @@ impl Sketch {
             resources: BTreeMap::new(),
             waits_for: BTreeMap::new(),
             waits_to_promote: BTreeSet::new(),
+            bare: Vec::new(),
             full: Vec::new(),
             ranks: BTreeMap::new(),
             starting: BTreeMap::new(),
@@ -117,7 +129,7 @@ impl Sketch {
         sketch
     }
 
-    fn sort_top(&mut self, state: &ClusterState) {
+    fn sort_top(&mut self, state: &Survey<'_>) {
         let depths = self.depths();
         let mut top: Vec<(&ResourceId, RscIx)> = self.resources.iter().map(|(id, rsc)| (id, *rsc)).collect();
         let priority = |id: &ResourceId| {
@@ -276,7 +288,7 @@ impl Sketch {
     }
 
     /// What must come after another that has no place does not run, or is not promoted; whether that is news.
-    fn keep_what_misses_another(&mut self, state: &ClusterState, assigned: &Model) -> bool {
+    fn keep_what_misses_another(&mut self, state: &Survey<'_>, assigned: &Model) -> bool {
         let mut has_changed = false;
         let binds = |order: &&Order| order.kind == OrderKind::Mandatory && order.requires_all;
         for order in state.config.orders.values().filter(binds) {

@@ -1,14 +1,15 @@
 //! Nodes of the live cluster as the scheduler's: who takes part, and who is to be fenced.
 
 use super::super::room::capacity;
+use super::super::survey::Survey;
 use super::super::{Plan, actions};
 use super::{How, Sketch};
 use crate::id::NodeId;
 use crate::scheduler::{FenceWish, Node, NodeKind};
-use crate::state::{ClusterState, Intent, NodeState, SessionState};
+use crate::state::{Intent, NodeState, SessionState};
 
 impl Sketch {
-    pub(super) fn add_nodes(&mut self, state: &ClusterState, how: How<'_>) {
+    pub(super) fn add_nodes(&mut self, state: &Survey<'_>, how: How<'_>) {
         let mut ahead = Plan::default();
         if how.ahead {
             actions::fences(state, &mut ahead);
@@ -24,7 +25,7 @@ impl Sketch {
     }
 }
 
-fn node(state: &ClusterState, id: &NodeId, at: &NodeState) -> Node {
+fn node(state: &Survey<'_>, id: &NodeId, at: &NodeState) -> Node {
     Node {
         name: id.as_str().to_owned(),
         id: id.as_str().to_owned(),
@@ -44,7 +45,7 @@ fn node(state: &ClusterState, id: &NodeId, at: &NodeState) -> Node {
 }
 
 /// Why a node is about to be fenced, if it is and something can.
-fn wish(state: &ClusterState, id: &NodeId, at: &NodeState, ahead: &Plan) -> Option<FenceWish> {
+fn wish(state: &Survey<'_>, id: &NodeId, at: &NodeState, ahead: &Plan) -> Option<FenceWish> {
     at.living_session()?;
     let planned = || Some(ahead.fence.iter().find(|fence| fence.target == *id)?.cause.to_string());
     let reason = state.intents.get(id).map(|intent| intent.cause.to_string()).or_else(planned)?;

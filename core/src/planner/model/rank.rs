@@ -4,11 +4,12 @@
 //! none among them: `Sketch::let_in_one_by_one`.
 
 use super::super::placement::{elder, is_welcome};
-use super::super::preference::{drained, leaves, moves_to};
+use super::super::preference::{drained, is_drained, leaves, moves_to};
+use super::super::survey::{Needs, Survey};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{NodeIx, Scores};
 use crate::score::Score;
-use crate::state::ClusterState;
+use crate::state::NodeState;
 use std::collections::BTreeSet;
 
 /// The places of one resource by rank, and how far down it may go by now.
@@ -20,12 +21,39 @@ pub(super) struct Ranks {
 
 /// How a place ranks for a resource: of several copies the first is kept; a node that is drained or should be left is
 /// a last resort; one in quarantine gets nothing new while there is another.
-pub(super) fn ranks(state: &ClusterState, id: &ResourceId, nodes: &[NodeId], with_wishes: bool) -> Vec<i8> {
+///
+/// `bare` is what the nodes are to whoever has nothing to do with them, `special` those with which this one has; `None`
+/// where all rank the same.
+pub(super) fn ranks(
+    state: &Survey<'_>,
+    id: &ResourceId,
+    (nodes, bare): (&[NodeId], &[i8]),
+    special: &BTreeSet<NodeIx>,
+    with_wishes: bool,
+) -> Option<Vec<i8>> {
     let elder = elder(state, id);
-    nodes.iter().map(|node| rank(state, id, node, elder, with_wishes)).collect()
+    let own = |ix: &NodeIx| (*ix, rank(state, id, &nodes[*ix], elder, with_wishes));
+    let own: Vec<(NodeIx, i8)> = special.iter().map(own).collect();
+    if bare.is_empty() && own.iter().all(|(_, rank)| *rank == 0) {
+        return None;
+    }
+    let mut ranks = if bare.is_empty() { vec![0; nodes.len()] } else { bare.to_vec() };
+    own.into_iter().for_each(|(ix, rank)| ranks[ix] = rank);
+    Some(ranks)
 }
 
-fn rank(state: &ClusterState, id: &ResourceId, node: &NodeId, elder: Option<&NodeId>, with_wishes: bool) -> i8 {
+/// How each node ranks for whoever needs this of it and has nothing to do with it; nothing where all rank 0.
+pub(super) fn bare_ranks(state: &Survey<'_>, needs: Needs) -> Vec<i8> {
+    let rank = |(node, at): (&NodeId, &NodeState)| {
+        let is_quarantined = at.flapping.quarantine.is_some();
+        let is_last_resort = is_drained(state, node) || state.unhealthy_for(needs, node).is_some();
+        (if is_last_resort { -2 } else { 0 }) - (if is_quarantined { 1 } else { 0 })
+    };
+    let ranks: Vec<i8> = state.nodes.iter().map(rank).collect();
+    if ranks.iter().all(|rank| *rank == 0) { Vec::new() } else { ranks }
+}
+
+fn rank(state: &Survey<'_>, id: &ResourceId, node: &NodeId, elder: Option<&NodeId>, with_wishes: bool) -> i8 {
     let is_last_resort = drained(state, id, node).is_some() || (with_wishes && leaves(state, id, node));
     let is_welcome = is_welcome(state, id, node) || (with_wishes && moves_to(state, id, node));
     let mut rank = 0;
@@ -35,7 +63,7 @@ fn rank(state: &ClusterState, id: &ResourceId, node: &NodeId, elder: Option<&Nod
 }
 
 /// Why a node only counts when there is no other, if so.
-pub(in crate::planner) fn last_resort(state: &ClusterState, id: &ResourceId, node: &NodeId) -> Option<String> {
+pub(in crate::planner) fn last_resort(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> Option<String> {
     let copies = elder(state, id).filter(|first| *first != node);
     if let Some(first) = copies {
         return Some(format!("it ran on {first} first"));

@@ -1,20 +1,22 @@
 //! Resources of the live cluster as the scheduler's: what they are, where they are or may be, what they score.
 
+use super::super::eligible::shut;
 use super::super::migrate::{can_migrate, under_way};
 use super::super::placement::{are_left_alone, elder, held, runs_on, stopped_by_failure};
 use super::super::room::{amounts, need};
+use super::super::survey::{Needs, Survey, Touched};
 use super::bond::Bond;
-use super::rank::{Ranks, ranks};
-use super::{How, Sketch, terms};
+use super::rank::{Ranks, bare_ranks, ranks};
+use super::{Bare, How, Sketch, terms};
 use crate::config::{self, OnFail, OrderKind, Primitive, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{Kind, MultipleActive, NodeIx, Requires, Resource, Role, RscIx, Scores};
 use crate::score::Score;
-use crate::state::{ActionKind, Activity, ClusterState, Standing};
+use crate::state::{ActionKind, Activity, ClusterState, NodeState, Severity, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Sketch {
-    pub(super) fn add_resources(&mut self, state: &ClusterState, how: How<'_>, bonds: &[Bond<'_>]) {
+    pub(super) fn add_resources(&mut self, state: &Survey<'_>, how: How<'_>, bonds: &[Bond<'_>]) {
         let bound: BTreeSet<&ResourceId> = bonds.iter().map(|bond| bond.resource).collect();
         let tied = tied(state, bonds);
         let configured = state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device());
@@ -25,7 +27,7 @@ impl Sketch {
             }
             let rsc = self.add(id);
             self.describe(state, rsc, id, primitive);
-            self.locate(state, rsc, id);
+            self.locate(state, rsc, id, how);
             self.score(state, rsc, id, primitive, how, bound.contains(id));
             // Its move would move others, whose moves would call it back.
             self.model.resources[rsc].stays_among_equals = tied.contains(id);
@@ -37,7 +39,7 @@ impl Sketch {
             resource.is_orphan = true;
             resource.is_managed = !state.properties().maintenance_mode;
             self.stop(rsc);
-            self.locate(state, rsc, id);
+            self.locate(state, rsc, id, how);
             if let Some(node) = self.model.resources[rsc].active_on.first() {
                 self.model.resources[rsc].utilization = need(state, id, &self.nodes[*node]);
             }
@@ -64,7 +66,7 @@ impl Sketch {
         }
     }
 
-    pub(super) fn describe(&mut self, state: &ClusterState, rsc: RscIx, id: &ResourceId, primitive: &Primitive) {
+    pub(super) fn describe(&mut self, state: &Survey<'_>, rsc: RscIx, id: &ResourceId, primitive: &Primitive) {
         let meta = state.meta(id, primitive);
         let resource = &mut self.model.resources[rsc];
         resource.can_migrate = can_migrate(state, id, primitive);
@@ -95,19 +97,20 @@ impl Sketch {
     }
 
     /// Where it is, as far as is known.
-    fn locate(&mut self, state: &ClusterState, rsc: RscIx, id: &ResourceId) {
+    fn locate(&mut self, state: &Survey<'_>, rsc: RscIx, id: &ResourceId, how: How<'_>) {
         let (places, is_start_pending) = places(state, id);
         let active_on: Vec<NodeIx> = places.iter().filter_map(|node| self.node(node)).collect();
-        let known_on: BTreeSet<NodeIx> = self
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, node)| state.standing(id, node) == Standing::NotActive)
-            .map(|(ix, _)| ix)
-            .collect();
+        let mut known_on = BTreeSet::new();
+        // Only a transition asks where it was looked for.
+        if how.ahead {
+            known_on.extend(0..self.nodes.len());
+            let unknown = state.touched(id).iter().filter(|it| it.may_be_active());
+            unknown.filter_map(|it| it.ix).for_each(|ix| _ = known_on.remove(&ix));
+        }
         let migrating = under_way(state, id).and_then(|(from, to)| Some((self.node(&from)?, self.node(&to)?)));
-        let waits_for_a_person = self.nodes.iter().enumerate().any(|(ix, node)| {
-            self.model.nodes[ix].is_unclean && !self.model.fence.contains_key(&ix) && state.stands_against(id, node)
+        let waits_for_a_person = state.touched(id).iter().any(|it| {
+            let is_left = |ix: NodeIx| self.model.nodes[ix].is_unclean && !self.model.fence.contains_key(&ix);
+            it.ix.is_some_and(is_left) && state.stands_against(id, it.node)
         });
         let failure = places.iter().find_map(|node| failure(state, id, node));
         let resource = &mut self.model.resources[rsc];
@@ -119,9 +122,50 @@ impl Sketch {
         resource.is_blocked = waits_for_a_person || failure == Some(OnFail::Block);
     }
 
+    /// The sum of all terms on each node. On most nodes nothing is said of the two, and what is of the node counts alone.
+    fn own_scores(
+        &mut self,
+        state: &Survey<'_>,
+        (id, primitive): (&ResourceId, &Primitive),
+        special: &BTreeSet<NodeIx>,
+        with_wishes: bool,
+    ) -> Scores {
+        let bare = self.bare(state, state.needs(id));
+        let mut scores = self.bare[bare].scores.clone();
+        let everywhere = if is_said_everywhere(state, id) { 0..self.nodes.len() } else { 0..0 };
+        for ix in everywhere.chain(special.iter().copied()) {
+            let terms = terms(state, id, primitive, &self.nodes[ix], with_wishes).into_iter();
+            scores.set(ix, terms.fold(Score::ZERO, |sum, term| sum + term.score));
+        }
+        scores
+    }
+
+    /// The place of what each node is, for whoever needs this of it.
+    fn bare(&mut self, state: &Survey<'_>, needs: Needs) -> usize {
+        let known = self.bare.iter().position(|bare| bare.needs == needs);
+        known.unwrap_or_else(|| {
+            let mut scores = Scores::zero(self.nodes.len());
+            for (ix, node) in self.nodes.iter().enumerate() {
+                let health = state.health_for(needs, node).map_or(Score::ZERO, |(score, _)| score);
+                let is_shut = shut(state, node, needs, false).is_some();
+                scores.set(ix, if is_shut { Score::NEG_INFINITY } else { health });
+            }
+            self.bare.push(Bare { needs, scores, ranks: bare_ranks(state, needs) });
+            self.bare.len() - 1
+        })
+    }
+
+    /// The nodes of which something is said that is about this resource alone.
+    fn special(&self, state: &Survey<'_>, id: &ResourceId) -> BTreeSet<NodeIx> {
+        let touched = state.touched(id).iter().filter_map(|it| it.ix);
+        let located = state.plain_locations(id).iter().filter_map(|(_, location)| self.node(&location.node));
+        let wished = state.preferences.get(id).into_iter().flat_map(BTreeMap::keys).filter_map(|node| self.node(node));
+        touched.chain(located).chain(wished).collect()
+    }
+
     fn score(
         &mut self,
-        state: &ClusterState,
+        state: &Survey<'_>,
         rsc: RscIx,
         id: &ResourceId,
         primitive: &Primitive,
@@ -129,16 +173,15 @@ impl Sketch {
         is_bound: bool,
     ) {
         let with_wishes = how.without_wishes_of != Some(id);
-        let mut full = Scores::zero(self.nodes.len());
-        for (ix, node) in self.nodes.iter().enumerate() {
-            for term in terms(state, id, primitive, node, with_wishes) {
-                full.add(ix, term.score);
-            }
-        }
-        let of = ranks(state, id, &self.nodes, with_wishes);
-        let may = |(node, score): &(NodeIx, Score)| !score.forbids() && self.model.nodes[*node].is_available();
-        let fit: Vec<NodeIx> = full.iter().filter(may).map(|(node, _)| node).collect();
-        let ranks = Ranks::new(of, &fit);
+        let special = self.special(state, id);
+        let full = self.own_scores(state, (id, primitive), &special, with_wishes);
+        let bare = self.bare(state, state.needs(id));
+        let of = ranks(state, id, (&self.nodes, &self.bare[bare].ranks), &special, with_wishes);
+        let ranks = of.and_then(|of| {
+            let may = |(node, score): &(NodeIx, Score)| !score.forbids() && self.model.nodes[*node].is_available();
+            let fit: Vec<NodeIx> = full.iter().filter(may).map(|(node, _)| node).collect();
+            Ranks::new(of, &fit)
+        });
         let resource = &mut self.model.resources[rsc];
         resource.scores = ranks.as_ref().map_or_else(|| full.clone(), |ranks| ranks.limited(&full));
         // What runs, or is to be started, sways where others go before it is assigned; what follows another does not.
@@ -149,7 +192,7 @@ impl Sketch {
         }
         // Whoever is between its stop and its start goes where it was stopped for: what called it there may be heard of again
         // only when it is there.
-        if !state.nodes.keys().any(|node| runs_on(state, id, node)) {
+        if !state.touched(id).iter().any(Touched::runs) {
             resource.planned_on = self.starting.get(id).copied();
         }
         if let Some(node) = resource.counted_on {
@@ -160,8 +203,17 @@ impl Sketch {
     }
 }
 
+/// Whether something is said of it on nodes that it has nothing to do with: a rule, where it is looked for, or an error that
+/// counts everywhere.
+fn is_said_everywhere(state: &Survey<'_>, id: &ResourceId) -> bool {
+    let mut failures = state.touched(id).iter().filter_map(Touched::failure);
+    let wide = &state.config.shorthand;
+    let is_wide = wide.ruled.contains_key(id) || wide.looked_for.contains_key(id);
+    is_wide || failures.any(|(_, failure)| failure.severity == Severity::Fatal)
+}
+
 /// Where it is active or may be, the place that counts first; and whether it is only being started there.
-fn places(state: &ClusterState, id: &ResourceId) -> (Vec<NodeId>, bool) {
+fn places(state: &Survey<'_>, id: &ResourceId) -> (Vec<NodeId>, bool) {
     if let Some(node) = held(state, id) {
         return (vec![node], false);
     }
@@ -169,23 +221,24 @@ fn places(state: &ClusterState, id: &ResourceId) -> (Vec<NodeId>, bool) {
         return (vec![target, source], false);
     }
     let elder = elder(state, id);
-    let nodes = || state.nodes.keys();
-    let mut running: Vec<NodeId> = nodes().filter(|node| runs_on(state, id, node)).cloned().collect();
+    let nodes = || state.touched(id).iter().filter(|it| it.ix.is_some());
+    let mut running: Vec<NodeId> = nodes().filter(|it| it.runs()).map(|it| it.node.clone()).collect();
     running.sort_by_key(|node| elder != Some(node));
     if !running.is_empty() {
         return (running, false);
     }
-    let is_starting = |node: &&NodeId| {
-        let claim = state.activity(id, node).and_then(|activity| activity.claim.as_ref());
+    let is_starting = |it: &&Touched<'_>| {
+        let claim = it.activity.and_then(|activity| activity.claim.as_ref());
         claim.is_some_and(|claim| claim.kind == ActionKind::Start)
     };
-    let starting: Vec<NodeId> = nodes().filter(is_starting).cloned().collect();
+    let starting: Vec<NodeId> = nodes().filter(is_starting).map(|it| it.node.clone()).collect();
     if !starting.is_empty() {
         return (starting, true);
     }
     // Nobody can look there: it counts as active until the node is proven off.
-    let is_away = |node: &&NodeId| !state.nodes.get(*node).is_some_and(crate::state::NodeState::is_online);
-    (nodes().filter(is_away).filter(|node| state.stands_against(id, node)).cloned().collect(), false)
+    let is_away = |it: &&Touched<'_>| !state.nodes.get(it.node).is_some_and(NodeState::is_online);
+    let stands = nodes().filter(is_away).filter(|it| state.stands_against(id, it.node));
+    (stands.map(|it| it.node.clone()).collect(), false)
 }
 
 /// What is at either end of a colocation, or of an order that restarts.
@@ -196,9 +249,10 @@ fn tied<'s>(state: &'s ClusterState, bonds: &[Bond<'s>]) -> BTreeSet<&'s Resourc
 }
 
 /// What is to follow where it is there and does not work, or could not be stopped.
-pub(super) fn failure(state: &ClusterState, id: &ResourceId, node: &NodeId) -> Option<OnFail> {
-    let activity = state.activity(id, node)?;
-    let is_broken = matches!(state.standing(id, node), Standing::Failed(_));
+pub(super) fn failure(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> Option<OnFail> {
+    let touched = state.touched_on(id, node)?;
+    let activity = touched.activity?;
+    let is_broken = matches!(touched.standing(), Standing::Failed(_));
     if !is_broken && !activity.stop_failed {
         return None;
     }

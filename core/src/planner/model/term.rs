@@ -4,10 +4,10 @@ use super::super::eligible::{Rejection, unfit};
 use super::super::location::locations;
 use super::super::placement::belongs_on;
 use super::super::preference::moves_to;
+use super::super::survey::Survey;
 use crate::config::Primitive;
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
-use crate::state::ClusterState;
 use serde::{Deserialize, Serialize};
 
 /// The rule of what wants to stay where it runs.
@@ -24,7 +24,7 @@ pub struct Term {
 
 /// The parts of what a resource scores on a node.
 pub(in crate::planner) fn terms(
-    state: &ClusterState,
+    state: &Survey<'_>,
     id: &ResourceId,
     primitive: &Primitive,
     node: &NodeId,

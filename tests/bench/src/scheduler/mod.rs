@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 20)]
     patience: u64,
     /// Nodes and VMs of live clusters; each pair of them is kept in memory
-    #[arg(long, value_delimiter = ',', default_value = "32x1000")]
+    #[arg(long, value_delimiter = ',', default_value = "32x1000,100x2000,200x10000")]
     live: Vec<Size>,
 }
 

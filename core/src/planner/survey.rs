@@ -1,0 +1,314 @@
+//! What is asked of the state again and again while one plan is made, asked once: what holds of a node, of a resource, and
+//! where a resource is anything but known to be stopped. Pure; it decides nothing.
+//!
+//! A cluster has nodes times resources pairs, and in all but a few of them nothing is and nothing was: one look at each pair
+//! finds the others, which is all that a plan looks at again. What is asked of the state by the same name has the same answer.
+
+use crate::config::{Location, Primitive, Properties, ResourceMeta};
+use crate::id::{NodeId, ResourceId};
+use crate::scheduler::NodeIx;
+use crate::score::Score;
+use crate::state::{Activity, ClusterState, NodeState, Seen, Standing};
+use crate::time::Timestamp;
+use std::cell::{Cell, OnceCell};
+use std::collections::BTreeMap;
+use std::ops::Deref;
+
+/// The state, and what was asked of it already.
+pub(super) struct Survey<'s> {
+    state: &'s ClusterState,
+    properties: Properties,
+    /// In the state's order.
+    nodes: Vec<At<'s>>,
+    /// Every resource that is configured or known, in the order of their ids.
+    rows: Vec<(&'s ResourceId, OnceCell<Row<'s>>)>,
+    /// The row that was asked for last: the next question is about the same, or about the one after it.
+    last: Cell<usize>,
+    locations: OnceCell<BTreeMap<&'s ResourceId, Vec<(&'s str, &'s Location)>>>,
+    /// Whether any device has to let nodes to their storage.
+    has_unfencing: bool,
+    /// Whether the health of nodes counts.
+    has_health: bool,
+}
+
+/// A node.
+struct At<'s> {
+    id: &'s NodeId,
+    state: &'s NodeState,
+    is_witness: bool,
+    is_armed: OnceCell<bool>,
+    not_unfenced: OnceCell<Option<String>>,
+    health: OnceCell<Option<(Score, String)>>,
+}
+
+/// A resource.
+struct Row<'s> {
+    meta: Option<ResourceMeta>,
+    is_left_alone: bool,
+    is_proof_waived: bool,
+    needs_unfencing: bool,
+    minds_health: bool,
+    touched: Vec<Touched<'s>>,
+}
+
+/// A resource on a node where something of it is, was, failed, or may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Touched<'s> {
+    /// Where; it may be no member any more.
+    pub(super) node: &'s NodeId,
+    /// Its place among the nodes, if it is one.
+    pub(super) ix: Option<NodeIx>,
+    /// Absent where nobody has looked yet.
+    pub(super) activity: Option<&'s Activity>,
+    may_be_active: bool,
+}
+
+/// What a resource needs of its node, whatever else is said of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Needs {
+    /// That its death can be proven.
+    pub(super) proof: bool,
+    /// That it is let to its storage.
+    pub(super) unfencing: bool,
+    /// That it is well.
+    pub(super) health: bool,
+}
+
+impl Deref for Survey<'_> {
+    type Target = ClusterState;
+
+    fn deref(&self) -> &ClusterState {
+        self.state
+    }
+}
+
+impl<'s> Survey<'s> {
+    pub(super) fn of(state: &'s ClusterState) -> Self {
+        let mut ids: Vec<&ResourceId> = state.config.primitives.keys().chain(state.resources.keys()).collect();
+        // Two sorted halves.
+        ids.sort();
+        ids.dedup();
+        let node = |(id, node): (&'s NodeId, &'s NodeState)| At {
+            id,
+            state: node,
+            is_witness: state.is_witness(id),
+            is_armed: OnceCell::new(),
+            not_unfenced: OnceCell::new(),
+            health: OnceCell::new(),
+        };
+        Self {
+            state,
+            properties: state.properties(),
+            nodes: state.nodes.iter().map(node).collect(),
+            rows: ids.into_iter().map(|id| (id, OnceCell::new())).collect(),
+            last: Cell::new(0),
+            locations: OnceCell::new(),
+            has_unfencing: state.config.primitives.values().any(Primitive::unfences),
+            has_health: state.has_health(),
+        }
+    }
+
+    /// Every resource that is configured or known.
+    pub(super) fn all(&self) -> impl Iterator<Item = &'s ResourceId> + '_ {
+        self.rows.iter().map(|(id, _)| *id)
+    }
+
+    /// Where something of it is, was, failed or may be, in the order of the nodes' names.
+    pub(super) fn touched(&self, id: &ResourceId) -> &[Touched<'s>] {
+        self.row(id).map_or(&[], |row| row.touched.as_slice())
+    }
+
+    /// The same for one node.
+    pub(super) fn touched_on(&self, id: &ResourceId, node: &NodeId) -> Option<&Touched<'s>> {
+        self.touched(id).iter().find(|touched| touched.node == node)
+    }
+
+    pub(super) fn properties(&self) -> &Properties {
+        &self.properties
+    }
+
+    pub(super) fn meta(&self, id: &ResourceId, primitive: &Primitive) -> ResourceMeta {
+        let known = self.row(id).and_then(|row| row.meta.clone());
+        known.unwrap_or_else(|| self.state.meta(id, primitive))
+    }
+
+    pub(super) fn is_left_alone(&self, id: &ResourceId) -> bool {
+        self.row(id).is_some_and(|row| row.is_left_alone)
+    }
+
+    pub(super) fn is_proof_waived(&self, id: &ResourceId) -> bool {
+        self.row(id).is_some_and(|row| row.is_proof_waived)
+    }
+
+    pub(super) fn standing(&self, id: &ResourceId, node: &NodeId) -> Standing {
+        self.touched_on(id, node).map_or(Standing::NotActive, Touched::standing)
+    }
+
+    pub(super) fn stands_against(&self, id: &ResourceId, node: &NodeId) -> bool {
+        // Nothing is waived for nearly everybody; where it is, the state says what it needs.
+        match self.touched_on(id, node) {
+            Some(touched) if self.is_proof_waived(id) => self.state.stands_against(id, touched.node),
+            Some(touched) => touched.may_be_active(),
+            None => false,
+        }
+    }
+
+    pub(super) fn is_armed(&self, node: &NodeId) -> bool {
+        let Some(at) = self.at(node) else { return self.state.is_armed(node) };
+        *at.is_armed.get_or_init(|| self.state.is_armed(node))
+    }
+
+    pub(super) fn is_witness(&self, node: &NodeId) -> bool {
+        self.at(node).map_or_else(|| self.state.is_witness(node), |at| at.is_witness)
+    }
+
+    pub(super) fn not_unfenced(&self, node: &NodeId) -> Option<String> {
+        let Some(at) = self.at(node) else { return self.state.not_unfenced(node) };
+        at.not_unfenced.get_or_init(|| self.state.not_unfenced(node)).clone()
+    }
+
+    pub(super) fn health(&self, id: &ResourceId, node: &NodeId) -> Option<(Score, String)> {
+        self.health_for(self.needs(id), node)
+    }
+
+    pub(super) fn unhealthy(&self, id: &ResourceId, node: &NodeId) -> Option<String> {
+        self.unhealthy_for(self.needs(id), node)
+    }
+
+    /// What a node's health is worth to whoever needs this of it.
+    pub(super) fn health_for(&self, needs: Needs, node: &NodeId) -> Option<(Score, String)> {
+        let at = self.at(node).filter(|_| needs.health)?;
+        at.health.get_or_init(|| self.state.health_of(node)).clone()
+    }
+
+    /// Why whoever needs this of it should leave a node.
+    pub(super) fn unhealthy_for(&self, needs: Needs, node: &NodeId) -> Option<String> {
+        self.health_for(needs, node).filter(|(score, _)| score.forbids()).map(|(_, why)| why)
+    }
+
+    /// What a resource needs of whatever node it is on.
+    pub(super) fn needs(&self, id: &ResourceId) -> Needs {
+        let row = self.row(id);
+        Needs {
+            proof: self.properties.stonith_enabled && !row.is_some_and(|row| row.is_proof_waived),
+            unfencing: self.has_unfencing && row.is_none_or(|row| row.needs_unfencing),
+            health: self.has_health && row.is_some_and(|row| row.minds_health),
+        }
+    }
+
+    /// The plain locations of a resource, in the order of their ids.
+    pub(super) fn plain_locations(&self, id: &ResourceId) -> &[(&'s str, &'s Location)] {
+        let all = self.locations.get_or_init(|| {
+            let mut all: BTreeMap<&ResourceId, Vec<(&str, &Location)>> = BTreeMap::new();
+            for (name, location) in &self.state.config.locations {
+                all.entry(&location.resource).or_default().push((name, location));
+            }
+            all
+        });
+        all.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The next moment at which time alone changes something, as the state says it.
+    pub(super) fn next_lapse(&self) -> Option<Timestamp> {
+        let failed = |id: &&ResourceId| self.touched(id).iter().any(|it| it.failure().is_some());
+        self.state.next_lapse_of(self.all().filter(failed))
+    }
+
+    fn at(&self, node: &NodeId) -> Option<&At<'s>> {
+        let place = self.nodes.binary_search_by(|at| at.id.cmp(node)).ok()?;
+        self.nodes.get(place)
+    }
+
+    fn row(&self, id: &ResourceId) -> Option<&Row<'s>> {
+        let last = self.last.get();
+        let is_it = |place: &usize| self.rows.get(*place).is_some_and(|(at, _)| *at == id);
+        let near = [last, last + 1].into_iter().find(is_it);
+        let place = near.or_else(|| self.rows.binary_search_by(|(at, _)| (*at).cmp(id)).ok())?;
+        self.last.set(place);
+        let (id, row) = &self.rows[place];
+        Some(row.get_or_init(|| self.look(id)))
+    }
+
+    fn look(&self, id: &'s ResourceId) -> Row<'s> {
+        let state = self.state;
+        let primitive = state.config.primitives.get(id);
+        Row {
+            meta: primitive.map(|primitive| state.meta(id, primitive)),
+            is_left_alone: state.is_left_alone(id),
+            is_proof_waived: state.is_proof_waived(id),
+            needs_unfencing: !self.has_unfencing || state.needs_unfencing(id),
+            minds_health: self.has_health && state.minds_health(id),
+            touched: self.look_for(id),
+        }
+    }
+
+    fn look_for(&self, id: &ResourceId) -> Vec<Touched<'s>> {
+        let mut known = self.state.resources.get(id).into_iter().flatten().peekable();
+        let is_everywhere = !self.state.config.shorthand.looked_for.contains_key(id);
+        let mut found = Vec::new();
+        for (ix, at) in self.nodes.iter().enumerate() {
+            // What is known of nodes that are none any more.
+            while let Some((node, activity)) = known.next_if(|(node, _)| *node < at.id) {
+                found.extend(is_touched(activity).then_some(Touched {
+                    node,
+                    ix: None,
+                    activity: Some(activity),
+                    may_be_active: false,
+                }));
+            }
+            let activity = known.next_if(|(node, _)| *node == at.id).map(|(_, activity)| activity);
+            if activity.is_some_and(|activity| !is_touched(activity)) {
+                continue;
+            }
+            let may_be_active = !at.is_witness
+                && at.state.living_session().is_some()
+                && (is_everywhere || self.state.is_looked_for(id, at.id));
+            if may_be_active || activity.is_some() {
+                found.push(Touched { node: at.id, ix: Some(ix), activity, may_be_active });
+            }
+        }
+        let rest = known.filter(|(_, activity)| is_touched(activity));
+        found.extend(rest.map(|(node, activity)| Touched {
+            node,
+            ix: None,
+            activity: Some(activity),
+            may_be_active: false,
+        }));
+        found
+    }
+}
+
+/// Whether there is anything about it but that it is known to be stopped.
+fn is_touched(activity: &Activity) -> bool {
+    !activity.is_stopped()
+        || activity.last_failure.is_some()
+        || activity.failures > 0
+        || activity.crashes > 0
+        || activity.stop_failed
+}
+
+impl<'s> Touched<'s> {
+    /// As `ClusterState::standing` says it.
+    pub(super) fn standing(&self) -> Standing {
+        if self.may_be_active { Standing::of(self.activity) } else { Standing::NotActive }
+    }
+
+    pub(super) fn may_be_active(&self) -> bool {
+        self.may_be_active && Standing::of(self.activity) != Standing::NotActive
+    }
+
+    /// What is known of it, and where.
+    pub(super) fn known(&self) -> Option<(&'s NodeId, &'s Activity)> {
+        Some((self.node, self.activity?))
+    }
+
+    pub(super) fn failure(&self) -> Option<(&'s NodeId, &'s crate::state::Failure)> {
+        Some((self.node, self.activity?.last_failure.as_ref()?))
+    }
+
+    /// It runs there, or is there and does not work.
+    pub(super) fn runs(&self) -> bool {
+        let is_there = |seen: &Seen| seen.is_running() || matches!(seen, Seen::Failed(_));
+        self.activity.is_some_and(|activity| is_there(&activity.seen)) && self.may_be_active()
+    }
+}
