@@ -315,6 +315,8 @@ async fn bad_meta_data_is_an_error_in_words() {
         ("none", "exit 3", "ended with action not known to the agent (3)"),
         ("noise", "echo usage", "cannot be read"),
         ("endless", "yes '<resource-agent>' | head -c 3000000", "more than 1048576 bytes"),
+        // Sooner than who asked gives up.
+        ("hung", "trap '' TERM; while :; do sleep 1; done", "no answer within 8 s"),
     ] {
         let Some(bench) = Bench::new(name, script) else { return };
         let error = bench.agents.metadata(&Name::new("test", "Bad").expect("a name")).await;

@@ -30,8 +30,8 @@ pub use verdict::{Found, Purpose, Reach, Verdict, verdict};
 pub const ROOT: &str = "/usr/lib/ocf";
 /// Where agents keep what must not outlive a boot.
 const TEMPORARY: &str = "/run/resource-agents";
-/// An agent may take so long to describe itself.
-pub(crate) const DESCRIBE_TIME: Duration = Duration::from_secs(20);
+/// An agent may take so long to describe itself. Who asked for it still waits then, and hears what is wrong.
+pub(crate) const DESCRIBE_TIME: Duration = Duration::from_secs(8);
 /// A longer description is none.
 const DESCRIBE_MOST: usize = 1 << 20;
 /// So many names of one directory are looked at.

@@ -293,7 +293,11 @@ pub(crate) fn attribute_errors(
         if name == "record-pending" && boolean(value) == Some(true) {
             return None;
         }
-        if NOT_HONOURED.contains(&name.as_str()) {
+        // The first look of a monitor waits; nothing else does.
+        let is_idle_delay = || {
+            name == "start-delay" && !["", "monitor"].contains(&operation) && duration(value).is_some_and(|it| !it.is_zero())
+        };
+        if NOT_HONOURED.contains(&name.as_str()) || is_idle_delay() {
             return Some(MetaError::NotHonoured { resource, name: label, value: value.clone() });
         }
         if !OPERATION_ATTRIBUTES.contains(&name.as_str()) {
@@ -378,6 +382,18 @@ mod tests {
         assert_eq!(promoted, [seconds(11)], "what is promoted has monitors of its own");
         assert_eq!(it.operation("monitor_11000", &defaults).interval, seconds(11));
         assert_eq!(twice.promoted_monitors(&defaults), twice.monitors(&defaults), "or those of what runs");
+    }
+
+    #[test]
+    fn what_delays_nothing_is_said_to_have_no_effect() {
+        let told = |operations: &str| -> Vec<String> {
+            let errors = primitive(operations).operation_errors(&"r".into(), false);
+            errors.iter().map(ToString::to_string).collect()
+        };
+        let late = told("op start timeout=9s start-delay=5s op monitor interval=10s start-delay=5s op stop start-delay=0");
+        assert!(matches!(&late[..], [one] if one.contains("op start start-delay=5s has no effect")), "{late:?}");
+        let origin = told("op monitor interval=1h interval-origin=2026-11-22T18:00Z");
+        assert!(matches!(&origin[..], [one] if one.contains("interval-origin")), "{origin:?}");
     }
 
     #[test]

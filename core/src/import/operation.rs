@@ -7,10 +7,11 @@ use crate::id::ResourceId;
 use roxmltree::Node;
 
 /// What is the same on every `<op>` and says nothing.
-const WITHOUT_WORD: &[&str] = &["interval-origin", "record-pending"];
+const WITHOUT_WORD: &[&str] = &["record-pending"];
 /// How deep an agent's monitor looks: a parameter of the operation there, an attribute here.
 const DEPTH: &str = "OCF_CHECK_LEVEL";
-const TAKEN: &[&str] = &["timeout", "interval", "on-fail", "enabled", "role", "start-delay", "requires"];
+const TAKEN: &[&str] =
+    &["timeout", "interval", "interval-origin", "on-fail", "enabled", "role", "start-delay", "requires"];
 
 impl<'a> Import<'a, '_> {
     /// The primitive's own, then those of its template that it does not have.
