@@ -68,7 +68,14 @@ async fn an_agent_is_written_and_nothing_is_overwritten() {
         let again = daemon.qrm(&format!("ra new {name} --directory {place}")).await;
         assert!(again.code == 3 && again.stderr.contains("exists"), "{}", again.stderr);
     }
-    assert_eq!(daemon.qrm(&format!("ra new ../evil --directory {place}")).await.code, 2);
+    for evil in ["../evil", "..:evil", "a:b:c", ":x", "x:"] {
+        assert_eq!(daemon.qrm(&format!("ra new {evil} --directory {place}")).await.code, 2, "{evil}");
+    }
+    // As its help has it.
+    let ran = daemon.qrm(&format!("ra new mysite:Counter --lang python --directory {place}")).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("qrm ra validate ocf:mysite:Counter"), "{}", ran.stdout);
+    assert!(directory.path().join("mysite/Counter").is_file());
 }
 
 #[tokio::test]

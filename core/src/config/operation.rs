@@ -295,7 +295,9 @@ pub(crate) fn attribute_errors(
         }
         // The first look of a monitor waits; nothing else does.
         let is_idle_delay = || {
-            name == "start-delay" && !["", "monitor"].contains(&operation) && duration(value).is_some_and(|it| !it.is_zero())
+            name == "start-delay"
+                && !["", "monitor"].contains(&operation)
+                && duration(value).is_some_and(|it| !it.is_zero())
         };
         if NOT_HONOURED.contains(&name.as_str()) || is_idle_delay() {
             return Some(MetaError::NotHonoured { resource, name: label, value: value.clone() });
@@ -390,7 +392,8 @@ mod tests {
             let errors = primitive(operations).operation_errors(&"r".into(), false);
             errors.iter().map(ToString::to_string).collect()
         };
-        let late = told("op start timeout=9s start-delay=5s op monitor interval=10s start-delay=5s op stop start-delay=0");
+        let late =
+            told("op start timeout=9s start-delay=5s op monitor interval=10s start-delay=5s op stop start-delay=0");
         assert!(matches!(&late[..], [one] if one.contains("op start start-delay=5s has no effect")), "{late:?}");
         let origin = told("op monitor interval=1h interval-origin=2026-11-22T18:00Z");
         assert!(matches!(&origin[..], [one] if one.contains("interval-origin")), "{origin:?}");
