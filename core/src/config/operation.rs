@@ -389,7 +389,8 @@ mod tests {
     #[test]
     fn what_delays_nothing_is_said_to_have_no_effect() {
         let told = |operations: &str| -> Vec<String> {
-            let errors = primitive(operations).operation_errors(&"r".into(), false);
+            let it = primitive(operations);
+            let errors = it.operation_errors(&"r".into(), Cloned::of(&it));
             errors.iter().map(ToString::to_string).collect()
         };
         let late =
