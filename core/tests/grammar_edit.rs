@@ -161,7 +161,10 @@ fn edits_that_do_not_fit_are_refused() {
          line 2: there is no 'vm3'\n  hint: did you mean 'vm1'?",
     );
     add("delete vm1.target", "line 1: 'vm1' has no target\n  hint: `show vm1` lists what it has");
-    add("set l1.priority 1", "line 1: a location has no priority\n  hint: it has score, node, rsc, role and resource-discovery");
+    add(
+        "set l1.priority 1",
+        "line 1: a location has no priority\n  hint: it has score, node, rsc, role and resource-discovery",
+    );
     add("set l1.score much", "line 1: 'much' is no score\n  hint: write a whole number, inf or -inf");
     add(
         "set vm1.monitor.5s.timeout 1",

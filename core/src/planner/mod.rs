@@ -8,6 +8,7 @@ mod any;
 mod change;
 mod clone;
 mod eligible;
+mod fence;
 mod location;
 mod migrate;
 mod model;
@@ -107,7 +108,7 @@ pub fn plan(state: &ClusterState) -> Plan {
     let state = &survey;
     let wake = state.next_lapse().into_iter().chain(location::next_date(state)).min();
     let mut plan = Plan { wake, ..Plan::default() };
-    actions::fences(state, &mut plan);
+    fence::fences(state, &mut plan);
     let (wanted, turns) = placement::place(state, &mut plan);
     actions::changes(state, &wanted, &turns, &mut plan);
     plan

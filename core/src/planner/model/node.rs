@@ -2,7 +2,7 @@
 
 use super::super::room::capacity;
 use super::super::survey::Survey;
-use super::super::{Plan, actions};
+use super::super::{Plan, fence};
 use super::{How, Sketch};
 use crate::id::NodeId;
 use crate::scheduler::{FenceWish, Node, NodeKind};
@@ -12,7 +12,7 @@ impl Sketch {
     pub(super) fn add_nodes(&mut self, state: &Survey<'_>, how: How<'_>) {
         let mut ahead = Plan::default();
         if how.ahead {
-            actions::fences(state, &mut ahead);
+            fence::fences(state, &mut ahead);
         }
         for (ix, (id, at)) in state.nodes.iter().enumerate() {
             let mut node = node(state, id, at);
