@@ -210,7 +210,7 @@ fn find(host: &str) -> std::io::Result<BTreeMap<String, Vec<VmProcess>>> {
         // The lock's helper is not the VM.
         matches!(stat.comm.as_str(), "sh" | "dash" | "bash" | "setsid" | "sleep").then_some(())?;
         matches!(stat.state, 'Z' | 'X').then_some(()).map_or(Some(()), |()| None)?;
-        let environment = std::fs::read(dir.join("environ")).ok()?;
+        let environment = environment(dir)?;
         let value = |name: &str| {
             let mut variables = environment.split(|b| *b == 0);
             let found = variables.find_map(|v| v.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
@@ -233,6 +233,20 @@ fn seen(processes: &[VmProcess]) -> Seen {
         Some(s) if s.state == 'T' => Seen::Paused { process, reason: "by a user".to_owned() },
         Some(_) => Seen::Running { process },
     }
+}
+
+/// What a process was started with. While one becomes another program its environment reads as empty for a moment.
+fn environment(process: &Path) -> Option<Vec<u8>> {
+    let read = || std::fs::read(process.join("environ")).ok();
+    let mut found = read()?;
+    for _ in 0..20 {
+        if !found.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+        found = read()?;
+    }
+    Some(found)
 }
 
 /// Compares what runs every now and then, as long as somebody has the VMs.
