@@ -105,6 +105,7 @@ fn help_of_the_top_level() {
       ra         Look at resource agents: those of the host that is asked
       resource   Start, stop, move and look at resources
       node       Take nodes out of service and back, or say what you know of them
+      ticket     Give this cluster leave to run what needs a ticket, or take it back
       fence      Have a node proven off, or show the fences
       events     Show what happened, or what happens
       explain    Show why a VM is where it is, why not elsewhere, and what would

@@ -325,14 +325,14 @@ async fn a_pacemaker_configuration_is_printed_without_a_daemon_and_committed_wit
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.contains("xml=\"<domain><name>web</name>"), "{}", ran.stdout);
     assert!(ran.stdout.contains("xml=@db.xml"), "{}", ran.stdout);
-    assert!(ran.stderr.contains("left out: t1: there are no tickets here"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("left out: mail: <alert>: nobody is alerted here"), "{}", ran.stderr);
     let ran = daemon.qrm("--socket /nowhere import --cib cib.xml --json").await;
     let shown: Value = serde_json::from_str(&ran.stdout).expect("JSON");
     assert_eq!(shown["missing_files"], json!(["db.xml"]));
     assert!(
         shown["told"]
             .as_array()
-            .is_some_and(|told| told.iter().any(|one| one["id"] == "t1" && one["fate"] == "left-out"))
+            .is_some_and(|told| told.iter().any(|one| one["id"] == "mail" && one["fate"] == "left-out"))
     );
 
     let ran = daemon.qrm("import --cib cib.xml --commit").await;
