@@ -101,6 +101,8 @@ fn what_cannot_be_cloned_is_refused_with_a_sentence() {
     let warned = validate(&read(unit)).warnings;
     assert!(warned.iter().any(|warning| warning.what.contains("notify=true has no effect")), "{warned:?}");
     let warned = |text: &str| validate(&read(text)).warnings;
+    let differ = warned("clone c ping meta notify=true globally-unique=true clone-max=2");
+    assert!(differ.iter().any(|warning| warning.what.starts_with("notify has no effect")), "{differ:?}");
     let told = "primitive t ocf:a:T op monitor interval=10s op notify timeout=5s\nclone c t";
     assert_eq!(warned(&format!("{told} meta notify=true")), [], "who is told has a time limit for it");
     assert!(warned(told).iter().any(|it| it.what.contains("op notify has no effect")), "{:?}", warned(told));

@@ -25,7 +25,7 @@ impl Draft<'_> {
     pub(super) fn take_over(&mut self, id: &ResourceId, node: &NodeId) {
         let activity = self.state.touched_on(id, node).and_then(|it| it.activity);
         let primitive = self.state.config.primitives.get(id);
-        let is_promoted = activity.is_some_and(|it| it.seen == Seen::Promoted && it.claim.is_none());
+        let is_promoted = activity.is_some_and(|it| it.seen == Seen::Promoted && it.is_at_rest());
         if is_promoted && primitive.is_some_and(|it| !it.is_promotable()) {
             let why = "it is no instance of a promotable clone any more".to_owned();
             self.add(ActionKind::Demote, id, node, why, Vec::new());
@@ -48,7 +48,7 @@ impl Draft<'_> {
 /// What a change of its configuration asks for where it runs; `None` where nothing that its agent is given has changed.
 fn change(state: &Survey<'_>, resource: &ResourceId, node: &NodeId) -> Option<Change> {
     let activity =
-        state.touched_on(resource, node)?.activity.filter(|it| it.seen == Seen::Running && it.claim.is_none())?;
+        state.touched_on(resource, node)?.activity.filter(|it| it.seen == Seen::Running && it.is_at_rest())?;
     let is_watched = state.nodes.get(node).is_some_and(|at| at.is_online() && at.intent != Intent::Maintenance);
     let (runs, configured) = (activity.definition.as_ref()?, state.config.primitives.get(resource)?);
     if !is_watched || !runs.is_service() || activity.stop_failed {

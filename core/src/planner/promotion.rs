@@ -28,7 +28,7 @@ impl Draft<'_> {
             if is_drafted || !stays || !at.is_online() || at.intent == Intent::Maintenance {
                 continue;
             }
-            let Some(activity) = state.activity(id, node).filter(|activity| activity.claim.is_none()) else { continue };
+            let Some(activity) = state.activity(id, node).filter(|activity| activity.is_at_rest()) else { continue };
             match (&activity.seen, promoted.contains(node)) {
                 (Seen::Failed(_), _) if self.is_only_demoted(id, node, activity) => {
                     let why = "it failed as the promoted one, and its on-fail is demote".to_owned();
@@ -86,7 +86,7 @@ impl Draft<'_> {
     pub(super) fn demote_before_stops(&mut self) {
         let is_promoted = |id: &ResourceId, node: &NodeId| {
             let activity = self.state.activity(id, node);
-            activity.is_some_and(|activity| activity.seen == Seen::Promoted && activity.claim.is_none())
+            activity.is_some_and(|activity| activity.seen == Seen::Promoted && activity.is_at_rest())
         };
         let turned: Vec<u32> = (0_u32..)
             .zip(&self.actions)

@@ -9,7 +9,7 @@ use super::order::{ARRIVALS, binds_both_ways};
 use super::placement::Wanted;
 use crate::config::{Order, OrderKind, OrderTask, Primitive};
 use crate::id::{ActionId, NodeId, ResourceId};
-use crate::state::{ActionKind, Intent, NodeState, Seen};
+use crate::state::{ActionKind, Activity, Intent, NodeState, Seen};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where everything should run, and where of it promoted.
@@ -185,7 +185,7 @@ impl Draft<'_> {
                 let is_ours = |at: &NodeState| at.is_online() && at.intent != Intent::Maintenance;
                 let stays = |node: &&NodeId| {
                     let is_drafted = self.actions.iter().any(|it| it.resource == *id && it.node == **node);
-                    let is_free = self.state.activity(id, node).is_some_and(|activity| activity.claim.is_none());
+                    let is_free = self.state.activity(id, node).is_some_and(Activity::is_at_rest);
                     !is_drafted && is_free && self.is_up(id, task, node)
                 };
                 let nodes = self.state.nodes.iter().filter(|(_, at)| is_ours(at)).map(|(node, _)| node);

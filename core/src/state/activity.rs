@@ -251,6 +251,11 @@ impl Activity {
         self.seen == Seen::Stopped && self.claim.is_none()
     }
 
+    /// Nothing is under way that may change it: whoever is told something goes on as it was.
+    pub fn is_at_rest(&self) -> bool {
+        self.claim.as_ref().is_none_or(|claim| claim.kind == ActionKind::Notify)
+    }
+
     /// Which operation's `on-fail` says what follows, when it is there and does not work.
     pub fn failed_operation(&self) -> &str {
         let counts =

@@ -72,13 +72,11 @@ fn one(config: &Config, report: &mut Report, id: &str, clone: &Group, max: Optio
             );
         }
     }
-    for name in ["interleave", "ordered"] {
+    let after = "what comes after it waits for all instances";
+    let own = "each instance is a resource for itself";
+    for (name, why) in [("interleave", after), ("ordered", after), ("notify", own)] {
         if clone.meta.get(name).is_some_and(|value| value == "true") {
-            report.warning(
-                id,
-                format!("{name} has no effect: what comes after it waits for all instances"),
-                "leave it out",
-            );
+            report.warning(id, format!("{name} has no effect: {why}"), "leave it out");
         }
     }
 }
