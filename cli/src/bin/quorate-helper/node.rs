@@ -2,7 +2,7 @@
 
 use super::options::{Given, Known, flag, value};
 use super::{Answer, Cluster, Failed, local_name};
-use quorate_core::view::{NodeView, Role, Status};
+use quorate_core::view::{NodeView, Place, PlaceState, ResourceView, Role, Status};
 use std::fmt::Write;
 
 pub(super) const CRM_NODE: &[Known] = &[
@@ -98,6 +98,37 @@ fn text(status: &Status) -> String {
     text
 }
 
+/// A clone with each of its instances, and the role that it has.
+fn instances(clone: &str, resource: &ResourceView) -> String {
+    let has_roles = |place: &Place| matches!(place.state, PlaceState::Promoted | PlaceState::Demoting);
+    let is_promotable = !resource.promoted_on.is_empty() || resource.places.iter().any(has_roles);
+    let mut text = format!(
+        "    <clone id=\"{clone}\" multi_state=\"{is_promotable}\" unique=\"false\" managed=\"{}\">\n",
+        resource.is_managed
+    );
+    for place in &resource.places {
+        let role = match place.state {
+            PlaceState::Promoted | PlaceState::Demoting => "Promoted",
+            state if state.runs() && is_promotable => "Unpromoted",
+            state if state.runs() => "Started",
+            _ => "Stopped",
+        };
+        let (is_active, is_failed) = (place.state.runs(), place.state == PlaceState::Failed);
+        _ = writeln!(
+            text,
+            "      <resource id=\"{}\" resource_agent=\"{}\" role=\"{role}\" active=\"{is_active}\" orphaned=\"{}\" managed=\"{}\" failed=\"{is_failed}\" nodes_running_on=\"{}\">",
+            resource.id,
+            resource.agent,
+            resource.is_orphan,
+            resource.is_managed,
+            u8::from(is_active)
+        );
+        _ = writeln!(text, "        <node name=\"{}\"/>\n      </resource>", place.node);
+    }
+    text.push_str("    </clone>\n");
+    text
+}
+
 /// As much of Pacemaker's schema as agents look at.
 fn xml(status: &Status) -> String {
     let mut text = String::from(
@@ -117,6 +148,10 @@ fn xml(status: &Status) -> String {
     }
     text.push_str("  </nodes>\n  <resources>\n");
     for resource in &status.resources {
+        if let Some(clone) = &resource.clone {
+            text.push_str(&instances(clone, resource));
+            continue;
+        }
         let is_started = resource.role == Role::Started;
         let role = if is_started { "Started" } else { "Stopped" };
         _ = writeln!(

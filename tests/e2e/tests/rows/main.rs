@@ -27,6 +27,7 @@ mod ping;
 mod power;
 mod recover;
 mod redfish;
+mod redis;
 mod refusals;
 mod stage;
 mod store;
@@ -266,6 +267,11 @@ const ROWS: &[Row] = &[
         "ocf-watched",
         "a set starts side by side, a parameter goes round a clone, and a second one is found where none should run",
         watched::watched,
+    ),
+    row(
+        "redis-pair",
+        "the promoted one of two of Debian's Redis loses power: the other serves what was written, by notices alone",
+        redis::pair,
     ),
     row("ocf-helpers", "agents say something of their node with none of Pacemaker's own commands", ocf::helpers),
     row(
