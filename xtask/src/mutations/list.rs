@@ -162,7 +162,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "yellow counts as green",
-        file: "cib/ticket.rs",
+        file: "config/health.rs",
         before: "\"yellow\" => ",
         right: "yellow",
         wrong: "green",
