@@ -183,7 +183,7 @@ async fn tickets_are_given_and_taken() {
     assert_eq!(granted, "ticket east is granted: vm1 (t, loss-policy=freeze) may run");
     let status: Status = shown(&client, ViewKind::Status).await;
     assert!(status.tickets[0].granted && status.resources[0].ticket.is_none(), "{:?}", status.tickets);
-    assert_eq!(client.ticket(TicketVerb::Delete, "east").await.unwrap_err().reason, Reason::Invalid, "it is granted");
+    assert_eq!(client.ticket(TicketVerb::Delete, "east").await.unwrap_err().reason, Reason::Refused, "it is granted");
     client.ticket(TicketVerb::Standby, "east").await.unwrap();
     client.ticket(TicketVerb::Activate, "east").await.unwrap();
     client.ticket(TicketVerb::Revoke, "east").await.unwrap();
