@@ -5,7 +5,9 @@
 //! `UPDATE=1 cargo test -p quorate-core --test layout` writes it anew, once the number is raised.
 
 use quorate_core::config::shorthand::{Want, Who};
-use quorate_core::config::{AgentClass, Discovery, FenceAction, InRole, LossPolicy, OrderKind, OrderTask, Section};
+use quorate_core::config::{
+    AgentClass, Colour, Discovery, FenceAction, InRole, LossPolicy, OrderKind, OrderTask, Section,
+};
 use quorate_core::rule::date::When;
 use quorate_core::rule::{RuleScore, Test};
 use quorate_core::state::{
@@ -28,7 +30,17 @@ fn layout() -> String {
     // Those with variants by themselves: of an enum inside another type only one variant is looked at.
     trace!(
         tracer,
-        samples, ActionKind, AgentClass, AttemptEnd, Command, Discovery, EventKind, FenceAction, FenceCause, FenceEnd
+        samples,
+        ActionKind,
+        AgentClass,
+        AttemptEnd,
+        Colour,
+        Command,
+        Discovery,
+        EventKind,
+        FenceAction,
+        FenceCause,
+        FenceEnd
     );
     trace!(
         tracer,

@@ -318,6 +318,21 @@ impl FenceDevice {
         }
     }
 
+    /// Reads the sensors of the host, and the event log of its BMC. Harmless at any time.
+    ///
+    /// # Errors
+    /// It has none that are read, or did not answer.
+    pub async fn sensors(&self, wish: &ipmi::sensors::Wish, call: &Call) -> Result<ipmi::sensors::Sensed, Problem> {
+        match &self.kind {
+            Kind::Ipmi(device) => device.sense(wish, call.deadline).await,
+            Kind::Redfish(_) | Kind::Exec(_) | Kind::Fake(_) => Err(Problem::Agent {
+                agent: self.agent.clone(),
+                action: "sensors",
+                why: "only stonith:ipmi reads sensors".to_owned(),
+            }),
+        }
+    }
+
     /// The agent's name.
     pub fn agent(&self) -> &str {
         &self.agent

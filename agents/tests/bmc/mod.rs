@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -16,12 +17,17 @@ use quorate_agents::process::Processes;
 /// A running ipmi_sim, ended with the test.
 pub(crate) struct Bmc {
     child: Child,
-    dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
     pub(crate) port: u16,
 }
 
 impl Bmc {
     pub(crate) fn start() -> Option<Self> {
+        Self::with(|_| String::new())
+    }
+
+    /// With these commands of the emulator beside; what they read is in the directory.
+    pub(crate) fn with(more: impl Fn(&Path) -> String) -> Option<Self> {
         have("ipmi_sim").then_some(())?;
         let dir = tempfile::tempdir().expect("a directory");
         let port = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a free port").port();
@@ -40,11 +46,18 @@ impl Bmc {
              user 2 true \"admin\" \"secret\" admin 10 none md2 md5 straight\n",
             at("chassis.sh")
         );
-        let emu =
-            "mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr\nmc_enable 0x20\n";
-        for (name, text) in
-            [("chassis.sh", &*chassis), ("lan.conf", &lan), ("bmc.emu", emu), ("hook", ""), ("log", ""), ("power", "1")]
-        {
+        let more = more(dir.path());
+        let emu = format!(
+            "mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr\n{more}mc_enable 0x20\n"
+        );
+        for (name, text) in [
+            ("chassis.sh", &*chassis),
+            ("lan.conf", &lan),
+            ("bmc.emu", &emu),
+            ("hook", ""),
+            ("log", ""),
+            ("power", "1"),
+        ] {
             std::fs::write(dir.path().join(name), text).expect("written");
         }
         let mode = std::fs::Permissions::from_mode(0o755);

@@ -22,6 +22,7 @@ pub(crate) fn event_line(event: &Event, style: Style, clock: &Clock) -> String {
         | EventKind::FenceHeld
         | EventKind::FenceGrant
         | EventKind::Quarantine
+        | EventKind::Health
         | EventKind::Trust => style.warn(&event.text),
         EventKind::Fenced | EventKind::Started | EventKind::Online => style.good(&event.text),
         EventKind::Member

@@ -63,6 +63,7 @@ fn notes(node: &NodeView) -> String {
     if !node.is_armed && !node.witness {
         notes.push("no fence device".to_owned());
     }
+    notes.extend(node.health.clone());
     notes.extend(node.waits.clone());
     notes.extend(node.locked_out.as_ref().map(|why| format!("not unfenced: {why}")));
     let room = node.room.iter().filter(|(_, room)| room.counts);

@@ -1,7 +1,7 @@
 //! What is the cluster's part of a fence device's parameters: for which nodes it is, what it calls them, how long it is
 //! waited for. The names are Pacemaker's; what is an agent's own is not read here.
 
-use super::Primitive;
+use super::{AgentClass, Primitive};
 use crate::grammar::duration;
 use crate::id::NodeId;
 use std::time::Duration;
@@ -11,6 +11,9 @@ pub const DEVICE_PARAMETERS: &[&str] = &[
     "target",
     "system_guid",
     "proves_off",
+    "sensors",
+    "sensors_ignored",
+    "sensors_events",
     "pcmk_host_list",
     "pcmk_host_map",
     "pcmk_host_check",
@@ -32,6 +35,8 @@ pub const DEVICE_PARAMETERS: &[&str] = &[
 
 /// Tries of one order or reading in all, unless a device says otherwise.
 const TRIES: u32 = 2;
+/// An event in a BMC's log counts for a day, unless a device says otherwise.
+const EVENTS_COUNT: Duration = Duration::from_secs(24 * 3600);
 /// More tries are not made.
 const TRIES_MOST: u32 = 20;
 
@@ -103,6 +108,23 @@ impl Primitive {
         }
     }
 
+    /// Whether the node's sensors are read by it: `sensors=false` has it left alone.
+    pub fn has_sensors(&self) -> bool {
+        let is_wanted = self.given("sensors").and_then(super::boolean).unwrap_or(true);
+        is_wanted && self.agent.class == AgentClass::Stonith && self.agent.kind == "ipmi"
+    }
+
+    /// Sensors whose word counts for nothing, by their names.
+    pub fn ignored_sensors(&self) -> Vec<String> {
+        let names = self.given("sensors_ignored").unwrap_or_default().split([',', ';']).map(str::trim);
+        names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// For how long an event in a BMC's log counts.
+    pub fn sensor_events(&self) -> Duration {
+        self.given("sensors_events").and_then(duration).unwrap_or(EVENTS_COUNT)
+    }
+
     /// How long an off of this node is held back, at least and at most.
     pub fn fence_delay(&self, node: &NodeId) -> (Duration, Duration) {
         let base = self.given("pcmk_delay_base").unwrap_or_default();
@@ -145,7 +167,8 @@ pub(super) fn refused(name: &str, value: &str) -> Option<&'static str> {
         }
         "pcmk_delay_base" if is_list => (fits_map(is_time), "a time, or NODE:TIME with semicolons between"),
         "pcmk_delay_base" | "pcmk_delay_max" => (is_time(value), TIME),
-        "proves_off" => (super::boolean(value).is_some(), "true or false"),
+        "sensors_events" => (is_time(value), TIME),
+        "proves_off" | "sensors" => (super::boolean(value).is_some(), "true or false"),
         _ if name.starts_with("pcmk_") && name.ends_with("_timeout") => {
             (duration(value).is_some_and(|time| !time.is_zero()), TIME)
         }

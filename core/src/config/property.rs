@@ -53,6 +53,8 @@ pub struct Properties {
     pub placement: Placement,
     /// `node-health-strategy`, and what its colours are worth.
     pub node_health: NodeHealth,
+    /// `node-health-interval`: how often the sensors of a node are read, where its health counts; 0: never.
+    pub node_health_interval: Duration,
 }
 
 /// `stonith-action`
@@ -135,6 +137,7 @@ impl Default for Properties {
             priority_fencing_delay: Duration::ZERO,
             placement: Placement::Default,
             node_health: NodeHealth::default(),
+            node_health_interval: Duration::from_secs(300),
         }
     }
 }
@@ -186,6 +189,7 @@ impl Properties {
                 self.node_health.strategy =
                     strategy.ok_or_else(|| bad("none, migrate-on-red, only-green, progressive or custom"))?;
             }
+            "node-health-interval" => self.node_health_interval = time()?,
             "node-health-base" => self.node_health.base = score()?,
             "node-health-green" => self.node_health.green = score()?,
             "node-health-yellow" => self.node_health.yellow = score()?,
@@ -239,6 +243,7 @@ pub const PROPERTY_NAMES: &[&str] = &[
     "no-quorum-policy",
     "node-health-base",
     "node-health-green",
+    "node-health-interval",
     "node-health-red",
     "node-health-strategy",
     "node-health-yellow",

@@ -2,7 +2,7 @@
 
 use super::{
     ActionKind, AgentError, Breath, Ended, FailureCount, FenceCause, Intent, Matter, Member, Moved, NoticeStep,
-    Noticed, Recovery, Release, Reload, Seen, Spent, TicketChange, Trouble, Unfencing, Wish,
+    Noticed, Recovery, Release, Reload, Seen, SensorWord, Spent, TicketChange, Trouble, Unfencing, Wish,
 };
 use crate::config::{ConfigPatch, FenceAction};
 use crate::id::{
@@ -420,6 +420,8 @@ pub enum Command {
     Notices(Vec<NoticeStep>),
     /// An instance was told.
     Noticed(Box<Noticed>),
+    /// A member says what it read of a node's sensors, where that changes anything.
+    Sensors(SensorWord),
 }
 
 /// The first entry's content.

@@ -99,4 +99,6 @@ pub enum EventKind {
     Ticket,
     /// The instances of a clone are told what was done to it.
     Notified,
+    /// What the sensors of a host say has changed.
+    Health,
 }

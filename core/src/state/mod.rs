@@ -35,13 +35,15 @@ pub use fence::{
     Attempt, AttemptEnd, FailedLevel, FenceCause, FenceEnd, FenceIntent, FenceRecord, Proof, Spent, TRIES_KEPT,
 };
 pub use fence_delay::{FenceDelay, FenceWait};
-pub use health::HealthSign;
+pub use health::{HealthSign, SIGNS_KEPT, SensorHealth, SensorSign, SensorWord, are_same};
 pub use node::{Intent, Liveness, Member, NodeState, Removed, Session, SessionState};
 pub use notice::{Changes, Notice, NoticeStep, Noticed, Notices, PHASES, Roles, Round};
 pub use outcome::{Outcome, Refusal};
 pub use preference::{Ended, Preference, Wish};
 pub use query::Standing;
-pub use release::{AGENTS_MIGRATE_LEVEL, FEATURE_LEVEL, NOTIFY_LEVEL, RELOAD_LEVEL, Release, SCHEMA, WATCHDOG_LEVEL};
+pub use release::{
+    AGENTS_MIGRATE_LEVEL, FEATURE_LEVEL, HEALTH_LEVEL, NOTIFY_LEVEL, RELOAD_LEVEL, Release, SCHEMA, WATCHDOG_LEVEL,
+};
 pub use standing::{Asked, Breath, Distrust, Flapping, Matter, Quarantine, Recovery, Trouble};
 pub use ticket::{Ticket, TicketChange, TicketHold};
 pub use unfence::{Unfenced, Unfencing};

@@ -8,6 +8,7 @@
 
 use super::dog::Dog;
 use super::fence::Proof;
+use super::health::SensorHealth;
 use super::release::Release;
 use super::standing::{Asked, Distrust, Flapping};
 use super::unfence::Unfenced;
@@ -86,6 +87,9 @@ pub struct NodeState {
     /// Its watchdog.
     #[serde(default)]
     pub dog: Dog,
+    /// What is wrong with its hardware, by the devices whose sensors say so.
+    #[serde(default)]
+    pub sensors: BTreeMap<ResourceId, SensorHealth>,
 }
 
 /// One boot of one host, as the log knows it.
@@ -158,6 +162,7 @@ impl NodeState {
             disarmed: None,
             unfenced: BTreeMap::new(),
             dog: Dog::default(),
+            sensors: BTreeMap::new(),
         }
     }
 

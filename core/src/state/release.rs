@@ -22,7 +22,8 @@ pub const SCHEMA: u16 = 4;
 /// 12: agents that migrate what they run. 13: rules in defaults on agents and operations.
 /// 14: watchdogs. 15: units of systemd. 16: notices to the instances of clones.
 /// 17: groups that are promoted, instances that differ, `multiple-active`. 21: tickets, `resource-discovery`.
-pub const FEATURE_LEVEL: u16 = 21;
+/// 22: sensors of BMCs.
+pub const FEATURE_LEVEL: u16 = 22;
 /// From here on changed parameters are taken over by a reload.
 pub const RELOAD_LEVEL: u16 = 5;
 /// From here on there are promotable clones, and attributes wake the planner.
@@ -43,6 +44,8 @@ pub const NOTIFY_LEVEL: u16 = 16;
 pub(super) const TOGETHER_LEVEL: u16 = 17;
 /// From here on there are tickets, and not everything is looked for everywhere.
 const TICKET_LEVEL: u16 = 21;
+/// From here on what the sensors of a node's BMC say is known.
+pub const HEALTH_LEVEL: u16 = 22;
 
 /// The program that a daemon runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +83,7 @@ impl Command {
             Self::Configure { patch, .. } if patch.has_rules_of_defaults() => 13,
             Self::Configure { patch, .. } if patch.has_unfencing() => 11,
             Self::Unfenced(_) => 11,
+            Self::Sensors(_) => HEALTH_LEVEL,
             Self::Configure { patch, .. } if patch.has_roles() => ROLE_LEVEL,
             Self::Configure { patch, .. } if patch.has_any_of() => 8,
             Self::Configure { patch, .. } if patch.has_promotable() => PROMOTION_LEVEL,

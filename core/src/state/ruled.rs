@@ -11,6 +11,7 @@ impl ClusterState {
         let config = self.config.nodes.get(node);
         let mut attributes = config.map(|config| config.attributes.clone()).unwrap_or_default();
         attributes.extend(self.attributes.get(node).cloned().unwrap_or_default());
+        attributes.extend(self.sensor_attributes(node));
         attributes.insert("#uname".to_owned(), node.as_str().to_owned());
         attributes
     }

@@ -133,6 +133,9 @@ pub struct DrillView {
     pub on: Option<bool>,
     /// What is wrong with it, if something is.
     pub problem: Option<String>,
+    /// What its sensors said, where they are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensors: Option<String>,
 }
 
 impl Document for Status {

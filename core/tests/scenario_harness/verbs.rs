@@ -69,7 +69,8 @@ impl World {
             }
             _ => {
                 let of_others =
-                    self.of_a_wish(words).or_else(|| self.of_a_watchdog(words)).or_else(|| self.of_a_cib(words, body));
+                    self.of_a_wish(words).or_else(|| self.of_a_watchdog(words)).or_else(|| self.of_a_reading(words));
+                let of_others = of_others.or_else(|| self.of_a_cib(words, body));
                 of_others.unwrap_or_else(|| self.question(words))
             }
         }

@@ -3,6 +3,7 @@
 //! A node with several plugs is off when all of them read off, and on when one does.
 
 use super::guid::{self, Whose};
+use quorate_agents::fence::ipmi::sensors::{Sensed, Wish};
 use quorate_agents::fence::{Call, FenceDevice, FenceError, PowerReading, Sent, Strength};
 use quorate_agents::process::Processes;
 use quorate_core::config::{DEVICE_PARAMETERS, HostCheck, Primitive};
@@ -105,6 +106,16 @@ impl<'a> Device<'a> {
             looked.guid = reading.guid.or(looked.guid);
         }
         Ok(looked)
+    }
+
+    /// What the node's sensors say, by a device that is its own as far as it can be told.
+    pub(super) async fn sensors(&self, call: &Call) -> Result<Sensed, String> {
+        let Some((_, fence)) = self.plugs.first() else { return Err("it has no plug".to_owned()) };
+        let wish = Wish { ignored: self.definition.ignored_sensors(), events: self.definition.sensor_events() };
+        let sensed = fence.sensors(&wish, call).await.map_err(|error| error.to_string())?;
+        let (hardware, pinned) = self.expected();
+        guid::check(sensed.guid.as_deref(), hardware, pinned)?;
+        Ok(sensed)
     }
 
     /// Whose the device is that showed this.

@@ -143,6 +143,7 @@ impl Driver {
                     Event::Power(tag, answer)
                 });
             }
+            sensors @ Effect::Sensors { .. } => self.read_sensors(sensors),
             Effect::TakeInventory(known) => {
                 let executor = self.executor.clone();
                 self.answer(async move { Event::Inventory(executor.inventory(known).await) });
@@ -194,6 +195,20 @@ impl Driver {
             // The loop sees it before it comes here.
             Effect::Stopped => {}
         }
+    }
+
+    /// Has the BMC of a member asked what its sensors say.
+    fn read_sensors(&self, effect: Effect) {
+        let Effect::Sensors { tag, device, definition, target, timeout } = effect else { return };
+        let power = self.power.clone();
+        let member = self.cluster.state(|state| state.members.get(&target).cloned());
+        self.answer(async move {
+            let read = match &member {
+                Some(member) => power.sensors(tag, &device, &definition, member, timeout).await,
+                None => Err(format!("{target} is no member")),
+            };
+            Event::Sensors(tag, read)
+        });
     }
 
     /// What has to do with watchdogs.

@@ -2,7 +2,8 @@
 
 use super::device::{Device, Lists};
 use super::guid::Whose;
-use crate::engine::{PowerAnswer, PowerVerb, Tag};
+use crate::engine::{PowerAnswer, PowerVerb, SensorReport, Tag};
+use quorate_agents::fence::ipmi::sensors::Sensed;
 use quorate_agents::fence::{BootTime, Call, Sent};
 use quorate_agents::process::Processes;
 use quorate_core::config::Primitive;
@@ -85,6 +86,21 @@ impl Power {
                 },
             },
         }
+    }
+
+    /// Reads the sensors of a node by one of its devices.
+    pub(super) async fn sensors(
+        &self,
+        tag: Tag,
+        device: &ResourceId,
+        definition: &Primitive,
+        target: &Member,
+        timeout: Duration,
+    ) -> Result<SensorReport, String> {
+        let fence = Device::open(device, definition, target, &self.processes, &self.lists).map_err(limited)?;
+        let call = Call::new(format!("sensors-{device}-{}-{}", target.name, tag.0), timeout);
+        let Sensed { signs, sensors, events, .. } = fence.sensors(&call).await.map_err(limited)?;
+        Ok(SensorReport { signs, sensors, events })
     }
 
     /// Reads a node's power by one device, and says whose that is: harmless, and nothing rests on it.

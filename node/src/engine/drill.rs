@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const FORGOTTEN: Duration = Duration::from_secs(120);
 
 /// A device, and the node it is read for.
-type Key = (ResourceId, NodeId);
+pub(super) type Key = (ResourceId, NodeId);
 
 #[derive(Debug, Default)]
 pub(super) struct Drill {
@@ -78,13 +78,14 @@ impl Drill {
             ago: now.since(*at),
             on: result.as_ref().ok().copied(),
             error: result.as_ref().err().cloned(),
+            sensors: None,
         };
         self.found.iter().map(one).collect()
     }
 }
 
 /// Every device of the nodes that this member would fence.
-fn mine(ctx: &Ctx<'_>) -> BTreeSet<Key> {
+pub(super) fn mine(ctx: &Ctx<'_>) -> BTreeSet<Key> {
     let state = ctx.view.state;
     let others = state.members.keys().filter(|node| **node != ctx.me.node && fencing::carries(ctx, node));
     let devices = |node: &NodeId| {

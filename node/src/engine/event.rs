@@ -2,7 +2,9 @@
 
 use quorate_core::config::{Attributes, Primitive};
 use quorate_core::id::{HardwareId, Incarnation, NodeId, Operation, ResourceId, SessionId};
-use quorate_core::state::{ActionKind, AgentError, ClusterState, Command, Moved, Outcome, Release, Reload, Seen};
+use quorate_core::state::{
+    ActionKind, AgentError, ClusterState, Command, Moved, Outcome, Release, Reload, Seen, SensorSign,
+};
 use quorate_core::time::BootTime;
 use quorate_core::view::Progress;
 use quorate_core::watchdog::{Feeder, Order};
@@ -71,6 +73,8 @@ pub enum Event {
     Read(Tag, bool),
     /// A fence device answered.
     Power(Tag, PowerAnswer),
+    /// The sensors of a node were read by one of its devices, or could not be.
+    Sensors(Tag, Result<SensorReport, String>),
     /// The leftovers of earlier daemons are gone, and this is what is here.
     Inventory(BTreeMap<ResourceId, Seen>),
     /// A VM stands there with its CPUs stopped, to be resumed or discarded.
@@ -189,6 +193,31 @@ pub struct Drilled {
     pub on: Option<bool>,
     /// Why it was not.
     pub error: Option<String>,
+    /// What its sensors said, where they are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensors: Option<String>,
+}
+
+/// What a node's sensors, and the event log of its BMC, come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SensorReport {
+    /// What is wrong, the worst first.
+    pub signs: Vec<SensorSign>,
+    /// So many sensors were read.
+    pub sensors: usize,
+    /// So many events were young enough to count.
+    pub events: usize,
+}
+
+impl SensorReport {
+    /// For people.
+    pub fn words(&self) -> String {
+        let read = format!("{} sensors and {} recent events read", self.sensors, self.events);
+        match self.signs.len() {
+            0 => format!("{read}, all is well"),
+            bad => format!("{read}, {bad} not well"),
+        }
+    }
 }
 
 /// Why a proposal has no outcome.
@@ -250,6 +279,19 @@ pub enum Effect {
         target: NodeId,
         /// What.
         verb: PowerVerb,
+        /// How long it may take.
+        timeout: Duration,
+    },
+    /// Read the sensors of a node by one of its devices; answered by [`Event::Sensors`].
+    Sensors {
+        /// For the answer.
+        tag: Tag,
+        /// Its name.
+        device: ResourceId,
+        /// Its definition.
+        definition: Box<Primitive>,
+        /// Whose sensors.
+        target: NodeId,
         /// How long it may take.
         timeout: Duration,
     },

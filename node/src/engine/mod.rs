@@ -18,6 +18,7 @@ mod operations;
 mod overdue;
 mod polls;
 mod power_on;
+mod sensors;
 #[cfg(test)]
 mod tests;
 mod unfence;
@@ -27,7 +28,7 @@ mod worker;
 
 pub use event::{
     Drilled, Effect, Event, Executed, FirstHand, Job, Me, PowerAnswer, PowerVerb, Presence, ProposeError, Question,
-    Tag, Target, View,
+    SensorReport, Tag, Target, View,
 };
 pub use judge::append_by;
 pub use polls::POLL_EVERY;
@@ -63,6 +64,7 @@ enum Purpose {
     FenceSettle(NodeId),
     PowerOn(NodeId),
     Unfence,
+    Sensors(ResourceId, NodeId),
     Majority,
     Claim(ActionId),
     Result(ResourceId),
@@ -102,6 +104,7 @@ pub struct Engine {
     controller: controller::Controller,
     worker: worker::Worker,
     watchdog: watchdog::Watchdog,
+    sensors: sensors::Sensors,
 }
 
 fn asked_for<T>(mut all: BTreeMap<NodeId, T>, question: &Question) -> BTreeMap<NodeId, T> {
@@ -175,6 +178,7 @@ impl Engine {
             controller: controller::Controller::default(),
             worker: worker::Worker::default(),
             watchdog: watchdog::Watchdog::default(),
+            sensors: sensors::Sensors::default(),
         }
     }
 
@@ -233,7 +237,11 @@ impl Engine {
     }
 
     fn own_hand(&self, now: BootTime) -> FirstHand {
-        FirstHand { drills: self.fencing.drilled(now), ..self.worker.first_hand() }
+        let mut drills = self.fencing.drilled(now);
+        for drill in &mut drills {
+            drill.sensors = self.sensors.told(now, &(drill.device.clone(), drill.node.clone()));
+        }
+        FirstHand { drills, ..self.worker.first_hand() }
     }
 
     /// Which members hear this session now, by their own word or ours; for what a person confirms.
@@ -278,6 +286,7 @@ impl Engine {
                 self.worker.tick(&mut ctx);
                 self.fencing.repeat(&mut ctx);
                 self.overdue.tick(&mut ctx);
+                self.sensors.tick(&mut ctx);
             }
             poll @ (Event::Heard { .. } | Event::NotHeard { .. }) => self.liveness.polled(now, poll),
             Event::Proposed(tag, answer) => {
@@ -287,9 +296,7 @@ impl Engine {
                             (self.incarnation, ctx.incarnation) = (*incarnation, *incarnation);
                             self.worker.welcomed();
                         }
-                        (Purpose::Grant { .. }, Ok(Outcome::FenceGranted(n))) => {
-                            self.fencing.granted(&mut ctx, &purpose, *n)
-                        }
+                        (of, Ok(Outcome::FenceGranted(n))) => self.fencing.granted(&mut ctx, of, *n),
                         (of, _) if of.is_the_controllers() => self.controller.answered(),
                         (Purpose::Disarm, Ok(Outcome::Done)) => self.watchdog.disarmed(),
                         (Purpose::FenceResult(target), answer) => self.fencing.reported(target, answer),
@@ -309,6 +316,7 @@ impl Engine {
                 self.judge.power(now, tag, &answer);
                 self.fencing.power(&mut ctx, tag, &answer);
             }
+            Event::Sensors(tag, answer) => self.sensors.read(&mut ctx, tag, answer),
             seen @ (Event::Inventory(_) | Event::Surveyed { .. }) => self.worker.saw(&mut ctx, seen),
             Event::Prepared(tag) => self.worker.prepared(&mut ctx, tag),
             sent @ (Event::Gone(..) | Event::Progress(..)) => self.worker.sent(&mut ctx, &sent),

@@ -1,5 +1,6 @@
 //! The leader's judgement, stepped by hand: one engine, its own log, and peers that answer or do not.
 
+mod configuring;
 mod dates;
 mod delays;
 mod drill;
@@ -10,6 +11,7 @@ mod monitors;
 mod overdue;
 mod polls;
 mod removed;
+mod sensors;
 mod unanswered;
 mod unfencing;
 mod watchdog;
@@ -72,6 +74,7 @@ struct Leader {
     looks: Vec<(BootTime, Duration)>,
     /// What monitors find where that is not that it runs.
     found: BTreeMap<Duration, Executed>,
+    sensed: sensors::Sensed,
 }
 
 impl Leader {
@@ -104,6 +107,7 @@ impl Leader {
             handed_over: Vec::new(),
             looks: Vec::new(),
             found: BTreeMap::new(),
+            sensed: sensors::Sensed::default(),
         };
         let founding = Founding {
             cluster_id: "c".to_owned(),
@@ -131,14 +135,6 @@ impl Leader {
         }
         leader.configure("primitive f3 stonith:fake params state=/x target=n3\n");
         leader
-    }
-
-    fn configure(&mut self, text: &str) {
-        let config = grammar::read(text, &mut |_| Err(String::new())).expect("the text is valid");
-        let patch = Box::new(ConfigPatch::between(&self.state.config, &config));
-        let base = self.state.revision;
-        let configured = self.apply(Command::Configure { actor: String::new(), base, patch, diff: String::new() });
-        assert!(matches!(configured, Outcome::Revision(_)), "{configured:?}");
     }
 
     fn apply(&mut self, command: Command) -> Outcome {
@@ -223,6 +219,7 @@ impl Leader {
                 let runs = Executed { seen: Seen::Running, error: None };
                 Some(Event::Looked(job.tag, self.found.get(&job.interval).cloned().unwrap_or(runs)))
             }
+            Effect::Sensors { tag, .. } => Some(Event::Sensors(tag, self.sensed.read())),
             Effect::TakeInventory(_) => Some(Event::Inventory(BTreeMap::new())),
             _ => None,
         }

@@ -150,7 +150,9 @@ fn cannot(id: &ResourceId, node: &NodeId, rule: &Rejection) -> Fault {
         Rejection::NotActive(_) => format!("`qrm node online {node}`"),
         Rejection::Disarmed => format!("when the cause is mended: `qrm node release {node}`"),
         Rejection::NotUnfenced(_) => "`qrm status` shows what came of it".to_owned(),
-        Rejection::Unhealthy(_) => format!("`qrm node show {node}` shows its attributes"),
+        Rejection::Unhealthy(_) => {
+            format!("`qrm node show {node}`; where it is to count for nothing: meta allow-unhealthy-nodes=true")
+        }
         Rejection::Unarmed => format!("give {node} a fence device first"),
         Rejection::NotLookedFor(constraint, _) => format!("`qrm configure show {constraint}` shows what says so"),
         Rejection::Location(constraint) => format!("`qrm configure delete {constraint}`, if it is not meant any more"),

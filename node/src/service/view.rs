@@ -196,6 +196,7 @@ fn drills(live: &LeaderLive) -> Vec<(ResourceId, DrillView)> {
         ago_ms: millis(one.ago),
         on: one.on,
         problem: one.error.clone(),
+        sensors: one.sensors.clone(),
     };
     let of = |(by, of): (&NodeId, &HostsWord)| {
         of.drills.iter().map(|one| (one.device.clone(), view(by, one))).collect::<Vec<_>>()

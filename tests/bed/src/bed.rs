@@ -163,6 +163,15 @@ impl Bed {
         bmc::set_mode(&self.layout, host, mode)
     }
 
+    /// Has the temperature sensor of a host's BMC read this; 95 °C is its critical threshold.
+    ///
+    /// # Errors
+    /// When its file cannot be written.
+    pub fn temperature(&self, host: &str, celsius: u8) -> Result<()> {
+        self.layout.number(host)?;
+        bmc::set_temperature(&self.layout, host, celsius)
+    }
+
     /// Parts a host from all other hosts and all BMCs; frames vanish silently.
     ///
     /// # Errors

@@ -67,6 +67,23 @@ impl BmcMode {
     }
 }
 
+/// The file whose number a host's temperature sensor reads, in °C: above 85 is a warning, above 95 critical.
+const SENSOR: &str = "temperature";
+/// The record of that sensor: number 1, a temperature with thresholds, in °C, named "CPU Temp".
+const TEMPERATURE: &str = "0x01 0x00 0x51 0x01 0x33 0x20 0x00 0x01 0x03 0x01 0x7f 0x68 0x01 0x01 0x00 0x3f 0x00 0x00 0x3f \
+    0x3f 0x00 0x01 0x00 0x00 0x01 0x00 0x00 0x00 0x00 0x00 0x00 0x00 0x00 0x00 0xff 0x00 0x64 0x5f 0x55 0x00 0x00 0x00 \
+    0x02 0x02 0x00 0x00 0x00 0xc8 0x43 0x50 0x55 0x20 0x54 0x65 0x6d 0x70";
+/// Every threshold's way up is an event.
+const EVENTS: &str = "000111111000000";
+
+/// What the temperature sensor of a host reads from now on.
+pub(crate) fn set_temperature(layout: &Layout, host: &str, celsius: u8) -> Result<()> {
+    // At once: the BMC may be reading it.
+    let (file, new) = (layout.bmc_dir(host).join(SENSOR), layout.bmc_dir(host).join("temperature.new"));
+    fs::write(&new, format!("{celsius}\n"))?;
+    fs::rename(&new, &file).with_context(|| format!("write {}", file.display()))
+}
+
 pub(crate) fn cgroup_of(layout: &Layout, host: &str) -> Result<std::path::PathBuf> {
     Ok(layout.cgroup()?.join(format!("bmc-{host}")))
 }
@@ -126,12 +143,24 @@ set_working_mc 0x20
         layout.dir.join("chassis.sh").display(),
         layout.number(host)?
     );
-    let emulator = "mc_setbmc 0x20
-mc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr
+    let sensor = dir.join(SENSOR);
+    if !sensor.exists() {
+        fs::write(&sensor, "40\n")?;
+    }
+    let emulator = format!(
+        "mc_setbmc 0x20
+mc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02
+sel_enable 0x20 100 0x0a
+main_sdr_add 0x20 {TEMPERATURE}
+sensor_add 0x20 0 1 1 1 poll 200 file \"{}\"
+sensor_set_threshold 0x20 0 1 settable 111000 100 95 85 0 0 0
+sensor_set_event_support 0x20 0 1 enable scanning per-state {EVENTS} {EVENTS} {EVENTS} {EVENTS}
 mc_enable 0x20
-";
+",
+        sensor.display()
+    );
     let mut changed = false;
-    for (name, text) in [("lan.conf", lan.as_str()), ("bmc.emu", emulator)] {
+    for (name, text) in [("lan.conf", lan.as_str()), ("bmc.emu", emulator.as_str())] {
         let path = dir.join(name);
         if fs::read_to_string(&path).unwrap_or_default() != text {
             fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;

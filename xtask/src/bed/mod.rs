@@ -86,6 +86,13 @@ enum Command {
         /// How it behaves
         mode: BmcMode,
     },
+    /// Set what the temperature sensor of a host's BMC reads, in °C; 95 is critical
+    Temperature {
+        /// The host
+        host: String,
+        /// What it reads
+        celsius: u8,
+    },
     /// Give the BMC of a host a Redfish service too; prints what a device that uses it is configured with
     ///
     /// Example: cargo xtask bed redfish n2
@@ -205,6 +212,7 @@ fn on_bed(bed: &Bed, command: &Command) -> Result<ExitCode> {
         Command::Freeze { host } => bed.freeze(host)?,
         Command::Thaw { host } => bed.thaw(host)?,
         Command::Bmc { host, mode } => bed.bmc(host, *mode)?,
+        Command::Temperature { host, celsius } => bed.temperature(host, *celsius)?,
         Command::Redfish { host } => {
             let (certificate, address) = (bed.add_redfish(host)?, bed.layout().bmc_address(host)?);
             let certificate = certificate.display();

@@ -142,7 +142,8 @@ fn tone(kind: EventKind) -> Option<Tone> {
         | EventKind::Unfenced
         | EventKind::Watchdog
         | EventKind::Ticket
-        | EventKind::Notified => return None,
+        | EventKind::Notified
+        | EventKind::Health => return None,
     })
 }
 

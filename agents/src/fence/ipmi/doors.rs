@@ -2,11 +2,12 @@
 
 use super::crypto::Suite;
 use super::handshake::Handshake;
+use super::sensors;
 use super::wire::{
     Command, IPMI, Keys, OPEN_RESPONSE, RAKP_2, RAKP_4, open_plain, open_sealed, plain, request, response, sealed,
 };
 
-const COMMAND: Command<'static> = Command { net_fn: 0, code: 1, data: &[] };
+const COMMAND: Command<'static> = Command { net_fn: 0, lun: 0, code: 1, data: &[] };
 const SESSION: u32 = 0x0102_0304;
 
 fn handshake(suite: Suite) -> Handshake {
@@ -28,6 +29,7 @@ fn keys(suite: Suite) -> Keys {
 }
 
 pub(in crate::fence) fn packet(bytes: &[u8]) {
+    sensors::door(bytes);
     for suite in [Suite::Three, Suite::Seventeen] {
         let handshake = handshake(suite);
         if let Some(payload) = open_plain(bytes, OPEN_RESPONSE) {

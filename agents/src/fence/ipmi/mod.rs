@@ -6,6 +6,7 @@
 mod crypto;
 pub(super) mod doors;
 mod handshake;
+pub mod sensors;
 mod session;
 mod wire;
 
@@ -93,9 +94,9 @@ impl Ipmi {
 
     pub(super) async fn read(&self, deadline: Instant) -> Result<(PowerReading, Option<String>), Problem> {
         let mut session = self.session(deadline).await?;
-        let status = Command { net_fn: 0, code: 0x01, data: &[] };
+        let status = Command { net_fn: 0, lun: 0, code: 0x01, data: &[] };
         let answer = session.ask("Get Chassis Status", status, || Ok(true)).await;
-        let guid = (session.guid != [0; 16]).then(|| hex(&session.guid));
+        let guid = session.shown_guid();
         session.close().await;
         let power = match answer?.first() {
             // Bit 0 is the power; bits 3 and 4 say that the supply fails or the BMC cannot switch it, and do not
@@ -111,13 +112,13 @@ impl Ipmi {
         let too_late = || Problem::TooLate { device: self.to_string() };
         let mut session = self.session(call.deadline).await?;
         let result = async {
-            let level = Command { net_fn: 6, code: 0x3b, data: &[self.privilege] };
+            let level = Command { net_fn: 6, lun: 0, code: 0x3b, data: &[self.privilege] };
             session.ask("Set Session Privilege Level", level, || Ok(true)).await?;
             let control = match order {
                 Order::Off => [0],
                 Order::On => [1],
             };
-            let control = Command { net_fn: 0, code: 0x02, data: &control };
+            let control = Command { net_fn: 0, lun: 0, code: 0x02, data: &control };
             let may_send = || match (call.send_by.is_some_and(super::BootTime::has_passed), *sent) {
                 (false, _) => {
                     *sent = Sent::Maybe;
@@ -145,8 +146,4 @@ impl fmt::Debug for Ipmi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self} as {}", self.user)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -43,7 +43,7 @@ pub(super) struct Session<'a> {
     sequence: u32,
     request: u8,
     /// The GUID the BMC showed, covered by its proof of the password.
-    pub(super) guid: [u8; 16],
+    guid: [u8; 16],
 }
 
 impl<'a> Line<'a> {
@@ -138,13 +138,31 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// The GUID the BMC showed, if it has one.
+    pub(super) fn shown_guid(&self) -> Option<String> {
+        (self.guid != [0; 16]).then(|| self.guid.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// Asks the BMC; the data of the answer. `may_send` is asked before every single datagram.
     pub(super) async fn ask(
         &mut self,
         step: &'static str,
         command: Command<'_>,
-        mut may_send: impl FnMut() -> Result<bool, Problem>,
+        may_send: impl FnMut() -> Result<bool, Problem>,
     ) -> Result<Vec<u8>, Problem> {
+        match self.ask_coded(step, command, may_send).await? {
+            (0, data) => Ok(data),
+            (code, _) => Err(self.refusal(step, code)),
+        }
+    }
+
+    /// The same with the completion code, where others than zero say something.
+    pub(super) async fn ask_coded(
+        &mut self,
+        step: &'static str,
+        command: Command<'_>,
+        mut may_send: impl FnMut() -> Result<bool, Problem>,
+    ) -> Result<(u8, Vec<u8>), Problem> {
         self.request = (self.request + 1) & 0x3f;
         let request = self.request;
         let message = wire::request(command, request);
@@ -161,19 +179,18 @@ impl<'a> Session<'a> {
             let answer = message.as_deref().and_then(|m| wire::response(m, command, request));
             Ok(answer.map(|(code, data)| (code, data.to_vec())))
         };
-        match self.line.exchange(step, make, accept).await? {
-            (0, data) => Ok(data),
-            (code, _) => {
-                let device = self.line.device.to_string();
-                Err(Problem::Refusal { device, step, meaning: completion(code) })
-            }
-        }
+        self.line.exchange(step, make, accept).await
+    }
+
+    /// That the BMC answered with this code.
+    pub(super) fn refusal(&self, step: &'static str, code: u8) -> Problem {
+        Problem::Refusal { device: self.line.device.to_string(), step, meaning: completion(code) }
     }
 
     /// Says goodbye so that the BMC has its slot back; nobody waits for the answer.
     pub(super) async fn close(mut self) {
         let id = self.bmc.to_le_bytes();
-        let message = wire::request(Command { net_fn: 6, code: 0x3c, data: &id }, self.request.wrapping_add(1));
+        let message = wire::request(Command { net_fn: 6, lun: 0, code: 0x3c, data: &id }, self.request.wrapping_add(1));
         self.sequence += 1;
         let packet = wire::sealed(&self.keys, self.bmc, self.sequence, &rand::random(), &message);
         if let Err(e) = self.line.socket.send(&packet).await {

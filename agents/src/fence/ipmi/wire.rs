@@ -103,13 +103,15 @@ fn split(datagram: &[u8]) -> Option<(u8, u32, &[u8])> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Command<'a> {
     pub(super) net_fn: u8,
+    /// Which part of the BMC; nearly always 0.
+    pub(super) lun: u8,
     pub(super) code: u8,
     pub(super) data: &'a [u8],
 }
 
 /// The message that carries a command; `sequence` has six bits.
 pub(super) fn request(command: Command<'_>, sequence: u8) -> Vec<u8> {
-    let mut message = vec![BMC, command.net_fn << 2];
+    let mut message = vec![BMC, command.net_fn << 2 | command.lun];
     message.push(checksum(&message));
     let body = message.len();
     message.extend_from_slice(&[CONSOLE, (sequence & 0x3f) << 2, command.code]);

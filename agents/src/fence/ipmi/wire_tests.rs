@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const STATUS: Command<'static> = Command { net_fn: 0, code: 1, data: &[] };
+const STATUS: Command<'static> = Command { net_fn: 0, lun: 0, code: 1, data: &[] };
 
 fn keys() -> Keys {
     Keys { suite: Suite::Three, integrity: vec![7; 20], cipher: [9; 16] }
@@ -23,7 +23,7 @@ fn answer(sequence: u8, data: &[u8]) -> Vec<u8> {
 fn a_request_is_what_the_standard_draws() {
     // Get Chassis Status, as a packet capture of ipmitool shows it.
     assert_eq!(request(STATUS, 2), [0x20, 0x00, 0xe0, 0x81, 0x08, 0x01, 0x76]);
-    let off = Command { net_fn: 0, code: 2, data: &[0] };
+    let off = Command { net_fn: 0, lun: 0, code: 2, data: &[0] };
     assert_eq!(request(off, 1), [0x20, 0x00, 0xe0, 0x81, 0x04, 0x02, 0x00, 0x79]);
 }
 

@@ -219,7 +219,7 @@ fn a_fence_device_that_failed_its_drill() {
     let mut live = story.live("n1");
     let drill = |node: &str, by: &str, ago_ms, on, problem: Option<&str>| {
         let (node, by) = (NodeId::from(node), NodeId::from(by));
-        DrillView { node, by, ago_ms, on, problem: problem.map(str::to_owned) }
+        DrillView { node, by, ago_ms, on, problem: problem.map(str::to_owned), sensors: None }
     };
     let refused = Some("Redfish service 10.9.0.2:443 refuses the password of user admin (HTTP 401)");
     live.drills = vec![

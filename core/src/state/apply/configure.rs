@@ -44,6 +44,7 @@ impl ClusterState {
         while self.revisions.len() > REVISIONS_KEPT {
             self.revisions.pop_front();
         }
+        self.forget_sensors(&old);
         self.first_look(&old);
         self.forget_gone();
         let configured = &self.config.primitives;

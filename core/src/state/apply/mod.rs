@@ -10,6 +10,7 @@ mod configure;
 mod failures;
 mod fencing;
 mod flapping;
+mod health;
 mod hello;
 mod judge;
 mod leave;
@@ -103,6 +104,7 @@ impl ClusterState {
             Command::Condemn { target, session } => self.condemn(target, session),
             Command::PowerOnResult { node, session, outcome } => self.power_on_result(node, session, outcome),
             Command::Unfenced(it) => self.unfenced(it),
+            Command::Sensors(it) => self.sensors(it),
             Command::ConfirmOff { node, session, by } => self.confirm_off(node, session, by),
             Command::Plan { cancel, add } => self.plan_changes(cancel, add),
             Command::Claim { speaker, action, deadline } => self.claim(speaker, *action, *deadline),

@@ -128,6 +128,8 @@ fn degraded(status: &Status) -> Option<Health> {
     let unarmed = status.nodes.iter().filter(|node| !node.is_armed && !node.witness).count();
     let locked_out = status.nodes.iter().filter(|node| node.locked_out.is_some() && node.liveness == "online").count();
     why.extend(count_of(locked_out, "node is not unfenced", "nodes are not unfenced"));
+    let unwell = status.nodes.iter().filter(|node| !node.health.is_empty()).count();
+    why.extend(count_of(unwell, "node is not well", "nodes are not well"));
     let full = status.nodes.iter().filter(|node| node.store.as_ref().is_some_and(|store| store.is_full));
     why.extend(full.map(|node| format!("the disk under the store of {} is full: make room", node.id)));
     let distrusted = status.devices.iter().filter(|device| device.distrusted.is_some()).count();

@@ -3,7 +3,7 @@
 use crate::id::{NodeId, ResourceId, SessionId};
 use crate::planner;
 use crate::scheduler::Placement;
-use crate::state::{Armed, ClusterState, Intent, Liveness, SessionState, Standing};
+use crate::state::{Armed, ClusterState, HealthSign, Intent, Liveness, SessionState, Standing};
 use crate::time::Timestamp;
 use crate::view::{Live, StoreView};
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,9 @@ pub struct NodeView {
     /// Whether its death can be proven without a person.
     #[serde(default)]
     pub is_armed: bool,
+    /// What says that it is not well, with what its sensors read; absent: nothing does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health: Vec<String>,
     /// Its watchdog, where one is armed: what it is, and what it is worth.
     #[serde(default)]
     pub watchdog: Option<String>,
@@ -129,6 +132,7 @@ pub(super) fn nodes(state: &ClusterState, live: &Live) -> Vec<NodeView> {
             attributes: state.attributes.get(id).cloned().unwrap_or_default(),
             fence_levels: state.fence_levels(id),
             is_armed: state.is_armed(id),
+            health: state.health_signs(id).iter().filter(|sign| !sign.is_good()).map(HealthSign::words).collect(),
             watchdog: node.dog.armed.as_ref().map(|armed| watchdog(state, id, armed)),
             findings: live.findings.get(id).cloned().unwrap_or_default(),
         })

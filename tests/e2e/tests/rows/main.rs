@@ -14,6 +14,7 @@ mod disk;
 mod drill;
 mod frozen;
 mod hardware_watchdog;
+mod health;
 mod isolation;
 mod libvirtd;
 mod majority;
@@ -178,6 +179,8 @@ const ROWS: &[Row] = &[
         "a BMC that nobody needs yet takes no password: status tells, the log does not move",
         drill::drill,
     ),
+    row("health-sensors", "a BMC says that its host is too hot: its VM leaves it live", health::sensors),
+    row("bmc-swapped", "two BMCs' addresses are swapped: the drill and a test say whose each is", health::swapped),
     row(
         "unfencing",
         "a device that lets hosts to their storage fails, works, and does so again after a boot: nothing starts before",

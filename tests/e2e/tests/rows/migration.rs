@@ -113,7 +113,7 @@ pub(crate) fn another(stage: &Stage, not: &[&str]) -> Result<String> {
 }
 
 /// Waits until no process of any of these is on this host, and each runs elsewhere by the cluster's word.
-fn left(stage: &Stage, vms: &[&str], host: &str) -> Result<()> {
+pub(crate) fn left(stage: &Stage, vms: &[&str], host: &str) -> Result<()> {
     let names = vms.join(", ");
     // A copy that comes in stands still beside its source: this is no double run, and the auditor watches.
     wait_for(&format!("{names} to leave {host}"), PATIENCE, || {
