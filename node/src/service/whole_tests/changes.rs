@@ -194,5 +194,5 @@ async fn tickets_are_given_and_taken() {
         assert!(events.contains(&format!("ticket east was {word} by")), "{word}: {events}");
     }
     client.ticket(TicketVerb::Delete, "east").await.unwrap();
-    assert_eq!(client.ticket(TicketVerb::Grant, "a b").await.unwrap_err().reason, Reason::Invalid);
+    assert_eq!(client.ticket(TicketVerb::Grant, "a b").await.unwrap_err().reason, Reason::Refused);
 }
