@@ -277,12 +277,19 @@ async fn an_agent_that_leaks_is_ended_and_named_whatever_it_was_asked() {
 
 #[tokio::test]
 async fn what_a_start_brought_up_may_have_more_than_its_start() {
-    // It grows once the start is over.
-    let script = r#"case $1 in start) setsid sh -c 'sleep 1; head -c 300M /dev/zero | tail -c 290M | sleep 30' >/dev/null 2>&1 & ;; esac"#;
+    // It grows once the start is over; `tail` says its first byte when it holds them all.
+    let script = r#"case $1 in start)
+        cd "$OCF_RESKEY_dir" || exit 1
+        setsid sh -c 'sleep 1; head -c 300M /dev/zero | tail -c 290M | { head -c 1 >grown; exec sleep 30; }' >/dev/null 2>&1 & ;;
+    esac"#;
     let Some(bench) = Bench::new("grows", script) else { return };
     let started = bench.run(Verb::Start, LONG).await;
     assert_eq!(started.end, End::Exit(OcfExit::Success), "{started}");
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let begun = Instant::now();
+    while bench.read("grown").is_empty() && begun.elapsed() < LONG {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(bench.read("grown").len(), 1, "it never held so much");
     assert_eq!(bench.service(), 3, "it was held to the limit of its start");
     assert_eq!(bench.run(Verb::Stop, LONG).await.cleared, Cleared::Empty);
 }

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 /// a daemon refuses what has another number.
 ///
 /// 1: the first log. 2: parameters that rules decide, clones with roles, reloads. 3: orders after any of a set, constraints with
-/// roles, unfencing, watchdogs, units of systemd. 4: notices, instances by number, poison pills.
+/// roles, unfencing, watchdogs, units of systemd. 4: notices, instances by number,
+/// tickets, sensors of BMCs.
 pub const SCHEMA: u16 = 4;
 
 /// What this program understands.

@@ -7,7 +7,7 @@ mod event;
 mod record;
 mod verdict;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quorate_core::state::SensorSign;
@@ -89,7 +89,7 @@ async fn sense(session: &mut Session<'_>, wish: &Wish) -> Result<Sensed, Problem
     let mut sensed = Sensed::default();
     let mut found = Vec::new();
     // Which of the BMC's own sensors say by themselves how they are.
-    let mut readable = BTreeMap::new();
+    let mut readable = BTreeSet::new();
     let mut names = BTreeMap::new();
     for record in &records {
         let (Record::Sensor(sensor) | Record::EventOnly(sensor)) = record;
@@ -99,14 +99,14 @@ async fn sense(session: &mut Session<'_>, wish: &Wish) -> Result<Sensed, Problem
         }
         if let Some(sign) = read(session, sensor).await? {
             sensed.sensors += 1;
-            readable.insert(sensor.number, ());
+            readable.insert(sensor.number);
             found.extend(sign);
         }
     }
     if !wish.events.is_zero() {
         let events = young_events(session, wish.events).await?;
         sensed.events = events.len();
-        let is_readable = |number: u8| readable.contains_key(&number);
+        let is_readable = |number: u8| readable.contains(&number);
         found.extend(event::signs(&events, &names, is_readable));
     }
     let is_ignored = |sign: &SensorSign| wish.ignored.iter().any(|name| name.eq_ignore_ascii_case(&sign.sensor));
