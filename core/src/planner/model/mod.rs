@@ -50,21 +50,14 @@ pub struct Sketch {
     pub waits_for: BTreeMap<ResourceId, String>,
     /// What should be promoted, and must not for the same reason.
     waits_to_promote: BTreeSet<ResourceId>,
-    bare: Vec<Bare>,
+    /// What every node scores for whoever needs this of it and has nothing to do with it.
+    bare: Vec<(Needs, Scores)>,
+    bare_ranks: Vec<i8>,
     /// What each scores, whatever comes before what.
     full: Vec<Scores>,
     ranks: BTreeMap<RscIx, Ranks>,
     /// Where starts are planned or under way.
     starting: BTreeMap<ResourceId, NodeIx>,
-}
-
-/// What every node is to whoever needs this of it and has nothing to do with it.
-#[derive(Clone, Debug)]
-struct Bare {
-    needs: Needs,
-    scores: Scores,
-    /// Empty where all rank the same.
-    ranks: Vec<i8>,
 }
 
 /// The whole cluster in the scheduler's terms, as it would be asked about a transition from here.
@@ -112,6 +105,7 @@ impl Sketch {
             waits_for: BTreeMap::new(),
             waits_to_promote: BTreeSet::new(),
             bare: Vec::new(),
+            bare_ranks: rank::bare_ranks(state),
             full: Vec::new(),
             ranks: BTreeMap::new(),
             starting: BTreeMap::new(),

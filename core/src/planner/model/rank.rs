@@ -4,8 +4,8 @@
 //! none among them: `Sketch::let_in_one_by_one`.
 
 use super::super::placement::{elder, is_welcome};
-use super::super::preference::{drained, is_drained, leaves, moves_to};
-use super::super::survey::{Needs, Survey};
+use super::super::preference::{drained, leaves, moves_to};
+use super::super::survey::Survey;
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{NodeIx, Scores};
 use crate::score::Score;
@@ -42,14 +42,11 @@ pub(super) fn ranks(
     Some(ranks)
 }
 
-/// How each node ranks for whoever needs this of it and has nothing to do with it; nothing where all rank 0.
-pub(super) fn bare_ranks(state: &Survey<'_>, needs: Needs) -> Vec<i8> {
-    let rank = |(node, at): (&NodeId, &NodeState)| {
-        let is_quarantined = at.flapping.quarantine.is_some();
-        let is_last_resort = is_drained(state, node) || state.unhealthy_for(needs, node).is_some();
-        (if is_last_resort { -2 } else { 0 }) - (if is_quarantined { 1 } else { 0 })
-    };
-    let ranks: Vec<i8> = state.nodes.iter().map(rank).collect();
+/// How each node ranks for whoever has nothing to do with it; nothing where all rank 0. A node that should be left is shut
+/// to all of them, and needs no rank.
+pub(super) fn bare_ranks(state: &Survey<'_>) -> Vec<i8> {
+    let rank = |at: &NodeState| if at.flapping.quarantine.is_some() { -1 } else { 0 };
+    let ranks: Vec<i8> = state.nodes.values().map(rank).collect();
     if ranks.iter().all(|rank| *rank == 0) { Vec::new() } else { ranks }
 }
 

@@ -6,8 +6,8 @@ use super::super::placement::{are_left_alone, elder, held, runs_on, stopped_by_f
 use super::super::room::{amounts, need};
 use super::super::survey::{Needs, Survey, Touched};
 use super::bond::Bond;
-use super::rank::{Ranks, bare_ranks, ranks};
-use super::{Bare, How, Sketch, terms};
+use super::rank::{Ranks, ranks};
+use super::{How, Sketch, terms};
 use crate::config::{self, OnFail, OrderKind, Primitive, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{Kind, MultipleActive, NodeIx, Requires, Resource, Role, RscIx, Scores};
@@ -130,8 +130,7 @@ impl Sketch {
         special: &BTreeSet<NodeIx>,
         with_wishes: bool,
     ) -> Scores {
-        let bare = self.bare(state, state.needs(id));
-        let mut scores = self.bare[bare].scores.clone();
+        let mut scores = self.bare_scores(state, state.needs(id)).clone();
         let everywhere = if is_said_everywhere(state, id) { 0..self.nodes.len() } else { 0..0 };
         for ix in everywhere.chain(special.iter().copied()) {
             let terms = terms(state, id, primitive, &self.nodes[ix], with_wishes).into_iter();
@@ -140,19 +139,20 @@ impl Sketch {
         scores
     }
 
-    /// The place of what each node is, for whoever needs this of it.
-    fn bare(&mut self, state: &Survey<'_>, needs: Needs) -> usize {
-        let known = self.bare.iter().position(|bare| bare.needs == needs);
-        known.unwrap_or_else(|| {
+    /// What is of each node itself, for whoever needs this of it.
+    fn bare_scores(&mut self, state: &Survey<'_>, needs: Needs) -> &Scores {
+        let known = self.bare.iter().position(|(of, _)| *of == needs);
+        let place = known.unwrap_or_else(|| {
             let mut scores = Scores::zero(self.nodes.len());
             for (ix, node) in self.nodes.iter().enumerate() {
                 let health = state.health_for(needs, node).map_or(Score::ZERO, |(score, _)| score);
                 let is_shut = shut(state, node, needs, false).is_some();
                 scores.set(ix, if is_shut { Score::NEG_INFINITY } else { health });
             }
-            self.bare.push(Bare { needs, scores, ranks: bare_ranks(state, needs) });
+            self.bare.push((needs, scores));
             self.bare.len() - 1
-        })
+        });
+        &self.bare[place].1
     }
 
     /// The nodes of which something is said that is about this resource alone.
@@ -175,8 +175,7 @@ impl Sketch {
         let with_wishes = how.without_wishes_of != Some(id);
         let special = self.special(state, id);
         let full = self.own_scores(state, (id, primitive), &special, with_wishes);
-        let bare = self.bare(state, state.needs(id));
-        let of = ranks(state, id, (&self.nodes, &self.bare[bare].ranks), &special, with_wishes);
+        let of = ranks(state, id, (&self.nodes, &self.bare_ranks), &special, with_wishes);
         let ranks = of.and_then(|of| {
             let may = |(node, score): &(NodeIx, Score)| !score.forbids() && self.model.nodes[*node].is_available();
             let fit: Vec<NodeIx> = full.iter().filter(may).map(|(node, _)| node).collect();
