@@ -287,3 +287,15 @@ fn the_last_time_is_that_of_its_stop_where_that_came_last() {
     let last = last.expect("it was stopped");
     assert!(last.why.starts_with("stop of vm1 "), "{last:?}");
 }
+
+#[test]
+fn the_last_time_names_what_it_was_stopped_for_before() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let text = fs::read_to_string(folder.join("node-health-red-is-left.scn")).expect("it can be read");
+    let (text, _) = text.split_once("\nattribute n1 #health-smart green").expect("then its node is well again");
+    let (world, _) = file::lived(text);
+    let last = explain(&world.state, &ResourceId::from("vm1")).expect("it is there").reasons.remove(0).last_move;
+    let last = last.expect("it went elsewhere");
+    let before = last.before.as_deref().expect("it ran on n1 before");
+    assert!(before.starts_with("stop of vm1 on n1: ") && before.contains("#health-smart"), "{last:?}");
+}

@@ -322,12 +322,12 @@ fn last_move(state: &ClusterState, id: &ResourceId) -> Option<LastMove> {
     let earlier = || state.events.iter().take(place).rev();
     let was = earlier().filter(is_its).find(|event| event.kind == EventKind::Started);
     let end = was.and_then(|was| {
-        let ends = [EventKind::Fenced, EventKind::Lost, EventKind::Failed, EventKind::Stopped, EventKind::Intent];
-        let mut since = earlier().take_while(|event| event.number > was.number);
-        since.find(|event| {
-            let concerns = event.resource.as_ref().is_none_or(|resource| resource == id);
-            event.node == was.node && concerns && ends.contains(&event.kind)
-        })
+        let ends = [EventKind::Fenced, EventKind::Lost, EventKind::Failed, EventKind::Intent];
+        let concerns = |event: &Event| event.resource.as_ref().is_none_or(|resource| resource == id);
+        let since = || earlier().take_while(|event| event.number > was.number).filter(|event| event.node == was.node);
+        // That it is stopped says less than what its stop was for, and is all there is where it stopped by itself.
+        let mut causes = since().filter(|event| concerns(event) && (ends.contains(&event.kind) || begins(event)));
+        causes.next().or_else(|| since().filter(is_its).find(|event| event.kind == EventKind::Stopped))
     });
     Some(LastMove { at: last.at, why: last.text.clone(), before: end.map(|event| event.text.clone()) })
 }

@@ -256,7 +256,7 @@ impl Draft<'_> {
                     "it was active on more than one node, and is started again".to_owned()
                 }
                 Some(target) if target == *node => "it failed, and is started again".to_owned(),
-                Some(target) if active.len() == 1 => format!("it moves to {target}: {reason}"),
+                Some(target) if active.len() == 1 => self.why_it_moves(id, node, target, reason),
                 Some(_) => "it is active on more than one node".to_owned(),
                 None => reason.clone(),
             };

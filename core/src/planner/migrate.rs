@@ -3,6 +3,8 @@
 //! A move is a migration where the VM allows it, runs for sure, and both ends take part; else it is a stop and a start.
 
 use super::actions::Draft;
+use super::eligible::unfit;
+use super::model::last_resort;
 use super::placement::Wanted;
 use super::survey::{Survey, Touched};
 use crate::config::{AgentClass, Order, OrderKind, Primitive};
@@ -83,8 +85,16 @@ impl Draft<'_> {
         allows && runs && is_free && is_well(source) && is_well(target)
     }
 
+    /// What it has there, and what it must not stay for.
+    pub(super) fn why_it_moves(&self, id: &ResourceId, source: &NodeId, target: &NodeId, reason: &str) -> String {
+        let rule = self.state.config.primitives.get(id).and_then(|primitive| unfit(self.state, id, primitive, source));
+        let away = rule.map(|rule| rule.to_string()).or_else(|| last_resort(self.state, id, source));
+        let away = away.map(|why| format!("; not on {source}: {why}")).unwrap_or_default();
+        format!("it moves to {target}: {reason}{away}")
+    }
+
     pub(super) fn add_migration(&mut self, id: &ResourceId, source: &NodeId, target: &NodeId, reason: &str) {
-        let why = format!("it moves to {target}: {reason}");
+        let why = self.why_it_moves(id, source, target, reason);
         let place = self.add(ActionKind::Migrate, id, source, why, Vec::new());
         self.actions[place as usize].peer = Some(target.clone());
     }

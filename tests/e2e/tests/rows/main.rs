@@ -72,7 +72,7 @@ struct Arguments {
     #[arg(long)]
     release: bool,
     /// How many patient rows, which mostly wait, are played at the same time
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     jobs: usize,
     /// Plays a caller that checks nothing beforehand, inside a host: its address, the CA, and a certificate with its key
     #[arg(long, hide = true, num_args = 2..=4)]
@@ -178,15 +178,18 @@ const ROWS: &[Row] = &[
         "fence-drill",
         "a BMC that nobody needs yet takes no password: status tells, the log does not move",
         drill::drill,
-    ),
-    row("health-sensors", "a BMC says that its host is too hot: its VM leaves it live", health::sensors),
-    row("bmc-swapped", "two BMCs' addresses are swapped: the drill and a test say whose each is", health::swapped),
+    )
+    .patient(),
+    row("health-sensors", "a BMC says that its host is too hot: its VM leaves it live", health::sensors).patient(),
+    row("bmc-swapped", "two BMCs' addresses are swapped: the drill and a test say whose each is", health::swapped)
+        .patient(),
     row(
         "unfencing",
         "a device that lets hosts to their storage fails, works, and does so again after a boot: nothing starts before",
         unfencing::unfencing,
-    ),
-    row("redfish-cut", "cut off, fenced by its Redfish service: its VMs run elsewhere", redfish::cut),
+    )
+    .patient(),
+    row("redfish-cut", "cut off, fenced by its Redfish service: its VMs run elsewhere", redfish::cut).patient(),
     row("redfish-stuck", "it says ok and still reads On: zero starts for 60 s, then it is mended", redfish::stuck)
         .patient(),
     row("fence-levels", "the first fence level refuses: the second proves it", bmc::levels).patient(),
@@ -201,7 +204,7 @@ const ROWS: &[Row] = &[
         .patient(),
     row("vm-killed", "a VM's QEMU is killed: it is restarted in place within about a second", vm::killed),
     row("slow-start", "a VM's start hangs while another host is cut: that one's VMs do not wait", vm::slow_start),
-    row("stop-fails", "a VM cannot be stopped: its node is fenced", vm::stop_fails),
+    row("stop-fails", "a VM cannot be stopped: its node is fenced", vm::stop_fails).patient(),
     row("migrate-live", "VMs are moved and a node put in standby: they go live, without a restart", migration::live)
         .patient(),
     row(
@@ -250,56 +253,67 @@ const ROWS: &[Row] = &[
         migration_faults::called_off,
     )
     .patient(),
-    row("ocf-power-cut", "an address and a dummy go with their VM when its host loses power", ocf::power_cut),
+    row("ocf-power-cut", "an address and a dummy go with their VM when its host loses power", ocf::power_cut).patient(),
     row(
         "clone-power-cut",
         "a host with an instance of a clone loses power: the others run on untouched, and one comes back with the host",
         clones::power_cut,
-    ),
+    )
+    .patient(),
     row(
         "promoted-power-cut",
         "the host of the promoted instance loses power: another one is promoted after the proof, and stays so",
         clones::promoted_power_cut,
-    ),
+    )
+    .patient(),
     row(
         "promoted-address",
         "an address runs with the promoted instance: it follows where another is wanted, and after a power cut",
         clones::address_follows,
-    ),
+    )
+    .patient(),
     row(
         "ocf-watched",
         "a set starts side by side, a parameter goes round a clone, and a second one is found where none should run",
         watched::watched,
-    ),
+    )
+    .patient(),
     row(
         "redis-pair",
         "the promoted one of two of Debian's Redis loses power: the other serves what was written, by notices alone",
         redis::pair,
-    ),
-    row("ocf-helpers", "agents say something of their node with none of Pacemaker's own commands", ocf::helpers),
+    )
+    .patient(),
+    row("ocf-helpers", "agents say something of their node with none of Pacemaker's own commands", ocf::helpers)
+        .patient(),
     row(
         "ping-clone",
         "a host loses its gateway: a clone of ping says so, and what needs it goes elsewhere",
         ping::steers,
-    ),
+    )
+    .patient(),
     row(
         "virtual-domain",
         "Debian's VirtualDomain sends its guest to another host alive, and after that host's power cut boots it anew",
         virtual_domain::live,
-    ),
+    )
+    .patient(),
     row(
         "systemd-units",
         "a unit is killed, then its host; one does not stop: restarted by a signal, run elsewhere, fenced",
         systemd::units,
     )
     .patient(),
-    row("ocf-web", "a file system, an address and apache in a group go elsewhere with what was written", web::group),
-    row("ocf-stop-fails", "an OCF agent breaks: what it cannot stop is fenced, and runs elsewhere", ocf::stop_fails),
+    row("ocf-web", "a file system, an address and apache in a group go elsewhere with what was written", web::group)
+        .patient(),
+    row("ocf-stop-fails", "an OCF agent breaks: what it cannot stop is fenced, and runs elsewhere", ocf::stop_fails)
+        .patient(),
     row(
         "two-hosts-and-witness",
         "two hosts and a witness: any one of them lost, or the link between the hosts",
         membership::two_hosts_and_witness,
     )
+    .patient()
     .with_witness(),
     row(
         "removed-stays-out",
@@ -332,12 +346,14 @@ const ROWS: &[Row] = &[
         "the leader's host is shut down in order: its VMs move, and no fence is needed",
         orderly::host,
     ),
-    row("store-damaged", "a member's store is damaged: it votes again with a new one; its VMs run on", store::damaged),
+    row("store-damaged", "a member's store is damaged: it votes again with a new one; its VMs run on", store::damaged)
+        .patient(),
     row(
         "store-rolled-back",
         "a member starts on an older copy of its store: found out, and it votes again with a new one",
         store::rolled_back,
-    ),
+    )
+    .patient(),
     row("disk-full", "the disks under the stores run full: told, handed over, and VMs are kept running", disk::full)
         .patient(),
     row("disk-eio", "the leader's disk fails: it ends and says so, and comes back once that is mended", disk::eio)
@@ -381,7 +397,7 @@ const ROWS: &[Row] = &[
     )
     .patient(),
     row("crash-loop", "a guest crashes again and again: pauses, then another node", people::crash_loop).patient(),
-    row("all-daemons-killed", "all daemons are killed 50 times amid writes: none is lost", writes::survive),
+    row("all-daemons-killed", "all daemons are killed 50 times amid writes: none is lost", writes::survive).patient(),
 ];
 
 fn main() -> ExitCode {
