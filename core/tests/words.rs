@@ -121,7 +121,7 @@ fn of_the_repository(name: &str) -> PathBuf {
 #[test]
 fn every_situation_is_shown_where_its_table_says() {
     let read = |name: &str| fs::read_to_string(of_the_repository(name)).expect(name);
-    let (table, rows) = (read("docs/situations.md"), read("tests/e2e/tests/rows/main.rs"));
+    let (table, rows) = (read("docs/situations.md"), read("tests/e2e/tests/rows/list.rs"));
     assert!(table.lines().filter(|line| line.starts_with("| ")).count() > 140, "situations are gone from the table");
     let lost = lost(&table, &scenarios(), &rows);
     assert!(lost.is_empty(), "{}", lost.join("\n"));
