@@ -91,6 +91,10 @@ mistakes! {
     WatchdogTooEarly = "watchdog-too-early",
     /// A watchdog is closed before that is in the log.
     CloseBeforeDisarm = "close-before-disarm",
+    /// Instances of a clone are told of what was to be done, whether it was or not.
+    TellTheUndone = "tell-the-undone",
+    /// A notice counts as told when it was granted.
+    PayBeforeTold = "pay-before-told",
     /// A watchdog in software, or one that was never seen to work, proves something.
     DogProvesAnyway = "dog-proves-anyway",
 }

@@ -78,6 +78,7 @@ impl World {
         self.check_beliefs();
         self.check_judgement(slot);
         self.check_breath(slot);
+        self.learn_notices(slot);
     }
 
     fn count(&mut self, command: &Command, outcome: &Outcome) {
@@ -191,6 +192,9 @@ impl World {
     /// one-copy, by ground truth: at the moment when a VM's CPUs begin to run.
     pub(crate) fn begins_to_run(&mut self, h: usize, vm: &ResourceId) {
         self.counts.starts += 1;
+        if vm.as_str() == crate::clones::CLONED {
+            self.hearing.ran.insert(h);
+        }
         self.outdate_copies(vm, h);
         let boot = self.hosts[h].boot;
         self.trace(|world| format!("{vm} RUNS on {}", world.names[h]));
@@ -347,7 +351,9 @@ impl World {
         if let Some(what) = self.service_not_well(&wanted) {
             return Some(what);
         }
-        if let Some(what) = self.clone_is_not_whole().or_else(|| self.promotion_is_not_whole()) {
+        if let Some(what) =
+            self.clone_is_not_whole().or_else(|| self.promotion_is_not_whole()).or_else(|| self.notices_are_left())
+        {
             return Some(what);
         }
         let placeless = self.placeless();

@@ -56,7 +56,7 @@ impl World {
         // More than there are hosts: nothing is said of it.
         let max = dice.chance(800).then(|| usize::try_from(dice.of(1..=4)).unwrap_or(1));
         let wait = dice.of(2000..=20_000);
-        self.wish(Wish::Clone(max));
+        self.wish(Wish::Clone(max, self.hearing.is_on));
         self.queue.push(self.now + wait, Scope::World, What::Clone);
     }
 
@@ -82,7 +82,7 @@ impl World {
 }
 
 /// The configuration with it cloned, so often at most; or not any more.
-pub(crate) fn cloned(config: &Config, max: Option<usize>) -> Option<Config> {
+pub(crate) fn cloned(config: &Config, max: Option<usize>, notifies: bool) -> Option<Config> {
     let (mut new, id) = (config.clone(), ResourceId::new(CLONED));
     new.primitives.get(&id)?;
     let clones = &mut new.shorthand.groups;
@@ -91,6 +91,7 @@ pub(crate) fn cloned(config: &Config, max: Option<usize>) -> Option<Config> {
         Some(max) => {
             let promotable = crate::promotion::is_promotable(config).to_string();
             let mut meta = Attributes::from([(PROMOTABLE.to_owned(), promotable)]);
+            meta.extend(notifies.then(|| ("notify".to_owned(), "true".to_owned())));
             meta.extend((max < 4).then(|| ("clone-max".to_owned(), max.to_string())));
             clones.insert(CLONE.to_owned(), Group { members: vec![id], meta });
         }

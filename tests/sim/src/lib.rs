@@ -20,6 +20,7 @@ mod lifecycle;
 mod members;
 mod migration;
 mod network;
+mod notices;
 mod people;
 mod promotion;
 mod rejoin;

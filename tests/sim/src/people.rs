@@ -25,7 +25,7 @@ pub(crate) enum Wish {
     Prefer(ResourceId, NodeId, Liking, Option<Duration>),
     Clear(ResourceId),
     /// Clone what may be cloned, so often at most; or not any more.
-    Clone(Option<usize>),
+    Clone(Option<usize>, bool),
 }
 
 /// A wish and how far it came.
@@ -295,7 +295,7 @@ fn command(state: &ClusterState, wish: &Wish) -> Option<Command> {
             new.locations.retain(|_, location| location.resource != *vm);
             configure(new)
         }
-        Wish::Clone(max) => configure(crate::clones::cloned(&state.config, *max)?),
+        Wish::Clone(max, notifies) => configure(crate::clones::cloned(&state.config, *max, *notifies)?),
         Wish::Intent(node, intent) => Command::SetIntent { actor, node: node.clone(), intent: *intent },
         Wish::Fence(node) => {
             let session = state.nodes.get(node)?.living_session()?.id.clone();

@@ -52,6 +52,7 @@ impl World {
             }
         }
         self.counts.promotions += 1;
+        self.hearing.rose.insert(h);
         self.trace(|world| format!("{resource} is promoted on {}", world.names[h]));
         self.hosts[h].virt.promoted.insert(resource.clone());
         ended(Seen::Promoted, None)

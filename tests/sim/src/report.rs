@@ -111,6 +111,8 @@ counts! {
     stuck_ends = "guests stuck and ended",
     /// Of these, those whose copy was let run.
     handovers = "handovers",
+    /// Notices that instances of clones heard.
+    heard = "notices heard",
     /// Instances of clones that were promoted.
     promotions = "promotions",
     /// Sessions judged lost.

@@ -113,6 +113,9 @@ impl World {
         if !is_look {
             self.check_grant(h, &job);
         }
+        if job.kind == ActionKind::Notify {
+            self.hears(h, &job);
+        }
         if crate::agents::is_service(&job.definition) {
             return self.execute_agent(h, job, is_look);
         }

@@ -11,6 +11,7 @@ use crate::healthy::Health;
 use crate::host::Host;
 use crate::members::{Id, Members, Peer};
 use crate::network::Network;
+use crate::notices::Hearing;
 use crate::people::People;
 use crate::report::{Counts, Failure};
 use crate::services::Agency;
@@ -38,6 +39,7 @@ pub(crate) struct World {
     pub(crate) people: People,
     pub(crate) agency: Agency,
     pub(crate) clones: Clones,
+    pub(crate) hearing: Hearing,
     pub(crate) kennel: Kennel,
     pub(crate) faults: Faults,
     pub(crate) keeping: Keeping,
@@ -72,6 +74,7 @@ impl World {
             people: People::default(),
             agency: Agency::draw(seed),
             clones: Clones::draw(seed),
+            hearing: Hearing::draw(seed),
             faults,
             keeping: Keeping::default(),
             members: Rc::default(),

@@ -11,7 +11,7 @@ pub(super) fn assign(model: &mut Model, rsc: RscIx, prefer: Option<NodeIx>) -> O
         follow(model, rsc, ix);
     }
     let own = counts_room(model).then(|| model.resources[rsc].scores.clone());
-    for ix in colocation::followed(model, rsc) {
+    for ix in heard(model, rsc) {
         if colocation::has_influence(model, ix) {
             let dependent = model.colocations[ix].resource;
             let mut scores = model.resources[rsc].scores.clone();
@@ -32,6 +32,16 @@ pub(super) fn assign(model: &mut Model, rsc: RscIx, prefer: Option<NodeIx>) -> O
     model.resources[rsc].is_assigning = false;
     remote::connected(model, rsc);
     model.resources[rsc].assigned
+}
+
+/// The colocations in which it is followed, in the order in which they are heard: what would leave it no place is not, so
+/// live what is forbidden comes before what is wished, which would drive out whoever it forbids.
+fn heard(model: &Model, rsc: RscIx) -> Vec<usize> {
+    let mut followed = colocation::followed(model, rsc);
+    if !model.options.foes_of_foes_draw {
+        followed.sort_by_key(|ix| !model.colocations[*ix].score.forbids());
+    }
+    followed
 }
 
 /// Nodes that have as many of its kind as they may are forbidden to it.

@@ -177,6 +177,9 @@ impl ClusterState {
         let configured = configured.map(|primitive| self.definition_on(primitive, &action.node));
         let owed = self.notices.get(&action.resource).and_then(|notices| notices.next_for(&action.node));
         let notice = owed.map(|notice| notice.number).filter(|_| action.kind == ActionKind::Notify);
+        if planted(Mistake::PayBeforeTold) {
+            self.pay(&action.resource, &action.node, notice);
+        }
         let activity = self.activity_mut(&action.resource, &action.node);
         activity.operation = activity.operation.next();
         let came = activity.claim.take().and_then(|incoming| incoming.migration);

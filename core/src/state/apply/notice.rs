@@ -2,6 +2,7 @@
 
 use super::stale;
 use crate::id::{NodeId, ResourceId, SessionId};
+use crate::planted::{Mistake, planted};
 use crate::state::notice::{NOTICES_KEPT, PHASES};
 use crate::state::{
     ActionKind, AgentError, Changes, ClusterState, EventKind, Notice, NoticeStep, Noticed, Notices, Outcome, Refusal,
@@ -67,7 +68,8 @@ impl ClusterState {
         let Some(round) = notices.round.take() else { return false };
         let before = notices.before.clone().unwrap_or_default();
         let (operation, is_done) = (round.operation, |node: &&NodeId| self.is_done(resource, node, round.operation));
-        let done: BTreeSet<NodeId> = round.nodes.iter().filter(is_done).cloned().collect();
+        let is_told = |node: &&NodeId| is_done(node) || planted(Mistake::TellTheUndone);
+        let done: BTreeSet<NodeId> = round.nodes.iter().filter(is_told).cloned().collect();
         if done.is_empty() || !was_told {
             return true;
         }
