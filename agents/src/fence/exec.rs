@@ -20,6 +20,10 @@ const LISTED_MOST: usize = 4096;
 /// Where distributions install them.
 const DIRECTORIES: &[&str] = &["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
 
+/// Agents that call everything off that their device does not call on, and so what it did not understand, too: theirs is
+/// believed of a plug only that is in their list at the same time.
+const LISTS_WHAT_IS_OFF: &[&str] = &["fence_virsh"];
+
 /// Agents that are installed here.
 pub(super) fn installed() -> Vec<String> {
     let all = DIRECTORIES.iter().filter_map(|directory| std::fs::read_dir(directory).ok()).flatten().flatten();
@@ -78,11 +82,30 @@ impl Exec {
             tried += 1;
             let outcome = self.run("status", &call, tried).await?;
             match reading(&outcome) {
+                Some(PowerReading::Off) => return Ok((self.off_if_listed(&call).await?, None)),
                 Some(power) => return Ok((power, None)),
                 None if self.may_try_again("status", tried, &call) => {}
                 None => return Err(self.failed("status", &outcome)),
             }
         }
+    }
+
+    /// Off, by an agent that has just said so.
+    async fn off_if_listed(&self, call: &Call) -> Result<PowerReading, Problem> {
+        if !LISTS_WHAT_IS_OFF.contains(&self.name.as_str()) {
+            return Ok(PowerReading::Off);
+        }
+        let plug = ["plug", "port"].iter().find_map(|name| self.params.get(*name)).map_or("", String::as_str);
+        if self.list(call).await?.iter().any(|listed| listed == plug) {
+            return Ok(PowerReading::Off);
+        }
+        let why = format!(
+            "{} says off of what it does not list (`{}`), as it does where its command is not there: have the login run it \
+             on the hypervisor, and name the domain by its name",
+            self.name,
+            printable(plug, SAID_KEPT)
+        );
+        Ok(PowerReading::Unknown(why))
     }
 
     /// What the device calls the hosts that it is for.
@@ -266,6 +289,25 @@ mod tests {
         assert_eq!(listed, ["1", "n1", "2", "n2", "vm3"]);
         let (_dir, agent) = self::agent("exit 1");
         assert!(agent.list(&Call::new("f1", Duration::from_secs(20))).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_takes_every_answer_for_off_is_believed_of_what_it_lists() {
+        let says = |listed: &str| {
+            format!("grep -q action=list in && {{ printf '{listed}'; exit 0; }}; echo Status: OFF; exit 2")
+        };
+        let call = Call::new("f1", Duration::from_secs(20));
+        for (name, listed, wanted) in [
+            ("fence_virsh", "7,\\nother,\\n", "off"),
+            ("fence_virsh", "", "unknown (fence_virsh says off of what it does not list (`7`)"),
+            ("fence_virsh", "77,\\n", "unknown (fence_virsh says off of what it does not list (`7`)"),
+            ("fence_test", "", "off"),
+        ] {
+            let (_dir, mut agent) = agent(&says(listed));
+            agent.name = name.to_owned();
+            let (power, _) = agent.read(&call).await.expect("a reading");
+            assert!(power.to_string().starts_with(wanted), "{name} lists {listed:?}: {power}");
+        }
     }
 
     #[test]

@@ -178,8 +178,7 @@ impl<'a> Device<'a> {
     /// strength: only a device that is known to read the power of the host itself proves by its word, or one of which the
     /// operator has said so by name.
     pub(super) fn proves(&self) -> bool {
-        let said_so = self.definition.params.get("proves_off").is_some_and(|value| value == "true");
-        said_so || self.strength().1 == Strength::PowerVerified
+        self.definition.is_vouched_for() || self.strength().1 == Strength::PowerVerified
     }
 }
 

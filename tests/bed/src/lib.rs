@@ -32,7 +32,7 @@ pub use command::{Output, wait_for};
 pub use evidence::{Auditor, Life, Verdict, Violation};
 pub use guest::{domain_xml, uuid_of};
 pub use layout::{Layout, default_dir};
-pub use machine::{HostMachine, Machine, Told};
+pub use machine::{HostMachine, Hypervisor, Machine, Told, VirtualHost};
 pub use options::{DaemonCommand, Options};
 pub use services::{DaemonFault, LibvirtFault};
 pub use truth::{VmProcess, process_started};

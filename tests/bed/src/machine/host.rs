@@ -2,22 +2,23 @@
 //! that resets it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::{Machine, Plan};
+use super::{MEMORY, Machine, Plan};
 use crate::bed::Bed;
 use crate::command::{Output, must, wait_for};
 use crate::guest::uuid_of;
 use crate::network;
 
-const INIT: &str = include_str!("../../assets/machine-host.sh");
+pub(super) const INIT: &str = include_str!("../../assets/machine-host.sh");
 /// Its name, in the cluster and on the switch.
-const NAME: &str = "m1";
+pub(super) const NAME: &str = "m1";
 /// None of the hosts, their BMCs and the switch has it.
-const ADDRESS: &str = "10.99.0.100";
+pub(super) const ADDRESS: &str = "10.99.0.100";
+pub(super) const MAC: &str = "02:99:00:00:00:64";
 const DISK_BYTES: u64 = 512 << 20;
 /// It is emulated, and others may use this machine.
 const EXEC_LIMIT: Duration = Duration::from_secs(60);
@@ -29,6 +30,24 @@ pub struct HostMachine<'a> {
     bed: &'a Bed,
 }
 
+/// Writes what the machine finds of itself and of the others, and makes its disk; answers where that is.
+pub(super) fn host_files(bed: &Bed) -> Result<PathBuf> {
+    let dir = bed.layout.home(NAME);
+    fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
+    let qrm = bed.options.qrm.first().context("this bed was brought up without programs")?;
+    let binaries = Path::new(qrm).parent().context("qrm lies in a directory")?.display();
+    fs::write(dir.join("env"), format!("NAME={NAME}\nADDRESS={ADDRESS}\nBINARIES='{binaries}'\n"))?;
+    let mut hosts = format!("127.0.0.1 localhost\n{ADDRESS} {NAME}\n");
+    for host in bed.layout.names() {
+        hosts.push_str(&format!("{} {host}\n", bed.layout.address(&host)?));
+    }
+    fs::write(dir.join("hosts"), hosts)?;
+    let disk = dir.join("disk.img");
+    fs::File::create(&disk).and_then(|file| file.set_len(DISK_BYTES)).context("create the machine's disk")?;
+    must("mkfs.ext4", &["-q", "-F", &disk.to_string_lossy()])?;
+    Ok(disk)
+}
+
 impl Bed {
     /// Switches on a machine with an i6300ESB watchdog, where the daemon and its feeder start by themselves; returns before
     /// it has booted. Without a BMC.
@@ -36,35 +55,25 @@ impl Bed {
     /// # Errors
     /// When the bed was brought up without programs, or QEMU does not start.
     pub fn machine(&self) -> Result<HostMachine<'_>> {
+        let disk = host_files(self)?;
         let dir = self.layout.home(NAME);
-        fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
-        let qrm = self.options.qrm.first().context("this bed was brought up without programs")?;
-        let binaries = Path::new(qrm).parent().context("qrm lies in a directory")?.display();
-        fs::write(dir.join("env"), format!("NAME={NAME}\nADDRESS={ADDRESS}\nBINARIES='{binaries}'\n"))?;
-        let mut hosts = format!("127.0.0.1 localhost\n{ADDRESS} {NAME}\n");
-        for host in self.layout.names() {
-            hosts.push_str(&format!("{} {host}\n", self.layout.address(&host)?));
-        }
-        fs::write(dir.join("hosts"), hosts)?;
-        let disk = dir.join("disk.img");
-        fs::File::create(&disk).and_then(|file| file.set_len(DISK_BYTES)).context("create the machine's disk")?;
-        must("mkfs.ext4", &["-q", "-F", &disk.to_string_lossy()])?;
         network::add_tap(&self.layout, NAME)?;
         let cgroup = self.layout.host_cgroup(NAME)?;
         fs::create_dir_all(&cgroup).context("create the cgroup of the machine")?;
         let disk = format!("file={},format=raw,if=virtio,cache=unsafe", disk.display());
         let tap = format!("tap,id=net,ifname={NAME},script=no,downscript=no");
+        let card = format!("virtio-net-pci,netdev=net,mac={MAC},romfile=");
         let devices = [
             ["-uuid", &uuid_of(NAME)],
             ["-drive", &disk],
             ["-netdev", &tap],
-            ["-device", "virtio-net-pci,netdev=net,mac=02:99:00:00:00:64,romfile="],
+            ["-device", &card],
             ["-device", "i6300esb"],
             ["-watchdog-action", "reset"],
         ];
         let devices = devices.concat().into_iter().map(str::to_owned).collect();
         let place = Some((cgroup, self.layout.switch()));
-        let machine = Machine::boot(&Plan { dir: &dir, init: INIT, memory: "768", devices, place })?;
+        let machine = Machine::boot(&Plan { dir: &dir, init: INIT, memory: MEMORY, devices, place })?;
         Ok(HostMachine { machine, bed: self })
     }
 }

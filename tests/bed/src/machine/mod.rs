@@ -2,6 +2,7 @@
 //! show: a watchdog in hardware, though emulated, and a boot of the real systemd.
 
 mod host;
+mod hypervisor;
 mod monitor;
 mod shell;
 
@@ -15,12 +16,17 @@ use anyhow::{Context, Result};
 use crate::command::Output;
 use crate::setup::machine_files;
 pub use host::HostMachine;
+pub use hypervisor::{Hypervisor, VirtualHost};
 use monitor::Monitor;
 pub use monitor::Told;
 use shell::Shell;
 
 const SHELL: &str = include_str!("../../assets/machine-shell.sh");
 const SYSTEMD: &str = include_str!("../../assets/machine-systemd.sh");
+/// In the machine's directory.
+const SHELL_SOCKET: &str = "shell.sock";
+/// What a host needs, in MiB.
+const MEMORY: &str = "768";
 /// QEMU makes its sockets within this.
 const SOCKETS: Duration = Duration::from_secs(10);
 
@@ -45,6 +51,19 @@ struct Plan<'a> {
     place: Option<(PathBuf, String)>,
 }
 
+/// Writes what a machine runs into its directory; answers where its kernel and initrd are.
+fn boot_files(dir: &Path, init: &str) -> Result<PathBuf> {
+    fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
+    for (name, text) in [("init", init), ("shell.sh", SHELL)] {
+        crate::setup::program(&dir.join(name), text)?;
+    }
+    machine_files()
+}
+
+fn kernel_arguments(dir: &Path) -> String {
+    format!("console=ttyS0 quiet panic=1 nokaslr init2={}", dir.join("init").display())
+}
+
 impl Machine {
     /// Boots the systemd that is installed here, with a bus and nothing else to start.
     ///
@@ -55,22 +74,17 @@ impl Machine {
     }
 
     fn boot(plan: &Plan<'_>) -> Result<Machine> {
-        let files = machine_files()?;
-        fs::create_dir_all(plan.dir).with_context(|| format!("create {}", plan.dir.display()))?;
+        let files = boot_files(plan.dir, plan.init)?;
         let dir = plan.dir.canonicalize().context("find the machine's directory")?;
-        for (name, text) in [("init", plan.init), ("shell.sh", SHELL)] {
-            let path = dir.join(name);
-            crate::setup::program(&path, text)?;
-        }
         let at = |name: &str| dir.join(name).to_string_lossy().into_owned();
         let mut command = command(plan.place.as_ref());
         command.args(["-machine", "pc,accel=tcg", "-m", plan.memory, "-nodefaults", "-display", "none"]);
         command.args(["-kernel", &files.join("vmlinux").to_string_lossy()]);
         command.args(["-initrd", &files.join("initrd.img").to_string_lossy()]);
-        command.args(["-append", &format!("console=ttyS0 quiet panic=1 nokaslr init2={}", at("init"))]);
+        command.args(["-append", &kernel_arguments(&dir)]);
         command.args(["-virtfs", "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"]);
         command.args(["-serial", &format!("file:{}", at("console.log"))]);
-        command.args(["-serial", &format!("unix:{},server=on,wait=off", at("shell.sock"))]);
+        command.args(["-serial", &format!("unix:{},server=on,wait=off", at(SHELL_SOCKET))]);
         command.args(["-qmp", &format!("unix:{},server=on,wait=off", at("qmp.sock"))]);
         command.args(&plan.devices);
         let log = File::create(dir.join("qemu.log")).context("create the log of QEMU")?;
@@ -79,7 +93,7 @@ impl Machine {
         let until = Instant::now() + SOCKETS;
         let monitor = Monitor::connect(&dir.join("qmp.sock"), until);
         let monitor = monitor.with_context(|| format!("QEMU does not come up; its log is {}", at("qemu.log")))?;
-        let shell = Shell::connect(&dir.join("shell.sock"), until)?;
+        let shell = Shell::connect(&dir.join(SHELL_SOCKET), until)?;
         Ok(Machine { qemu: qemu.0.take().context("it was started")?, shell, monitor })
     }
 

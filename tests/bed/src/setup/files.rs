@@ -75,9 +75,13 @@ fn host_files(layout: &Layout, host: &str) -> Result<()> {
         hosts.push_str(&format!("{} {other}\n", layout.address(&other)?));
     }
     fs::write(home.join("hosts"), hosts)?;
-    let address = layout.address(host)?;
+    write_libvirt_files(&home.join("etc-libvirt"), &layout.address(host)?, uuid.trim())
+}
+
+/// What a libvirtd of the bed is configured with.
+pub(crate) fn write_libvirt_files(dir: &Path, address: &str, uuid: &str) -> Result<()> {
     let libvirtd = format!(
-        "host_uuid = \"{}\"
+        "host_uuid = \"{uuid}\"
 auth_unix_rw = \"none\"
 auth_unix_ro = \"none\"
 unix_sock_rw_perms = \"0700\"
@@ -86,10 +90,9 @@ listen_tcp = 1
 listen_addr = \"{address}\"
 auth_tcp = \"none\"
 log_outputs = \"2:file:/var/log/libvirt/libvirtd.log\"
-",
-        uuid.trim()
+"
     );
-    fs::write(home.join("etc-libvirt/libvirtd.conf"), libvirtd)?;
+    fs::write(dir.join("libvirtd.conf"), libvirtd)?;
     // QEMU runs as root without confinement: the host is the sandbox.
     let qemu = format!(
         "user = \"root\"
@@ -105,7 +108,7 @@ migration_host = \"{address}\"
 max_core = 0
 "
     );
-    fs::write(home.join("etc-libvirt/qemu.conf"), qemu)?;
+    fs::write(dir.join("qemu.conf"), qemu)?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-pub(crate) use files::{fill, write_bed_files};
+pub(crate) use files::{fill, write_bed_files, write_libvirt_files};
 pub(crate) use initrd::program;
 pub use packages::{Packages, missing};
 

@@ -30,6 +30,9 @@ const PACKAGES: &[&str] = &[
     // Only agents: it needs nothing of Pacemaker's.
     "pacemaker-resource-agents",
     "fence-agents",
+    // For those that log in; this server comes without a service that would listen.
+    "openssh-client",
+    "dropbear-bin",
     // A bus for the stand-in of systemd, and the real one, which boots a machine.
     "dbus-daemon",
     "dbus",

@@ -4,9 +4,9 @@ use anyhow::Result;
 
 use super::stage::Stage;
 use super::{
-    bmc, clones, copies, daemon, disk, drill, frozen, hardware_watchdog, health, isolation, libvirtd, majority,
-    membership, migration, migration_faults, ocf, orderly, people, ping, power, recover, redfish, redis, refusals,
-    store, storm, systemd, unfencing, virtual_domain, vm, watchdog, watched, web, writes,
+    bmc, clones, copies, daemon, disk, drill, frozen, hardware_watchdog, health, isolation, libvirtd, logged_in,
+    majority, membership, migration, migration_faults, ocf, orderly, people, ping, power, recover, redfish, redis,
+    refusals, store, storm, systemd, unfencing, virtual_domain, vm, watchdog, watched, web, writes,
 };
 
 pub(super) struct Row {
@@ -111,6 +111,12 @@ pub(super) const ROWS: &[Row] = &[
         "unfencing",
         "a device that lets hosts to their storage fails, works, and does so again after a boot: nothing starts before",
         unfencing::unfencing,
+    )
+    .patient(),
+    row(
+        "fence-virsh",
+        "a machine on a hypervisor, fenced by logging in there: off, the proof, on; no virsh there is no proof",
+        logged_in::fence_virsh,
     )
     .patient(),
     row("redfish-cut", "cut off, fenced by its Redfish service: its VMs run elsewhere", redfish::cut).patient(),

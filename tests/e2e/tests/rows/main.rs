@@ -18,6 +18,7 @@ mod health;
 mod isolation;
 mod libvirtd;
 mod list;
+mod logged_in;
 mod majority;
 mod membership;
 mod migration;
