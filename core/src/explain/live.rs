@@ -302,7 +302,7 @@ fn carry_out(state: &mut ClusterState, id: &ResourceId, node: &NodeId, what: &Wh
             drop_planned(state, |action| action.resource == *id);
         }
         What::Cleanup => {
-            if let Some(activity) = state.resources.get_mut(id).and_then(|nodes| nodes.get_mut(node)) {
+            if let Some(mut activity) = state.resources.get_mut(id).and_then(|nodes| nodes.get_mut(node)) {
                 (activity.failures, activity.last_failure, activity.crashes) = (0, None, 0);
             }
             drop_planned(state, |action| action.resource == *id);

@@ -1,6 +1,6 @@
 //! Nodes that are fenced for what happened on them, and what a person has to do where they cannot be.
 
-use super::survey::{Survey, Touched};
+use super::survey::Survey;
 use super::{Blocked, Plan, WantedFence};
 use crate::config::OnFail;
 use crate::id::{NodeId, ResourceId};
@@ -11,8 +11,8 @@ pub(super) fn fences(state: &Survey<'_>, plan: &mut Plan) {
     let properties = state.properties();
     let stonith_enabled = properties.stonith_enabled;
     super::ticket::fences(state, plan);
-    for resource in state.all() {
-        let known = || state.touched(resource).iter().filter_map(Touched::known);
+    for (resource, places) in &state.resources {
+        let known = || places.touched();
         for (node, activity) in known() {
             plan.fence.extend(fence_for_failure(state, resource, node, activity));
         }

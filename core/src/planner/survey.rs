@@ -1,14 +1,14 @@
 //! What is asked of the state again and again while one plan is made, asked once: what holds of a node, of a resource, and
 //! where a resource is anything but known to be stopped. Pure; it decides nothing.
 //!
-//! A cluster has nodes times resources pairs, and in all but a few of them nothing is and nothing was: one look at each pair
-//! finds the others, which is all that a plan looks at again. What is asked of the state by the same name has the same answer.
+//! A cluster has nodes times resources pairs, and in all but a few of them nothing is and nothing was: the state tells those few
+//! apart, and a plan looks at no others. What is asked of the state by the same name has the same answer.
 
 use crate::config::{Location, Primitive, Properties, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::NodeIx;
 use crate::score::Score;
-use crate::state::{Activity, ClusterState, NodeState, Seen, Standing};
+use crate::state::{Activity, ClusterState, NodeState, Places, Seen, Standing};
 use crate::time::Timestamp;
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
@@ -20,6 +20,8 @@ pub(super) struct Survey<'s> {
     properties: Properties,
     /// In the state's order.
     nodes: Vec<At<'s>>,
+    /// How many of them may have anything.
+    hosts: usize,
     /// Every resource that is configured or known, in the order of their ids.
     rows: Vec<(&'s ResourceId, OnceCell<Row<'s>>)>,
     /// The row that was asked for last: the next question is about the same, or about the one after it.
@@ -34,8 +36,9 @@ pub(super) struct Survey<'s> {
 /// A node.
 struct At<'s> {
     id: &'s NodeId,
-    state: &'s NodeState,
     is_witness: bool,
+    /// It is no witness, and in a session that is not ended.
+    is_host: bool,
     is_armed: OnceCell<bool>,
     not_unfenced: OnceCell<Option<String>>,
     health: OnceCell<Option<(Score, String)>>,
@@ -88,18 +91,23 @@ impl<'s> Survey<'s> {
         // Two sorted halves.
         ids.sort();
         ids.dedup();
-        let node = |(id, node): (&'s NodeId, &'s NodeState)| At {
-            id,
-            state: node,
-            is_witness: state.is_witness(id),
-            is_armed: OnceCell::new(),
-            not_unfenced: OnceCell::new(),
-            health: OnceCell::new(),
+        let node = |(id, node): (&'s NodeId, &'s NodeState)| {
+            let is_witness = state.is_witness(id);
+            At {
+                id,
+                is_witness,
+                is_host: !is_witness && node.living_session().is_some(),
+                is_armed: OnceCell::new(),
+                not_unfenced: OnceCell::new(),
+                health: OnceCell::new(),
+            }
         };
+        let nodes: Vec<At<'s>> = state.nodes.iter().map(node).collect();
         Self {
             state,
             properties: state.properties(),
-            nodes: state.nodes.iter().map(node).collect(),
+            hosts: nodes.iter().filter(|at| at.is_host).count(),
+            nodes,
             rows: ids.into_iter().map(|id| (id, OnceCell::new())).collect(),
             last: Cell::new(0),
             locations: OnceCell::new(),
@@ -210,13 +218,17 @@ impl<'s> Survey<'s> {
 
     /// The next moment at which time alone changes something, as the state says it.
     pub(super) fn next_lapse(&self) -> Option<Timestamp> {
-        let failed = |id: &&ResourceId| self.touched(id).iter().any(|it| it.failure().is_some());
-        self.state.next_lapse_of(self.all().filter(failed))
+        let failed = |places: &Places| places.touched().any(|(_, activity)| activity.last_failure.is_some());
+        let known = self.state.resources.iter().filter(|(_, places)| failed(places));
+        self.state.next_lapse_of(known.map(|(id, _)| id))
     }
 
     fn at(&self, node: &NodeId) -> Option<&At<'s>> {
-        let place = self.nodes.binary_search_by(|at| at.id.cmp(node)).ok()?;
-        self.nodes.get(place)
+        self.nodes.get(self.place(node)?)
+    }
+
+    fn place(&self, node: &NodeId) -> Option<NodeIx> {
+        self.nodes.binary_search_by(|at| at.id.cmp(node)).ok()
     }
 
     fn row(&self, id: &ResourceId) -> Option<&Row<'s>> {
@@ -243,48 +255,40 @@ impl<'s> Survey<'s> {
     }
 
     fn look_for(&self, id: &ResourceId) -> Vec<Touched<'s>> {
-        let mut known = self.state.resources.get(id).into_iter().flatten().peekable();
-        let is_everywhere = !self.state.config.shorthand.looked_for.contains_key(id);
-        let mut found = Vec::new();
-        for (ix, at) in self.nodes.iter().enumerate() {
-            // What is known of nodes that are none any more.
-            while let Some((node, activity)) = known.next_if(|(node, _)| *node < at.id) {
-                found.extend(is_touched(activity).then_some(Touched {
-                    node,
-                    ix: None,
-                    activity: Some(activity),
-                    may_be_active: false,
-                }));
-            }
-            let activity = known.next_if(|(node, _)| *node == at.id).map(|(_, activity)| activity);
-            if activity.is_some_and(|activity| !is_touched(activity)) {
-                continue;
-            }
-            let may_be_active = !at.is_witness
-                && at.state.living_session().is_some()
-                && (is_everywhere || self.state.is_looked_for(id, at.id));
-            if may_be_active || activity.is_some() {
-                found.push(Touched { node: at.id, ix: Some(ix), activity, may_be_active });
-            }
+        let known = self.state.resources.get(id);
+        let mut found: Vec<Touched<'s>> =
+            known.into_iter().flat_map(Places::touched).map(|it| self.touch(id, it)).collect();
+        if !known.is_some_and(|known| self.is_known_everywhere(known)) {
+            found.extend(self.unknown(id, known));
+            found.sort_by_key(|it| it.node);
         }
-        let rest = known.filter(|(_, activity)| is_touched(activity));
-        found.extend(rest.map(|(node, activity)| Touched {
-            node,
-            ix: None,
-            activity: Some(activity),
-            may_be_active: false,
-        }));
         found
     }
-}
 
-/// Whether there is anything about it but that it is known to be stopped.
-fn is_touched(activity: &Activity) -> bool {
-    !activity.is_stopped()
-        || activity.last_failure.is_some()
-        || activity.failures > 0
-        || activity.crashes > 0
-        || activity.stop_failed
+    fn touch(&self, id: &ResourceId, (node, activity): (&'s NodeId, &'s Activity)) -> Touched<'s> {
+        let ix = self.place(node);
+        let may_be_active = ix.is_some_and(|ix| self.may_have(id, &self.nodes[ix]));
+        Touched { node, ix, activity: Some(activity), may_be_active }
+    }
+
+    /// Whether something is known of it on every node that may have anything. What is known is known of members alone, so
+    /// the others need not be looked at where there are as many.
+    fn is_known_everywhere(&self, known: &Places) -> bool {
+        let others = || self.nodes.iter().filter(|at| !at.is_host && known.contains_key(at.id)).count();
+        known.len() == self.nodes.len() || known.len() == self.hosts + others()
+    }
+
+    /// Where nobody has looked for it yet.
+    fn unknown(&self, id: &ResourceId, known: Option<&Places>) -> Vec<Touched<'s>> {
+        let is_unknown = |at: &At<'_>| !known.is_some_and(|known| known.contains_key(at.id)) && self.may_have(id, at);
+        let nodes = self.nodes.iter().enumerate().filter(|(_, at)| is_unknown(at));
+        nodes.map(|(ix, at)| Touched { node: at.id, ix: Some(ix), activity: None, may_be_active: true }).collect()
+    }
+
+    fn may_have(&self, id: &ResourceId, at: &At<'_>) -> bool {
+        let is_everywhere = || !self.state.config.shorthand.looked_for.contains_key(id);
+        at.is_host && (is_everywhere() || self.state.is_looked_for(id, at.id))
+    }
 }
 
 impl<'s> Touched<'s> {

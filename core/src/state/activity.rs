@@ -251,6 +251,11 @@ impl Activity {
         self.seen == Seen::Stopped && self.claim.is_none()
     }
 
+    /// Whether there is anything about it but that it is known to be stopped.
+    pub fn is_touched(&self) -> bool {
+        !self.is_stopped() || self.last_failure.is_some() || self.failures > 0 || self.crashes > 0 || self.stop_failed
+    }
+
     /// Nothing is under way that may change it: whoever is told something goes on as it was.
     pub fn is_at_rest(&self) -> bool {
         self.claim.as_ref().is_none_or(|claim| claim.kind == ActionKind::Notify)

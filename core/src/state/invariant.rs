@@ -49,6 +49,15 @@ pub fn broken(state: &ClusterState) -> Vec<Broken> {
             }
         }
     }
+    for (resource, places) in &state.resources {
+        // A plan looks at no other places.
+        if !places.is_sound() {
+            broken.push(Broken { rule: "touched", what: format!("where there is anything of {resource}") });
+        }
+        if let Some(node) = places.keys().find(|node| !state.nodes.contains_key(*node)) {
+            broken.push(Broken { rule: "members", what: format!("{resource} is known on {node}, which is none") });
+        }
+    }
     for action in state.actions.values() {
         if action.after.contains(&action.id) {
             broken.push(Broken { rule: "acyclic", what: format!("action {} waits for itself", action.id) });

@@ -25,7 +25,8 @@ impl ClusterState {
     ) -> Vec<(ResourceId, NodeId, Timestamp)> {
         let mut found = Vec::new();
         for (id, nodes) in ids.filter_map(|id| self.resources.get_key_value(id)) {
-            let failed = nodes.iter().filter(|(_, activity)| activity.last_failure.is_some() && !activity.stop_failed);
+            let failed =
+                nodes.touched().filter(|(_, activity)| activity.last_failure.is_some() && !activity.stop_failed);
             let mut failed = failed.peekable();
             let Some(primitive) = self.config.primitives.get(id).filter(|_| failed.peek().is_some()) else { continue };
             let meta = self.meta(id, primitive);

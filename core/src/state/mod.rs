@@ -16,6 +16,7 @@ mod node;
 mod notice;
 pub mod one_disk;
 mod outcome;
+mod places;
 mod preference;
 mod query;
 mod release;
@@ -39,6 +40,7 @@ pub use health::{HealthSign, SIGNS_KEPT, SensorHealth, SensorSign, SensorWord, a
 pub use node::{Intent, Liveness, Member, NodeState, Removed, Session, SessionState};
 pub use notice::{Changes, Notice, NoticeStep, Noticed, Notices, PHASES, Roles, Round};
 pub use outcome::{Outcome, Refusal};
+pub use places::Places;
 pub use preference::{Ended, Preference, Wish};
 pub use query::Standing;
 pub use release::{
@@ -98,7 +100,7 @@ pub struct ClusterState {
     /// What is observed of each member.
     pub nodes: BTreeMap<NodeId, NodeState>,
     /// What is observed of each resource on each node.
-    pub resources: BTreeMap<ResourceId, BTreeMap<NodeId, Activity>>,
+    pub resources: BTreeMap<ResourceId, Places>,
     /// Where people asked resources to go, or not to.
     pub preferences: BTreeMap<ResourceId, BTreeMap<NodeId, Preference>>,
     /// The current transition.

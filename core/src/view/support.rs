@@ -23,8 +23,9 @@ pub fn state(state: &ClusterState) -> StateView {
     let tokens = std::mem::take(&mut state.tokens).into_values().enumerate();
     state.tokens = tokens.map(|(place, token)| (format!("token {}", place + 1), token)).collect();
     state.config.primitives.values_mut().for_each(hide);
-    let activities = state.resources.values_mut().flat_map(|nodes| nodes.values_mut());
-    activities.filter_map(|activity| activity.definition.as_mut()).for_each(hide);
+    for places in state.resources.values_mut() {
+        places.change_each(|_, activity| activity.definition.iter_mut().for_each(hide));
+    }
     // Their words hold parameters too.
     state.revisions.iter_mut().for_each(|revision| revision.diff = HIDDEN.to_owned());
     StateView(state)

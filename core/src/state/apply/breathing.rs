@@ -44,7 +44,7 @@ impl ClusterState {
             if self.definition(resource, node).is_none() {
                 continue;
             }
-            let activity = self.activity_mut(resource, node);
+            let mut activity = self.activity_mut(resource, node);
             activity.operation = activity.operation.next();
             activity.see(Seen::Unknown("the proof that its node was off is false".to_owned()), now);
         }

@@ -180,7 +180,7 @@ impl ClusterState {
         if planted(Mistake::PayBeforeTold) {
             self.pay(&action.resource, &action.node, notice);
         }
-        let activity = self.activity_mut(&action.resource, &action.node);
+        let mut activity = self.activity_mut(&action.resource, &action.node);
         activity.operation = activity.operation.next();
         let came = activity.claim.take().and_then(|incoming| incoming.migration);
         activity.claim = Some(Claim {
@@ -193,11 +193,15 @@ impl ClusterState {
             definition: configured.clone().filter(|_| action.kind == ActionKind::Reload).map(Box::new),
             notice,
         });
+        if action.kind == ActionKind::Start {
+            activity.definition = configured;
+        }
+        drop(activity);
         match action.kind {
-            ActionKind::Start => activity.definition = configured,
             ActionKind::Migrate => self.open_incoming(speaker, action, deadline),
             ActionKind::Handover => self.open_handover(action, came),
             ActionKind::Probe
+            | ActionKind::Start
             | ActionKind::Stop
             | ActionKind::Incoming
             | ActionKind::Reload
@@ -231,19 +235,19 @@ impl ClusterState {
             return Ok(self.migration_ended(&speaker.node, resource, &claim, seen, error));
         }
         let is_understood = self.level >= RELOAD_LEVEL;
-        let activity = self.activity_mut(resource, &speaker.node);
-        activity.see(seen.clone(), now);
+        self.activity_mut(resource, &speaker.node).see(seen.clone(), now);
         self.settle_copies(&speaker.node, resource);
-        let activity = self.activity_mut(resource, &speaker.node);
+        let mut activity = self.activity_mut(resource, &speaker.node);
         let taken = reload.filter(|_| is_understood && error.is_none() && *seen == Seen::Running);
         if let Some(reload) = taken {
             activity.reload = Some(reload.clone());
             activity.definition = claim.definition.as_deref().cloned().or_else(|| activity.definition.take());
         }
         if let Some(error) = error {
-            fail(activity, claim.kind.word(), error, now);
+            fail(&mut activity, claim.kind.word(), error, now);
             activity.stop_failed |= claim.kind == ActionKind::Stop && *seen != Seen::Stopped;
         }
+        drop(activity);
         // A look that closes a claim nobody began finds what it finds: what waited for the stop, or the start, still waits.
         let is_short = match claim.kind {
             ActionKind::Stop => *seen != Seen::Stopped,
@@ -293,7 +297,7 @@ impl ClusterState {
         }
         // A late result must not bring back a resource that was forgotten.
         let open =
-            self.resources.get_mut(resource).and_then(|nodes| nodes.get_mut(&speaker.node)).and_then(|activity| {
+            self.resources.get_mut(resource).and_then(|nodes| nodes.get_mut(&speaker.node)).and_then(|mut activity| {
                 let in_force = activity.operation;
                 let fits = |claim: &mut Claim| {
                     // What comes in is no operation of the target's: only its source and a handover end it.
@@ -351,7 +355,7 @@ impl ClusterState {
         if self.nodes.get(&speaker.node).is_some_and(|node| node.intent == Intent::Maintenance) {
             return stale(format!("{} is in maintenance: nobody watches what it has", speaker.node));
         }
-        let activity = self.activity_mut(resource, &speaker.node);
+        let mut activity = self.activity_mut(resource, &speaker.node);
         if !trust && (activity.claim.is_some() || activity.operation != operation) {
             return stale(format!("{resource} on {} has moved since this look began", speaker.node));
         }
@@ -359,11 +363,12 @@ impl ClusterState {
         activity.operation = activity.operation.next();
         activity.see(seen.clone(), now);
         if let Some(error) = error {
-            fail(activity, "monitor", error, now);
+            fail(&mut activity, "monitor", error, now);
             if was.is_running() && *seen == Seen::Stopped {
                 activity.count_crash(since, now);
             }
         }
+        drop(activity);
         self.settle_copies(&speaker.node, resource);
         self.cancel_planned(|action| action.resource == *resource && !action.claimed);
         if was != *seen {

@@ -69,12 +69,13 @@ impl ClusterState {
             }
             let definitions: BTreeMap<NodeId, Primitive> =
                 self.nodes.keys().map(|node| (node.clone(), self.definition_on(primitive, node))).collect();
-            for (node, activity) in self.resources.get_mut(resource).into_iter().flatten() {
+            let Some(places) = self.resources.get_mut(resource) else { continue };
+            places.change_each(|node, activity| {
                 let is_there = !matches!(activity.seen, Seen::Stopped | Seen::Unknown(_));
                 if (is_there || (configured.is_none() && !activity.is_stopped())) && activity.definition.is_none() {
                     activity.definition = definitions.get(node).or(Some(primitive)).cloned();
                 }
-            }
+            });
         }
     }
 
@@ -85,12 +86,13 @@ impl ClusterState {
             if self.config.primitives.contains_key(resource) {
                 continue;
             }
-            for (node, activity) in self.resources.get_mut(resource).into_iter().flatten() {
+            let Some(places) = self.resources.get_mut(resource) else { continue };
+            places.change_each(|node, activity| {
                 let is_unknown = matches!(activity.seen, Seen::Unknown(_)) && activity.claim.is_none();
                 if is_unknown && activity.definition.is_none() && looked_for.forbids(node).is_some() {
                     activity.see(Seen::Stopped, now);
                 }
-            }
+            });
         }
     }
 
@@ -99,14 +101,15 @@ impl ClusterState {
     /// was made promotable would have no role, and would be stopped without having been demoted.
     fn renew_treatment(&mut self) {
         for (resource, primitive) in &self.config.primitives {
-            let activities = self.resources.get_mut(resource).into_iter().flat_map(BTreeMap::values_mut);
-            let definitions = activities.filter_map(|activity| activity.definition.as_mut());
-            for definition in definitions.filter(|definition| definition.agent == primitive.agent) {
+            let Some(places) = self.resources.get_mut(resource) else { continue };
+            places.change_each(|_, activity| {
+                let definition = activity.definition.as_mut();
+                let Some(definition) = definition.filter(|it| it.agent == primitive.agent) else { return };
                 definition.operations.clone_from(&primitive.operations);
                 if primitive.clone_spec().is_some() {
                     definition.clone_as(primitive);
                 }
-            }
+            });
         }
     }
 
@@ -119,13 +122,14 @@ impl ClusterState {
             if self.config.primitives.get(resource).is_none_or(as_before) {
                 continue;
             }
-            for activity in self.resources.get_mut(resource).into_iter().flat_map(BTreeMap::values_mut) {
+            let Some(places) = self.resources.get_mut(resource) else { continue };
+            places.change_each(|_, activity| {
                 if activity.last_failure.as_ref().is_some_and(|failure| failure.severity > Severity::Soft) {
                     activity.last_failure = None;
                     activity.failures = 0;
                     activity.failed.clear();
                 }
-            }
+            });
         }
     }
 
@@ -149,9 +153,8 @@ impl ClusterState {
             let why = if is_new { "newly defined" } else { "managed again; to be looked at" };
             let nodes = self.resources.entry(resource).or_default();
             for node in &living {
-                let activity = nodes
-                    .entry(node.clone())
-                    .or_insert_with(|| Activity { operation: first, ..Activity::unknown(why, now) });
+                let unknown = || Activity { operation: first, ..Activity::unknown(why, now) };
+                let mut activity = nodes.get_or_insert(node, unknown);
                 // What lives on as an orphan keeps its claim and its number, and runs on where it ran.
                 if activity.claim.is_none() && !(is_new && activity.seen.is_running()) {
                     activity.operation = activity.operation.next();
@@ -173,7 +176,7 @@ impl ClusterState {
         let living = state.living_session().is_some();
         if was == Intent::Maintenance && intent != Intent::Maintenance && living {
             // first-look: nobody watched while it was in maintenance.
-            for activity in self.resources.values_mut().filter_map(|nodes| nodes.get_mut(node)) {
+            for mut activity in self.resources.values_mut().filter_map(|nodes| nodes.get_mut(node)) {
                 if activity.claim.is_none() {
                     activity.operation = activity.operation.next();
                     activity.see(Seen::Unknown("its node was in maintenance; to be looked at".to_owned()), now);
@@ -196,10 +199,10 @@ impl ClusterState {
         let Some(nodes) = self.resources.get_mut(resource) else {
             return Err(Refusal::Invalid(format!("there is no resource {resource}")));
         };
-        for (_, activity) in nodes.iter_mut().filter(|(name, _)| node.is_none_or(|node| node == *name)) {
+        nodes.change_each(|name, activity| {
             // Where an orphan is stopped there is nothing to look for it by.
-            if is_gone && activity.is_stopped() {
-                continue;
+            if node.is_some_and(|node| node != name) || (is_gone && activity.is_stopped()) {
+                return;
             }
             activity.forget_failures();
             activity.stop_failed = false;
@@ -207,7 +210,7 @@ impl ClusterState {
                 activity.operation = activity.operation.next();
                 activity.see(Seen::Unknown("cleaned up; to be looked at".to_owned()), now);
             }
-        }
+        });
         // A node that was proven dead needs no look.
         self.settle_ended(resource);
         self.cancel_unclaimed_for(resource);
@@ -224,9 +227,11 @@ impl ClusterState {
             .map(|(node, _)| node.clone())
             .collect();
         if let Some(nodes) = self.resources.get_mut(resource) {
-            for (_, activity) in nodes.iter_mut().filter(|(node, _)| !living.contains(node)) {
-                activity.see(Seen::Stopped, now);
-            }
+            nodes.change_each(|node, activity| {
+                if !living.contains(node) {
+                    activity.see(Seen::Stopped, now);
+                }
+            });
         }
     }
 }

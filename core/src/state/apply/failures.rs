@@ -13,8 +13,7 @@ impl ClusterState {
         count: u32,
     ) -> Result<Outcome, Refusal> {
         let now = self.now;
-        let known = self.resources.get_mut(resource).and_then(|nodes| nodes.get_mut(node));
-        let Some(activity) = known else {
+        let Some(mut activity) = self.resources.get_mut(resource).and_then(|nodes| nodes.get_mut(node)) else {
             return stale(format!("nothing is known of {resource} on {node}"));
         };
         if count == 0 {
@@ -30,6 +29,7 @@ impl ClusterState {
                 severity: Severity::Soft,
             });
         }
+        drop(activity);
         let text = match count {
             0 => format!("{actor} had the failures of {resource} on {node} forgotten"),
             _ => format!("{actor} set the failures of {resource} on {node} to {count}"),

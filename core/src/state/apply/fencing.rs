@@ -344,7 +344,7 @@ impl ClusterState {
         let now = self.now;
         let known: Vec<ResourceId> = self.resources.keys().cloned().collect();
         for resource in known.iter().filter(|resource| !self.comes_by_an_agent(resource, node)).collect::<Vec<_>>() {
-            if let Some(activity) = self.resources.get_mut(resource).and_then(|nodes| nodes.get_mut(node)) {
+            if let Some(mut activity) = self.resources.get_mut(resource).and_then(|nodes| nodes.get_mut(node)) {
                 activity.operation = activity.operation.next();
                 activity.claim = None;
                 activity.see(Seen::Unknown("its node was taken back; to be looked at".to_owned()), now);
@@ -367,7 +367,7 @@ impl ClusterState {
             }
         }
         self.void_migrations_from(node);
-        for activity in self.resources.values_mut().filter_map(|nodes| nodes.get_mut(node)) {
+        for mut activity in self.resources.values_mut().filter_map(|nodes| nodes.get_mut(node)) {
             activity.operation = activity.operation.next();
             activity.claim = None;
             activity.see(Seen::Stopped, now);

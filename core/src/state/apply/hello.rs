@@ -5,6 +5,7 @@
 use super::stale;
 use crate::id::{HardwareId, Incarnation, NodeId, Operation, ResourceId, SessionId};
 use crate::planted::{Mistake, planted};
+use crate::state::places::Change;
 use crate::state::{
     Activity, ClusterState, EventKind, Liveness, Outcome, Proof, Refusal, Release, Seen, Session, SessionState,
 };
@@ -129,10 +130,11 @@ impl ClusterState {
                 }
                 continue;
             }
-            let activity = self.activity_mut(&resource, node);
+            let mut activity = self.activity_mut(&resource, node);
             activity.operation = activity.operation.next();
             activity.claim = None;
             activity.see(seen, now);
+            drop(activity);
             self.settle_copies(node, &resource);
             self.tell_copies(node, &resource);
         }
@@ -149,13 +151,10 @@ impl ClusterState {
         all.into_iter()
     }
 
-    pub(super) fn activity_mut(&mut self, resource: &ResourceId, node: &NodeId) -> &mut Activity {
+    pub(super) fn activity_mut(&mut self, resource: &ResourceId, node: &NodeId) -> Change<'_> {
         let (first, now) = (self.first_operation(), self.now);
-        self.resources
-            .entry(resource.clone())
-            .or_default()
-            .entry(node.clone())
-            .or_insert_with(|| Activity { operation: first, ..Activity::unknown("not looked at yet", now) })
+        let places = self.resources.entry(resource.clone()).or_default();
+        places.get_or_insert(node, || Activity { operation: first, ..Activity::unknown("not looked at yet", now) })
     }
 
     /// operation-number: a resource that was forgotten and is defined again does not begin anew, or a late observation of

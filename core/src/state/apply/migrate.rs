@@ -73,7 +73,7 @@ impl ClusterState {
         if let Some(claim) = &mut self.activity_mut(&action.resource, &speaker.node).claim {
             claim.migration = end(target);
         }
-        let activity = self.activity_mut(&action.resource, target);
+        let mut activity = self.activity_mut(&action.resource, target);
         activity.operation = activity.operation.next();
         activity.definition = definition;
         activity.claim = Some(Claim {
@@ -110,9 +110,10 @@ impl ClusterState {
             return stale(format!("no migration of {resource} from {source} is open"));
         }
         let claim = self.take_claim(speaker, resource, operation)?;
-        let here = self.activity_mut(resource, source);
+        let mut here = self.activity_mut(resource, source);
         here.see(Seen::Stopped, now);
         here.last_failure.take_if(|failure| failure.operation == ActionKind::Migrate.word());
+        drop(here);
         let moved = Moved { at: now, ..moved };
         let target = claim.migration.map(|migration| migration.peer);
         let arrived =
@@ -146,7 +147,7 @@ impl ClusterState {
         action: ActionId,
         moved: Moved,
     ) -> Option<Operation> {
-        let there = self.activity_mut(resource, target);
+        let mut there = self.activity_mut(resource, target);
         let operation = there.operation;
         let incoming =
             there.claim.as_mut().filter(|claim| claim.kind == ActionKind::Incoming && claim.action == action)?;
@@ -169,7 +170,7 @@ impl ClusterState {
             self.void_copy(source, resource, claim);
         }
         let called_off = claim.migration.as_ref().is_some_and(|migration| migration.called_off);
-        let activity = self.activity_mut(resource, source);
+        let mut activity = self.activity_mut(resource, source);
         activity.see(seen.clone(), now);
         if let Some(error) = error.filter(|_| !called_off) {
             // It is no fault of the VM's where it runs: it counts for no threshold.
@@ -177,6 +178,7 @@ impl ClusterState {
             activity.last_failure =
                 Some(Failure { operation, error: error.text.clone(), severity: error.severity, at: now });
         }
+        drop(activity);
         self.settle_copies(source, resource);
         self.finish_action(claim.action, true);
         let target = claim.migration.as_ref().map_or("another node", |migration| migration.peer.as_str());
@@ -220,18 +222,20 @@ impl ClusterState {
             !sends && matches!(here.seen, Seen::Stopped | Seen::Running)
         });
         let now = self.now;
-        for there in
-            self.resources.get_mut(resource).into_iter().flat_map(|nodes| nodes.values_mut()).filter(|_| is_known)
-        {
-            let comes = there.claim.as_ref().filter(|claim| claim.kind == ActionKind::Incoming);
-            let migration =
-                comes.and_then(|claim| claim.migration.as_ref()).filter(|migration| migration.peer == *source);
+        let Some(places) = self.resources.get_mut(resource).filter(|_| is_known) else { return };
+        let comes = |there: &Activity| {
+            let claim = there.claim.as_ref().filter(|claim| claim.kind == ActionKind::Incoming);
+            let migration = claim.and_then(|claim| claim.migration.as_ref());
             let is_agents = there.definition.as_ref().is_some_and(|it| it.agent.class == AgentClass::Ocf);
-            if is_agents && migration.is_some_and(|migration| migration.gone.is_none()) {
-                there.operation = there.operation.next();
-                there.claim = None;
-                there.see(Seen::Unknown(format!("it may have come from {source}; to be looked at")), now);
-            }
+            is_agents && migration.is_some_and(|it| it.peer == *source && it.gone.is_none())
+        };
+        let coming: Vec<NodeId> =
+            places.touched().filter(|(_, there)| comes(there)).map(|(node, _)| node.clone()).collect();
+        for node in coming {
+            let Some(mut there) = places.get_mut(&node) else { continue };
+            there.operation = there.operation.next();
+            there.claim = None;
+            there.see(Seen::Unknown(format!("it may have come from {source}; to be looked at")), now);
         }
     }
 
@@ -251,7 +255,7 @@ impl ClusterState {
         if planted(Mistake::HandoverWithoutGone) {
             return;
         }
-        let there = self.activity_mut(resource, &target);
+        let mut there = self.activity_mut(resource, &target);
         let is_its_copy = there.claim.as_ref().is_some_and(|there| {
             let from = there.migration.as_ref().is_some_and(|migration| migration.peer == *source);
             there.kind == ActionKind::Incoming && there.action == claim.action && from
@@ -270,12 +274,13 @@ impl ClusterState {
             return;
         };
         let (resource, node) = (action.resource.clone(), action.node.clone());
-        let claim = self.activity_mut(&resource, &node).claim.as_mut().filter(|claim| claim.action == id);
-        if let Some(migration) = claim.and_then(|claim| claim.migration.as_mut()) {
-            migration.called_off = true;
-            let text = format!("the migration of {resource} to {} is to be called off", migration.peer);
-            self.record(EventKind::Migrated, Some(&node), Some(&resource), text);
-        }
+        let mut activity = self.activity_mut(&resource, &node);
+        let claim = activity.claim.as_mut().filter(|claim| claim.action == id);
+        let Some(migration) = claim.and_then(|claim| claim.migration.as_mut()) else { return };
+        migration.called_off = true;
+        let text = format!("the migration of {resource} to {} is to be called off", migration.peer);
+        drop(activity);
+        self.record(EventKind::Migrated, Some(&node), Some(&resource), text);
     }
 
     /// The copy runs: how long nobody heard of the guest, where that is known.

@@ -28,9 +28,10 @@ impl ClusterState {
         let why = format!("no result of the {} within {} s", claim.kind.word(), claim.deadline.as_secs());
         let (seen, error) = (Seen::Unknown(format!("{why}: to be looked at")), AgentError::from(why));
         let now = self.now;
-        let activity = self.activity_mut(resource, node);
+        let mut activity = self.activity_mut(resource, node);
         activity.operation = activity.operation.next();
         activity.claim = None;
+        drop(activity);
         if claim.kind == ActionKind::Migrate {
             return Ok(self.migration_ended(node, resource, &claim, &seen, Some(&error)));
         }
@@ -42,10 +43,12 @@ impl ClusterState {
             return Ok(Outcome::Done);
         }
         // It is looked at first. Where that tells nothing either, or the next stop, it is a stop that failed.
-        let again = stop_was_overdue(activity) && matches!(claim.kind, ActionKind::Stop | ActionKind::Probe);
+        let mut activity = self.activity_mut(resource, node);
+        let again = stop_was_overdue(&activity) && matches!(claim.kind, ActionKind::Stop | ActionKind::Probe);
         activity.see(seen.clone(), now);
-        fail(activity, claim.kind.word(), &error, now);
+        fail(&mut activity, claim.kind.word(), &error, now);
         activity.stop_failed |= again;
+        drop(activity);
         self.finish_action(claim.action, true);
         self.tell_result(node, resource, claim.kind, &seen, Some(&error));
         self.forget_if_gone(resource);

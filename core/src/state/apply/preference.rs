@@ -90,7 +90,7 @@ impl ClusterState {
             if at > now {
                 continue;
             }
-            if let Some(activity) = self.resources.get_mut(&resource).and_then(|nodes| nodes.get_mut(&node)) {
+            if let Some(mut activity) = self.resources.get_mut(&resource).and_then(|nodes| nodes.get_mut(&node)) {
                 activity.forget_failures();
             }
             let text = format!("the failures of {resource} on {node} are forgotten after its failure-timeout");

@@ -3,7 +3,7 @@
 use crate::config::{Primitive, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::planner::Report;
-use crate::state::{Action, ActionKind, Activity, ClusterState, Intent, Seen, SessionState, TicketHold, Wish};
+use crate::state::{Action, ActionKind, Activity, ClusterState, Intent, Places, Seen, SessionState, TicketHold, Wish};
 use crate::time::{Timestamp, millis};
 use crate::view::{Live, Progress};
 use serde::{Deserialize, Serialize};
@@ -210,7 +210,7 @@ fn resource(
     live: &Live,
     (id, primitive): (&ResourceId, Option<&Primitive>),
 ) -> ResourceView {
-    let none = BTreeMap::new();
+    let none = Places::default();
     let nodes = state.resources.get(id).unwrap_or(&none);
     let seen = nodes.iter().filter(|(node, _)| state.is_looked_for(id, node));
     let mut places: Vec<Place> = seen.filter_map(|(node, activity)| place(state, node, activity)).collect();
