@@ -27,7 +27,7 @@ pub(super) fn bonds(state: &ClusterState) -> Vec<Bond<'_>> {
         let (role, with_role) = (it.role, it.with_role);
         Bond { id, score: it.score, resource: &it.resource, with: &it.with, role, with_role }
     });
-    let mut bonds: Vec<Bond<'_>> = in_sum(read.filter(counts)).into_iter().filter(counts).collect();
+    let mut bonds: Vec<Bond<'_>> = in_sum(read.filter(&counts)).into_iter().filter(&counts).collect();
     let circles = circles(&bonds);
     let is_in_one = |bond: &Bond<'_>| circles.contains(bond.resource) && circles.contains(bond.with);
     let mut open: Vec<usize> = (0..bonds.len()).filter(|place| is_in_one(&bonds[*place])).collect();
@@ -45,7 +45,8 @@ pub(super) fn bonds(state: &ClusterState) -> Vec<Bond<'_>> {
         }
         followed.entry(bond.resource).or_default().push(bond.with);
     }
-    bonds
+    // What was turned round may be wished of the same two already.
+    in_sum(bonds.into_iter()).into_iter().filter(counts).collect()
 }
 
 /// What is wished of the same two more than once is one wish, by its first name: for and against each other they would be rounded

@@ -23,6 +23,7 @@ use super::survey::{Needs, Survey};
 use crate::config::{Order, OrderKind, OrderTask};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{self, Model, NodeIx, Options, OrderForce, Placement, RscIx, Scores, Task};
+use crate::score::Score;
 use crate::state::{ActionKind, ClusterState};
 use rank::Ranks;
 use std::cmp::Reverse;
@@ -73,7 +74,7 @@ pub(super) fn place(state: &Survey<'_>, how: How<'_>) -> (Sketch, Model) {
         if sketch.let_in_one_by_one(&assigned) {
             continue;
         }
-        if let Some(wider) = sketch.let_in_together(&assigned) {
+        if let Some(wider) = sketch.let_in_together(&assigned).or_else(|| sketch.let_stay(&assigned)) {
             sketch = wider;
             continue;
         }
@@ -130,12 +131,13 @@ impl Sketch {
             let primitive = state.config.primitives.get(id);
             primitive.map_or(0, |it| state.meta(id, it).priority)
         };
-        // Where capacity counts, what runs and is to stay has its room before what comes.
+        // Where capacity counts, what runs and is to stay has its room before what comes; so does what is about to start.
         let counts = self.model.options.placement != Placement::Default;
         let is_limited = |rsc: RscIx| self.model.limits.iter().any(|limit| limit.members.contains(&rsc));
         let comes = |rsc: RscIx| {
             let resource = &self.model.resources[rsc];
-            (counts || is_limited(rsc)) && !resource.active_on.iter().any(|node| self.model.nodes[*node].is_available())
+            let runs = || resource.active_on.iter().any(|node| self.model.nodes[*node].is_available());
+            (counts || is_limited(rsc)) && !runs() && resource.planned_on.is_none()
         };
         top.sort_by_cached_key(|(id, rsc)| (depths[*rsc], Reverse(priority(id)), comes(*rsc), *id));
         self.model.top = top.into_iter().map(|(_, rsc)| rsc).collect();
@@ -269,12 +271,45 @@ impl Sketch {
         })
     }
 
+    /// What leaves a node only because another comes before it stays there, where its way would stop what runs well and is no
+    /// less important.
+    fn let_stay(&self, assigned: &Model) -> Option<Self> {
+        let driven = self.driven(assigned);
+        let least = driven.iter().map(|rsc| self.model.resources[*rsc].priority).max()?;
+        self.ranks.iter().filter(|(_, ranks)| ranks.is_narrow()).find_map(|(rsc, _)| {
+            let home = self.model.current(*rsc)?;
+            let goes = assigned.resources[*rsc].assigned != Some(home) && self.model.nodes[home].is_available();
+            if !goes || self.model.resources[*rsc].priority > least {
+                return None;
+            }
+            let mut wider = self.clone();
+            while wider.model.resources[*rsc].scores.or_never(home) < Score::ZERO {
+                if !wider.let_in(*rsc) {
+                    return None;
+                }
+            }
+            let fewer = wider.driven(&scheduler::assign(wider.model.clone()));
+            (fewer.len() < driven.len()).then_some(wider)
+        })
+    }
+
+    /// What runs where it may stay, and is stopped for others to have its room.
+    fn driven(&self, assigned: &Model) -> Vec<RscIx> {
+        let is_driven = |rsc: &RscIx| {
+            let (resource, after) = (&self.model.resources[*rsc], &assigned.resources[*rsc]);
+            let may_stay = |home: NodeIx| self.model.is_available(home, resource.scores.get(home));
+            let is_gone = after.is_displaced && !(resource.can_migrate && after.assigned.is_some());
+            is_gone && self.model.current(*rsc).is_some_and(may_stay)
+        };
+        (0..self.model.resources.len()).filter(is_driven).collect()
+    }
+
     /// What must be where it is, directly or not.
     fn bound_to(&self, rsc: RscIx) -> BTreeSet<RscIx> {
         let (mut found, mut open) = (BTreeSet::new(), vec![rsc]);
         while let Some(at) = open.pop() {
             if found.insert(at) {
-                let bonds = self.model.colocations.iter().filter(|bond| bond.score == crate::score::Score::INFINITY);
+                let bonds = self.model.colocations.iter().filter(|bond| bond.score == Score::INFINITY);
                 open.extend(bonds.filter(|bond| bond.resource == at).map(|bond| bond.with));
             }
         }

@@ -88,10 +88,15 @@ fn follow(model: &mut Model, rsc: RscIx, ix: usize) {
     assign_one(model, with, None);
     colocation::apply(model, rsc, with, ix);
     if let Some(before) = before
-        && !model.has_available(&model.resources[rsc].scores)
+        && !is_left_a_place(model, rsc)
     {
         model.resources[rsc].scores = before;
     }
+}
+
+/// Whether it may be anywhere; live, with room for it there, as far as that is taken.
+fn is_left_a_place(model: &Model, rsc: RscIx) -> bool {
+    if counts_room(model) { capacity::has_place(model, rsc) } else { model.has_available(&model.resources[rsc].scores) }
 }
 
 fn choose(model: &mut Model, rsc: RscIx, prefer: Option<NodeIx>) {

@@ -278,7 +278,7 @@ fn is_simple(model: &Model, before: &Before, rsc: RscIx) -> bool {
         && model.clone_of(rsc).is_none()
         && resource.class != "stonith"
         && resource.is_managed
-        && !resource.is_blocked
+        && (!resource.is_blocked || waits_for_a_proof(model, rsc))
         && !resource.is_orphan
         && !model.options.stop_all
         && before.next[rsc] != Role::Stopped
@@ -289,4 +289,10 @@ fn is_simple(model: &Model, before: &Before, rsc: RscIx) -> bool {
         && !resource.is_start_pending
         // How many of them a node may have is no matter of room.
         && !model.limits.iter().any(|limit| limit.members.contains(&rsc))
+}
+
+/// Live, what was on a lost node has a place from when it is lost, and takes nobody's who runs before it may start there.
+fn waits_for_a_proof(model: &Model, rsc: RscIx) -> bool {
+    let is_live = !model.options.sorts_by_scores;
+    is_live && model.resources[rsc].active_on.iter().all(|node| model.nodes[*node].is_unclean)
 }
