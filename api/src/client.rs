@@ -12,6 +12,7 @@ use crate::proto::{
 };
 use crate::{Fault, MESSAGE_LIMIT, Reason, SERVER_NAME};
 use hyper_util::rt::TokioIo;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -270,7 +271,24 @@ impl Client {
 
     /// Gives this cluster a ticket, or takes it.
     pub async fn ticket(&self, verb: TicketVerb, ticket: &str) -> Result<ChangeReply, Fault> {
-        let request = TicketRequest { request_id: self.next_request(), verb: verb.into(), ticket: ticket.to_owned() };
+        self.ticket_with(verb, ticket, &BTreeMap::new()).await
+    }
+
+    /// The same, and at once what is kept with it, or with no value is not.
+    pub async fn ticket_with(
+        &self,
+        verb: TicketVerb,
+        ticket: &str,
+        attributes: &BTreeMap<String, Option<String>>,
+    ) -> Result<ChangeReply, Fault> {
+        let is_set = |(name, value): (&String, &Option<String>)| Some((name.clone(), value.clone()?));
+        let request = TicketRequest {
+            request_id: self.next_request(),
+            verb: verb.into(),
+            ticket: ticket.to_owned(),
+            set: attributes.iter().filter_map(is_set).collect(),
+            unset: attributes.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name.clone()).collect(),
+        };
         self.repeat(request, |mut stub, request| async move { stub.ticket(request).await }).await
     }
 

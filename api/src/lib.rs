@@ -32,6 +32,7 @@ pub const HELPERS: &[&str] = &[
     "crm_resource",
     "crm_simulate",
     "crm_standby",
+    "crm_ticket",
     "ha_logger",
     "stonith_admin",
 ];

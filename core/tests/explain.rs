@@ -12,6 +12,7 @@ use quorate_core::state::{ClusterState, Command, Entry, Intent, TicketChange};
 use quorate_core::suppose::{Supposition, suppose};
 use quorate_core::time::Timestamp;
 use scenario_harness::file;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -52,7 +53,12 @@ fn with_tickets(state: &ClusterState, commands: &str) -> ClusterState {
             ["qrm", "ticket", "activate", ticket] => (TicketChange::Activate, *ticket),
             other => panic!("{other:?} is no command of tickets"),
         };
-        let command = Command::SetTicket { actor: "root".to_owned(), ticket: ticket.to_owned(), change };
+        let command = Command::SetTicket {
+            actor: "root".to_owned(),
+            ticket: ticket.to_owned(),
+            change: Some(change),
+            attributes: BTreeMap::new(),
+        };
         state.apply(state.index + 1, &Entry { at: state.now, request: None, command });
     }
     state

@@ -17,10 +17,17 @@ pub(crate) fn tickets(tickets: &[TicketView], style: Style, clock: &Clock) -> St
             Tone::Plain.cell(format!(" {}", ticket.id)),
             tone.cell(ticket.state()),
             Tone::Plain.cell(granted),
+            Tone::Plain.cell(attributes(ticket)),
             Tone::Plain.cell(if needs.is_empty() { "nothing needs it".to_owned() } else { needs.join("; ") }),
         ]);
     }
     table.trim_fmt()
+}
+
+/// `expires=1795433281 owner=5`
+fn attributes(ticket: &TicketView) -> String {
+    let each: Vec<String> = ticket.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    each.join(" ")
 }
 
 /// `web, db: loss-policy=stop (web-east)`

@@ -14,6 +14,7 @@ use quorate_core::planner;
 use quorate_core::state::ClusterState;
 use quorate_core::suppose::suppose;
 use quorate_core::view::{self, Live};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::Pin;
 use std::process::Stdio;
@@ -118,6 +119,15 @@ impl Daemon {
         lines
     }
 
+    /// Runs a command that agents call.
+    pub(crate) async fn helper(&self, name: &str, line: &str) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_quorate-helper"));
+        command.arg0(name).args(line.split_whitespace()).env_remove("OCF_RESKEY_CRM_meta_on_node");
+        command.env("QRM_SOCKET", self.directory.path().join("quorated.sock"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::finish(command, "").await
+    }
+
     // The one program a test of qrm has to start; it is waited for or killed above.
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_qrm"));
@@ -155,6 +165,13 @@ impl Memory {
 
 fn document<D: view::Document>(document: &D) -> Document {
     Document { schema: D::SCHEMA.to_owned(), json: document.json() }
+}
+
+/// ` +owner=5 -term`
+fn attributes(request: &TicketRequest) -> String {
+    let set: BTreeMap<&String, &String> = request.set.iter().collect();
+    let set = set.iter().map(|(name, value)| format!(" +{name}={value}"));
+    set.chain(request.unset.iter().map(|name| format!(" -{name}"))).collect()
 }
 
 fn done() -> ChangeReply {
@@ -234,7 +251,8 @@ impl Quorate for Memory {
 
     async fn ticket(&self, request: Request<TicketRequest>) -> Reply<ChangeReply> {
         let request = request.into_inner();
-        self.change(format!("ticket {:?} {}", request.verb(), request.ticket), done())
+        let (verb, attributes) = (request.verb(), attributes(&request));
+        self.change(format!("ticket {verb:?} {}{attributes}", request.ticket), done())
     }
 
     async fn init(&self, _: Request<InitRequest>) -> Reply<InitReply> {

@@ -6,7 +6,8 @@ mod story;
 
 use daemon::{Daemon, Ran};
 use quorate_api::{Fault, Reason};
-use quorate_core::state::{ActionKind, Command};
+use quorate_core::state::{ActionKind, Command, Ticket};
+use quorate_core::time::Timestamp;
 use quorate_core::view::Document;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -373,3 +374,44 @@ const SMALL_CIB: &str = r#"<cib have-quorum="1"><configuration><crm_config><clus
 <constraints/></configuration><status>
 <node_state id="1" uname="n1" in_ccm="true" crmd="online" join="member" expected="member"/>
 <node_state id="2" uname="n2" in_ccm="true" crmd="online" join="member" expected="member"/></status></cib>"#;
+
+#[tokio::test]
+async fn booth_speaks_to_the_cluster_as_to_pacemaker() {
+    let mut story = Story::healthy();
+    let attributes =
+        [("owner", "-5"), ("expires", "99")].map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let held = Ticket { granted: true, standby: false, last_granted: Some(Timestamp(7_000)), attributes };
+    story.state.tickets.insert("east".to_owned(), held);
+    let daemon = Daemon::of(&story).await;
+    // By this it finds out whether it can set all at once.
+    assert_eq!(daemon.helper("crm_ticket", "-g -t any-ticket-name").await.code, 4);
+    let ran = daemon.helper("crm_ticket", "-t east -q").await;
+    let xml = "State XML:\n\n<ticket_state id=\"east\" granted=\"true\" last-granted=\"7\" standby=\"false\" expires=\"99\" owner=\"-5\"/>\n";
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, xml), "{}", ran.stderr);
+    for (line, code, said) in [
+        ("-t east -G owner --quiet", 0, "-5\n"),
+        ("-t east -G granted", 0, "true\n"),
+        ("-t east -G nothing -d x", 0, "x\n"),
+        ("-t east -G nothing --quiet", 105, ""),
+        ("-t west -q", 105, ""),
+        ("-t west -C", 105, ""),
+        ("-t east -C", 4, ""),
+        ("-w", 0, "east\n"),
+        ("-t east -r", 4, ""),
+        ("-t east", 64, ""),
+        ("-g --force", 64, ""),
+    ] {
+        let ran = daemon.helper("crm_ticket", line).await;
+        assert_eq!((ran.code, ran.stdout.as_str()), (code, said), "{line}: {}", ran.stderr);
+        assert_eq!(ran.stderr.is_empty(), code == 0, "{line}: {}", ran.stderr);
+    }
+    assert_eq!(daemon.asked(), Vec::<String>::new(), "nothing was changed by that");
+    for line in
+        ["-t east -r --force", "-t east -g --force -S owner -v5 -S expires -v99", "-t east -D owner", "-t east -s"]
+    {
+        let ran = daemon.helper("crm_ticket", line).await;
+        assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{line}: {}", ran.stderr);
+    }
+    let asked = ["ticket Revoke east", "ticket Grant east +expires=99 +owner=5", "ticket Unspecified east -owner"];
+    assert_eq!(daemon.asked(), [&asked[..], &["ticket Standby east"]].concat());
+}

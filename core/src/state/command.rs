@@ -413,8 +413,10 @@ pub enum Command {
         actor: String,
         /// Which.
         ticket: String,
-        /// What becomes of it.
-        change: TicketChange,
+        /// What becomes of it; nothing where only attributes are set.
+        change: Option<TicketChange>,
+        /// What is kept with it from now on, and with no value what is not.
+        attributes: BTreeMap<String, Option<String>>,
     },
     /// What instances of clones are to be told, by the planner's word.
     Notices(Vec<NoticeStep>),

@@ -23,8 +23,8 @@ pub const SCHEMA: u16 = 4;
 /// 12: agents that migrate what they run. 13: rules in defaults on agents and operations.
 /// 14: watchdogs. 15: units of systemd. 16: notices to the instances of clones.
 /// 17: groups that are promoted, instances that differ, `multiple-active`. 21: tickets, `resource-discovery`.
-/// 22: sensors of BMCs.
-pub const FEATURE_LEVEL: u16 = 22;
+/// 22: sensors of BMCs. 26: attributes of tickets.
+pub const FEATURE_LEVEL: u16 = 26;
 /// From here on changed parameters are taken over by a reload.
 pub const RELOAD_LEVEL: u16 = 5;
 /// From here on there are promotable clones, and attributes wake the planner.
@@ -45,6 +45,8 @@ pub const NOTIFY_LEVEL: u16 = 16;
 pub(super) const TOGETHER_LEVEL: u16 = 17;
 /// From here on there are tickets, and not everything is looked for everywhere.
 const TICKET_LEVEL: u16 = 21;
+/// From here on arbitrators keep something with tickets.
+const TICKET_ATTRIBUTES_LEVEL: u16 = 26;
 /// From here on what the sensors of a node's BMC say is known.
 pub const HEALTH_LEVEL: u16 = 22;
 
@@ -78,6 +80,7 @@ impl Command {
             Self::Overdue { .. } => 3,
             Self::Configure { patch, .. } if patch.has_tickets() => TICKET_LEVEL,
             Self::Configure { patch, .. } if patch.has_discovery() => TICKET_LEVEL,
+            Self::SetTicket { attributes, .. } if !attributes.is_empty() => TICKET_ATTRIBUTES_LEVEL,
             Self::SetTicket { .. } => TICKET_LEVEL,
             Self::Configure { patch, .. } if patch.has_promoted_together() || patch.has_unique() => TOGETHER_LEVEL,
             Self::Configure { patch, .. } if patch.has_units() => 15,

@@ -6,6 +6,7 @@ use crate::config::{LossPolicy, TicketNeed};
 use crate::id::{NodeId, ResourceId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What is known of a ticket; of one that nobody ever spoke of nothing is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ pub struct Ticket {
     pub standby: bool,
     /// When it was granted last; `None`: never.
     pub last_granted: Option<Timestamp>,
+    /// What an arbitrator keeps with it (`owner`, `expires`, `term` of booth), for itself alone.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// What becomes of a ticket.

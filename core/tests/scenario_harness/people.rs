@@ -5,6 +5,7 @@ use quorate_core::config::{ConfigPatch, validate::validate};
 use quorate_core::grammar::{self, Mode};
 use quorate_core::id::{NodeId, ResourceId};
 use quorate_core::state::{Breath, Command, Intent, Matter, TicketChange, Wish};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 impl World {
@@ -84,7 +85,8 @@ impl World {
             "delete" => TicketChange::Delete,
             other => return Err(format!("'{other}' is nothing that becomes of a ticket")),
         };
-        self.tell(Command::SetTicket { actor: "root".to_owned(), ticket: ticket.to_owned(), change });
+        let (actor, ticket) = ("root".to_owned(), ticket.to_owned());
+        self.tell(Command::SetTicket { actor, ticket, change: Some(change), attributes: BTreeMap::new() });
         Ok(())
     }
 

@@ -5,17 +5,21 @@ use super::fault;
 use quorate_api::Fault;
 use quorate_api::proto::{ChangeReply, TicketRequest, TicketVerb};
 use quorate_core::state::{ClusterState, Command, Ticket, TicketChange};
+use std::collections::BTreeMap;
 
 /// Answers `Ticket`.
 pub(super) async fn ticket(asker: &Asker, request: &TicketRequest) -> Result<ChangeReply, Fault> {
     asker.settle().await?;
     let name = request.ticket.as_str();
+    let set = request.set.iter().map(|(name, value)| (name.clone(), Some(value.clone())));
+    let attributes: BTreeMap<_, _> = set.chain(request.unset.iter().map(|name| (name.clone(), None))).collect();
     let change = match request.verb() {
-        TicketVerb::Grant => TicketChange::Grant,
-        TicketVerb::Revoke => TicketChange::Revoke,
-        TicketVerb::Standby => TicketChange::Standby,
-        TicketVerb::Activate => TicketChange::Activate,
-        TicketVerb::Delete => TicketChange::Delete,
+        TicketVerb::Grant => Some(TicketChange::Grant),
+        TicketVerb::Revoke => Some(TicketChange::Revoke),
+        TicketVerb::Standby => Some(TicketChange::Standby),
+        TicketVerb::Activate => Some(TicketChange::Activate),
+        TicketVerb::Delete => Some(TicketChange::Delete),
+        TicketVerb::Unspecified if !attributes.is_empty() => None,
         TicketVerb::Unspecified => {
             return Err(fault::invalid("the request does not say what to do with the ticket", "name a verb"));
         }
@@ -24,7 +28,7 @@ pub(super) async fn ticket(asker: &Asker, request: &TicketRequest) -> Result<Cha
         return Ok(ChangeReply { index, message: asker.cluster.state(|state| words(state, name)) });
     }
     let (actor, ticket) = (asker.actor.clone(), name.to_owned());
-    let (index, _) = asker.propose(Command::SetTicket { actor, ticket, change }).await?;
+    let (index, _) = asker.propose(Command::SetTicket { actor, ticket, change, attributes }).await?;
     Ok(ChangeReply { index, message: asker.cluster.state(|state| words(state, name)) })
 }
 

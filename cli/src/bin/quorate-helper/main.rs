@@ -13,6 +13,7 @@ mod node;
 mod options;
 mod resource;
 mod table;
+mod ticket;
 
 use quorate_api::proto::ViewKind;
 use quorate_api::{AGENTS_SOCKET, Client, ClientOptions, Fault, SOCKET_PATH};
@@ -25,6 +26,7 @@ use std::time::Duration;
 /// Pacemaker's exit codes that agents look at.
 const USAGE: u8 = 64;
 const UNIMPLEMENTED: u8 = 3;
+const NOT_ALLOWED: u8 = 4;
 const NO_SUCH: u8 = 105;
 const DISCONNECTED: u8 = 102;
 
@@ -43,6 +45,9 @@ enum Failed {
     /// There is no such thing.
     #[error("{0}")]
     NoSuch(String),
+    /// It has to be said twice.
+    #[error("{0}")]
+    NotAllowed(String),
     /// The daemon's word.
     #[error("{0}")]
     Daemon(#[from] Fault),
@@ -53,6 +58,7 @@ impl Failed {
         match self {
             Self::Usage(_) => USAGE,
             Self::Unimplemented(_) => UNIMPLEMENTED,
+            Self::NotAllowed(_) => NOT_ALLOWED,
             Self::NoSuch(_) => NO_SUCH,
             Self::Daemon(fault) if fault.reason == quorate_api::Reason::Unreachable => DISCONNECTED,
             Self::Daemon(_) => 1,
@@ -156,6 +162,9 @@ async fn answer(name: &str, arguments: &[String]) -> Answer {
         "crm_mon" => node::crm_mon(&options::read(&[node::CRM_MON], arguments).map_err(Failed::Usage)?).await,
         "crm_resource" => {
             resource::crm_resource(&options::read(&[resource::CRM_RESOURCE], arguments).map_err(Failed::Usage)?).await
+        }
+        "crm_ticket" => {
+            ticket::crm_ticket(&options::read(&[ticket::CRM_TICKET], arguments).map_err(Failed::Usage)?).await
         }
         "ha_logger" => logger::ha_logger(&options::read(&[logger::HA_LOGGER], arguments).map_err(Failed::Usage)?),
         _ if arguments.first().is_some_and(|word| word == "--table") => table::print(arguments.get(1)),

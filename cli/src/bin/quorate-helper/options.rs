@@ -40,10 +40,17 @@ pub(crate) const fn maybe(short: char, long: &'static str) -> Known {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Given {
     options: BTreeMap<&'static str, String>,
+    /// The same in their order, each as often as it was given.
+    pub(crate) in_order: Vec<(&'static str, String)>,
     pub(crate) words: Vec<String>,
 }
 
 impl Given {
+    fn take(&mut self, name: &'static str, value: String) {
+        self.in_order.push((name, value.clone()));
+        self.options.insert(name, value);
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.options.contains_key(name)
     }
@@ -68,7 +75,7 @@ pub(crate) fn read(known: &[&[Known]], arguments: &[String]) -> Result<Given, St
                 (Takes::Value, None) => rest.next().cloned().ok_or_else(|| format!("--{name} wants a value"))?,
                 (_, value) => value.unwrap_or_default().to_owned(),
             };
-            given.options.insert(option.long, value);
+            given.take(option.long, value);
         } else if let Some(cluster) = word.strip_prefix('-').filter(|cluster| !cluster.is_empty()) {
             for (at, letter) in cluster.char_indices() {
                 let found = known().find(|it| it.short == letter);
@@ -82,7 +89,7 @@ pub(crate) fn read(known: &[&[Known]], arguments: &[String]) -> Result<Given, St
                     }
                     Takes::Value => attached.to_owned(),
                 };
-                given.options.insert(option.long, value);
+                given.take(option.long, value);
                 if option.takes != Takes::Nothing {
                     break;
                 }

@@ -2,7 +2,7 @@
 //! which of them are carried.
 
 use super::options::Known;
-use super::{Answer, Failed, attribute, logger, node, resource};
+use super::{Answer, Failed, attribute, logger, node, resource, ticket};
 use quorate_api::HELPERS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -40,6 +40,7 @@ fn known(command: &str) -> Option<&'static [&'static [Known]]> {
         "crm_node" => Some(&[node::CRM_NODE]),
         "crm_mon" => Some(&[node::CRM_MON]),
         "crm_resource" => Some(&[resource::CRM_RESOURCE]),
+        "crm_ticket" => Some(&[ticket::CRM_TICKET]),
         "ha_logger" => Some(&[logger::HA_LOGGER]),
         _ => None,
     }

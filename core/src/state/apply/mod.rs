@@ -127,7 +127,7 @@ impl ClusterState {
             Command::Arm { speaker, follows, device, identity, was_reset, terms } => {
                 self.arm(speaker, *follows, (device, identity), *was_reset, *terms)
             }
-            Command::SetTicket { actor, ticket, change } => self.set_ticket(actor, ticket, *change),
+            Command::SetTicket { actor, ticket, change, attributes: set } => self.ticket(actor, ticket, *change, set),
             Command::Disarm(speaker) => self.disarm(speaker),
             Command::WatchdogWaited { speaker, target, session, turn, waited } => {
                 self.watchdog_waited(speaker, (target, session), *turn, *waited)

@@ -5,7 +5,7 @@ use crate::id::NodeId;
 use crate::state::{ClusterState, Ticket};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct TicketView {
     pub standby: bool,
     /// When it was granted last.
     pub last_granted: Option<Timestamp>,
+    /// What an arbitrator keeps with it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
     /// What needs it.
     pub needed_by: Vec<NeededBy>,
     /// Nodes that are fenced when it is revoked now.
@@ -52,7 +55,7 @@ pub(super) fn tickets(state: &ClusterState) -> Vec<TicketView> {
     let named = constraints.values().map(|constraint| &constraint.ticket);
     let all: BTreeSet<&String> = state.tickets.keys().chain(named).collect();
     let view = |id: &String| {
-        let Ticket { granted, standby, last_granted } = state.tickets.get(id).cloned().unwrap_or_default();
+        let Ticket { granted, standby, last_granted, attributes } = state.tickets.get(id).cloned().unwrap_or_default();
         let of_it = constraints.iter().filter(|(_, constraint)| constraint.ticket == *id);
         let needed_by = of_it.map(|(name, constraint)| NeededBy {
             constraint: name.clone(),
@@ -69,7 +72,15 @@ pub(super) fn tickets(state: &ClusterState) -> Vec<TicketView> {
         let users = state.users_of_ticket(id, LossPolicy::Fence).into_iter();
         let would_fence: BTreeSet<NodeId> = users.map(|(node, _)| node.clone()).filter(|_| granted).collect();
         let (id, needed_by) = (id.clone(), needed_by.collect());
-        TicketView { id, granted, standby, last_granted, needed_by, would_fence: would_fence.into_iter().collect() }
+        TicketView {
+            id,
+            granted,
+            standby,
+            last_granted,
+            attributes,
+            needed_by,
+            would_fence: would_fence.into_iter().collect(),
+        }
     };
     all.into_iter().map(view).collect()
 }

@@ -193,6 +193,18 @@ async fn tickets_are_given_and_taken() {
     for word in ["granted", "put on standby", "activated", "revoked"] {
         assert!(events.contains(&format!("ticket east was {word} by")), "{word}: {events}");
     }
+    // What an arbitrator keeps goes with the change, alone, and with the ticket.
+    let owner = |value: Option<&str>| [("owner".to_owned(), value.map(str::to_owned))].into();
+    client.ticket_with(TicketVerb::Grant, "east", &owner(Some("5"))).await.unwrap();
+    let status: Status = shown(&client, ViewKind::Status).await;
+    assert_eq!((status.tickets[0].granted, status.tickets[0].attributes["owner"].as_str()), (true, "5"));
+    client.ticket_with(TicketVerb::Unspecified, "east", &owner(None)).await.unwrap();
+    let status: Status = shown(&client, ViewKind::Status).await;
+    assert!(status.tickets[0].granted && status.tickets[0].attributes.is_empty(), "{:?}", status.tickets);
+    let own = [("granted".to_owned(), Some("false".to_owned()))].into();
+    assert!(client.ticket_with(TicketVerb::Unspecified, "east", &own).await.is_err(), "it is the ticket's own");
+    assert!(client.ticket(TicketVerb::Unspecified, "east").await.is_err(), "it says nothing");
+    client.ticket(TicketVerb::Revoke, "east").await.unwrap();
     client.ticket(TicketVerb::Delete, "east").await.unwrap();
     assert_eq!(client.ticket(TicketVerb::Grant, "a b").await.unwrap_err().reason, Reason::Refused);
 }
