@@ -32,6 +32,7 @@ pub(super) fn changes<'a>(
     let mut draft = Draft {
         state,
         actions: Vec::new(),
+        places: BTreeMap::new(),
         kept: BTreeSet::new(),
         left_out: BTreeSet::new(),
         called_off: BTreeSet::new(),
@@ -69,6 +70,8 @@ pub(super) fn changes<'a>(
 pub(super) struct Draft<'a> {
     pub(super) state: &'a Survey<'a>,
     pub(super) actions: Vec<NewAction>,
+    /// The places of a resource's actions among them.
+    places: BTreeMap<ResourceId, Vec<u32>>,
     /// Planned actions that still fit and are not drafted anew: they wait for what is under way.
     pub(super) kept: BTreeSet<ActionId>,
     /// Drafted actions that have to wait for what no plan can bring yet.
@@ -319,6 +322,8 @@ impl Draft<'_> {
         after_new: Vec<u32>,
     ) -> u32 {
         let basis = self.state.activity(id, node).map_or(Operation(0), |activity| activity.operation);
+        let place = u32::try_from(self.actions.len()).expect("a plan has fewer actions than a u32 counts");
+        self.places.entry(id.clone()).or_default().push(place);
         self.actions.push(NewAction {
             kind,
             resource: id.clone(),
@@ -329,7 +334,13 @@ impl Draft<'_> {
             after: Vec::new(),
             reason,
         });
-        u32::try_from(self.actions.len() - 1).expect("a plan has fewer actions than a u32 counts")
+        place
+    }
+
+    /// What is drafted of a resource, in the order of drafting.
+    pub(super) fn drafts_of(&self, id: &ResourceId) -> impl Iterator<Item = (u32, &NewAction)> {
+        let places = self.places.get(id).into_iter().flatten();
+        places.map(|place| (*place, &self.actions[*place as usize]))
     }
 
     /// Actions of a resource that are under way, or planned and not drafted anew.
@@ -345,11 +356,7 @@ impl Draft<'_> {
     }
 
     pub(super) fn find(&self, kind: ActionKind, id: &ResourceId) -> Vec<u32> {
-        let fits = |(place, action): (usize, &NewAction)| {
-            (action.kind == kind && action.resource == *id)
-                .then(|| u32::try_from(place).expect("a plan has fewer actions than a u32 counts"))
-        };
-        self.actions.iter().enumerate().filter_map(fits).collect()
+        self.drafts_of(id).filter(|(_, action)| action.kind == kind).map(|(place, _)| place).collect()
     }
 
     /// Keeps what is planned already, cancels what is not wanted any more, adds the rest.
@@ -361,6 +368,7 @@ impl Draft<'_> {
         let mut place_of: BTreeMap<u32, Result<u32, ActionId>> = BTreeMap::new();
         let mut waiting: Vec<(u32, NewAction)> =
             (0..).zip(actions).filter(|(place, _)| !left_out.contains(place)).collect();
+        let mut added: BTreeSet<(ResourceId, NodeId)> = BTreeSet::new();
         // What waits for others comes after them; what waits for itself in a circle of orders never comes.
         loop {
             let is_ready = |action: &NewAction| action.after_new.iter().all(|before| place_of.contains_key(before));
@@ -371,7 +379,8 @@ impl Draft<'_> {
             }
             for (place, mut action) in ready {
                 // One at a time of a resource on a node: what follows there is planned on what this one comes to.
-                if is_second(plan, state, &kept, &action) {
+                let of = (action.resource.clone(), action.node.clone());
+                if added.contains(&of) || is_second(state, &kept, &action) {
                     continue;
                 }
                 let (new, old): (Vec<_>, Vec<_>) =
@@ -389,6 +398,7 @@ impl Draft<'_> {
                     place,
                     Ok(u32::try_from(plan.add.len()).expect("a plan has fewer actions than a u32 counts")),
                 );
+                added.insert(of);
                 plan.add.push(action);
             }
         }
@@ -402,12 +412,10 @@ impl Draft<'_> {
     }
 }
 
-/// Whether another action of this resource on this node is planned that comes before.
-fn is_second(plan: &Plan, state: &ClusterState, kept: &BTreeSet<ActionId>, action: &NewAction) -> bool {
-    let is_new = plan.add.iter().any(|other| other.resource == action.resource && other.node == action.node);
+/// Whether another action of this resource on this node is planned already that comes before.
+fn is_second(state: &ClusterState, kept: &BTreeSet<ActionId>, action: &NewAction) -> bool {
     let mut old = state.actions.values().filter(|other| other.claimed || kept.contains(&other.id));
-    is_new
-        || old.any(|other| other.resource == action.resource && other.node == action.node && other.kind != action.kind)
+    old.any(|other| other.resource == action.resource && other.node == action.node && other.kind != action.kind)
 }
 
 fn left_to_a_person(id: &ResourceId, node: &NodeId, why: &str) -> Blocked {

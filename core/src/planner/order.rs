@@ -63,6 +63,8 @@ impl<'s> Draft<'s> {
         let mut has_changed = false;
         // What is restarted may in its turn be what another has to run after.
         while let Some((order, node)) = orders.iter().find_map(|order| {
+            // Nothing is done to nearly all of them.
+            self.drafts_of(&order.first).next()?;
             let then = self.runs_undisturbed(&order.then, wanted).into_iter();
             Some((*order, then.into_iter().find(|node| self.starts_anew(&order.first, node, wanted))?))
         }) {
@@ -109,8 +111,8 @@ impl<'s> Draft<'s> {
     fn starts_anew(&self, id: &ResourceId, near: &NodeId, wanted: &BTreeMap<ResourceId, Wanted>) -> bool {
         let is_target = |node: &NodeId| wanted.get(id).is_some_and(|wanted| wanted.is_on(node));
         let has_near = self.is_clone(id) && is_target(near);
-        let counts = |action: &&NewAction| action.resource == *id && (!has_near || action.node == *near);
-        self.actions.iter().filter(counts).any(|action| match action.kind {
+        let counts = |action: &&NewAction| !has_near || action.node == *near;
+        self.drafts_of(id).map(|(_, action)| action).filter(counts).any(|action| match action.kind {
             ActionKind::Start => true,
             ActionKind::Stop => is_target(&action.node),
             _ => false,
@@ -126,10 +128,8 @@ impl<'s> Draft<'s> {
     fn is_undisturbed(&self, id: &ResourceId, node: &NodeId) -> bool {
         let (state, is_clone) = (self.state, self.is_clone(id));
         // A promotion is no reason to leave it running: it comes when it runs again.
-        let is_its = |action: &NewAction| {
-            action.resource == *id && action.kind != ActionKind::Promote && (!is_clone || action.node == *node)
-        };
-        let is_drafted = self.actions.iter().any(is_its);
+        let is_its = |action: &NewAction| action.kind != ActionKind::Promote && (!is_clone || action.node == *node);
+        let is_drafted = self.drafts_of(id).any(|(_, action)| is_its(action));
         let is_ours = state.nodes.get(node).is_some_and(|at| at.is_online() && at.intent != Intent::Maintenance);
         let is_alone = || {
             let mut others = state.touched(id).iter().filter(|other| other.ix.is_some() && other.node != node);
@@ -201,7 +201,7 @@ impl<'s> Draft<'s> {
         }
         self.left_out.insert(then);
         let is_worked_on = !self.pending(&order.first, &[ActionKind::Probe, ActionKind::Stop]).is_empty()
-            || self.actions.iter().any(|action| action.resource == order.first);
+            || self.drafts_of(&order.first).next().is_some();
         let why = format!("{} has to run before it, and does not yet", order.first);
         (!is_worked_on).then(|| Blocked { resource: order.then.clone(), why, mend: None })
     }
@@ -209,7 +209,7 @@ impl<'s> Draft<'s> {
     /// It runs there, and is not about to be stopped.
     pub(super) fn runs_on(&self, id: &ResourceId, node: &NodeId) -> bool {
         let stops = |kind: ActionKind, of: &ResourceId, at: &NodeId| kind == ActionKind::Stop && of == id && at == node;
-        let is_drafted = self.actions.iter().any(|action| stops(action.kind, &action.resource, &action.node));
+        let is_drafted = self.drafts_of(id).any(|(_, action)| stops(action.kind, &action.resource, &action.node));
         let is_claimed = || {
             let mut claimed = self.state.actions.values().filter(|action| action.claimed);
             claimed.any(|action| stops(action.kind, &action.resource, &action.node))

@@ -287,8 +287,8 @@ pub(super) fn belongs_on(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> 
 
 /// Where it is active more than once, and nothing is done about it before a person has (`multiple-active=block`).
 pub(super) fn are_left_alone<'s>(state: &Survey<'s>, id: &ResourceId, meta: &ResourceMeta) -> Option<Vec<&'s str>> {
-    let is_service = state.config.primitives.get(id).is_some_and(Primitive::is_service);
-    if meta.multiple_active != MultipleActive::Block || !is_service {
+    let is_service = || state.config.primitives.get(id).is_some_and(Primitive::is_service);
+    if meta.multiple_active != MultipleActive::Block || !is_service() {
         return None;
     }
     let nodes = state.touched(id).iter().filter(|it| it.runs());

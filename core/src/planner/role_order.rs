@@ -114,8 +114,8 @@ impl Draft<'_> {
         }
         self.left_out.insert(then);
         let kinds = [ActionKind::Probe, ActionKind::Start, ActionKind::Stop, ActionKind::Demote];
-        let is_worked_on = !self.pending(&order.first, &kinds).is_empty()
-            || self.actions.iter().any(|action| action.resource == order.first);
+        let is_worked_on =
+            !self.pending(&order.first, &kinds).is_empty() || self.drafts_of(&order.first).next().is_some();
         let why = match order.first_task {
             OrderTask::Promote => format!("{} has to be promoted before it, and is not yet", order.first),
             _ => format!("{} has to run before it, and does not yet", order.first),

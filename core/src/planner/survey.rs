@@ -8,7 +8,7 @@ use crate::config::{Location, Primitive, Properties, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::NodeIx;
 use crate::score::Score;
-use crate::state::{Activity, ClusterState, NodeState, Places, Seen, Standing};
+use crate::state::{Activity, ClusterState, Fenced, NodeState, Places, Seen, Standing, TicketHold};
 use crate::time::Timestamp;
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
@@ -26,6 +26,7 @@ pub(super) struct Survey<'s> {
     rows: Vec<(&'s ResourceId, OnceCell<Row<'s>>)>,
     /// The row that was asked for last: the next question is about the same, or about the one after it.
     last: Cell<usize>,
+    fenced: OnceCell<Option<Fenced>>,
     locations: OnceCell<BTreeMap<&'s ResourceId, Vec<(&'s str, &'s Location)>>>,
     /// Whether any device has to let nodes to their storage.
     has_unfencing: bool,
@@ -110,6 +111,7 @@ impl<'s> Survey<'s> {
             nodes,
             rows: ids.into_iter().map(|id| (id, OnceCell::new())).collect(),
             last: Cell::new(0),
+            fenced: OnceCell::new(),
             locations: OnceCell::new(),
             has_unfencing: state.config.primitives.values().any(Primitive::unfences),
             has_health: state.has_health(),
@@ -163,7 +165,10 @@ impl<'s> Survey<'s> {
 
     pub(super) fn is_armed(&self, node: &NodeId) -> bool {
         let Some(at) = self.at(node) else { return self.state.is_armed(node) };
-        *at.is_armed.get_or_init(|| self.state.is_armed(node))
+        *at.is_armed.get_or_init(|| match self.fenced.get_or_init(|| self.state.fenced()) {
+            Some(fenced) => fenced.contains(node) || self.state.watchdog_proves(node).is_ok(),
+            None => self.state.is_armed(node),
+        })
     }
 
     pub(super) fn is_witness(&self, node: &NodeId) -> bool {
@@ -244,13 +249,24 @@ impl<'s> Survey<'s> {
     fn look(&self, id: &'s ResourceId) -> Row<'s> {
         let state = self.state;
         let primitive = state.config.primitives.get(id);
+        let meta = primitive.map(|primitive| state.meta(id, primitive));
+        let known = primitive.zip(meta.as_ref());
         Row {
-            meta: primitive.map(|primitive| state.meta(id, primitive)),
-            is_left_alone: state.is_left_alone(id),
-            is_proof_waived: state.is_proof_waived(id),
+            is_left_alone: self.is_hands_off(id, known) || matches!(state.ticket_hold(id), TicketHold::Frozen(_)),
+            is_proof_waived: known.is_some_and(|(primitive, meta)| ClusterState::waives_proof(primitive, meta)),
             needs_unfencing: !self.has_unfencing || state.needs_unfencing(id),
             minds_health: self.has_health && state.minds_health(id),
             touched: self.look_for(id),
+            meta,
+        }
+    }
+
+    fn is_hands_off(&self, id: &ResourceId, known: Option<(&Primitive, &ResourceMeta)>) -> bool {
+        let Some((primitive, meta)) = known else { return false };
+        // Whether nobody touches it is no rule's to say.
+        match primitive.ruled.is_empty() && self.state.config.rsc_rules.is_empty() {
+            true => !meta.is_managed || meta.maintenance || self.properties.maintenance_mode,
+            false => self.state.config.is_hands_off(id),
         }
     }
 

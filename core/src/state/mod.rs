@@ -42,6 +42,7 @@ pub use notice::{Changes, Notice, NoticeStep, Noticed, Notices, PHASES, Roles, R
 pub use outcome::{Outcome, Refusal};
 pub use places::Places;
 pub use preference::{Ended, Preference, Wish};
+pub(crate) use query::Fenced;
 pub use query::Standing;
 pub use release::{
     AGENTS_MIGRATE_LEVEL, FEATURE_LEVEL, HEALTH_LEVEL, NOTIFY_LEVEL, RELOAD_LEVEL, Release, SCHEMA, WATCHDOG_LEVEL,

@@ -1,9 +1,10 @@
 //! Questions about the state that safety and planning ask in the same words.
 
 use super::{Action, ActionKind, Activity, Claim, ClusterState, NodeState, Seen, SessionState, Speaker};
-use crate::config::{Primitive, Properties, Requires};
+use crate::config::{HostCheck, Primitive, Properties, Requires, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
 use crate::planted::{Mistake, planted};
+use std::collections::BTreeSet;
 
 /// Whether a resource may be active on a node: the answer of the rule `not active`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,19 @@ pub enum Standing {
     Busy,
     /// It may be.
     Unknown(String),
+}
+
+/// Nodes that trusted devices fence.
+#[derive(Default)]
+pub(crate) struct Fenced {
+    everybody: bool,
+    named: BTreeSet<NodeId>,
+}
+
+impl Fenced {
+    pub(crate) fn contains(&self, node: &NodeId) -> bool {
+        self.everybody || self.named.contains(node)
+    }
 }
 
 impl Standing {
@@ -110,11 +124,14 @@ impl ClusterState {
 
     /// Whether a person gave up one-copy for this resource; for a VM nobody can.
     pub fn is_proof_waived(&self, resource: &ResourceId) -> bool {
-        self.config.primitives.get(resource).is_some_and(|primitive| {
-            let meta = self.meta(resource, primitive);
-            let is_waived = meta.requires == Requires::Quorum || planted(Mistake::WaiveEveryProof);
-            primitive.is_service() && is_waived
-        })
+        let primitive = self.config.primitives.get(resource);
+        primitive.is_some_and(|primitive| Self::waives_proof(primitive, &self.meta(resource, primitive)))
+    }
+
+    /// The same of one whose meta attributes are these.
+    pub(crate) fn waives_proof(primitive: &Primitive, meta: &ResourceMeta) -> bool {
+        let is_waived = meta.requires == Requires::Quorum || planted(Mistake::WaiveEveryProof);
+        primitive.is_service() && is_waived
     }
 
     /// Whether a node votes and runs nothing.
@@ -188,6 +205,21 @@ impl ClusterState {
         let mut levels = self.configured_fence_levels(target);
         levels.retain(|level| level.iter().all(|device| !self.distrusted.contains_key(device)));
         levels
+    }
+
+    /// Whom fence levels are there for, said of all nodes at once; `None` where a topology says it of each.
+    pub(crate) fn fenced(&self) -> Option<Fenced> {
+        if !self.config.fencing_topology.is_empty() {
+            return None;
+        }
+        let mut fenced = Fenced::default();
+        let devices = self.config.primitives.iter().filter(|(_, it)| it.is_fence_device() && !it.is_watchdog());
+        for (_, device) in devices.filter(|(id, _)| !self.distrusted.contains_key(*id)) {
+            let named = device.fence_targets();
+            fenced.everybody |= named.is_empty() && device.host_check() != HostCheck::StaticList;
+            fenced.named.extend(named);
+        }
+        Some(fenced)
     }
 
     /// The fence levels by topology, else every device that names the node, one by one.
