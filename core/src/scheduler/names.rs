@@ -8,9 +8,8 @@ pub fn by_name(a: &str, b: &str) -> Ordering {
     loop {
         let (a_run, b_run) = (digits(a_rest), digits(b_rest));
         if !a_run.is_empty() && !b_run.is_empty() {
-            let number = |run: &str| run.trim_start_matches('0').to_owned();
-            let (x, y) = (number(a_run), number(b_run));
-            let order = x.len().cmp(&y.len()).then_with(|| x.cmp(&y));
+            let (x, y) = (a_run.trim_start_matches('0'), b_run.trim_start_matches('0'));
+            let order = x.len().cmp(&y.len()).then_with(|| x.cmp(y));
             if order.is_ne() {
                 return order;
             }

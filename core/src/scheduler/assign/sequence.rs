@@ -39,6 +39,11 @@ struct Rank {
     usual: Score,
     /// What it scores where that is not usual, by the nodes' places.
     special: Vec<(u32, Score)>,
+    /// The first of these, and whether there are more: for nearly all that are compared this decides, with no look elsewhere.
+    first: Option<(u32, Score)>,
+    has_more: bool,
+    /// Its place by name.
+    name: usize,
 }
 
 /// Where capacity counts: by priority, then what scores more where it is, then what scores more anywhere.
@@ -51,37 +56,73 @@ pub(super) fn sort_top(model: &mut Model) {
         places[node] = place;
     }
     let mut ranks: Vec<Rank> = Vec::with_capacity(model.top.len());
-    for rsc in model.top.clone() {
+    for (rsc, name) in model.top.clone().into_iter().zip(by_names(model)) {
         if colocation::follows(model, rsc).is_empty() {
-            ranks.push(Rank::of(model, rsc, &model.resources[rsc].scores, &places));
+            ranks.push(Rank::of(model, (rsc, name), &model.resources[rsc].scores, &places));
             continue;
         }
         let mut scores = model.resources[rsc].scores.clone();
         merge::add_chain(model, rsc, &mut scores);
-        ranks.push(Rank::of(model, rsc, &scores, &places));
+        ranks.push(Rank::of(model, (rsc, name), &scores, &places));
     }
     ranks.sort_by(|a, b| {
         let by_current = b.here.cmp(&a.here);
-        let by_id = || by_name(&model.resources[a.rsc].id, &model.resources[b.rsc].id);
-        b.priority.cmp(&a.priority).then(by_current).then_with(|| by_nodes(a, b, places.len())).then_with(by_id)
+        let by_nodes = || by_nodes(a, b, places.len());
+        b.priority.cmp(&a.priority).then(by_current).then_with(by_nodes).then(a.name.cmp(&b.name))
     });
     model.top = ranks.into_iter().map(|rank| rank.rsc).collect();
 }
 
+/// For each of the top its place by name. They mostly come by name already, which is seen at one look.
+fn by_names(model: &Model) -> Vec<usize> {
+    let id = |place: usize| model.resources[model.top[place]].id.as_str();
+    let mut order: Vec<usize> = (0..model.top.len()).collect();
+    order.sort_by(|a, b| by_name(id(*a), id(*b)));
+    let mut names = vec![0; order.len()];
+    for (name, place) in order.into_iter().enumerate() {
+        names[place] = name;
+    }
+    names
+}
+
 impl Rank {
-    fn of(model: &Model, rsc: RscIx, scores: &Scores, places: &[u32]) -> Self {
+    fn of(model: &Model, (rsc, name): (RscIx, usize), scores: &Scores, places: &[u32]) -> Self {
         let current = model.current(rsc).or_else(|| model.active_on(rsc).first().copied());
         let usual = scores.usual().unwrap_or(Score::NEG_INFINITY);
         let special = scores.special().map(|(node, score)| (places[node], score.unwrap_or(Score::NEG_INFINITY)));
         let mut special: Vec<(u32, Score)> = special.filter(|(_, score)| *score != usual).collect();
         special.sort_unstable();
         let here = current.map_or(Score::NEG_INFINITY, |node| scores.or_never(node));
-        Self { rsc, priority: model.resources[rsc].priority, here, usual, special }
+        Self::new(rsc, name, (model.resources[rsc].priority, here, usual), special)
+    }
+
+    fn new(
+        rsc: RscIx,
+        name: usize,
+        (priority, here, usual): (Score, Score, Score),
+        special: Vec<(u32, Score)>,
+    ) -> Self {
+        let (first, has_more) = (special.first().copied(), special.len() > 1);
+        Self { rsc, priority, here, usual, special, first, has_more, name }
     }
 }
 
 /// The one that scores more on the first node where they differ.
 fn by_nodes(a: &Rank, b: &Rank, nodes: usize) -> Ordering {
+    if a.usual == b.usual {
+        match (a.first, b.first) {
+            (None, None) => return Ordering::Equal,
+            (Some((_, score)), None) => return b.usual.cmp(&score),
+            (None, Some((_, score))) => return score.cmp(&a.usual),
+            (Some((at_a, score_a)), Some((at_b, score_b))) => match at_a.cmp(&at_b) {
+                Ordering::Less => return b.usual.cmp(&score_a),
+                Ordering::Greater => return score_b.cmp(&a.usual),
+                Ordering::Equal if score_a != score_b => return score_b.cmp(&score_a),
+                Ordering::Equal if !a.has_more && !b.has_more => return Ordering::Equal,
+                Ordering::Equal => {}
+            },
+        }
+    }
     let (mut of_a, mut of_b) = (a.special.iter().peekable(), b.special.iter().peekable());
     let mut place = 0;
     loop {
@@ -109,7 +150,7 @@ mod tests {
         let score = |value: i64| Score::new(value);
         let special = (0..).zip(scores).filter(|(_, value)| **value != usual);
         let special = special.map(|(place, value)| (place, score(*value))).collect();
-        Rank { rsc: 0, priority: Score::ZERO, here: Score::ZERO, usual: score(usual), special }
+        Rank::new(0, 0, (Score::ZERO, Score::ZERO, score(usual)), special)
     }
 
     #[test]
