@@ -117,11 +117,7 @@ impl Story {
         world.carry_out("configure", &text.join("\n"));
         assert_eq!(world.said(), "ok");
         let how = if self.is_checked { "configure" } else { "configure unchecked" };
-        // Not held yet: where room is short, what must be together and finds no room together may go to and fro.
-        let counts = |(keyword, rest): &(&str, String)| {
-            self.room.is_none() || *keyword != "colocation" || !rest.starts_with("inf")
-        };
-        for (place, (keyword, rest)) in self.constraints.iter().enumerate().filter(|(_, one)| counts(one)) {
+        for (place, (keyword, rest)) in self.constraints.iter().enumerate() {
             world.carry_out(how, &format!("{keyword} x{place} {rest}"));
             world.said();
         }
