@@ -83,6 +83,10 @@ mistakes! {
     IgnoreBrake = "ignore-brake",
     /// A ban keeps nothing away.
     IgnoreBan = "ignore-ban",
+    /// A node gets new resources whose fence device has passed no drill.
+    StartUntested = "start-untested",
+    /// What was read of a fence device before it was changed counts as what it is now.
+    DrillOfAnother = "drill-of-another",
     /// A leader answers beats without asking a majority whether it still leads.
     FeedWithoutQuorum = "feed-without-quorum",
     /// A leader answers beats of a session that is to be fenced.

@@ -7,7 +7,7 @@ use crate::config::validate::{of_members, validate};
 use crate::config::{ConfigPatch, secret};
 use crate::grammar::{self, Mode};
 use crate::id::NodeId;
-use crate::state::{ClusterState, Command, Entry, Intent, Liveness, Outcome, Spent, Verdict, one_disk};
+use crate::state::{ClusterState, Command, DrillWord, Entry, Intent, Liveness, Outcome, Spent, Verdict, one_disk};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
@@ -115,7 +115,30 @@ impl Supposed {
             return Ok(());
         }
         let (actor, base, diff) = (ACTOR.to_owned(), self.state.revision, self.diff.clone());
-        self.tell(at, Command::Configure { actor, base, patch, diff })
+        self.tell(at, Command::Configure { actor, base, patch, diff })?;
+        self.drill(at)
+    }
+
+    /// A device that is only supposed is supposed to work.
+    fn drill(&mut self, at: Timestamp) -> Result<(), Impossible> {
+        let (by, revision) = (NodeId::new(ACTOR), self.state.revision);
+        let nodes = self.state.nodes.iter();
+        let all = nodes.flat_map(|(node, at)| at.drilled.iter().map(move |(device, drilled)| (node, device, drilled)));
+        let new = all.filter(|(.., drilled)| drilled.revision == revision && drilled.passed.is_none());
+        let words: Vec<DrillWord> = new
+            .map(|(node, device, _)| DrillWord {
+                by: by.clone(),
+                node: node.clone(),
+                device: device.clone(),
+                revision,
+                outcome: Ok(()),
+            })
+            .collect();
+        for word in words {
+            self.warnings.push(format!("{} is supposed to pass its drill for {}", word.device, word.node));
+            self.tell(at, Command::Drilled(word))?;
+        }
+        Ok(())
     }
 
     /// It falls silent and is judged lost; one that is off or lost already is left as it is.

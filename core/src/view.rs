@@ -25,7 +25,7 @@ pub use plan::{NextAction, PlanView, plan};
 pub use simulation::{SimulatedAction, Simulation, simulation};
 pub use status::{
     ClusterView, DeviceView, Doing, DrillView, FailureView, Health, Level, NodeView, Noun, Place, PlaceState, Question,
-    Quorum, ResourceView, Role, Room, Status, WishView, status,
+    Quorum, ResourceView, Role, Room, Status, WishView, arming, status,
 };
 pub use status::{NeededBy, TicketView};
 pub use support::{StateView, state};

@@ -35,6 +35,7 @@ pub(crate) fn event_line(event: &Event, style: Style, clock: &Clock) -> String {
         | EventKind::Stopped
         | EventKind::Migrated
         | EventKind::Unfenced
+        | EventKind::Drilled
         | EventKind::Configured
         | EventKind::Preference
         | EventKind::Intent

@@ -60,8 +60,13 @@ fn notes(node: &NodeView) -> String {
     if node.is_behind {
         notes.push(format!("behind: quorated {}, feature level {}", node.version, node.feature_level));
     }
-    if !node.is_armed && !node.witness {
-        notes.push("no fence device".to_owned());
+    match (&node.arming, node.is_armed) {
+        _ if node.witness => {}
+        (Some(why), true) => notes.push(why.clone()),
+        (Some(why), false) => notes.push(format!("not armed: {why}")),
+        // An older daemon says no more.
+        (None, false) => notes.push("no fence device".to_owned()),
+        (None, true) => {}
     }
     notes.extend(node.health.clone());
     notes.extend(node.waits.clone());

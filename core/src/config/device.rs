@@ -11,6 +11,7 @@ pub const DEVICE_PARAMETERS: &[&str] = &[
     "target",
     "system_guid",
     "proves_off",
+    "drill",
     "sensors",
     "sensors_ignored",
     "sensors_events",
@@ -108,6 +109,11 @@ impl Primitive {
         }
     }
 
+    /// Whether it is read for practice, and has to pass that before it arms a node: `drill=false` has it counted as it is.
+    pub fn is_drilled(&self) -> bool {
+        self.given("drill").and_then(super::boolean).unwrap_or(true)
+    }
+
     /// Whether the node's sensors are read by it: `sensors=false` has it left alone.
     pub fn has_sensors(&self) -> bool {
         let is_wanted = self.given("sensors").and_then(super::boolean).unwrap_or(true);
@@ -168,7 +174,7 @@ pub(super) fn refused(name: &str, value: &str) -> Option<&'static str> {
         "pcmk_delay_base" if is_list => (fits_map(is_time), "a time, or NODE:TIME with semicolons between"),
         "pcmk_delay_base" | "pcmk_delay_max" => (is_time(value), TIME),
         "sensors_events" => (is_time(value), TIME),
-        "proves_off" | "sensors" => (super::boolean(value).is_some(), "true or false"),
+        "proves_off" | "drill" | "sensors" => (super::boolean(value).is_some(), "true or false"),
         _ if name.starts_with("pcmk_") && name.ends_with("_timeout") => {
             (duration(value).is_some_and(|time| !time.is_zero()), TIME)
         }

@@ -440,7 +440,7 @@ fn waits_for(state: &Survey<'_>, id: &ResourceId, node: &NodeId, liveness: Liven
         Some(error) => format!("it may be active on {node}, which is {liveness} and could not be fenced: {error}"),
         None => format!("it may be active on {node}, which is {liveness}: it waits for the proof that {node} is off"),
     };
-    let unfenceable = error.is_some() || !state.is_armed(node);
+    let unfenceable = error.is_some() || !state.has_fence(node);
     let mend = (liveness == Liveness::Lost && unfenceable)
         .then(|| format!("make sure that {node} is off, then: qrm node confirm-off {node}"));
     Blocked { resource: id.clone(), why, mend }

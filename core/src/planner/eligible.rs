@@ -6,7 +6,7 @@ use crate::config::{Discovery, Primitive};
 use crate::id::{NodeId, ResourceId};
 use crate::planted::{Mistake, planted};
 use crate::score::Score;
-use crate::state::{ActionKind, Failure, Intent, Liveness, Severity, Wish};
+use crate::state::{ActionKind, Arming, Failure, Intent, Liveness, Severity, Wish};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -23,6 +23,8 @@ pub enum Rejection {
     Leaving,
     /// Nothing could prove it dead.
     Unarmed,
+    /// It was not found yet that its devices could: why.
+    Untested(String),
     /// A device keeps it from its storage.
     NotUnfenced(String),
     /// A proof of its death was false.
@@ -73,6 +75,7 @@ impl fmt::Display for Rejection {
             Self::NotUnfenced(why) => write!(f, "the node is not unfenced: {why}"),
             Self::Unarmed => f.write_str("the node has no fence device, and no armed watchdog that proves anything"),
             Self::Unhealthy(why) => write!(f, "the node is not well ({why})"),
+            Self::Untested(why) => write!(f, "the node is not armed: {why}"),
             Self::Location(id) => write!(f, "location {id} forbids it"),
             Self::NotLookedFor(id, Discovery::Exclusive) => {
                 write!(f, "it is not looked for there: location {id} is exclusive (resource-discovery)")
@@ -120,8 +123,11 @@ pub(super) fn unfit(
         return None;
     }
     let runs = super::placement::runs_on(state, resource, node);
-    if let Some(rule) = shut(state, node, state.needs(resource), runs) {
-        return Some(rule);
+    match shut(state, node, state.needs(resource), runs) {
+        // What died there is started there again: it was there before the device was changed.
+        Some(Rejection::Untested(_)) if super::placement::belongs_on(state, resource, node) => {}
+        None => {}
+        rule => return rule,
     }
     let looked_for = state.config.shorthand.looked_for.get(resource);
     if let Some((id, said)) = looked_for.and_then(|looked_for| looked_for.forbids(node)) {
@@ -177,13 +183,17 @@ pub(super) fn shut(state: &Survey<'_>, node: &NodeId, needs: Needs, runs: bool) 
     if let Some(why) = state.unhealthy_for(needs, node).filter(|_| !runs) {
         return Some(Rejection::Unhealthy(why));
     }
-    if needs.proof && !state.is_armed(node) {
+    let arming = if needs.proof { state.arming(node) } else { Arming::Armed };
+    if arming == Arming::NoDevice {
         return Some(Rejection::Unarmed);
     }
-    if !needs.unfencing || runs {
-        return None;
+    if let Some(why) = state.not_unfenced(node).filter(|_| needs.unfencing && !runs) {
+        return Some(Rejection::NotUnfenced(why));
     }
-    state.not_unfenced(node).map(Rejection::NotUnfenced)
+    match arming {
+        Arming::Untested(why) if !runs && !planted(Mistake::StartUntested) => Some(Rejection::Untested(why)),
+        Arming::Untested(_) | Arming::Armed | Arming::Failing(_) | Arming::NoDevice => None,
+    }
 }
 
 /// An error that no other try would mend: of this node, or of the resource wherever it was met.

@@ -227,7 +227,7 @@ impl Asked<'_, '_> {
 
 /// quarantine: nothing new comes to such a node while there is another place; what runs there stays.
 pub(super) fn is_welcome(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> bool {
-    state.nodes.get(node).is_none_or(|at| at.flapping.quarantine.is_none()) || runs_on(state, id, node)
+    state.unwelcome(node).is_none() || runs_on(state, id, node)
 }
 
 /// A failure after which it stays stopped until a person cleans up (`on-fail=stop`).
@@ -310,6 +310,7 @@ pub(super) fn runs_on(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> boo
 
 fn nowhere(id: &ResourceId, rejections: &[(&NodeId, Rejection)]) -> Blocked {
     let each: Vec<String> = rejections.iter().map(|(node, why)| format!("{node}: {why}")).collect();
+    let untested = rejections.iter().find(|(_, why)| matches!(why, Rejection::Untested(_)));
     let unarmed = rejections.iter().find(|(_, why)| *why == Rejection::Unarmed);
     let failed =
         rejections.iter().any(|(_, why)| matches!(why, Rejection::StartFailed(_) | Rejection::TooManyFailures(_)));
@@ -317,6 +318,9 @@ fn nowhere(id: &ResourceId, rejections: &[(&NodeId, Rejection)]) -> Blocked {
         Some((node, _)) => Some(format!(
             "give {node} a fence device: qrm configure primitive fence-{node} stonith:ipmi params target={node} ip=… username=… password=…"
         )),
+        None if let Some((node, _)) = untested => {
+            Some(format!("it is read again and again; now: qrm fence test {node}"))
+        }
         None if failed => Some(format!("when the cause is mended: qrm resource cleanup {id}")),
         None => None,
     };

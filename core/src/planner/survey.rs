@@ -8,7 +8,7 @@ use crate::config::{Location, Primitive, Properties, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::NodeIx;
 use crate::score::Score;
-use crate::state::{Activity, ClusterState, Fenced, NodeState, Places, Seen, Standing, TicketHold};
+use crate::state::{Activity, Arming, ClusterState, Fenced, NodeState, Places, Seen, Standing, TicketHold};
 use crate::time::Timestamp;
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ struct At<'s> {
     is_witness: bool,
     /// It is no witness, and in a session that is not ended.
     is_host: bool,
-    is_armed: OnceCell<bool>,
+    arming: OnceCell<Arming>,
     not_unfenced: OnceCell<Option<String>>,
     health: OnceCell<Option<(Score, String)>>,
 }
@@ -98,7 +98,7 @@ impl<'s> Survey<'s> {
                 id,
                 is_witness,
                 is_host: !is_witness && node.living_session().is_some(),
-                is_armed: OnceCell::new(),
+                arming: OnceCell::new(),
                 not_unfenced: OnceCell::new(),
                 health: OnceCell::new(),
             }
@@ -163,12 +163,34 @@ impl<'s> Survey<'s> {
         }
     }
 
-    pub(super) fn is_armed(&self, node: &NodeId) -> bool {
-        let Some(at) = self.at(node) else { return self.state.is_armed(node) };
-        *at.is_armed.get_or_init(|| match self.fenced.get_or_init(|| self.state.fenced()) {
-            Some(fenced) => fenced.contains(node) || self.state.watchdog_proves(node).is_ok(),
-            None => self.state.is_armed(node),
-        })
+    pub(super) fn arming(&self, node: &NodeId) -> Arming {
+        let Some(at) = self.at(node) else { return self.state.arming(node) };
+        at.arming.get_or_init(|| self.ask_arming(node)).clone()
+    }
+
+    /// Where all devices have passed whatever they had to, it is enough to know whom they are for.
+    fn ask_arming(&self, node: &NodeId) -> Arming {
+        let mut drilled = self.state.nodes.get(node).into_iter().flat_map(|at| at.drilled.values());
+        let all_pass = drilled.all(|drilled| drilled.passed.is_some() && drilled.failing.is_none());
+        match self.fenced.get_or_init(|| self.state.fenced()) {
+            Some(fenced) if all_pass => match fenced.contains(node) || self.state.watchdog_proves(node).is_ok() {
+                true => Arming::Armed,
+                false => Arming::NoDevice,
+            },
+            Some(_) | None => self.state.arming(node),
+        }
+    }
+
+    /// Why a node gets nothing new while there is another place: it was lost too often, or a fence device of it fails.
+    pub(super) fn unwelcome(&self, node: &NodeId) -> Option<String> {
+        let at = self.state.nodes.get(node)?;
+        if at.flapping.quarantine.is_some() {
+            return Some("the node is in quarantine".to_owned());
+        }
+        match self.arming(node) {
+            Arming::Failing(why) if self.properties.stonith_enabled => Some(why),
+            Arming::Failing(_) | Arming::Armed | Arming::Untested(_) | Arming::NoDevice => None,
+        }
     }
 
     pub(super) fn is_witness(&self, node: &NodeId) -> bool {

@@ -1,8 +1,8 @@
 //! Every log entry that can exist. What `apply` answers to them is in `outcome`.
 
 use super::{
-    ActionKind, AgentError, Breath, Ended, FailureCount, FenceCause, Intent, Matter, Member, Moved, NoticeStep,
-    Noticed, Recovery, Release, Reload, Seen, SensorWord, Spent, TicketChange, Trouble, Unfencing, Wish,
+    ActionKind, AgentError, Breath, DrillWord, Ended, FailureCount, FenceCause, Intent, Matter, Member, Moved,
+    NoticeStep, Noticed, Recovery, Release, Reload, Seen, SensorWord, Spent, TicketChange, Trouble, Unfencing, Wish,
 };
 use crate::config::{ConfigPatch, FenceAction};
 use crate::id::{
@@ -424,6 +424,8 @@ pub enum Command {
     Noticed(Box<Noticed>),
     /// A member says what it read of a node's sensors, where that changes anything.
     Sensors(SensorWord),
+    /// A member says how a fence device fared in a drill, where that changes anything.
+    Drilled(DrillWord),
 }
 
 /// The first entry's content.

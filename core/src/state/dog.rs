@@ -74,11 +74,6 @@ impl ClusterState {
         Ok(armed)
     }
 
-    /// Whether a node's death can be proven without a person: by a device, or by the wait for its watchdog.
-    pub fn is_armed(&self, node: &NodeId) -> bool {
-        !self.fence_levels(node).is_empty() || self.watchdog_proves(node).is_ok()
-    }
-
     /// watchdog: whether a leader may answer a beat of this session, so that its host goes on feeding.
     pub fn may_be_fed(&self, node: &NodeId, session: &SessionId) -> bool {
         let is_open = self.nodes.get(node).is_some_and(|state| state.is_open(session));

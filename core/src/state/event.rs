@@ -101,4 +101,6 @@ pub enum EventKind {
     Notified,
     /// What the sensors of a host say has changed.
     Health,
+    /// A fence device passed a drill for the first time, fails, or passes again.
+    Drilled,
 }

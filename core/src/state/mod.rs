@@ -6,6 +6,7 @@ mod activity;
 mod apply;
 mod command;
 mod dog;
+mod drilled;
 mod event;
 mod fence;
 mod fence_delay;
@@ -31,6 +32,7 @@ pub use activity::{
 pub use apply::power_on::{POWER_ON_TRIES, PowerOn};
 pub use command::{Command, Entry, Founding, Grant, NewAction, Speaker, Verdict};
 pub use dog::{Armed, Dog};
+pub use drilled::{Arming, DrillWord, Drilled};
 pub use event::{Event, EventKind};
 pub use fence::{
     Attempt, AttemptEnd, FailedLevel, FenceCause, FenceEnd, FenceIntent, FenceRecord, Proof, Spent, TRIES_KEPT,
@@ -45,7 +47,8 @@ pub use preference::{Ended, Preference, Wish};
 pub(crate) use query::Fenced;
 pub use query::Standing;
 pub use release::{
-    AGENTS_MIGRATE_LEVEL, FEATURE_LEVEL, HEALTH_LEVEL, NOTIFY_LEVEL, RELOAD_LEVEL, Release, SCHEMA, WATCHDOG_LEVEL,
+    AGENTS_MIGRATE_LEVEL, ARMING_LEVEL, FEATURE_LEVEL, HEALTH_LEVEL, NOTIFY_LEVEL, RELOAD_LEVEL, Release, SCHEMA,
+    WATCHDOG_LEVEL,
 };
 pub use standing::{Asked, Breath, Distrust, Flapping, Matter, Quarantine, Recovery, Trouble};
 pub use ticket::{Ticket, TicketChange, TicketHold};

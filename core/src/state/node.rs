@@ -7,6 +7,7 @@
 //! ```
 
 use super::dog::Dog;
+use super::drilled::Drilled;
 use super::fence::Proof;
 use super::health::SensorHealth;
 use super::release::Release;
@@ -87,6 +88,9 @@ pub struct NodeState {
     /// Its watchdog.
     #[serde(default)]
     pub dog: Dog,
+    /// Its fence devices that had to pass a drill, whether or not they have.
+    #[serde(default)]
+    pub drilled: BTreeMap<ResourceId, Drilled>,
     /// What is wrong with its hardware, by the devices whose sensors say so.
     #[serde(default)]
     pub sensors: BTreeMap<ResourceId, SensorHealth>,
@@ -162,6 +166,7 @@ impl NodeState {
             disarmed: None,
             unfenced: BTreeMap::new(),
             dog: Dog::default(),
+            drilled: BTreeMap::new(),
             sensors: BTreeMap::new(),
         }
     }

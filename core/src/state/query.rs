@@ -1,7 +1,7 @@
 //! Questions about the state that safety and planning ask in the same words.
 
 use super::{Action, ActionKind, Activity, Claim, ClusterState, NodeState, Seen, SessionState, Speaker};
-use crate::config::{HostCheck, Primitive, Properties, Requires, ResourceMeta};
+use crate::config::{Config, HostCheck, Primitive, Properties, Requires, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
 use crate::planted::{Mistake, planted};
 use std::collections::BTreeSet;
@@ -202,7 +202,7 @@ impl ClusterState {
 
     /// The fence levels of a node, in the order of trying, without those in which a device is distrusted.
     pub fn fence_levels(&self, target: &NodeId) -> Vec<Vec<ResourceId>> {
-        let mut levels = self.configured_fence_levels(target);
+        let mut levels = fence_levels(&self.config, target);
         levels.retain(|level| level.iter().all(|device| !self.distrusted.contains_key(device)));
         levels
     }
@@ -221,26 +221,22 @@ impl ClusterState {
         }
         Some(fenced)
     }
+}
 
-    /// The fence levels by topology, else every device that names the node, one by one.
-    fn configured_fence_levels(&self, target: &NodeId) -> Vec<Vec<ResourceId>> {
-        let topology = &self.config.fencing_topology;
-        let row = topology
-            .iter()
-            .find(|row| row.node.as_ref() == Some(target))
-            .or_else(|| topology.iter().find(|row| row.node.is_none()));
-        // A watchdog cannot be told to bite: it is waited for, beside whatever the levels do.
-        let is_dog = |id: &ResourceId| self.config.primitives.get(id).is_some_and(Primitive::is_watchdog);
-        if let Some(row) = row {
-            return row.levels.iter().filter(|level| !level.iter().any(is_dog)).cloned().collect();
-        }
-        self.config
-            .primitives
-            .iter()
-            .filter(|(_, primitive)| {
-                primitive.is_fence_device() && !primitive.is_watchdog() && primitive.fences(target)
-            })
-            .map(|(id, _)| vec![id.clone()])
-            .collect()
+/// The fence levels by topology, else every device that names the node, one by one.
+pub(super) fn fence_levels(config: &Config, target: &NodeId) -> Vec<Vec<ResourceId>> {
+    let topology = &config.fencing_topology;
+    let row = topology
+        .iter()
+        .find(|row| row.node.as_ref() == Some(target))
+        .or_else(|| topology.iter().find(|row| row.node.is_none()));
+    // A watchdog cannot be told to bite: it is waited for, beside whatever the levels do.
+    let is_dog = |id: &ResourceId| config.primitives.get(id).is_some_and(Primitive::is_watchdog);
+    if let Some(row) = row {
+        return row.levels.iter().filter(|level| !level.iter().any(is_dog)).cloned().collect();
     }
+    let is_for_it = |(_, primitive): &(&ResourceId, &Primitive)| {
+        primitive.is_fence_device() && !primitive.is_watchdog() && primitive.fences(target)
+    };
+    config.primitives.iter().filter(is_for_it).map(|(id, _)| vec![id.clone()]).collect()
 }

@@ -23,7 +23,7 @@ pub const SCHEMA: u16 = 4;
 /// 12: agents that migrate what they run. 13: rules in defaults on agents and operations.
 /// 14: watchdogs. 15: units of systemd. 16: notices to the instances of clones.
 /// 17: groups that are promoted, instances that differ, `multiple-active`. 21: tickets, `resource-discovery`.
-/// 22: sensors of BMCs. 26: attributes of tickets.
+/// 22: sensors of BMCs. 24: nodes are armed by drills. 26: attributes of tickets.
 pub const FEATURE_LEVEL: u16 = 26;
 /// From here on changed parameters are taken over by a reload.
 pub const RELOAD_LEVEL: u16 = 5;
@@ -49,6 +49,8 @@ const TICKET_LEVEL: u16 = 21;
 const TICKET_ATTRIBUTES_LEVEL: u16 = 26;
 /// From here on what the sensors of a node's BMC say is known.
 pub const HEALTH_LEVEL: u16 = 22;
+/// From here on nodes are armed by drills of their fence devices.
+pub const ARMING_LEVEL: u16 = 24;
 
 /// The program that a daemon runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +90,7 @@ impl Command {
             Self::Configure { patch, .. } if patch.has_unfencing() => 11,
             Self::Unfenced(_) => 11,
             Self::Sensors(_) => HEALTH_LEVEL,
+            Self::Drilled(_) => ARMING_LEVEL,
             Self::Configure { patch, .. } if patch.has_roles() => ROLE_LEVEL,
             Self::Configure { patch, .. } if patch.has_any_of() => 8,
             Self::Configure { patch, .. } if patch.has_promotable() => PROMOTION_LEVEL,

@@ -4,7 +4,7 @@ use super::Document;
 use crate::id::{NodeId, ResourceId};
 use serde::{Deserialize, Serialize};
 
-/// A test of every fence device of a node. Nothing was changed by it, and nothing rests on it.
+/// A test of every fence device of a node. Nothing was switched by it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FenceTest {
     /// Whose devices.
@@ -13,6 +13,12 @@ pub struct FenceTest {
     pub from: NodeId,
     /// Each device, in the order of its fence levels.
     pub devices: Vec<DeviceTest>,
+    /// Whether the node is armed, now that they were read.
+    #[serde(default)]
+    pub is_armed: bool,
+    /// Why it is not, or that a device by which it is fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arming: Option<String>,
 }
 
 /// One device.

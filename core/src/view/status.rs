@@ -8,7 +8,7 @@ mod resource;
 mod ticket;
 
 pub use health::{Health, Level};
-pub use node::{NodeView, Room};
+pub use node::{NodeView, Room, arming};
 pub use noun::Noun;
 pub use question::Question;
 pub use resource::{Doing, FailureView, Place, PlaceState, ResourceView, Role, WishView};

@@ -14,6 +14,7 @@
 //! fence n1 let-in DEVICE ok|failed          unfenced, by its own word
 //! confirm-off n1 [in n1/1]       standby | online | maintenance n1       cleanup vm1 [n1]
 //! arm n1 [identity X] [reset]     disarm n1          waited n1 70s [by n2]      about its watchdog
+//! drill ipmi1 n1 ok|failed [from REVISION]      `configure untested`, `member n4 untested`: else all devices pass theirs at once
 //! sensors ipmi1 n1 [red|yellow NAME]…           what is wrong by the BMC's sensors; nothing: all is well
 //! drain n1                       move vm1 n2 [10m]   move vm1 away n1   ban vm1 n1 [10m]   clear vm1 [n1]
 //! wake                           if something is due by now; else says when

@@ -118,6 +118,7 @@ impl World {
                 Some(Rejection::Unarmed) => "unarmed".to_owned(),
                 Some(Rejection::NotUnfenced(_)) => "not-unfenced".to_owned(),
                 Some(Rejection::Disarmed) => "disarmed".to_owned(),
+                Some(Rejection::Untested(_)) => "untested".to_owned(),
                 Some(Rejection::Unhealthy(_)) => "unhealthy".to_owned(),
                 Some(Rejection::Location(id)) => format!("location:{id}"),
                 Some(Rejection::Banned(_)) => "banned".to_owned(),

@@ -35,6 +35,5 @@ pub mod sleep;
 mod store;
 
 pub use autopilot::autopilot;
-#[cfg(test)]
 pub(crate) use driver::bring;
 pub use driver::{Driver, Ended};

@@ -70,6 +70,9 @@ impl Power {
         let looked = fence.look(&call).await;
         match verb {
             PowerVerb::Read => PowerAnswer { result: looked.and_then(|looked| worth(looked.on, &fence)), sent: false },
+            PowerVerb::Drill => {
+                PowerAnswer { result: looked.and_then(|looked| proven(&fence).map(|()| looked.on)), sent: false }
+            }
             PowerVerb::On => {
                 let result = match looked {
                     Err(error) => Err(error),
@@ -160,4 +163,15 @@ fn worth(on: bool, fence: &Device<'_>) -> Result<bool, String> {
     Err(format!(
         "{agent} reads off, and it is not known that this proves anything of the host ({strength:?}); where it does, set proves_off=true"
     ))
+}
+
+/// strength: long before it is needed it is told that an off of it would prove nothing.
+fn proven(fence: &Device<'_>) -> Result<(), String> {
+    let (agent, strength) = fence.strength();
+    let why = || {
+        format!(
+            "{agent} answers, and it is not known that its off proves anything of the host ({strength:?}); where it does, set proves_off=true"
+        )
+    };
+    fence.proves().then_some(()).ok_or_else(why)
 }

@@ -234,10 +234,19 @@ pub enum ProposeError {
 pub enum PowerVerb {
     /// Read the power; harmless.
     Read,
+    /// Read it for practice: on is only right of a device whose off would prove something.
+    Drill,
     /// Switch it off.
     Off,
     /// Switch it on, after the proof.
     On,
+}
+
+impl PowerVerb {
+    /// Whether it changes nothing.
+    pub fn is_reading(self) -> bool {
+        matches!(self, Self::Read | Self::Drill)
+    }
 }
 
 /// What a fence device answered.

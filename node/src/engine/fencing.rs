@@ -335,7 +335,7 @@ impl Fencing {
     pub(super) fn power(&mut self, ctx: &mut Ctx<'_>, tag: Tag, answer: &PowerAnswer) {
         self.power_on.power(ctx, tag, answer);
         self.unfence.power(ctx, tag, answer);
-        self.drill.power(ctx.now, tag, answer);
+        self.drill.power(ctx, tag, answer);
         let Some((target, attempt)) = self.running.iter_mut().find(|(_, attempt)| attempt.asked.contains_key(&tag))
         else {
             return;

@@ -65,6 +65,7 @@ enum Purpose {
     PowerOn(NodeId),
     Unfence,
     Sensors(ResourceId, NodeId),
+    Drilled(ResourceId, NodeId),
     Majority,
     Claim(ActionId),
     Result(ResourceId),

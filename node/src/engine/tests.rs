@@ -199,7 +199,7 @@ impl Leader {
                     self.answers.retain(|node| *node != target);
                 }
                 self.now = self.now.after(self.power_takes);
-                if verb != PowerVerb::Read {
+                if !verb.is_reading() {
                     self.told.push((verb, self.liveness("n3")));
                 }
                 if verb == PowerVerb::On && self.on_fails {

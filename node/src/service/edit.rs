@@ -20,6 +20,8 @@ pub(super) struct Base {
     pub(super) index: u64,
     pub(super) config: Config,
     members: BTreeSet<NodeId>,
+    /// Members on which nothing is started, for want of a device that works.
+    unarmed: Vec<(NodeId, String)>,
     /// Where each VM is or may be active.
     pub(super) held: BTreeMap<ResourceId, Vec<NodeId>>,
     /// VMs that may have a disk, a name or a UUID now.
@@ -64,6 +66,7 @@ impl Base {
             index: state.index,
             config: state.config.clone(),
             members: state.members.keys().cloned().collect(),
+            unarmed: state.unarmed(),
             held: held.filter(|(_, nodes)| !nodes.is_empty()).collect(),
             owners: state.owners(),
         }
@@ -92,7 +95,27 @@ impl Base {
         }
         self.check_taken_out(&new, |id| force || forced.contains(id.as_str()))?;
         let warnings = report.warnings.into_iter().chain(of_members(&new, &self.members));
-        Ok(self.to(&new, warnings.map(|warning| warning.to_string()).collect()))
+        let warnings = warnings.map(|warning| warning.to_string()).chain(self.warn_unarmed(&new));
+        Ok(self.to(&new, warnings.collect()))
+    }
+
+    /// Who adds a resource hears which nodes get none.
+    fn warn_unarmed(&self, new: &Config) -> Vec<String> {
+        let is_new = |(id, primitive): (&ResourceId, &Primitive)| {
+            !primitive.is_fence_device() && !self.config.primitives.contains_key(id)
+        };
+        if !new.primitives.iter().any(is_new) {
+            return Vec::new();
+        }
+        let gets_one = |node: &NodeId| {
+            let fences = |config: &Config| config.primitives.values().any(|it| it.is_fence_device() && it.fences(node));
+            fences(new) && !fences(&self.config)
+        };
+        let unarmed = self.unarmed.iter().filter(|(node, _)| !gets_one(node));
+        let words = unarmed.map(|(node, why)| {
+            format!("{node} is not armed, so nothing is started there: {why}\n  hint: `qrm fence test {node}`")
+        });
+        words.collect()
     }
 
     /// Says what should become of a VM: `None` is what holds where nothing is said.

@@ -101,7 +101,7 @@ pub(super) fn check(state: &ClusterState, node: &NodeId) -> Result<Target, Fault
     }
     // A node that does not take part waits for a person then, who is asked whether it is off.
     let takes_part = state.nodes.get(node).is_some_and(quorate_core::state::NodeState::is_online);
-    if takes_part && !state.is_armed(node) {
+    if takes_part && !state.has_fence(node) {
         return refused(
             format!("no fence device is for {node}, so nothing could prove it off"),
             format!("add one: `qrm configure primitive fence-{node} stonith:ipmi params target={node} …`"),

@@ -1,6 +1,9 @@
-//! `qrm fence test`: every device of a node is read once, from this host. Nothing is switched, nothing enters the log.
+//! `qrm fence test`: every device of a node is read once, from this host. Nothing is switched; what enters the log
+//! is that a device has passed its first test, which arms its node.
 
 use super::node::known;
+use crate::daemon::bring;
+use crate::daemon::clock::boot_time;
 use crate::daemon::cluster::Cluster;
 use crate::daemon::guid::{self, Whose};
 use crate::daemon::power::{Power, Tested};
@@ -8,9 +11,9 @@ use futures::future::join_all;
 use quorate_api::{Fault, Reason};
 use quorate_core::config::Primitive;
 use quorate_core::id::{NodeId, ResourceId};
-use quorate_core::state::{ClusterState, Member};
+use quorate_core::state::{ClusterState, Command, DrillWord, Member};
 use quorate_core::time::millis;
-use quorate_core::view::{DeviceTest, FenceTest};
+use quorate_core::view::{self, DeviceTest, FenceTest};
 use std::sync::Arc;
 
 /// Reads each of them, all at once.
@@ -32,10 +35,31 @@ pub(super) async fn test(cluster: &Cluster, node: &str) -> Result<FenceTest, Fau
         async move { (*level, id, definition, power.test(id, definition, member).await) }
     });
     let answers = join_all(asked).await;
+    for (_, id, _, tested) in &answers {
+        arm(cluster, &member, id, tested).await;
+    }
+    let (is_armed, arming) = cluster.state(|state| (state.is_armed(&node), view::arming(state, &node)));
     let devices = cluster.state(|state| {
         answers.into_iter().map(|(level, id, device, tested)| told(state, &member, level, id, device, tested)).collect()
     });
-    Ok(FenceTest { node, from: cluster.me.node.clone(), devices })
+    Ok(FenceTest { node, from: cluster.me.node.clone(), devices, is_armed, arming })
+}
+
+/// What a person reads with success arms the node as a drill would, where another host than the node itself reads it.
+async fn arm(cluster: &Cluster, member: &Member, device: &ResourceId, tested: &Tested) {
+    let (node, by) = (member.name.clone(), cluster.me.node.clone());
+    let is_own = matches!(tested.whose, Some(Whose::Own | Whose::Unknown(_)));
+    let passed = tested.power.as_deref() == Some("on") && is_own && tested.proves;
+    let revision = cluster.state(|state| {
+        let is_news = state.drilled(device, &node).is_some_and(|it| it.passed.is_none() || it.failing.is_some());
+        let is_online = state.nodes.get(&node).is_some_and(|at| at.is_online());
+        (is_news && is_online && (by != node || state.reads_own_devices(&node))).then_some(state.revision)
+    });
+    let Some(revision) = revision.filter(|_| passed) else { return };
+    let word = DrillWord { by, node, device: device.clone(), revision, outcome: Ok(()) };
+    if let Err(error) = bring(cluster, boot_time(), Command::Drilled(word)).await {
+        tracing::warn!(%device, ?error, "that it passed its test is not in the log: the next drill says so");
+    }
 }
 
 fn devices(state: &ClusterState, node: &NodeId) -> Vec<(usize, ResourceId, Primitive)> {

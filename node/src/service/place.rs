@@ -150,6 +150,7 @@ fn cannot(id: &ResourceId, node: &NodeId, rule: &Rejection) -> Fault {
         Rejection::NotActive(_) => format!("`qrm node online {node}`"),
         Rejection::Disarmed => format!("when the cause is mended: `qrm node release {node}`"),
         Rejection::NotUnfenced(_) => "`qrm status` shows what came of it".to_owned(),
+        Rejection::Untested(_) => format!("`qrm fence test {node}`"),
         Rejection::Unhealthy(_) => {
             format!("`qrm node show {node}`; where it is to count for nothing: meta allow-unhealthy-nodes=true")
         }

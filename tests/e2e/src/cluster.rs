@@ -81,7 +81,9 @@ impl<S: Site> Cluster<S> {
             shown(first, &format!("configure {words}"));
             self.configure(&words)?;
         }
-        Ok(())
+        // Nothing is started on a host whose device was not read yet.
+        let armed = |status: &Status| status.nodes.iter().all(|node| node.is_armed || node.witness);
+        self.wait_status("all hosts armed", Duration::from_secs(30), armed).map(drop)
     }
 
     /// Waits until every host is online, and as many vote as should: an odd number, seven at most.

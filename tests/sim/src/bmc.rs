@@ -3,6 +3,7 @@
 use crate::devices::Part;
 use crate::event::{Scope, What};
 use crate::world::World;
+use quorate_core::config::Primitive;
 use quorate_core::id::ResourceId;
 use quorate_core::time::BootTime;
 use quorate_node::engine::{Event, PowerAnswer, PowerVerb, Tag};
@@ -44,6 +45,8 @@ pub(crate) struct PowerCall {
     tag: Tag,
     target: usize,
     part: Part,
+    /// Its address is.
+    is_wrong: bool,
     verb: PowerVerb,
     /// On the executor's clock: nothing is sent after it.
     until: BootTime,
@@ -52,12 +55,21 @@ pub(crate) struct PowerCall {
 }
 
 impl World {
-    pub(crate) fn power(&mut self, h: usize, tag: Tag, device: &ResourceId, verb: PowerVerb, timeout: Duration) {
+    pub(crate) fn power(
+        &mut self,
+        h: usize,
+        tag: Tag,
+        (device, definition): (&ResourceId, &Primitive),
+        verb: PowerVerb,
+        timeout: Duration,
+    ) {
         let Some((target, part)) = self.part(device) else { return };
         let id = self.fresh();
         let Some(process) = self.hosts[h].daemon.as_ref().map(|daemon| daemon.process) else { return };
         let until = self.hosts[h].clock(self.now).after(timeout);
-        let call = PowerCall { executor: h, process, tag, target, part, verb, until, sent: false, answered: false };
+        let is_wrong = crate::drills::is_wrong(definition);
+        let (sent, answered) = (false, false);
+        let call = PowerCall { executor: h, process, tag, target, part, is_wrong, verb, until, sent, answered };
         self.powers.insert(id, call);
         let open = match self.state_of(target, part).0 {
             Mode::Slow => self.dice.of(200..=2500),
@@ -83,8 +95,10 @@ impl World {
         let (mode, unpowered) = self.state_of(target, part);
         let Some(call) = self.powers.get_mut(&id) else { return };
         let refuses = |error: &str| Some(PowerAnswer { result: Err(error.to_owned()), sent: false });
-        let answer = if now >= call.until && call.verb != PowerVerb::Read {
+        let answer = if now >= call.until && !call.verb.is_reading() {
             refuses("its time was over before the command was sent")
+        } else if call.is_wrong {
+            refuses("nothing listens there")
         } else if mode == Mode::Refusing && !unpowered {
             refuses("wrong password")
         } else if unpowered || mode == Mode::Dead || isolated {
@@ -131,7 +145,7 @@ impl World {
     fn bmc_taken(&mut self, target: usize, mode: Mode, verb: PowerVerb) -> bool {
         let host = &self.hosts[target];
         match verb {
-            PowerVerb::Read if mode == Mode::Lying => {
+            PowerVerb::Read | PowerVerb::Drill if mode == Mode::Lying => {
                 let session = host.session.clone();
                 if host.power {
                     self.hosts[target].lied_about.insert(session);
@@ -139,7 +153,7 @@ impl World {
                 }
                 false
             }
-            PowerVerb::Read => host.power,
+            PowerVerb::Read | PowerVerb::Drill => host.power,
             PowerVerb::On => {
                 if !host.power && matches!(mode, Mode::Ok | Mode::Slow) {
                     self.counts.device_ons += 1;

@@ -72,6 +72,7 @@ impl World {
             self.fail(broken.rule, broken.what);
         }
         self.check_bans(slot);
+        self.check_arming(slot, &outcome);
         self.forget_offs();
         self.learn_services(slot, &outcome);
         self.check_proofs();
@@ -222,6 +223,11 @@ impl World {
         self.check_beliefs();
     }
 
+    /// Where a VM began to run last.
+    pub(crate) fn last_host_of(&self, vm: &ResourceId) -> Option<&NodeId> {
+        self.oracle.last_host.get(vm).and_then(|(h, _)| self.names.get(*h))
+    }
+
     /// A process proposes to claim an action.
     pub(crate) fn note_claim(&mut self, h: usize, tag: Tag, command: &Command) {
         if let (Command::Claim { action, .. }, Some(daemon)) = (command, &self.hosts[h].daemon) {
@@ -328,6 +334,9 @@ impl World {
         }
         if let Some(node) = state.intents.keys().next() {
             return Some(format!("{node} is still to be fenced"));
+        }
+        if let Some(what) = self.is_unarmed() {
+            return Some(what);
         }
         if let Some(action) = state.actions.values().next() {
             return Some(format!("{} of {} on {} is still planned", action.kind.word(), action.resource, action.node));

@@ -67,7 +67,7 @@ impl World {
         let works = matches!(mode, Mode::Ok | Mode::Slow);
         match verb {
             _ if matches!(mode, Mode::Dead | Mode::Hung) => return None,
-            PowerVerb::Read => return Some(!is_off),
+            PowerVerb::Read | PowerVerb::Drill => return Some(!is_off),
             PowerVerb::Off if works => {
                 if self.hosts[target].power {
                     self.check_off(target);

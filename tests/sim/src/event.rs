@@ -105,6 +105,8 @@ pub(crate) enum What {
     Person,
     /// A person clones something, or takes a clone apart.
     Clone,
+    /// A person changes the address of a fence device.
+    Wire,
     /// A person removes a member, and tries again so often.
     Remove(usize, u32),
     /// A person empties a removed host's disk, and lets it join.

@@ -11,6 +11,7 @@ mod clones;
 mod devices;
 mod dice;
 mod dogs;
+mod drills;
 mod election;
 mod event;
 mod faults;
@@ -109,6 +110,7 @@ impl World {
         let first_wish = self.dice.of(2500..=9000);
         self.queue.push(self.now + first_wish, Scope::World, What::Person);
         self.queue.push(self.now + first_wish + 2500, Scope::World, What::Clone);
+        self.queue.push(self.now + first_wish + 2500, Scope::World, What::Wire);
     }
 
     /// Runs on, and compares the members' states now and then.

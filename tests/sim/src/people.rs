@@ -26,6 +26,8 @@ pub(crate) enum Wish {
     Clear(ResourceId),
     /// Clone what may be cloned, so often at most; or not any more.
     Clone(Option<usize>, bool),
+    /// A node's BMC is where it is, or where nothing listens.
+    Wire(NodeId, bool),
 }
 
 /// A wish and how far it came.
@@ -141,6 +143,7 @@ impl World {
             self.wish(Wish::Clear(vm.clone()));
             self.wish(Wish::Role(vm, role));
         }
+        self.wire_everything();
         self.want_services();
     }
 
@@ -168,7 +171,7 @@ impl World {
         let state = &self.oracle.state;
         let is_asked = |(node, intent): &(&NodeId, &quorate_core::state::FenceIntent)| {
             let host = self.names.iter().position(|name| name == *node).map(|h| &self.hosts[h]);
-            let is_provable = state.is_armed(node) && state.online().next().is_some();
+            let is_provable = state.has_fence(node) && state.online().next().is_some();
             !is_provable && host.is_some_and(|host| !host.lives(&intent.session))
         };
         let asked: Vec<(NodeId, SessionId)> = state
@@ -295,6 +298,7 @@ fn command(state: &ClusterState, wish: &Wish) -> Option<Command> {
             new.locations.retain(|_, location| location.resource != *vm);
             configure(new)
         }
+        Wish::Wire(node, right) => configure(crate::drills::wired(&state.config, node, *right, state.revision)?),
         Wish::Clone(max, notifies) => configure(crate::clones::cloned(&state.config, *max, *notifies)?),
         Wish::Intent(node, intent) => Command::SetIntent { actor, node: node.clone(), intent: *intent },
         Wish::Fence(node) => {

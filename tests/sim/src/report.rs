@@ -149,6 +149,8 @@ counts! {
     shutdowns = "hosts shut down",
     /// Of these, those that said goodbye.
     goodbyes = "goodbyes",
+    /// Fence devices that passed their first drill, failed, or passed again.
+    drills = "words of drills",
     /// Lies of devices.
     lies = "lies of devices",
     /// Proofs found false.

@@ -169,6 +169,7 @@ impl World {
         self.clones.configure(&mut config);
         crate::promotion::configure(self.clones.seed, &self.names, &mut config);
         self.configure_devices(&mut config);
+        self.wiring.configure(&mut config);
         self.kennel.configure(&mut config, &self.hosts, &self.names);
         config
     }

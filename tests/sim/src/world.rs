@@ -5,6 +5,7 @@ use crate::checkers::Oracle;
 use crate::clones::Clones;
 use crate::dice::Dice;
 use crate::dogs::Kennel;
+use crate::drills::Wiring;
 use crate::event::{Message, Planned, Queue, Scope, What};
 use crate::faults::Faults;
 use crate::healthy::Health;
@@ -41,6 +42,7 @@ pub(crate) struct World {
     pub(crate) clones: Clones,
     pub(crate) hearing: Hearing,
     pub(crate) kennel: Kennel,
+    pub(crate) wiring: Wiring,
     pub(crate) faults: Faults,
     pub(crate) keeping: Keeping,
     /// Who votes, by the last committed word.
@@ -75,6 +77,7 @@ impl World {
             agency: Agency::draw(seed),
             clones: Clones::draw(seed),
             hearing: Hearing::draw(seed),
+            wiring: Wiring::draw(seed),
             faults,
             keeping: Keeping::default(),
             members: Rc::default(),
@@ -170,6 +173,7 @@ impl World {
             What::AgentFault => self.agent_fault(),
             What::AgentsWell(h) => self.agents_well(h),
             What::Clone => self.clone_or_not(),
+            What::Wire => self.rewire(),
             What::Remove(h, tries) => self.remove_member(h, tries),
             What::JoinAgain(h) => self.join_again(h),
             What::Restart(vm) => self.start_again(vm),
@@ -363,7 +367,9 @@ impl World {
                     self.poll(h, target, question);
                 }
             }
-            Effect::Power { tag, device, verb, timeout, .. } => self.power(h, tag, &device, verb, timeout),
+            Effect::Power { tag, device, definition, verb, timeout, .. } => {
+                self.power(h, tag, (&device, &definition), verb, timeout);
+            }
             // No seed says that health counts, and without that no sensors are read: nothing waits for the answer.
             Effect::Sensors { .. } => {}
             Effect::TakeInventory(known) => self.take_inventory(h, known),

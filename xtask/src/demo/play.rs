@@ -143,6 +143,7 @@ fn tone(kind: EventKind) -> Option<Tone> {
         | EventKind::Watchdog
         | EventKind::Ticket
         | EventKind::Notified
+        | EventKind::Drilled
         | EventKind::Health => return None,
     })
 }

@@ -15,8 +15,13 @@ pub(super) async fn run(context: &Context, node: &str) -> Result<(), CliError> {
 }
 
 fn text(test: &FenceTest) -> String {
-    let lines: Vec<String> = test.devices.iter().map(|device| one(test, device)).collect();
-    lines.join("\n")
+    let lines = test.devices.iter().map(|device| one(test, device));
+    let armed = match (&test.arming, test.is_armed) {
+        (None, true) => format!("{} is armed", test.node),
+        (Some(why), true) => format!("{} is armed, but {why}", test.node),
+        (why, false) => format!("{} is not armed: {}", test.node, why.as_deref().unwrap_or("see `qrm status`")),
+    };
+    lines.chain([armed]).collect::<Vec<_>>().join("\n")
 }
 
 fn one(test: &FenceTest, it: &DeviceTest) -> String {
@@ -60,7 +65,13 @@ mod tests {
             proves: true,
             took_ms: 40,
         };
-        let mut test = FenceTest { node: "n1".into(), from: "n3".into(), devices: vec![device] };
+        let mut test = FenceTest {
+            node: "n1".into(),
+            from: "n3".into(),
+            devices: vec![device],
+            is_armed: false,
+            arming: Some("x".to_owned()),
+        };
         assert!(!test.is_good());
         let shown = text(&test);
         assert!(shown.contains("reads on, after 0.0 s\n  whose: n2's"), "{shown}");

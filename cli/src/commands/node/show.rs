@@ -49,6 +49,12 @@ fn details(node: &NodeView, clock: &Clock) -> String {
         ("resources", node.resources.to_string()),
         ("fenced by", if levels.is_empty() { "nothing".to_owned() } else { levels.join(", then ") }),
     ];
+    let armed = match (&node.arming, node.is_armed) {
+        (None, is_armed) => if is_armed { "yes" } else { "no" }.to_owned(),
+        (Some(why), true) => format!("yes, but {why}"),
+        (Some(why), false) => format!("no: {why}"),
+    };
+    let armed = std::iter::once(format!("  {:<10}{armed}", "armed")).filter(|_| !node.witness);
     let health = node.health.iter().map(|why| format!("  {:<10}{why}", "health"));
     let room = node.room.iter().map(|(name, room)| {
         let counts = if room.counts { "" } else { "; placement-strategy=default does not count it" };
@@ -56,5 +62,5 @@ fn details(node: &NodeView, clock: &Clock) -> String {
     });
     let said = node.attributes.iter().map(|(name, value)| format!("  said of it {name}={value}"));
     let lines = rows.iter().map(|(name, value)| format!("  {name:<10}{value}"));
-    format!("{}\n{}", node.id, lines.chain(health).chain(room).chain(said).collect::<Vec<_>>().join("\n"))
+    format!("{}\n{}", node.id, lines.chain(armed).chain(health).chain(room).chain(said).collect::<Vec<_>>().join("\n"))
 }

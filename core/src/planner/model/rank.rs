@@ -9,7 +9,6 @@ use super::super::survey::Survey;
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{NodeIx, Scores};
 use crate::score::Score;
-use crate::state::NodeState;
 use std::collections::BTreeSet;
 
 /// The places of one resource by rank, and how far down it may go by now.
@@ -20,7 +19,7 @@ pub(super) struct Ranks {
 }
 
 /// How a place ranks for a resource: of several copies the first is kept; a node that is drained or should be left is
-/// a last resort; one in quarantine gets nothing new while there is another.
+/// a last resort; one in quarantine, or whose fence device fails, gets nothing new while there is another.
 ///
 /// `bare` is what the nodes are to whoever has nothing to do with them, `special` those with which this one has; `None`
 /// where all rank the same.
@@ -45,8 +44,8 @@ pub(super) fn ranks(
 /// How each node ranks for whoever has nothing to do with it; nothing where all rank 0. A node that should be left is shut
 /// to all of them, and needs no rank.
 pub(super) fn bare_ranks(state: &Survey<'_>) -> Vec<i8> {
-    let rank = |at: &NodeState| if at.flapping.quarantine.is_some() { -1 } else { 0 };
-    let ranks: Vec<i8> = state.nodes.values().map(rank).collect();
+    let rank = |node: &NodeId| if state.unwelcome(node).is_some() { -1 } else { 0 };
+    let ranks: Vec<i8> = state.nodes.keys().map(rank).collect();
     if ranks.iter().all(|rank| *rank == 0) { Vec::new() } else { ranks }
 }
 
@@ -72,7 +71,7 @@ pub(in crate::planner) fn last_resort(state: &Survey<'_>, id: &ResourceId, node:
         return Some("somebody asked for it to leave this node".to_owned());
     }
     let is_welcome = is_welcome(state, id, node) || moves_to(state, id, node);
-    (!is_welcome).then(|| "the node is in quarantine".to_owned())
+    state.unwelcome(node).filter(|_| !is_welcome)
 }
 
 impl Ranks {

@@ -4,7 +4,7 @@ use super::stale;
 use crate::config::{Config, ConfigPatch, Primitive};
 use crate::id::{NodeId, ResourceId};
 use crate::state::{
-    Activity, ClusterState, EventKind, Intent, Outcome, REVISIONS_KEPT, Refusal, Revision, Seen, Severity,
+    ARMING_LEVEL, Activity, ClusterState, EventKind, Intent, Outcome, REVISIONS_KEPT, Refusal, Revision, Seen, Severity,
 };
 use std::collections::BTreeMap;
 
@@ -45,6 +45,9 @@ impl ClusterState {
             self.revisions.pop_front();
         }
         self.forget_sensors(&old);
+        if self.level >= ARMING_LEVEL {
+            self.renew_drills(&old);
+        }
         self.first_look(&old);
         self.forget_gone();
         let configured = &self.config.primitives;

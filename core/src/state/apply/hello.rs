@@ -12,7 +12,21 @@ use crate::state::{
 use std::collections::BTreeMap;
 
 impl ClusterState {
-    pub(super) fn hello(
+    /// A hello, and what all members understand from then on.
+    pub(super) fn greet(
+        &mut self,
+        node: &NodeId,
+        hardware: &HardwareId,
+        session: &SessionId,
+        follows: Incarnation,
+        said: (&BTreeMap<ResourceId, Seen>, &Release),
+    ) -> Result<Outcome, Refusal> {
+        let hello = self.hello(node, hardware, session, follows, said);
+        self.raise_level();
+        hello
+    }
+
+    fn hello(
         &mut self,
         node: &NodeId,
         hardware: &HardwareId,

@@ -2,7 +2,9 @@
 
 use super::stale;
 use crate::id::{Incarnation, NodeId, RaftId};
-use crate::state::{ClusterState, EventKind, Founding, Identity, Member, NodeState, Outcome, Refusal, Removed, Token};
+use crate::state::{
+    ARMING_LEVEL, ClusterState, EventKind, Founding, Identity, Member, NodeState, Outcome, Refusal, Removed, Token,
+};
 use crate::time::Timestamp;
 
 /// Unused tokens that are kept; more are refused.
@@ -96,6 +98,9 @@ impl ClusterState {
             state.incarnation = Incarnation(self.index);
         }
         self.nodes.insert(name.clone(), state);
+        if self.level >= ARMING_LEVEL {
+            self.drill_for(&name);
+        }
         self.record(
             EventKind::Member,
             Some(&name),

@@ -7,6 +7,7 @@ mod attribute;
 mod breathing;
 mod claim;
 mod configure;
+mod drilled;
 mod failures;
 mod fencing;
 mod flapping;
@@ -81,9 +82,7 @@ impl ClusterState {
             Command::Rejoin { node, hardware, old, store, why } => self.rejoin((node, hardware), *old, store, why),
             Command::Report { node, trouble, text } => self.report(node, *trouble, text),
             Command::Hello { node, hardware, session, follows, inventory, release } => {
-                let hello = self.hello(node, hardware, session, *follows, (inventory, release));
-                self.raise_level();
-                hello
+                self.greet(node, hardware, session, *follows, (inventory, release))
             }
             Command::Judge { node, session, verdict } => self.judge(node, session, verdict),
             Command::MajorityBack { from, absence, unheard } => self.majority_back(from, *absence, unheard),
@@ -105,6 +104,7 @@ impl ClusterState {
             Command::PowerOnResult { node, session, outcome } => self.power_on_result(node, session, outcome),
             Command::Unfenced(it) => self.unfenced(it),
             Command::Sensors(it) => self.sensors(it),
+            Command::Drilled(it) => self.drill(it),
             Command::ConfirmOff { node, session, by } => self.confirm_off(node, session, by),
             Command::Plan { cancel, add } => self.plan_changes(cancel, add),
             Command::Claim { speaker, action, deadline } => self.claim(speaker, *action, *deadline),

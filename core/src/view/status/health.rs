@@ -151,7 +151,7 @@ fn degraded(status: &Status) -> Option<Health> {
     if !status.cluster.fencing_enabled {
         why.push("fencing is disabled".to_owned());
     } else if !status.resources.is_empty() {
-        why.extend(count_of(unarmed, "node has no fence device", "nodes have no fence device"));
+        why.extend(count_of(unarmed, "node is not armed", "nodes are not armed"));
     }
     if status.cluster.maintenance {
         why.push("maintenance-mode is on".to_owned());

@@ -3,7 +3,7 @@
 use crate::id::{NodeId, ResourceId, SessionId};
 use crate::planner;
 use crate::scheduler::Placement;
-use crate::state::{Armed, ClusterState, HealthSign, Intent, Liveness, SessionState, Standing};
+use crate::state::{Armed, Arming, ClusterState, HealthSign, Intent, Liveness, SessionState, Standing};
 use crate::time::Timestamp;
 use crate::view::{Live, StoreView};
 use serde::{Deserialize, Serialize};
@@ -71,9 +71,12 @@ pub struct NodeView {
     pub attributes: BTreeMap<String, String>,
     /// Its fence levels in the order of trying; none: nothing can prove it dead but a person.
     pub fence_levels: Vec<Vec<ResourceId>>,
-    /// Whether its death can be proven without a person.
+    /// Whether it was found that its death can be proven without a person.
     #[serde(default)]
     pub is_armed: bool,
+    /// Why it is not armed, or that a device by which it was fails now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arming: Option<String>,
     /// What says that it is not well, with what its sensors read; absent: nothing does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub health: Vec<String>,
@@ -132,11 +135,22 @@ pub(super) fn nodes(state: &ClusterState, live: &Live) -> Vec<NodeView> {
             attributes: state.attributes.get(id).cloned().unwrap_or_default(),
             fence_levels: state.fence_levels(id),
             is_armed: state.is_armed(id),
+            arming: arming(state, id),
             health: state.health_signs(id).iter().filter(|sign| !sign.is_good()).map(HealthSign::words).collect(),
             watchdog: node.dog.armed.as_ref().map(|armed| watchdog(state, id, armed)),
             findings: live.findings.get(id).cloned().unwrap_or_default(),
         })
         .collect()
+}
+
+/// Why a node is not armed, or that a device by which it is fails, in words.
+pub fn arming(state: &ClusterState, node: &NodeId) -> Option<String> {
+    match state.arming(node) {
+        Arming::Armed => None,
+        Arming::Failing(why) => Some(why),
+        Arming::Untested(why) => Some(format!("{why}; now: qrm fence test {node}")),
+        Arming::NoDevice => Some("no fence device".to_owned()),
+    }
 }
 
 fn room(state: &ClusterState, node: &NodeId) -> BTreeMap<String, Room> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use quorate_bed::BmcMode;
-use quorate_core::view::{DrillView, Level, Status};
+use quorate_core::view::{DrillView, Level, NodeView, Status};
 
 use crate::stage::Stage;
 
@@ -41,6 +41,11 @@ pub(crate) fn drill(stage: &mut Stage) -> Result<()> {
     let page = stage.cluster.qrm(&contact, &["status"])?;
     ensure!(page.contains("Fence drill") && page.contains("refuses the password"), "`qrm status` says:\n{page}");
     stage.note(format!("told: {}", warned.health.text));
+    // What fails twice makes its host a last resort, and nothing more.
+    stage.cluster.wait_status("its host to be a last resort", LIMIT, |status| {
+        let fails = |node: &NodeView| node.arming.as_ref().is_some_and(|why| why.contains("fails its drill"));
+        status.nodes.iter().any(|node| node.id.as_str() == victim && node.is_armed && fails(node))
+    })?;
     stage.bed().bmc(&victim, BmcMode::Ok)?;
     stage.cluster.wait_status("it to be well again", LIMIT, is_well).map(drop)
 }

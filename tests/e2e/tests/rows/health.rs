@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
+use quorate_core::planner::Blocked;
 use quorate_core::view::{NodeView, Status};
 
 use crate::migration;
@@ -45,7 +46,8 @@ pub(crate) fn sensors(stage: &mut Stage) -> Result<()> {
     stage.ensure_no_fence()
 }
 
-/// Two BMCs' addresses are swapped: the drill and `fence test` say whose each is, until they are right again.
+/// Two BMCs' addresses are swapped: the drill and `fence test` say whose each is, and nothing is started there until they are
+/// right again.
 pub(crate) fn swapped(stage: &mut Stage) -> Result<()> {
     stage.cluster.configure("property fence-drill-interval=3s")?;
     let hosts = stage.bed().hosts();
@@ -66,6 +68,17 @@ pub(crate) fn swapped(stage: &mut Stage) -> Result<()> {
         is_told(one) && is_told(two)
     })?;
     let drilled = problem(&status, one).unwrap_or_default();
+    // Nothing new is started on a host whose device was read as another's, wherever it should run.
+    stage
+        .cluster
+        .define(&["vm1"], &format!("primitive vm1 vm:libvirt params xml=@vm1.xml\nlocation only vm1 inf: {one}\n"))?;
+    stage.cluster.wait_status("vm1 to wait for its host to be armed", LIMIT, |status| {
+        let waits = |blocked: &Blocked| blocked.why.contains(&format!("fence-{one} has passed no drill"));
+        status.blocked.iter().any(waits) && status.health.text.contains("2 nodes are not armed")
+    })?;
+    let shown = stage.cluster.qrm(&contact, &["node", "show", one])?;
+    ensure!(shown.contains(&format!("no: fence-{one} has passed no drill")), "`qrm node show {one}` says:\n{shown}");
+    ensure!(stage.cluster.processes()?.is_empty(), "it was started all the same");
     let tested = stage.bed().qrm(&contact, &["fence", "test", one])?;
     ensure!(!tested.success(), "a swapped device passed its test: {tested}");
     let tested = tested.stdout;
@@ -73,12 +86,14 @@ pub(crate) fn swapped(stage: &mut Stage) -> Result<()> {
         tested.contains(&format!("{two}'s, by the system GUID it shows")),
         "`qrm fence test {one}` says:\n{tested}"
     );
+    ensure!(tested.contains(&format!("{one} is not armed")), "`qrm fence test {one}` says:\n{tested}");
     give(one, &address(one)?)?;
     give(two, &address(two)?)?;
     stage.cluster.wait_status("both to pass again", LIMIT, |status| {
         [one, two].into_iter().all(|host| problem(status, host).is_some_and(|why| why.is_empty()))
     })?;
     stage.cluster.qrm(&contact, &["fence", "test", one])?;
+    stage.cluster.wait_running(&["vm1"], LIMIT, |process| process.host == *one)?;
     stage.note(format!("the drill: {drilled}"));
     stage.note(format!("fence test: {tested}"));
     stage.ensure_no_fence()
