@@ -95,20 +95,19 @@ impl ClusterState {
         }
     }
 
-    /// Nodes that nothing can be started on for want of a device that works, and why; what is about to be read is none.
+    /// Nodes that get nothing new because no device of theirs has passed, and why; what is about to be read is none.
     pub fn unarmed(&self) -> Vec<(NodeId, String)> {
         if !self.properties().stonith_enabled {
             return Vec::new();
         }
-        let runs = self.nodes.keys().filter(|node| !self.is_witness(node));
         let why = |node: &NodeId| match self.arming(node) {
-            Arming::NoDevice => Some("it has no fence device".to_owned()),
             Arming::Untested(why) => {
                 let has_failed = self.nodes.get(node)?.drilled.values().any(|drilled| drilled.failing.is_some());
                 has_failed.then_some(why)
             }
-            Arming::Armed | Arming::Failing(_) => None,
+            Arming::NoDevice | Arming::Armed | Arming::Failing(_) => None,
         };
+        let runs = self.nodes.keys().filter(|node| !self.is_witness(node));
         runs.filter_map(|node| Some((node.clone(), why(node)?))).collect()
     }
 

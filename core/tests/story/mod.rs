@@ -8,7 +8,8 @@ use quorate_core::grammar;
 use quorate_core::id::{HardwareId, NodeId, RaftId, ResourceId, SessionId, StoreId};
 use quorate_core::planner;
 use quorate_core::state::{
-    Action, ActionKind, ClusterState, Command, Entry, Founding, Grant, Member, Outcome, Seen, Speaker, Spent, Verdict,
+    Action, ActionKind, ClusterState, Command, DrillWord, Entry, Founding, Grant, Member, Outcome, Seen, Speaker,
+    Spent, Verdict,
 };
 use quorate_core::time::Timestamp;
 use quorate_core::view::{Live, Status, status};
@@ -60,6 +61,7 @@ impl Story {
         outcome
     }
 
+    /// New fence devices are read, and pass.
     pub fn configure(&mut self, text: &str) {
         let mut no_files = |name: &str| Err(format!("{name}: stories have no files"));
         let statements = grammar::parse(text, &mut no_files).expect("stories are in the grammar");
@@ -68,6 +70,14 @@ impl Story {
         let diff = grammar::diff(&self.state.config, &new);
         let patch = Box::new(ConfigPatch::between(&self.state.config, &new));
         self.tell(Command::Configure { actor: "root".to_owned(), base: self.state.revision, patch, diff });
+        let untested = self.state.nodes.iter().flat_map(|(node, at)| {
+            let drilled = at.drilled.iter().filter(|(_, drilled)| drilled.passed.is_none());
+            drilled.map(|(device, _)| (node.clone(), device.clone())).collect::<Vec<_>>()
+        });
+        for (node, device) in untested.collect::<Vec<_>>() {
+            let (by, revision, outcome) = (NodeId::from("n9"), self.state.revision, Ok(()));
+            self.tell(Command::Drilled(DrillWord { by, node, device, revision, outcome }));
+        }
     }
 
     fn admit(&mut self, name: &str, number: u64) {

@@ -20,7 +20,7 @@ pub(super) struct Base {
     pub(super) index: u64,
     pub(super) config: Config,
     members: BTreeSet<NodeId>,
-    /// Members on which nothing is started, for want of a device that works.
+    /// Members on which nothing new is started, for want of a device that works.
     unarmed: Vec<(NodeId, String)>,
     /// Where each VM is or may be active.
     pub(super) held: BTreeMap<ResourceId, Vec<NodeId>>,
@@ -99,7 +99,7 @@ impl Base {
         Ok(self.to(&new, warnings.collect()))
     }
 
-    /// Who adds a resource hears which nodes get none.
+    /// Who adds a resource hears which nodes do not get it.
     fn warn_unarmed(&self, new: &Config) -> Vec<String> {
         let is_new = |(id, primitive): (&ResourceId, &Primitive)| {
             !primitive.is_fence_device() && !self.config.primitives.contains_key(id)
@@ -107,13 +107,8 @@ impl Base {
         if !new.primitives.iter().any(is_new) {
             return Vec::new();
         }
-        let gets_one = |node: &NodeId| {
-            let fences = |config: &Config| config.primitives.values().any(|it| it.is_fence_device() && it.fences(node));
-            fences(new) && !fences(&self.config)
-        };
-        let unarmed = self.unarmed.iter().filter(|(node, _)| !gets_one(node));
-        let words = unarmed.map(|(node, why)| {
-            format!("{node} is not armed, so nothing is started there: {why}\n  hint: `qrm fence test {node}`")
+        let words = self.unarmed.iter().map(|(node, why)| {
+            format!("{node} is not armed, so nothing new is started there: {why}\n  hint: `qrm fence test {node}`")
         });
         words.collect()
     }
