@@ -80,9 +80,12 @@ impl World {
 
     /// In the healed world every address is right.
     pub(crate) fn wire_everything(&mut self) {
-        if self.wiring.is_on {
-            self.names.clone().into_iter().for_each(|node| self.wish(Wish::Wire(node, true)));
-        }
+        let is_off = |node: &&NodeId| {
+            let device = self.oracle.state.config.primitives.get(&ResourceId::new(format!("ipmi-{node}")));
+            device.is_some_and(is_wrong)
+        };
+        let wrong: Vec<NodeId> = self.names.iter().filter(is_off).cloned().collect();
+        wrong.into_iter().for_each(|node| self.wish(Wish::Wire(node, true)));
     }
 
     /// per node: what is started on a node finds a device of it that has passed a drill as it is; and what passed was right.

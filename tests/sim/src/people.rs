@@ -150,6 +150,7 @@ impl World {
     /// Failures of the past are forgotten; what is blocked by them would wait for a person.
     pub(crate) fn clean_up(&mut self) {
         self.mend_services();
+        self.wire_everything();
         let failed: Vec<ResourceId> = self
             .oracle
             .state
