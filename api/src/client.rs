@@ -323,6 +323,18 @@ impl Client {
         self.repeat(request, |mut stub, request| async move { stub.fence(request).await }).await
     }
 
+    /// Has slots made on a shared disk by the host that is asked.
+    pub async fn prepare_disk(&self, path: &str, force: bool) -> Result<ChangeReply, Fault> {
+        let request = FenceRequest {
+            request_id: self.next_request(),
+            verb: FenceVerb::PrepareDisk.into(),
+            device: path.to_owned(),
+            force,
+            ..FenceRequest::default()
+        };
+        self.repeat(request, |mut stub, request| async move { stub.fence(request).await }).await
+    }
+
     fn next_request(&self) -> Option<RequestId> {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed) + 1;
         Some(RequestId { client: self.name.clone(), serial })

@@ -10,6 +10,7 @@ pub mod explain;
 pub mod grammar;
 pub mod id;
 pub mod import;
+pub mod pill;
 pub mod planner;
 pub mod planted;
 pub mod rule;

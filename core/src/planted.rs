@@ -101,6 +101,14 @@ mistakes! {
     PayBeforeTold = "pay-before-told",
     /// A watchdog in software, or one that was never seen to work, proves something.
     DogProvesAnyway = "dog-proves-anyway",
+    /// A host feeds its watchdog on though it has read a pill.
+    SurvivePills = "survive-pills",
+    /// Whether the host reads the disk on which a pill is left is not looked at.
+    PillUnmarked = "pill-unmarked",
+    /// A watchdog whose host reads slots is waited for without a pill.
+    PillUnsent = "pill-unsent",
+    /// Whether the pill was there all the time is not looked at after the wait.
+    PillTakenAway = "pill-taken-away",
 }
 
 impl fmt::Display for Mistake {

@@ -3,6 +3,7 @@
 //!
 //! Rule watchdog of SAFETY.md, and docs/decisions/0033-watchdog.md.
 
+use crate::pill::{DiskSeen, Looks, Slots};
 use crate::time::BootTime;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -51,10 +52,14 @@ pub struct Feeder {
     pub was_reset: bool,
     /// On which terms it is fed, where it is open.
     pub open: Option<Terms>,
+    /// The disks that it reads for pills, while it is open.
+    pub disks: Vec<DiskSeen>,
+    /// What it has marked its slots with since it was opened.
+    pub opening: String,
 }
 
 /// What the feeder is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
     /// Open the device: from here on it bites.
     Open {
@@ -62,6 +67,8 @@ pub enum Order {
         terms: Terms,
         /// Until when it may be fed, by this host's boot-time clock.
         until: BootTime,
+        /// Where it is to read whether it still may.
+        slots: Slots,
     },
     /// Feed until then.
     Feed(BootTime),
@@ -77,14 +84,28 @@ pub struct Ration {
     until: BootTime,
     /// The daemon that is connected has handed an answer over.
     is_sure: bool,
+    /// What was read of the host's slots.
+    looks: Looks,
+    /// A pill was in one of them.
+    is_poisoned: bool,
 }
 
 impl Ration {
-    /// A device that is opened on the word of an answer which is good until then.
-    pub fn new(terms: Terms, now: BootTime, until: BootTime) -> Self {
-        let mut ration = Self { terms, until: now, is_sure: false };
+    /// A device that is opened on the word of an answer which is good until then, with so many disks to read.
+    pub fn new(terms: Terms, now: BootTime, until: BootTime, disks: usize) -> Self {
+        let mut ration = Self { terms, until: now, is_sure: false, looks: Looks::new(disks), is_poisoned: false };
         ration.answered(now, until);
         ration
+    }
+
+    /// No pill was in this host's slot of a disk, read from then on: good for the window, as an answer is.
+    pub fn clean(&mut self, disk: usize, begun: BootTime) {
+        self.looks.clean(disk, begun);
+    }
+
+    /// A pill was there: nothing feeds it any more.
+    pub fn poison(&mut self) {
+        self.is_poisoned = true;
     }
 
     /// On which terms.
@@ -106,7 +127,12 @@ impl Ration {
 
     /// Whether the device may be fed now.
     pub fn may_feed(&self, now: BootTime) -> bool {
-        now < if self.is_sure { self.until } else { self.until.after(self.terms.grace) }
+        if self.is_poisoned {
+            return false;
+        }
+        let by_answer = if self.is_sure { self.until } else { self.until.after(self.terms.grace) };
+        let by_disks = self.looks.since().map(|begun| begun.after(self.terms.window));
+        now < by_answer || by_disks.is_some_and(|until| now < until)
     }
 }
 
@@ -120,7 +146,7 @@ mod tests {
     #[test]
     fn an_answer_feeds_for_its_window_and_a_dead_daemon_for_the_grace() {
         let at = |seconds: u64| BootTime(seconds * 1000);
-        let mut ration = Ration::new(TERMS, at(100), at(104));
+        let mut ration = Ration::new(TERMS, at(100), at(104), 0);
         assert!(
             ration.may_feed(at(103)) && !ration.may_feed(at(104)),
             "a daemon that hangs, or is alone, gets no grace"
@@ -133,6 +159,22 @@ mod tests {
         assert!(ration.may_feed(at(142)) && !ration.may_feed(at(143)), "no answer is good for longer than the window");
         ration.answered(at(139), at(120));
         assert!(ration.may_feed(at(142)), "an old answer takes nothing back");
+    }
+
+    #[test]
+    fn a_slot_without_a_pill_feeds_too_and_a_pill_ends_it() {
+        let at = |seconds: u64| BootTime(seconds * 1000);
+        let terms = Terms { grace: Duration::ZERO, ..TERMS };
+        let mut ration = Ration::new(terms, at(100), at(104), 3);
+        ration.unsure();
+        ration.clean(0, at(110));
+        assert!(!ration.may_feed(at(110)), "one disk of three says nothing");
+        ration.clean(2, at(111));
+        assert!(ration.may_feed(at(114)) && !ration.may_feed(at(115)), "from when the older reading began");
+        ration.answered(at(115), at(119));
+        assert!(ration.may_feed(at(118)), "without its disks a host lives on the leader's word");
+        ration.poison();
+        assert!(!ration.may_feed(at(116)), "and by a pill it dies, whatever else it hears");
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub(crate) struct Device {
     pub(crate) identity: String,
     /// Whether it was what reset this host before this boot.
     pub(crate) was_reset: bool,
+    /// It is a device, and no stand-in.
+    pub(crate) is_real: bool,
 }
 
 impl Device {
@@ -75,12 +77,17 @@ impl Device {
             OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC).open(path);
         let file = opened.map_err(failed)?;
         if !file.metadata().map_err(failed)?.file_type().is_char_device() {
-            return Ok(Self { file, identity: "a stand-in for a watchdog".to_owned(), was_reset: false });
+            return Ok(Self {
+                file,
+                identity: "a stand-in for a watchdog".to_owned(),
+                was_reset: false,
+                is_real: false,
+            });
         }
         match Self::set_up(&file, timeout) {
-            Ok((identity, was_reset)) => Ok(Self { file, identity, was_reset }),
+            Ok((identity, was_reset)) => Ok(Self { file, identity, was_reset, is_real: true }),
             Err(why) => {
-                let device = Self { file, identity: String::new(), was_reset: false };
+                let device = Self { file, identity: String::new(), was_reset: false, is_real: true };
                 // What it was opened for is not to be had; if it cannot be stopped the kernel says so in its log.
                 let _ = device.close();
                 Err(DeviceError::Unfit { path: path.to_owned(), why })

@@ -3,16 +3,23 @@
 //! Rule watchdog of SAFETY.md; the rules of feeding are `quorate_core::watchdog::Ration`. It is small, and apart from
 //! the daemon, which may be restarted or die: then it feeds on for the committed grace, and not longer. It opens nothing
 //! before it is told to, and closes nothing unless it is told to: its own end lets the watchdog bite.
+//!
+//! Where it is told of shared disks it reads its host's slots there ([`slots`]): what it finds clean feeds the watchdog as
+//! an answer of the leader's does, and a pill resets the host at once.
 
 mod device;
+mod slots;
 
 use clap::Parser;
 use device::Device;
 use nix::sys::mman::{MlockAllFlags, mlockall};
+use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::stat::{Mode, umask};
 use nix::time::{ClockId, clock_gettime};
+use quorate_core::pill::{DiskSeen, Slots};
 use quorate_core::time::BootTime;
 use quorate_core::watchdog::{Feeder, Order, Ration, Terms};
+use slots::{Pill, Readers, Seen};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -44,6 +51,7 @@ enum Input {
     Connected(u64, UnixStream),
     Said(u64, Order),
     Gone(u64),
+    Read(Seen),
 }
 
 /// A device with what it may be fed by.
@@ -51,6 +59,11 @@ struct Dog {
     device: Device,
     ration: Ration,
     fed: BootTime,
+    turn: u64,
+    disks: Vec<DiskSeen>,
+    opening: String,
+    /// Kept for as long as the device is open.
+    _readers: Readers,
 }
 
 struct Keeper {
@@ -61,6 +74,9 @@ struct Keeper {
     was_reset: bool,
     /// Who speaks: the last that came.
     daemon: Option<(u64, UnixStream)>,
+    /// How often it was opened.
+    turns: u64,
+    inputs: Sender<Input>,
 }
 
 fn main() -> ExitCode {
@@ -70,7 +86,7 @@ fn main() -> ExitCode {
         say(&format!("its memory may be swapped out: {error}"));
     }
     match listen(&options.socket) {
-        Ok(inputs) => run(&options.device, &inputs),
+        Ok((sender, inputs)) => run(&options.device, sender, &inputs),
         Err(error) => {
             say(&format!("{}: {error}", options.socket.display()));
             ExitCode::FAILURE
@@ -90,7 +106,7 @@ fn now() -> BootTime {
 }
 
 /// Takes the socket from whoever had it: a feeder that still runs has the device, which opens once.
-fn listen(socket: &Path) -> io::Result<Receiver<Input>> {
+fn listen(socket: &Path) -> io::Result<(Sender<Input>, Receiver<Input>)> {
     if let Some(dir) = socket.parent() {
         std::fs::create_dir_all(dir)?;
     }
@@ -106,6 +122,7 @@ fn listen(socket: &Path) -> io::Result<Receiver<Input>> {
     umask(before);
     let listener = listener?;
     let (sender, inputs) = channel();
+    let given = sender.clone();
     std::thread::spawn(move || {
         for (id, stream) in (1..).zip(listener.incoming()) {
             let Ok(stream) = stream else { continue };
@@ -113,7 +130,7 @@ fn listen(socket: &Path) -> io::Result<Receiver<Input>> {
             std::thread::spawn(move || follow(id, stream, &sender));
         }
     });
-    Ok(inputs)
+    Ok((given, inputs))
 }
 
 /// One daemon's orders, a line each, until it is gone.
@@ -138,9 +155,16 @@ fn follow(id: u64, stream: UnixStream, sender: &Sender<Input>) {
     let _ = sender.send(Input::Gone(id));
 }
 
-fn run(device: &Path, inputs: &Receiver<Input>) -> ExitCode {
-    let mut keeper =
-        Keeper { path: device.to_owned(), dog: None, identity: String::new(), was_reset: false, daemon: None };
+fn run(device: &Path, sender: Sender<Input>, inputs: &Receiver<Input>) -> ExitCode {
+    let mut keeper = Keeper {
+        path: device.to_owned(),
+        dog: None,
+        identity: String::new(),
+        was_reset: false,
+        daemon: None,
+        turns: 0,
+        inputs: sender,
+    };
     loop {
         match inputs.recv_timeout(TICK) {
             Ok(input) => keeper.take(input),
@@ -165,6 +189,7 @@ impl Keeper {
                 self.unsure();
                 self.daemon = None;
             }
+            Input::Read(seen) => self.read(seen),
             Input::Said(..) | Input::Gone(_) => {}
         }
     }
@@ -178,14 +203,14 @@ impl Keeper {
     fn obey(&mut self, order: Order) {
         match (order, &mut self.dog) {
             (Order::Feed(until), Some(dog)) => dog.ration.answered(now(), until),
-            (Order::Open { terms, until }, None) => self.open(terms, until),
+            (Order::Open { terms, until, slots }, None) => self.open(terms, until, &slots),
             (Order::Close, Some(_)) => self.close(),
             // A daemon that knows less asks again once it was told.
             (Order::Feed(_) | Order::Close, None) | (Order::Open { .. }, Some(_)) => self.tell(),
         }
     }
 
-    fn open(&mut self, terms: Terms, until: BootTime) {
+    fn open(&mut self, terms: Terms, until: BootTime, slots: &Slots) {
         match Device::open(&self.path, terms.timeout) {
             Ok(device) => {
                 (self.identity, self.was_reset) = (device.identity.clone(), device.was_reset);
@@ -195,7 +220,14 @@ impl Keeper {
                     self.identity
                 ));
                 let at = now();
-                self.dog = Some(Dog { device, ration: Ration::new(terms, at, until), fed: at });
+                self.turns += 1;
+                let unread = |path: &String| DiskSeen { path: path.clone(), trouble: Some("not read yet".to_owned()) };
+                // No other opening in this boot is called so, by this process or another.
+                let opening = format!("{}.{}.{}", at.0, std::process::id(), self.turns);
+                let _readers = Readers::start(self.turns, slots, &opening, &self.inputs);
+                let ration = Ration::new(terms, at, until, slots.disks.len());
+                let disks = slots.disks.iter().map(unread).collect();
+                self.dog = Some(Dog { device, ration, fed: at, turn: self.turns, disks, opening, _readers });
             }
             Err(error) => say(&error.to_string()),
         }
@@ -211,10 +243,34 @@ impl Keeper {
         self.tell();
     }
 
+    fn read(&mut self, seen: Seen) {
+        let Some(dog) = self.dog.as_mut().filter(|dog| dog.turn == seen.turn) else { return };
+        let trouble = match seen.found {
+            Ok(None) => {
+                dog.ration.clean(seen.disk, seen.begun);
+                None
+            }
+            Ok(Some(pill)) => {
+                dog.ration.poison();
+                return swallow(&dog.device, &pill);
+            }
+            Err(why) => Some(why),
+        };
+        let Some(disk) = dog.disks.get_mut(seen.disk).filter(|disk| disk.trouble != trouble) else { return };
+        match &trouble {
+            Some(why) => say(&format!("the slot on {} cannot be read: {why}", disk.path)),
+            None => say(&format!("the slot on {} is read", disk.path)),
+        }
+        disk.trouble = trouble;
+        self.tell();
+    }
+
     /// The daemon is told how things stand.
     fn tell(&mut self) {
         let open = self.dog.as_ref().map(|dog| dog.ration.terms());
-        let feeder = Feeder { identity: self.identity.clone(), was_reset: self.was_reset, open };
+        let disks = self.dog.as_ref().map(|dog| dog.disks.clone()).unwrap_or_default();
+        let opening = self.dog.as_ref().map(|dog| dog.opening.clone()).unwrap_or_default();
+        let feeder = Feeder { identity: self.identity.clone(), was_reset: self.was_reset, open, disks, opening };
         let Ok(line) = serde_json::to_string(&feeder) else { return };
         if let Some((_, stream)) = &mut self.daemon {
             // Who does not listen is seen to be gone by the thread that reads.
@@ -233,5 +289,20 @@ impl Keeper {
             Ok(()) => dog.fed = at,
             Err(error) => say(&format!("{} takes nothing: {error}", self.path.display())),
         }
+    }
+}
+
+/// This host is to die. Where the kernel does not do it at once, the watchdog does, for nothing feeds it any more. A
+/// stand-in for a watchdog is no host of its own to reset.
+fn swallow(device: &Device, pill: &Pill) {
+    let (word, mode) = match pill.is_off {
+        true => ("switched off", RebootMode::RB_POWER_OFF),
+        false => ("reset", RebootMode::RB_AUTOBOOT),
+    };
+    say(&format!("a pill of {} was read: this host is {word}", pill.from));
+    if device.is_real
+        && let Err(error) = reboot(mode)
+    {
+        say(&format!("the kernel does not do it ({error}): the watchdog will"));
     }
 }

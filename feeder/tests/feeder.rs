@@ -4,6 +4,7 @@
 
 use nix::sys::stat::Mode;
 use nix::time::{ClockId, clock_gettime};
+use quorate_core::pill::Slots;
 use quorate_core::time::BootTime;
 use quorate_core::watchdog::{Feeder, Order, Terms};
 use std::fs::{File, OpenOptions};
@@ -91,7 +92,7 @@ fn it_feeds_while_it_may_and_for_the_grace_and_closes_when_told() {
     let mut stage = Stage::set();
     let mut daemon = stage.connect();
     assert_eq!(daemon.told().open, None, "it opens nothing by itself");
-    daemon.tell(Order::Open { terms: TERMS, until: now().after(TERMS.window) });
+    daemon.tell(Order::Open { terms: TERMS, until: now().after(TERMS.window), slots: Slots::default() });
     assert_eq!(daemon.told().open, Some(TERMS));
     assert!(!stage.written(Duration::from_millis(1200)).is_empty(), "an answer feeds it");
     stage.written(Duration::from_millis(900));
@@ -118,7 +119,7 @@ fn a_killed_feeder_leaves_a_watchdog_that_bites() {
     let mut stage = Stage::set();
     let mut daemon = stage.connect();
     daemon.told();
-    daemon.tell(Order::Open { terms: TERMS, until: now().after(TERMS.window) });
+    daemon.tell(Order::Open { terms: TERMS, until: now().after(TERMS.window), slots: Slots::default() });
     daemon.told();
     stage.process.kill().unwrap();
     stage.process.wait().unwrap();

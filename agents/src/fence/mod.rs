@@ -1,6 +1,7 @@
 //! Fence devices: is this host's power on, and how is it cut?
 //!
-//! Four kinds of agent behind one type: [`ipmi`] (our own IPMI 2.0 client), [`redfish`] (our own Redfish client), [`exec`]
+//! Five kinds of agent behind one type: [`ipmi`] (our own IPMI 2.0 client), [`redfish`] (our own Redfish client), [`sbd`]
+//! (pills on shared disks), [`exec`]
 //! (ClusterLabs `fence_*` programs, unmodified) and [`fake`] (a file; for demos and tests). The power *reading* is the proof that a host
 //! is off; the success of an `off` is a claim. Nothing here decides whether to fence.
 
@@ -12,6 +13,7 @@ pub mod exec;
 pub mod fake;
 pub mod ipmi;
 pub mod redfish;
+pub mod sbd;
 pub mod strength;
 
 use std::collections::BTreeMap;
@@ -267,11 +269,12 @@ enum Kind {
     Redfish(redfish::Redfish),
     Exec(exec::Exec),
     Fake(fake::Fake),
+    Sbd(sbd::Sbd),
 }
 
 /// Every fence agent of this host, as `stonith:` names it.
 pub fn installed() -> Vec<String> {
-    ["ipmi", "redfish"].into_iter().map(str::to_owned).chain(exec::installed()).collect()
+    ["ipmi", "redfish", "sbd"].into_iter().map(str::to_owned).chain(exec::installed()).collect()
 }
 
 impl FenceDevice {
@@ -284,6 +287,7 @@ impl FenceDevice {
         let kind = match agent {
             "ipmi" => Kind::Ipmi(ipmi::Ipmi::new(params)?),
             "redfish" => Kind::Redfish(redfish::Redfish::new(params)?),
+            "sbd" | "fence_sbd" => Kind::Sbd(sbd::Sbd::new(params)?),
             "fake" => Kind::Fake(fake::Fake::new(params, processes.clone())?),
             name if name.starts_with("fence_") => Kind::Exec(exec::Exec::new(name, params, processes.clone())?),
             other => {
@@ -310,7 +314,7 @@ impl FenceDevice {
     pub async fn list(&self, call: &Call) -> Result<Vec<String>, Problem> {
         match &self.kind {
             Kind::Exec(agent) => agent.list(call).await,
-            Kind::Ipmi(_) | Kind::Redfish(_) | Kind::Fake(_) => Err(Problem::Agent {
+            Kind::Ipmi(_) | Kind::Redfish(_) | Kind::Fake(_) | Kind::Sbd(_) => Err(Problem::Agent {
                 agent: self.agent.clone(),
                 action: "list",
                 why: "it is one host's and has no list; name its node in pcmk_host_list".to_owned(),
@@ -325,7 +329,7 @@ impl FenceDevice {
     pub async fn sensors(&self, wish: &ipmi::sensors::Wish, call: &Call) -> Result<ipmi::sensors::Sensed, Problem> {
         match &self.kind {
             Kind::Ipmi(device) => device.sense(wish, call.deadline).await,
-            Kind::Redfish(_) | Kind::Exec(_) | Kind::Fake(_) => Err(Problem::Agent {
+            Kind::Redfish(_) | Kind::Exec(_) | Kind::Fake(_) | Kind::Sbd(_) => Err(Problem::Agent {
                 agent: self.agent.clone(),
                 action: "sensors",
                 why: "only stonith:ipmi reads sensors".to_owned(),
@@ -354,6 +358,7 @@ impl FenceDevice {
             Kind::Redfish(device) => device.read(call.deadline).await,
             Kind::Exec(agent) => agent.read(call).await,
             Kind::Fake(device) => device.read(call).await,
+            Kind::Sbd(device) => device.read(call.deadline).await,
         };
         let took = clock.elapsed();
         match result {
@@ -386,6 +391,7 @@ impl FenceDevice {
             Kind::Redfish(device) => device.order(order, call, &mut sent).await,
             Kind::Exec(agent) => agent.order(order, call, &mut sent).await,
             Kind::Fake(device) => device.order(order, call, &mut sent).await,
+            Kind::Sbd(_) => Err(sbd::Sbd::order()),
         };
         let took = clock.elapsed();
         result.map(|()| Done { took }).map_err(|problem| FenceError { problem, sent, took })

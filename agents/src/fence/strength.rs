@@ -72,6 +72,7 @@ const NOTHING: &[&str] = &[
     "fence_heuristics_ping",
     "fence_kdump",
     "fence_sbd",
+    "sbd",
 ];
 
 /// The strength of an agent by its name; a `fence_*` program nobody here knows is power-unverified.

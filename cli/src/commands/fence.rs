@@ -23,18 +23,23 @@ use std::io::IsTerminal;
 /// Example: qrm fence history
 ///
 /// Example: qrm fence distrust fence-n2
+///
+/// Example: qrm fence prepare-disk /dev/disk/by-id/wwn-0x5000c500a1b2c3d4
 #[derive(Debug, Args)]
 pub(crate) struct Fence {
     // No sub-command: `qrm fence h` must not be taken for its beginning.
-    /// The node to be switched off, or the word `test`, `history`, `trust` or `distrust`
-    #[arg(value_name = "NODE|test|history|trust|distrust")]
+    /// The node to be switched off, or the word `test`, `history`, `trust`, `distrust` or `prepare-disk`
+    #[arg(value_name = "NODE|test|history|trust|distrust|prepare-disk")]
     node: String,
     /// What follows the proof; without it, as the property stonith-action says
     #[arg(long, value_enum)]
     action: Option<Action>,
     /// Of `trust` and `distrust`: the fence device whose word proves something again, or nothing. Of `test`: the node
-    /// whose devices are read; nothing is switched
+    /// whose devices are read; nothing is switched. Of `prepare-disk`: the shared disk on which slots for pills are made
     device: Option<String>,
+    /// Of `prepare-disk`: whatever is on it may be lost
+    #[arg(long)]
+    force: bool,
     /// Do not ask on a terminal
     #[arg(short, long)]
     yes: bool,
@@ -69,6 +74,11 @@ pub(crate) async fn run(context: &Context, command: Fence) -> Result<(), CliErro
             Some(device) => context.changed(&context.client().await?.trust(device, word == "trust").await?),
             None => Err(CliError::usage("which device?", Some(&format!("qrm fence {word} fence-n2")))),
         },
+        "prepare-disk" => match &command.device {
+            Some(path) => context.changed(&context.client().await?.prepare_disk(path, command.force).await?),
+            None => Err(CliError::usage("which disk?", Some("qrm fence prepare-disk /dev/disk/by-id/…"))),
+        },
+        _ if command.force => Err(CliError::usage("only a disk is prepared by force", None)),
         node if command.device.is_some() => {
             let hint = format!("qrm fence {node}");
             Err(CliError::usage("one node at a time, and no device", Some(&hint)))

@@ -42,7 +42,10 @@ fn open(fence: &Fencing, style: Style, clock: &Clock) -> String {
         (false, false, Some(held)) => format!("waits: {held}"),
         (false, false, None) if fence.watchdog_ms.is_some() => {
             let wait = rough(Duration::from_millis(fence.watchdog_ms.unwrap_or_default()));
-            format!("under way; its watchdog is waited for, {wait} from when it was last fed")
+            match fence.is_pill {
+                true => format!("under way; a pill was left for it, and is waited for, {wait} from when it was there"),
+                false => format!("under way; its watchdog is waited for, {wait} from when it was last fed"),
+            }
         }
         (false, false, None) => "under way".to_owned(),
     };

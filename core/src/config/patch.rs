@@ -174,6 +174,11 @@ impl ConfigPatch {
         self.primitives.values().flatten().any(|device| device.meta.contains_key("provides"))
     }
 
+    /// Whether it speaks of pills, which older daemons take for devices of no kind they know.
+    pub fn has_pills(&self) -> bool {
+        self.primitives.values().flatten().any(Primitive::is_pill)
+    }
+
     /// Whether it speaks of units of systemd.
     pub fn has_units(&self) -> bool {
         let templates = self.shorthand.templates.values().flatten();

@@ -136,6 +136,18 @@ impl Primitive {
         self.is_fence_device() && ["watchdog", "fence_watchdog"].contains(&self.agent.kind.as_str())
     }
 
+    /// Whether this is a fence device that leaves pills on shared disks, for hosts whose watchdog is fed by who reads them.
+    pub fn is_pill(&self) -> bool {
+        self.is_fence_device() && ["sbd", "fence_sbd"].contains(&self.agent.kind.as_str())
+    }
+
+    /// The disks of a device that leaves pills, in the order written.
+    pub fn pill_disks(&self) -> Vec<String> {
+        let written = self.params.get("devices").map_or("", String::as_str);
+        let separators = |c: char| c.is_whitespace() || c == ',' || c == ';';
+        written.split(separators).filter(|path| !path.is_empty()).map(str::to_owned).collect()
+    }
+
     /// Whether the operator has said by name that the device's word is a proof.
     pub fn is_vouched_for(&self) -> bool {
         self.params.get("proves_off").and_then(|value| boolean(value)).unwrap_or(false)
@@ -147,7 +159,8 @@ impl Primitive {
             let given = self.params.get(name).and_then(|text| duration(text.trim()));
             given.unwrap_or(Duration::from_secs(usual)).clamp(Duration::from_secs(1), WATCHDOG_LONGEST)
         };
-        (time("timeout", 10), time("window", 5))
+        // Who reads a pill resets itself: the watchdog is for who does not, and need not be patient with a daemon.
+        (time("timeout", if self.is_pill() { 5 } else { 10 }), time("window", 5))
     }
 
     /// Whether an agent on its host starts and stops it: it may be cloned, and is no machine with an identity of its own.

@@ -188,6 +188,9 @@ impl<'a> Import<'a, '_> {
             }
             return Some((agent("ipmi"), taken));
         }
+        if ["external/sbd", "fence_sbd"].contains(&kind) {
+            return self.pills(id, element, kind, params);
+        }
         if !kind.starts_with("fence_") || !is_id(kind) {
             let mend = "use stonith:ipmi, or a fence agent of ClusterLabs: stonith:fence_…";
             self.tell(Fate::LeftOut, id, element, format!("there is no fence agent {kind:?} here"), mend);
@@ -220,5 +223,32 @@ impl<'a> Import<'a, '_> {
             return None;
         }
         Some((primitive.agent, primitive.params))
+    }
+
+    /// SBD on shared disks: those it was started with stand in no CIB, unless the device names them.
+    fn pills(&mut self, id: &str, element: Element<'a>, kind: &str, params: Pairs<'a>) -> Option<(Agent, Attributes)> {
+        const KEPT: &[&str] = &["devices", "pcmk_host_list", "pcmk_host_check", "pcmk_delay_base", "pcmk_delay_max"];
+        let mut taken = Attributes::new();
+        for (at, name, value) in params {
+            let name = if name == "sbd_device" { "devices".to_owned() } else { name };
+            if KEPT.contains(&name.as_str()) {
+                taken.insert(name, value);
+            } else {
+                self.tell(Fate::LeftOut, id, at, format!("{name}={value}: stonith:sbd has no such parameter"), "");
+            }
+        }
+        if !taken.contains_key("devices") {
+            let what = "its disks stand in SBD's own file (SBD_DEVICE), which no CIB has";
+            let mend = format!("`primitive {id} stonith:sbd params devices=… pcmk_host_check=none`");
+            self.tell(Fate::LeftOut, id, element, what, &mend);
+            return None;
+        }
+        if !taken.contains_key("pcmk_host_list") {
+            taken.insert("pcmk_host_check".to_owned(), "none".to_owned());
+        }
+        let what =
+            format!("stonith:{kind} is stonith:sbd here: quorate-feeder reads the slots, and no sbd runs beside it");
+        self.tell(Fate::Changed, id, element, what, "");
+        Some((Agent { class: AgentClass::Stonith, provider: None, kind: "sbd".to_owned() }, taken))
     }
 }

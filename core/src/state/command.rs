@@ -1,7 +1,7 @@
 //! Every log entry that can exist. What `apply` answers to them is in `outcome`.
 
 use super::{
-    ActionKind, AgentError, Breath, DrillWord, Ended, FailureCount, FenceCause, Intent, Matter, Member, Moved,
+    ActionKind, AgentError, Breath, DrillWord, Ended, FailureCount, FenceCause, GonePill, Intent, Matter, Member, Moved,
     NoticeStep, Noticed, Recovery, Release, Reload, Seen, SensorWord, Spent, TicketChange, Trouble, Unfencing, Wish,
 };
 use crate::config::{ConfigPatch, FenceAction};
@@ -391,6 +391,10 @@ pub enum Command {
         was_reset: bool,
         /// On which terms.
         terms: Terms,
+        /// The shared disks that its feeder reads.
+        disks: Vec<String>,
+        /// What it has marked its slots with.
+        opening: String,
     },
     /// The speaker is going to close its watchdog.
     Disarm(Speaker),
@@ -406,7 +410,11 @@ pub enum Command {
         turn: u64,
         /// For how long, on its own boot-time clock.
         waited: Duration,
+        /// The pill that was still in its slot after that, where one was left.
+        pill: Option<String>,
     },
+    /// The speaker led, and a pill is not in its slot any more after it was waited for.
+    PillGone(GonePill),
     /// A ticket is given to this cluster, or taken.
     SetTicket {
         /// Who asks.

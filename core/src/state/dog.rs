@@ -1,7 +1,10 @@
 //! What the log knows of a host's watchdog.
 
-use super::ClusterState;
+use super::release::PILL_LEVEL;
+use super::{ClusterState, Speaker};
+use crate::config::{FenceAction, Primitive};
 use crate::id::{NodeId, ResourceId, SessionId};
+use crate::pill::{Pill, SentPill};
 use crate::planted::{Mistake, planted};
 use crate::time::Timestamp;
 use crate::watchdog::{Terms, is_software};
@@ -27,8 +30,25 @@ pub struct Armed {
     pub identity: String,
     /// On which terms it is fed.
     pub terms: Terms,
+    /// The shared disks on which its feeder reads whether it still may; none where it lives on the leader's answers alone.
+    pub disks: Vec<String>,
+    /// What its feeder has marked its slots there with.
+    pub opening: String,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// A pill that is not in its slot any more after it was waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GonePill {
+    /// Who says so.
+    pub speaker: Speaker,
+    /// For which node it was.
+    pub target: NodeId,
+    /// Which boot.
+    pub session: SessionId,
+    /// Which pill.
+    pub note: String,
 }
 
 impl Dog {
@@ -40,10 +60,66 @@ impl Dog {
 }
 
 impl ClusterState {
-    /// The watchdog that is configured for a node: the first by name that is not distrusted.
+    /// The watchdog that is configured for a node: the first by name that is not distrusted, and one with disks before others.
     pub fn watchdog(&self, node: &NodeId) -> Option<&ResourceId> {
-        let named = self.config.primitives.iter().filter(|(_, it)| it.is_watchdog() && it.fences(node));
+        let all = &self.config.primitives;
+        let with_disks = all.iter().filter(|(_, it)| it.is_pill() && self.level >= PILL_LEVEL);
+        let named = with_disks.chain(all.iter().filter(|(_, it)| it.is_watchdog())).filter(|(_, it)| it.fences(node));
         named.map(|(id, _)| id).find(|id| !self.distrusted.contains_key(*id))
+    }
+
+    /// Whether this device leaves pills.
+    pub fn is_pill(&self, device: &ResourceId) -> bool {
+        self.config.primitives.get(device).is_some_and(Primitive::is_pill)
+    }
+
+    /// Whether this device can leave a pill for a node now: that host has armed its watchdog on the device's disks.
+    pub fn takes_pills(&self, node: &NodeId, device: &ResourceId) -> bool {
+        let armed = self.nodes.get(node).and_then(|state| state.dog.armed.as_ref());
+        armed.is_some_and(|armed| armed.device == *device && !armed.disks.is_empty())
+    }
+
+    /// What a try by these devices would leave for a node, where that is a pill.
+    pub(super) fn next_pill(&self, node: &NodeId, devices: &[ResourceId]) -> Option<SentPill> {
+        let turn = self.nodes.get(node)?.dog.turn;
+        let number = self.intents.get(node)?.tries.saturating_add(1);
+        let leaves = devices.iter().any(|device| self.takes_pills(node, device));
+        leaves.then(|| SentPill { turn, note: format!("{turn}.{number}") })
+    }
+
+    /// A pill for a node, as it is left for it.
+    pub fn pill(&self, node: &NodeId, pill: &SentPill) -> Option<Pill> {
+        let intent = self.intents.get(node)?;
+        let dog = &self.nodes.get(node)?.dog;
+        let armed = dog.armed.as_ref().filter(|_| dog.turn == pill.turn)?;
+        let (disks, opening) = (armed.disks.clone(), armed.opening.clone());
+        Some(Pill { disks, opening, session: intent.session.clone(), note: pill.note.clone(), action: intent.action })
+    }
+
+    /// A pill that was never left: who looks for it sees whether one could be, for that host's feeder reads these disks.
+    pub fn no_pill(&self, node: &NodeId, device: &ResourceId) -> Option<Pill> {
+        let session = self.nodes.get(node)?.living_session()?.id.clone();
+        let armed = self.nodes.get(node)?.dog.armed.as_ref().filter(|_| self.takes_pills(node, device))?;
+        let (disks, opening, action) = (armed.disks.clone(), armed.opening.clone(), FenceAction::Reboot);
+        Some(Pill { disks, opening, session, note: String::new(), action })
+    }
+
+    /// The pill that is waited for until it has worked.
+    pub fn sent_pill(&self, node: &NodeId) -> Option<&SentPill> {
+        let turn = self.nodes.get(node)?.dog.turn;
+        self.intents.get(node)?.pill.as_ref().filter(|pill| pill.turn == turn)
+    }
+
+    /// Why the wait for a node's watchdog proves nothing now, if so: whose host reads slots lives on until it reads a pill.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    pub fn watchdog_due(&self, node: &NodeId) -> Result<&Armed, String> {
+        let armed = self.watchdog_proves(node)?;
+        if armed.disks.is_empty() || self.sent_pill(node).is_some() || planted(Mistake::PillUnsent) {
+            return Ok(armed);
+        }
+        Err(format!("no pill was left for {node} yet: it lives on while it reads its slot"))
     }
 
     /// Why what a node's watchdog does proves nothing, if so; `Ok` with the one that does.

@@ -64,7 +64,12 @@ impl ClusterState {
 
     /// Whether anything could be tried to prove a node dead without a person.
     pub fn has_fence(&self, node: &NodeId) -> bool {
-        !self.fence_levels(node).is_empty() || self.watchdog_proves(node).is_ok()
+        self.fence_levels(node).iter().any(|level| !self.has_pill(level)) || self.watchdog_proves(node).is_ok()
+    }
+
+    /// A pill proves what the watchdog behind it is worth, and so does a level that has one.
+    fn has_pill(&self, level: &[ResourceId]) -> bool {
+        level.iter().any(|device| self.is_pill(device))
     }
 
     /// How well a node is armed, by the best of its levels.
@@ -73,7 +78,7 @@ impl ClusterState {
             return Arming::Armed;
         }
         let (mut failing, mut untested) = (None, None);
-        for level in self.fence_levels(node) {
+        for level in self.fence_levels(node).into_iter().filter(|level| !self.has_pill(level)) {
             let drills = || level.iter().filter_map(|device| Some((device, self.drilled(device, node)?)));
             let never = drills().find(|(_, drilled)| drilled.passed.is_none());
             if let Some((device, drilled)) = never {
@@ -152,7 +157,7 @@ fn drilled_devices(config: &Config, node: &NodeId) -> BTreeSet<ResourceId> {
     let named = config.primitives.iter().filter(|(_, it)| it.is_fence_device() && it.fences(node)).map(|(id, _)| id);
     let levels = fence_levels(config, node).into_iter().flatten();
     let all = named.cloned().chain(levels);
-    all.filter(|id| config.primitives.get(id).is_some_and(|it| !it.is_watchdog() && it.is_drilled())).collect()
+    all.filter(|id| config.primitives.get(id).is_some_and(|it| !it.is_watchdog() && !it.is_pill() && it.is_drilled())).collect()
 }
 
 impl Primitive {

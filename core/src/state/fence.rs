@@ -5,6 +5,7 @@
 
 use crate::config::FenceAction;
 use crate::id::{Incarnation, NodeId, ResourceId, SessionId};
+use crate::pill::SentPill;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -39,6 +40,8 @@ pub struct FenceIntent {
     pub off_sent: bool,
     /// The session is heard again after an off that had no effect: it must kill its VMs and reboot.
     pub condemned: bool,
+    /// The pill that was left for it, and read back.
+    pub pill: Option<SentPill>,
 }
 
 /// Where the time before a judgement went, by the leader's clock.
@@ -109,6 +112,8 @@ pub struct Attempt {
     pub granted: Timestamp,
     /// For how long an off may be sent, on the executor's boot-time clock, from when it asked.
     pub lasts: Duration,
+    /// The pill that is to be left, where that is what its devices do.
+    pub pill: Option<SentPill>,
     /// How long its devices took to answer, in all; known when it has ended.
     pub took: Duration,
     /// How it ended, if it did.
@@ -118,7 +123,7 @@ pub struct Attempt {
 /// How a try ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AttemptEnd {
-    /// The power reads off, read after the intent.
+    /// The power reads off, read after the intent; or a pill is in its slot, read after it was written.
     Verified,
     /// It did not work, in the device's words.
     Failed(String),
@@ -165,6 +170,8 @@ pub enum Proof {
         leader: NodeId,
         /// For how long.
         waited: Duration,
+        /// Whether it was waited for from when a pill was in the host's slot.
+        by_pill: bool,
         /// When it was applied.
         at: Timestamp,
     },
@@ -212,6 +219,7 @@ impl FenceIntent {
             failed: Vec::new(),
             off_sent: false,
             condemned: false,
+            pill: None,
         }
     }
 
@@ -300,6 +308,9 @@ impl Proof {
             Self::Reborn { session, .. } => format!("the same hardware booted again (boot id {session})"),
             Self::Goodbye { .. } => "its host was shut down in order, with nothing left on it".to_owned(),
             Self::Confirmed { by, .. } => format!("confirmed off by {by}"),
+            Self::Watchdog { device, leader, waited, by_pill: true, .. } => {
+                format!("{leader} waited {} s for the pill that {device} had left for it", waited.as_secs())
+            }
             Self::Watchdog { device, leader, waited, .. } => {
                 format!("{leader} waited {} s for its watchdog {device}, which nobody fed", waited.as_secs())
             }

@@ -31,7 +31,7 @@ pub use activity::{
 };
 pub use apply::power_on::{POWER_ON_TRIES, PowerOn};
 pub use command::{Command, Entry, Founding, Grant, NewAction, Speaker, Verdict};
-pub use dog::{Armed, Dog};
+pub use dog::{Armed, Dog, GonePill};
 pub use drilled::{Arming, DrillWord, Drilled};
 pub use event::{Event, EventKind};
 pub use fence::{
@@ -47,7 +47,7 @@ pub use preference::{Ended, Preference, Wish};
 pub(crate) use query::Fenced;
 pub use query::Standing;
 pub use release::{
-    AGENTS_MIGRATE_LEVEL, ARMING_LEVEL, FEATURE_LEVEL, HEALTH_LEVEL, NOTIFY_LEVEL, RELOAD_LEVEL, Release, SCHEMA,
+    AGENTS_MIGRATE_LEVEL, ARMING_LEVEL, FEATURE_LEVEL, HEALTH_LEVEL, NOTIFY_LEVEL, PILL_LEVEL, RELOAD_LEVEL, Release, SCHEMA,
     WATCHDOG_LEVEL,
 };
 pub use standing::{Asked, Breath, Distrust, Flapping, Matter, Quarantine, Recovery, Trouble};

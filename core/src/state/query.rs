@@ -204,6 +204,8 @@ impl ClusterState {
     pub fn fence_levels(&self, target: &NodeId) -> Vec<Vec<ResourceId>> {
         let mut levels = fence_levels(&self.config, target);
         levels.retain(|level| level.iter().all(|device| !self.distrusted.contains_key(device)));
+        // A pill is for whoever reads its slot.
+        levels.retain(|level| level.iter().all(|device| !self.is_pill(device) || self.takes_pills(target, device)));
         levels
     }
 

@@ -23,7 +23,7 @@ pub const SCHEMA: u16 = 4;
 /// 12: agents that migrate what they run. 13: rules in defaults on agents and operations.
 /// 14: watchdogs. 15: units of systemd. 16: notices to the instances of clones.
 /// 17: groups that are promoted, instances that differ, `multiple-active`. 21: tickets, `resource-discovery`.
-/// 22: sensors of BMCs. 24: nodes are armed by drills. 26: attributes of tickets.
+/// 22: sensors of BMCs. 23: poison pills. 24: nodes are armed by drills. 26: attributes of tickets.
 pub const FEATURE_LEVEL: u16 = 26;
 /// From here on changed parameters are taken over by a reload.
 pub const RELOAD_LEVEL: u16 = 5;
@@ -49,6 +49,8 @@ const TICKET_LEVEL: u16 = 21;
 const TICKET_ATTRIBUTES_LEVEL: u16 = 26;
 /// From here on what the sensors of a node's BMC say is known.
 pub const HEALTH_LEVEL: u16 = 22;
+/// From here on pills are left on shared disks.
+pub const PILL_LEVEL: u16 = 23;
 /// From here on nodes are armed by drills of their fence devices.
 pub const ARMING_LEVEL: u16 = 24;
 
@@ -80,6 +82,9 @@ impl Command {
             Self::Notices(_) | Self::Noticed(_) => NOTIFY_LEVEL,
             Self::Remove { .. } | Self::Leave { .. } | Self::Goodbye(_) => 2,
             Self::Overdue { .. } => 3,
+            Self::Configure { patch, .. } if patch.has_pills() => PILL_LEVEL,
+            Self::Arm { disks, .. } if !disks.is_empty() => PILL_LEVEL,
+            Self::PillGone(_) => PILL_LEVEL,
             Self::Configure { patch, .. } if patch.has_tickets() => TICKET_LEVEL,
             Self::Configure { patch, .. } if patch.has_discovery() => TICKET_LEVEL,
             Self::SetTicket { attributes, .. } if !attributes.is_empty() => TICKET_ATTRIBUTES_LEVEL,

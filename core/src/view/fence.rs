@@ -46,6 +46,9 @@ pub struct Fencing {
     /// How long its watchdog is waited for, where one bites.
     #[serde(default)]
     pub watchdog_ms: Option<u64>,
+    /// Whether that is since a pill was left for it.
+    #[serde(default)]
+    pub is_pill: bool,
     /// Whether the session is proven dead already, and only the last try is waited for.
     pub settling: bool,
     /// How often it was tried.
@@ -110,7 +113,7 @@ pub struct FenceView {
     pub readings_ms: Option<u64>,
     /// When it ended.
     pub at: Timestamp,
-    /// `power-off`, `watchdog`, `reborn`, `confirmed` or `called-off`.
+    /// `power-off`, `watchdog`, `pill`, `reborn`, `confirmed` or `called-off`.
     pub outcome: String,
     /// The proof in words; of a called-off fence, why.
     pub proof: String,
@@ -152,7 +155,8 @@ fn fencing(state: &ClusterState, target: &NodeId, intent: &FenceIntent) -> Fenci
         condemned: intent.condemned,
         waits: waits.map(|wait| Waits { until: wait.until, why: wait.why }),
         held,
-        watchdog_ms: state.watchdog_proves(target).ok().filter(|_| !settling).map(|armed| millis(armed.terms.wait())),
+        watchdog_ms: state.watchdog_due(target).ok().filter(|_| !settling).map(|armed| millis(armed.terms.wait())),
+        is_pill: state.sent_pill(target).is_some(),
         settling,
         count: intent.tries,
         failed: intent.failed.iter().map(tried).collect(),
@@ -187,6 +191,7 @@ fn outcome(proof: &Proof) -> &'static str {
         Proof::Reborn { .. } => "reborn",
         Proof::Goodbye { .. } => "goodbye",
         Proof::Confirmed { .. } => "confirmed",
+        Proof::Watchdog { by_pill: true, .. } => "pill",
         Proof::Watchdog { .. } => "watchdog",
     }
 }

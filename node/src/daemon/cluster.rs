@@ -4,6 +4,7 @@
 
 use super::beats::Beats;
 use super::clock::{self, boot_time, wall_clock};
+use super::feeder::Disks;
 use crate::engine::{Engine, FirstHand, Me};
 use quorate_agents::ocf::Agents;
 use quorate_agents::systemd::Systemd;
@@ -59,6 +60,8 @@ pub struct Cluster {
     pub agents: Arc<Agents>,
     /// Beats of hosts with a watchdog.
     pub beats: Arc<Beats>,
+    /// What this host's feeder says of its disks with slots.
+    pub disks: Disks,
     /// The units of this host, likewise.
     pub systemd: Arc<Systemd>,
 }

@@ -56,7 +56,7 @@ impl<'a> Device<'a> {
         let theirs = definition.params.iter().filter(|(name, _)| !is_ours(name));
         let params: BTreeMap<String, String> = theirs.map(|(name, value)| (name.clone(), value.clone())).collect();
         // What is built in is one host's, and has no plugs.
-        let is_program = definition.agent.kind.starts_with("fence_");
+        let is_program = definition.agent.kind.starts_with("fence_") && !definition.is_pill();
         let argument = definition.plug_argument().filter(|_| is_program);
         let names = match argument {
             Some(_) => definition.plugs(&target.name),
@@ -68,7 +68,7 @@ impl<'a> Device<'a> {
             if let Some(argument) = argument {
                 params.entry(argument.to_owned()).or_insert_with(|| name.clone());
             }
-            if is_program {
+            if is_program || definition.is_pill() {
                 params.entry("nodename".to_owned()).or_insert_with(|| target.name.to_string());
             }
             let opened = FenceDevice::new(&definition.agent.kind, &params, processes);

@@ -9,7 +9,7 @@ use super::cluster::Cluster;
 use super::executor::Executor;
 use super::feeder::FeederLine;
 use super::polls::Polls;
-use super::power::{Power, Time};
+use super::power::{self, Power, Time};
 use crate::engine::{Effect, Event, PowerAnswer, ProposeError, Tag, View, append_by};
 use crate::seats;
 use crate::service;
@@ -58,7 +58,7 @@ impl Driver {
     pub fn new(cluster: Cluster, executor: Executor, power: Power, feeder: PathBuf) -> (Self, mpsc::Sender<Event>) {
         let (sender, events) = mpsc::channel(QUEUE);
         let polls = Polls::new(cluster.clone(), sender.clone());
-        let feeder = FeederLine::keep(feeder, sender.clone());
+        let feeder = FeederLine::keep(feeder, sender.clone(), cluster.disks.clone());
         (Self { cluster, executor, power, polls, feeder, events, sender: sender.clone() }, sender)
     }
 
@@ -144,6 +144,7 @@ impl Driver {
                 });
             }
             sensors @ Effect::Sensors { .. } => self.read_sensors(sensors),
+            pill @ Effect::Pill { .. } => self.pill(now, pill),
             Effect::TakeInventory(known) => {
                 let executor = self.executor.clone();
                 self.answer(async move { Event::Inventory(executor.inventory(known).await) });
@@ -209,6 +210,14 @@ impl Driver {
             };
             Event::Sensors(tag, read)
         });
+    }
+
+    fn pill(&self, now: BootTime, effect: Effect) {
+        let Effect::Pill { tag, target, pill, verb, timeout } = effect else { return };
+        let from = self.cluster.me.node.clone();
+        // send-by: counted from the step, however late the task comes to run.
+        let time = Time { send_by: now.after(timeout), timeout };
+        self.answer(async move { Event::Power(tag, power::pill(&from, &target, &pill, verb, time).await) });
     }
 
     /// What has to do with watchdogs.

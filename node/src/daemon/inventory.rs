@@ -39,6 +39,7 @@ pub(super) async fn watch(executor: Executor, cluster: Cluster, events: mpsc::Se
             let mut findings =
                 ours.findings(&found, [SYSTEMD, LIBVIRT_GUESTS].iter().all(|path| Path::new(path).exists()));
             findings.extend(sleep::finding(Path::new("/")));
+            findings.extend(cluster.disks.findings());
             if findings != told {
                 findings.iter().for_each(|finding| tracing::warn!(finding, "found on this host"));
                 told.clone_from(&findings);

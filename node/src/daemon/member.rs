@@ -5,6 +5,7 @@ use super::clock::boot_time;
 use super::cluster::Cluster;
 use super::driver::{Driver, Ended};
 use super::executor::Executor;
+use super::feeder::Disks;
 use super::inventory;
 use super::ocf::Ocf;
 use super::power::Power;
@@ -170,7 +171,7 @@ impl Host {
         };
         let engine = Arc::new(Mutex::new(Engine::new(me.clone(), boot_time())));
         let (agents, systemd) = (self.agents.clone(), self.systemd.clone());
-        Ok(Cluster { replica, engine, me, agents, systemd, beats: Arc::default() })
+        Ok(Cluster { replica, engine, me, agents, systemd, beats: Arc::default(), disks: Disks::default() })
     }
 
     fn listen(&self, listener: TcpListener, credentials: &Credentials, cluster: &Cluster) -> Result<(), Fault> {

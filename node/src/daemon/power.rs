@@ -4,10 +4,11 @@ use super::device::{Device, Lists};
 use super::guid::Whose;
 use crate::engine::{PowerAnswer, PowerVerb, SensorReport, Tag};
 use quorate_agents::fence::ipmi::sensors::Sensed;
-use quorate_agents::fence::{BootTime, Call, Sent};
+use quorate_agents::fence::{BootTime, Call, Sent, sbd};
 use quorate_agents::process::Processes;
 use quorate_core::config::Primitive;
-use quorate_core::id::ResourceId;
+use quorate_core::id::{NodeId, ResourceId};
+use quorate_core::pill::Pill;
 use quorate_core::state::Member;
 use quorate_core::text::limited;
 use std::sync::Arc;
@@ -133,6 +134,23 @@ impl Power {
         tested.took = begun.elapsed();
         tested
     }
+}
+
+/// Leaves a pill, or looks for it; one that is there reads off.
+pub(super) async fn pill(from: &NodeId, target: &NodeId, pill: &Pill, verb: PowerVerb, time: Time) -> PowerAnswer {
+    let deadline = tokio::time::Instant::now() + time.timeout;
+    let send_by = BootTime(Duration::from_millis(time.send_by.0));
+    let answer = match verb {
+        PowerVerb::Off => {
+            let left = sbd::leave(target.as_str(), from.as_str(), pill, send_by, deadline).await;
+            PowerAnswer { result: left.result.map(|()| true), sent: left.sent }
+        }
+        PowerVerb::Read | PowerVerb::On => {
+            let looked = sbd::is_there(target.as_str(), pill, deadline).await;
+            PowerAnswer { result: looked.map(|is_there| !is_there), sent: false }
+        }
+    };
+    PowerAnswer { result: answer.result.map_err(limited), ..answer }
 }
 
 /// What a test of a device found.

@@ -123,6 +123,8 @@ async fn check_power(host: &Host, cluster: &Cluster, dead: &BTreeSet<NodeId>) ->
             let trusted = devices.filter(|device| !state.distrusted.contains_key(device));
             let defined =
                 trusted.filter_map(|device| Some((device.clone(), state.config.primitives.get(&device)?.clone())));
+            // A slot is nobody's power.
+            let defined = defined.filter(|(_, definition)| !definition.is_pill());
             Some((member, defined.collect::<BTreeMap<ResourceId, _>>()))
         };
         dead.iter().filter_map(of).collect::<Vec<_>>()

@@ -110,6 +110,10 @@ impl Drill {
         let tag = ctx.tag();
         self.asked.insert(tag, (key, ctx.view.state.revision, ctx.now));
         let verb = if may_arm(&definition) { PowerVerb::Drill } else { PowerVerb::Read };
+        // Whether a pill that is left here would be read there: another disk by the same path has slots too.
+        if let Some(pill) = ctx.view.state.no_pill(&target, &device) {
+            return ctx.out.push(Effect::Pill { tag, target, pill: Box::new(pill), verb, timeout: TIMEOUT });
+        }
         let definition = Box::new(definition);
         ctx.out.push(Effect::Power { tag, device, definition, target, verb, timeout: TIMEOUT });
     }

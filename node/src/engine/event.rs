@@ -2,6 +2,7 @@
 
 use quorate_core::config::{Attributes, Primitive};
 use quorate_core::id::{HardwareId, Incarnation, NodeId, Operation, ResourceId, SessionId};
+use quorate_core::pill::Pill;
 use quorate_core::state::{
     ActionKind, AgentError, ClusterState, Command, Moved, Outcome, Release, Reload, Seen, SensorSign,
 };
@@ -301,6 +302,20 @@ pub enum Effect {
         definition: Box<Primitive>,
         /// Whose sensors.
         target: NodeId,
+        /// How long it may take.
+        timeout: Duration,
+    },
+    /// Leave a pill in a node's slots (off), or look whether it is there (read); answered by [`Event::Power`], in which a
+    /// pill that is there reads off.
+    Pill {
+        /// For the answer.
+        tag: Tag,
+        /// For whom.
+        target: NodeId,
+        /// Which.
+        pill: Box<Pill>,
+        /// Off, or read.
+        verb: PowerVerb,
         /// How long it may take.
         timeout: Duration,
     },

@@ -8,7 +8,7 @@ use super::event::{Drilled, Effect, PowerAnswer, PowerVerb, ProposeError, Tag};
 use super::liveness::Liveness;
 use super::power_on::PowerOn;
 use super::unfence::Unfence;
-use super::{Ctx, Purpose};
+use super::{Ctx, Purpose, pill};
 use quorate_core::config::Properties;
 use quorate_core::id::{NodeId, ResourceId, SessionId};
 use quorate_core::planted::{Mistake, planted};
@@ -198,7 +198,8 @@ impl Fencing {
         }
         let properties = ctx.view.state.properties();
         let levels = ctx.view.state.fence_levels(target);
-        if levels.is_empty() || !properties.stonith_enabled || proves_itself(ctx, liveness, target, intent) {
+        let has_to_wait = levels.is_empty() || pill::is_waited_for(ctx.view.state, target);
+        if has_to_wait || !properties.stonith_enabled || proves_itself(ctx, liveness, target, intent) {
             return;
         }
         let devices = levels[tries as usize % levels.len()].clone();
@@ -341,6 +342,7 @@ impl Fencing {
             return;
         };
         let Some(device) = attempt.asked.remove(&tag) else { return };
+        let answer = pill::heed(ctx, &device, answer);
         attempt.sent |= answer.sent;
         match &answer.result {
             Ok(on) => {
@@ -428,6 +430,9 @@ impl Try {
             };
             let tag = ctx.tag();
             self.asked.insert(tag, device.clone());
+            if pill::ask(ctx, target, tag, verb, left) {
+                continue;
+            }
             let definition = Box::new(definition);
             ctx.out.push(Effect::Power { tag, device, definition, target: target.clone(), verb, timeout: left });
         }

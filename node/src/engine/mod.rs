@@ -16,6 +16,7 @@ mod migration;
 mod monitor;
 mod operations;
 mod overdue;
+mod pill;
 mod polls;
 mod power_on;
 mod sensors;
@@ -313,7 +314,7 @@ impl Engine {
                 self.watchdog.read(&mut ctx, tag, fresh);
                 self.worker.read(&mut ctx, tag, fresh);
             }
-            Event::Power(tag, answer) => {
+            Event::Power(tag, answer) if !self.watchdog.power(&mut ctx, tag, &answer) => {
                 self.judge.power(now, tag, &answer);
                 self.fencing.power(&mut ctx, tag, &answer);
             }
@@ -324,7 +325,7 @@ impl Engine {
             done @ (Event::Executed(..) | Event::Reloads(..)) => self.worker.executed(&mut ctx, done),
             Event::Looked(tag, executed) => self.worker.looked(&mut ctx, tag, executed),
             Event::Changed(resource) => self.worker.changed(&mut ctx, &resource),
-            Event::Applied => {}
+            Event::Applied | Event::Power(..) => {}
             end @ (Event::CastOut(_) | Event::Stopping) => self.worker.end(&mut ctx, end),
             beat @ (Event::Beat { .. } | Event::Answered(_) | Event::Feeder(_)) => self.watchdog.take(&mut ctx, beat),
         }

@@ -4,11 +4,12 @@
 //! only the answer to this daemon's own entry says so, never what its view shows. Who answers beats, and what follows
 //! when nobody does, is in `watchdog_wait`.
 
-use super::event::{Effect, Event, Tag};
+use super::event::{Effect, Event, PowerAnswer, Tag};
 use super::watchdog_wait::WatchdogWait;
 use super::worker::Stage;
 use super::{Ctx, Purpose};
 use quorate_core::id::ResourceId;
+use quorate_core::pill::{Slots, majority};
 use quorate_core::planted::{Mistake, planted};
 use quorate_core::state::{Command, NodeState, WATCHDOG_LEVEL};
 use quorate_core::time::BootTime;
@@ -77,6 +78,11 @@ impl Watchdog {
         self.wait.read(ctx, tag, confirmed);
     }
 
+    /// Whether that was asked for here.
+    pub(super) fn power(&mut self, ctx: &mut Ctx<'_>, tag: Tag, answer: &PowerAnswer) -> bool {
+        self.wait.power(ctx, tag, answer)
+    }
+
     pub(super) fn act(&mut self, ctx: &mut Ctx<'_>, stage: Stage) {
         self.keep(ctx, stage);
         self.wait.drive(ctx);
@@ -102,20 +108,22 @@ impl Watchdog {
             return;
         }
         match wanted {
-            Some((device, terms)) if fits(node, &device, terms, &feeder) => self.arm(ctx, node, device, terms, &feeder),
+            Some(wanted) if fits(node, &wanted, &feeder) => self.arm(ctx, node, wanted, &feeder),
             _ => self.put_away(ctx, node, &feeder),
         }
     }
 
     /// Opens it first, then says so.
-    fn arm(&mut self, ctx: &mut Ctx<'_>, node: &NodeState, device: ResourceId, terms: Terms, feeder: &Feeder) {
+    fn arm(&mut self, ctx: &mut Ctx<'_>, node: &NodeState, wanted: Wanted, feeder: &Feeder) {
+        let Wanted { device, terms, disks } = wanted;
         let Some(until) = self.answered.map(|asked| asked.after(terms.window)).filter(|until| ctx.now < *until) else {
             return;
         };
         if feeder.open.is_none() {
             self.next_try = ctx.now.after(PAUSE);
-            ctx.out.push(Effect::Feeder(Order::Open { terms, until }));
-        } else if node.dog.armed.is_none() {
+            let slots = Slots { disks, node: ctx.me.node.to_string(), session: ctx.me.session.to_string() };
+            ctx.out.push(Effect::Feeder(Order::Open { terms, until, slots }));
+        } else if node.dog.armed.is_none() && reads_enough(feeder) {
             self.next_try = ctx.now.after(PAUSE);
             self.is_disarmed = false;
             let command = Command::Arm {
@@ -125,6 +133,8 @@ impl Watchdog {
                 identity: feeder.identity.clone(),
                 was_reset: feeder.was_reset,
                 terms,
+                disks,
+                opening: feeder.opening.clone(),
             };
             ctx.propose(Purpose::Arm, command);
         }
@@ -152,20 +162,42 @@ impl Watchdog {
     }
 }
 
+/// What a host's watchdog is to be.
+struct Wanted {
+    device: ResourceId,
+    terms: Terms,
+    disks: Vec<String>,
+}
+
 /// What is configured for this host, and the terms that follow.
-fn wanted(ctx: &Ctx<'_>) -> Option<(ResourceId, Terms)> {
+fn wanted(ctx: &Ctx<'_>) -> Option<Wanted> {
     let state = ctx.view.state;
     let properties = state.properties();
     if !properties.stonith_enabled || state.level < WATCHDOG_LEVEL || state.is_witness(&ctx.me.node) {
         return None;
     }
     let device = state.watchdog(&ctx.me.node)?;
-    let (timeout, window) = state.config.primitives.get(device)?.watchdog_times();
-    Some((device.clone(), Terms { timeout, window, grace: properties.daemon_grace + GRACE_BEYOND }))
+    let primitive = state.config.primitives.get(device)?;
+    let (timeout, window) = primitive.watchdog_times();
+    let disks = if primitive.is_pill() { primitive.pill_disks() } else { Vec::new() };
+    // Who reads its slot lives on without a daemon, and needs no grace for that.
+    let grace = if disks.is_empty() { properties.daemon_grace + GRACE_BEYOND } else { Duration::ZERO };
+    Some(Wanted { device: device.clone(), terms: Terms { timeout, window, grace }, disks })
 }
 
 /// Whether what is open and what is armed are what is wanted, as far as they are there.
-fn fits(node: &NodeState, device: &ResourceId, terms: Terms, feeder: &Feeder) -> bool {
-    feeder.open.is_none_or(|open| open == terms)
-        && node.dog.armed.as_ref().is_none_or(|armed| armed.terms == terms && armed.device == *device)
+fn fits(node: &NodeState, wanted: &Wanted, feeder: &Feeder) -> bool {
+    let is_open = |open: Terms| open == wanted.terms && feeder.disks.iter().map(|disk| &disk.path).eq(&wanted.disks);
+    feeder.open.is_none_or(is_open)
+        && node.dog.armed.as_ref().is_none_or(|armed| {
+            // A feeder that was started anew has marked its slots anew, and nobody looks for that mark.
+            let is_same = feeder.open.is_none() || armed.opening == feeder.opening;
+            is_same && armed.terms == wanted.terms && armed.device == wanted.device && armed.disks == wanted.disks
+        })
+}
+
+/// Whether enough disks have a slot of this host's for a pill to reach it.
+fn reads_enough(feeder: &Feeder) -> bool {
+    let read = feeder.disks.iter().filter(|disk| disk.trouble.is_none()).count();
+    feeder.disks.is_empty() || read >= majority(feeder.disks.len())
 }

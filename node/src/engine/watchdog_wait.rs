@@ -6,17 +6,22 @@
 //! term, from this leader's own first entry, the intent as it saw it, or the last beat that it answered: whichever is
 //! the latest. `apply` looks at how long it was.
 
-use super::event::{Effect, Tag};
-use super::{Ctx, Purpose};
+use super::event::{Effect, PowerAnswer, PowerVerb, Tag};
+use super::{Ctx, Purpose, pill};
 use quorate_core::id::{NodeId, SessionId};
+use quorate_core::pill::SentPill;
 use quorate_core::planted::{Mistake, planted};
-use quorate_core::state::Command;
+use quorate_core::state::{Command, GonePill};
 use quorate_core::time::BootTime;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A proposal that came to nothing is made again after this.
 const PAUSE: Duration = Duration::from_secs(1);
+/// A look whether a pill is still there may take so long, and is made again after that.
+const LOOK: Duration = Duration::from_secs(8);
+/// So many looks in a row that nobody answers, and another try is made: by what else there is, or by a person.
+const LOOKS: u32 = 3;
 /// More beats than this do not wait for a round at once.
 const ROUNDS: usize = 1024;
 
@@ -29,6 +34,17 @@ pub(super) struct WatchdogWait {
     /// When this leader last said yes to a session.
     answered: BTreeMap<NodeId, (SessionId, BootTime)>,
     waits: BTreeMap<NodeId, Wait>,
+    /// Looks whether a pill was there to the end of its wait.
+    looks: BTreeMap<Tag, Look>,
+}
+
+/// A wait that is over, if its pill is still there.
+#[derive(Debug)]
+struct Look {
+    node: NodeId,
+    session: SessionId,
+    pill: SentPill,
+    waited: Duration,
 }
 
 /// A watchdog that is waited for.
@@ -36,9 +52,12 @@ pub(super) struct WatchdogWait {
 struct Wait {
     session: SessionId,
     turn: u64,
+    pill: Option<SentPill>,
     /// When this leader first saw that it is to be.
     since: BootTime,
     next_try: BootTime,
+    /// Looks at the pill that came to nothing.
+    blind: u32,
 }
 
 impl WatchdogWait {
@@ -73,6 +92,7 @@ impl WatchdogWait {
 
     pub(super) fn drive(&mut self, ctx: &mut Ctx<'_>) {
         if !ctx.view.is_leader {
+            self.looks.clear();
             (self.led, self.answered) = (None, BTreeMap::new());
             return self.waits.clear();
         }
@@ -81,6 +101,7 @@ impl WatchdogWait {
             // Another leader may have answered in between: it begins anew.
             _ => {
                 self.waits.clear();
+                self.looks.clear();
                 ctx.now
             }
         };
@@ -102,15 +123,15 @@ impl WatchdogWait {
     fn wait_for(&mut self, ctx: &mut Ctx<'_>, led: BootTime, node: NodeId, session: SessionId) {
         let state = ctx.view.state;
         let at = state.nodes.get(&node).filter(|at| at.living_session().is_some_and(|living| living.id == session));
-        let armed = state.watchdog_proves(&node);
+        let armed = state.watchdog_due(&node);
         let (Some(at), Ok(armed)) = (at, armed) else {
             self.waits.remove(&node);
             return;
         };
-        let (now, turn) = (ctx.now, at.dog.turn);
-        let anew = || Wait { session: session.clone(), turn, since: now, next_try: BootTime(0) };
+        let (now, turn, pill) = (ctx.now, at.dog.turn, state.sent_pill(&node));
+        let anew = || Wait { session: session.clone(), turn, pill: pill.cloned(), since: now, next_try: BootTime(0), blind: 0 };
         let wait = self.waits.entry(node.clone()).or_insert_with(anew);
-        if wait.session != session || wait.turn != turn {
+        if wait.session != session || wait.turn != turn || wait.pill.as_ref() != pill {
             *wait = anew();
         }
         let fed = self.answered.get(&node).filter(|(of, _)| *of == session).map_or(BootTime(0), |(_, at)| *at);
@@ -123,7 +144,45 @@ impl WatchdogWait {
             return;
         }
         wait.next_try = now.after(PAUSE);
-        let command = Command::WatchdogWaited { speaker: ctx.speaker(), target: node.clone(), session, turn, waited };
+        if let Some(pill) = pill.filter(|_| !planted(Mistake::PillTakenAway)) {
+            wait.next_try = now.after(LOOK);
+            let (tag, pill) = (ctx.tag(), pill.clone());
+            if pill::look(ctx, &node, &pill, tag, PowerVerb::Read, LOOK) {
+                self.looks.insert(tag, Look { node, session, pill, waited });
+            }
+            return;
+        }
+        let pill = pill.map(|pill| pill.note.clone());
+        let command =
+            Command::WatchdogWaited { speaker: ctx.speaker(), target: node.clone(), session, turn, waited, pill };
         ctx.propose(Purpose::Waited(node), command);
+    }
+
+    /// What a look at a pill has shown, at the end of its wait: it was there all the time, or somebody took it away.
+    /// Whether it was asked for here.
+    pub(super) fn power(&mut self, ctx: &mut Ctx<'_>, tag: Tag, answer: &PowerAnswer) -> bool {
+        let look = self.looks.remove(&tag);
+        let Some(look) = look else { return false };
+        match (&answer.result, self.waits.get_mut(&look.node)) {
+            (Ok(on), _) => self.looked(ctx, &look, !on),
+            // Where nobody can say, it is looked at again.
+            (Err(_), Some(wait)) if wait.blind + 1 < LOOKS => wait.blind += 1,
+            (Err(_), _) => self.looked(ctx, &look, false),
+        }
+        true
+    }
+
+    fn looked(&self, ctx: &mut Ctx<'_>, look: &Look, is_there: bool) {
+        let Look { node, session, pill, waited } = look;
+        if !ctx.view.is_leader || ctx.view.state.sent_pill(node) != Some(pill) {
+            return;
+        }
+        let (speaker, target, session) = (ctx.speaker(), node.clone(), session.clone());
+        let (turn, note, waited) = (pill.turn, pill.note.clone(), *waited);
+        let command = match is_there {
+            true => Command::WatchdogWaited { speaker, target, session, turn, waited, pill: Some(note) },
+            false => Command::PillGone(GonePill { speaker, target, session, note }),
+        };
+        ctx.propose(Purpose::Waited(node.clone()), command);
     }
 }

@@ -26,6 +26,7 @@ pub(super) async fn fence(asker: &Asker, request: &FenceRequest) -> Result<Chang
     match request.verb() {
         FenceVerb::Trust => return trust(asker, &request.device, true).await,
         FenceVerb::Distrust => return trust(asker, &request.device, false).await,
+        FenceVerb::PrepareDisk => return prepare_disk(asker, &request.device, request.force).await,
         FenceVerb::Off => {}
     }
     if let Some((index, _)) = asker.answered()? {
@@ -63,6 +64,31 @@ async fn trust(asker: &Asker, device: &str, trusted: bool) -> Result<ChangeReply
     let command = Command::Trust { actor: asker.actor.clone(), device, trusted };
     let (index, _) = asker.propose(command).await?;
     Ok(ChangeReply { index, message })
+}
+
+/// No entry of the log: what is on the disk is said by the disk.
+async fn prepare_disk(asker: &Asker, path: &str, force: bool) -> Result<ChangeReply, Fault> {
+    if !path.starts_with('/') {
+        let hint = "name it as every host does, such as /dev/disk/by-id/…";
+        return Err(Fault::new(Reason::Invalid, format!("'{path}' is no path of a disk")).hint(hint));
+    }
+    let armed = asker.cluster.state(|state| reads(state, path));
+    if let Some(node) = armed.filter(|_| force) {
+        let hint = format!("take {path} out of its device first, or delete that");
+        return Err(Fault::new(Reason::Refused, format!("{node} reads its slot on it")).hint(hint));
+    }
+    let prepared = quorate_agents::fence::sbd::prepare(path, force).await;
+    let message = prepared.map_err(|error| Fault::new(Reason::Refused, error))?;
+    Ok(ChangeReply { index: asker.cluster.state(|state| state.index), message })
+}
+
+/// A node whose watchdog is fed by what it reads there.
+fn reads(state: &ClusterState, path: &str) -> Option<NodeId> {
+    let is_read = |node: &&NodeId| {
+        let armed = state.nodes.get(*node).and_then(|it| it.dog.armed.as_ref());
+        armed.is_some_and(|armed| armed.disks.iter().any(|disk| disk == path))
+    };
+    state.nodes.keys().find(is_read).cloned()
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -63,6 +63,9 @@ impl World {
         verb: PowerVerb,
         timeout: Duration,
     ) {
+        if self.reads_slots(h, tag, device, verb) {
+            return;
+        }
         let Some((target, part)) = self.part(device) else { return };
         let id = self.fresh();
         let Some(process) = self.hosts[h].daemon.as_ref().map(|daemon| daemon.process) else { return };

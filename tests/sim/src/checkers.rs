@@ -88,7 +88,10 @@ impl World {
             Command::Judge { verdict: Verdict::Lost { .. }, .. } if !refused => self.counts.lost += 1,
             Command::Condemn { .. } if !refused => self.counts.condemned += 1,
             Command::FenceCallOff { .. } if !refused => self.counts.called_off += 1,
-            Command::WatchdogWaited { .. } if !refused => self.counts.watchdog_proofs += 1,
+            Command::WatchdogWaited { pill, .. } if !refused => {
+                self.counts.watchdog_proofs += 1;
+                self.counts.pill_proofs += u64::from(pill.is_some());
+            }
             Command::FenceResult { outcome: Ok(()), .. } if !refused => self.counts.power_proofs += 1,
             _ => {}
         }

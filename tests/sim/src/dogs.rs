@@ -38,6 +38,10 @@ struct Open {
     ration: Ration,
     /// When it was last fed, in simulated time.
     fed: u64,
+    /// What its feeder reads.
+    disks: Vec<String>,
+    /// What it marks its slots with.
+    opening: String,
     /// It stood still between its look at the clock and the write.
     is_late: bool,
 }
@@ -63,7 +67,12 @@ impl Kennel {
     }
 
     /// Names them, and takes the other device of some hosts away.
-    pub(crate) fn configure(&mut self, config: &mut Config, hosts: &[Host], names: &[quorate_core::id::NodeId]) {
+    pub(crate) fn configure(
+        &mut self,
+        config: &mut Config,
+        hosts: &[Host],
+        names: &[quorate_core::id::NodeId],
+    ) {
         let with = |is_dud: bool| {
             let has = |(_, host): &(_, &Host)| host.dog.as_ref().is_some_and(|dog| dog.is_dud == is_dud);
             names.iter().zip(hosts).filter(has).map(|(name, _)| name.to_string()).collect::<Vec<_>>()
@@ -100,9 +109,20 @@ impl Kennel {
     }
 }
 
+/// The same, but that the hosts read slots; `None` where they do, or have no watchdog.
+pub(crate) fn with_slots(config: &Config, disks: &str) -> Option<Config> {
+    let mut new = config.clone();
+    for dog in new.primitives.values_mut().filter(|it| it.is_watchdog()) {
+        "sbd".clone_into(&mut dog.agent.kind);
+        dog.params.insert("devices".to_owned(), disks.to_owned());
+    }
+    (new != *config).then_some(new)
+}
+
 fn watchdog(params: Attributes) -> Primitive {
+    let kind = "watchdog".to_owned();
     Primitive {
-        agent: Agent { class: AgentClass::Stonith, provider: None, kind: "watchdog".to_owned() },
+        agent: Agent { class: AgentClass::Stonith, provider: None, kind },
         params,
         meta: Attributes::new(),
         utilization: Attributes::new(),
@@ -124,9 +144,25 @@ impl Dog {
         }
     }
 
+    /// What its feeder marks its slots with, while it is open.
+    pub(crate) fn opening(&self) -> Option<String> {
+        self.open.as_ref().map(|open| open.opening.clone())
+    }
+
+    /// What feeds it, while it is open.
+    pub(crate) fn ration(&mut self) -> Option<&mut Ration> {
+        self.open.as_mut().map(|open| &mut open.ration)
+    }
+
     fn tell(&self) -> Feeder {
         let identity = if self.is_dud { "dud" } else { "dog" }.to_owned();
-        Feeder { identity, was_reset: self.was_reset, open: self.open.as_ref().map(|open| open.ration.terms()) }
+        Feeder {
+            identity,
+            was_reset: self.was_reset,
+            open: self.open.as_ref().map(|open| open.ration.terms()),
+            disks: Vec::new(),
+            opening: self.opening().unwrap_or_default(),
+        }
     }
 }
 
@@ -174,17 +210,27 @@ impl World {
     }
 
     pub(crate) fn feeder_says(&mut self, h: usize) {
-        let says = self.hosts[h].dog.as_ref().map(Dog::tell);
+        let disks = self.hosts[h].dog.as_ref().and_then(|dog| dog.open.as_ref()).map(|open| open.disks.clone());
+        let disks = self.pills.seen(h, &disks.unwrap_or_default());
+        let says = self.hosts[h].dog.as_ref().map(|dog| Feeder { disks, ..dog.tell() });
         self.step(h, Event::Feeder(says));
     }
 
     pub(crate) fn tell_feeder(&mut self, h: usize, order: Order) {
         let (now, clock, boot) = (self.now, self.hosts[h].clock(self.now), self.hosts[h].boot);
         let Some(dog) = &mut self.hosts[h].dog else { return };
-        match (order, &mut dog.open) {
+        match (order.clone(), &mut dog.open) {
             (Order::Feed(until), Some(open)) => return open.ration.answered(clock, until),
-            (Order::Open { terms, until }, None) => {
-                dog.open = Some(Open { ration: Ration::new(terms, clock, until), fed: now, is_late: false });
+            (Order::Open { terms, until, slots }, None) => {
+                let disks = slots.disks;
+                dog.open = Some(Open {
+                    ration: Ration::new(terms, clock, until, disks.len()),
+                    fed: now,
+                    disks,
+                    opening: format!("{boot}.{now}"),
+                    is_late: false,
+                });
+                self.pills.open(h);
                 self.counts.dogs_opened += 1;
                 self.queue.push(now + LOOK, Scope::Boot(h, boot), What::FeedDog);
                 self.queue.push(now + BITES, Scope::World, What::DogLooks(h, boot));
@@ -199,6 +245,11 @@ impl World {
     /// The feeder looks whether it may feed.
     pub(crate) fn feed_dog(&mut self, h: usize) {
         let (now, clock, boot) = (self.now, self.hosts[h].clock(self.now), self.hosts[h].boot);
+        let reads =
+            self.hosts[h].dog.as_ref().and_then(|dog| dog.open.as_ref()).is_some_and(|open| !open.disks.is_empty());
+        if reads && self.read_slots(h) {
+            return;
+        }
         let Some(open) = self.hosts[h].dog.as_mut().and_then(|dog| dog.open.as_mut()) else { return };
         if open.ration.may_feed(clock) {
             open.fed = now;

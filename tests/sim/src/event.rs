@@ -3,6 +3,7 @@
 use crate::agents::{Step, Told};
 use crate::faults::Undo;
 use crate::members::{Id, Peer};
+use crate::pills::PillCall;
 use crate::replica::{Entries, Ticket};
 use crate::snapshot::Snapshot;
 use crate::standing::{AllSeen, Roll, Shown};
@@ -133,6 +134,18 @@ pub(crate) enum What {
     LongCut,
     /// A daemon is asked to stop.
     StopDaemon,
+    /// A pill reaches the disks, or a look for one does.
+    Pill(Box<PillCall>),
+    /// What came of it.
+    PillAnswer(Tag, PowerAnswer),
+    /// A disk writes what it took long ago.
+    PillLands { disk: usize, target: usize, mail: (SessionId, String) },
+    /// Somebody empties a slot.
+    PillTaken(usize),
+    /// Somebody has hosts with a watchdog read slots, once all know what that is.
+    WantSlots,
+    /// Disks are lost to hosts.
+    LostDisks,
     /// A round that was to be a leader's own, and is none.
     NoRound(Tag),
     /// The agents of a host do what they should again.

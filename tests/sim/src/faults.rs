@@ -82,6 +82,7 @@ pub(crate) enum Undo {
     SlowDisk(usize),
     Room(usize),
     Store(usize),
+    Disks,
 }
 
 /// A seed's taste.
@@ -389,6 +390,7 @@ impl World {
             Undo::SlowDisk(h) => self.hosts[h].slow_disk = 0,
             Undo::Room(h) => self.hosts[h].room = Room::Enough,
             Undo::Store(h) => self.roll_back(h),
+            Undo::Disks => self.find_disks(),
         }
         self.trace(|_| format!("over: {undo:?}"));
     }
@@ -398,6 +400,7 @@ impl World {
         self.trace(|_| "HEAL".to_owned());
         self.faults.over = true;
         self.network.heal();
+        self.find_disks();
         for h in 0..self.hosts.len() {
             self.thaw(h);
             let host = &mut self.hosts[h];

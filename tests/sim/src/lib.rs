@@ -23,6 +23,7 @@ mod migration;
 mod network;
 mod notices;
 mod people;
+mod pills;
 mod promotion;
 mod rejoin;
 mod replica;
@@ -106,6 +107,7 @@ impl World {
         let first_fault = self.dice.of(2500..=6000);
         self.queue.push(self.now + first_fault, Scope::World, What::Fault);
         self.plan_long_cut();
+        self.plan_lost_disks();
         self.begin_services();
         let first_wish = self.dice.of(2500..=9000);
         self.queue.push(self.now + first_wish, Scope::World, What::Person);

@@ -28,6 +28,8 @@ pub(crate) enum Wish {
     Clone(Option<usize>, bool),
     /// A node's BMC is where it is, or where nothing listens.
     Wire(NodeId, bool),
+    /// Have those who have a watchdog read slots on these disks.
+    Slots(String),
 }
 
 /// A wish and how far it came.
@@ -172,7 +174,9 @@ impl World {
         let state = &self.oracle.state;
         let is_asked = |(node, intent): &(&NodeId, &quorate_core::state::FenceIntent)| {
             let host = self.names.iter().position(|name| name == *node).map(|h| &self.hosts[h]);
-            let is_provable = state.has_fence(node) && state.online().next().is_some();
+            // A host whose paths led to other disks than those of the others takes no pill.
+            let takes_none = intent.tries > 2 && state.sent_pill(node).is_none() && state.watchdog_due(node).is_err();
+            let is_provable = state.has_fence(node) && state.online().next().is_some() && !takes_none;
             !is_provable && host.is_some_and(|host| !host.lives(&intent.session))
         };
         let asked: Vec<(NodeId, SessionId)> = state
@@ -301,6 +305,7 @@ fn command(state: &ClusterState, wish: &Wish) -> Option<Command> {
         }
         Wish::Wire(node, right) => configure(crate::drills::wired(&state.config, node, *right, state.revision)?),
         Wish::Clone(max, notifies) => configure(crate::clones::cloned(&state.config, *max, *notifies)?),
+        Wish::Slots(disks) => configure(crate::dogs::with_slots(&state.config, disks)?),
         Wish::Intent(node, intent) => Command::SetIntent { actor, node: node.clone(), intent: *intent },
         Wish::Fence(node) => {
             let session = state.nodes.get(node)?.living_session()?.id.clone();

@@ -123,6 +123,8 @@ counts! {
     power_proofs = "by power",
     /// Of these, by having waited for a watchdog.
     watchdog_proofs = "by a watchdog",
+    /// Of these, those whose hosts had been left a pill.
+    pill_proofs = "with a pill",
     /// Fences called off.
     called_off = "fences called off",
     /// Sessions condemned.
@@ -137,6 +139,14 @@ counts! {
     bites = "watchdogs bit",
     /// Of hosts with a watchdog, cuts that are longer than the wait for it.
     long_cuts = "long cuts",
+    /// Pills that were left, or meant to be.
+    pills_left = "pills left",
+    /// Hosts that read one.
+    pills_swallowed = "swallowed",
+    /// Slots that somebody emptied.
+    pills_taken = "taken away",
+    /// Times that disks were lost to hosts.
+    disks_lost = "disks lost",
     /// Hosts that a device switched off.
     device_offs = "hosts switched off",
     /// Hosts that a device switched on again.

@@ -14,6 +14,7 @@ use crate::members::{Id, Members, Peer};
 use crate::network::Network;
 use crate::notices::Hearing;
 use crate::people::People;
+use crate::pills::Pills;
 use crate::report::{Counts, Failure};
 use crate::services::Agency;
 use crate::snapshot::Keeping;
@@ -43,6 +44,7 @@ pub(crate) struct World {
     pub(crate) hearing: Hearing,
     pub(crate) kennel: Kennel,
     pub(crate) wiring: Wiring,
+    pub(crate) pills: Pills,
     pub(crate) faults: Faults,
     pub(crate) keeping: Keeping,
     /// Who votes, by the last committed word.
@@ -69,6 +71,7 @@ impl World {
             queue: Queue::default(),
             hosts: all,
             kennel,
+            pills: Pills::draw(seed, hosts),
             network: Network::new(hosts),
             powers: BTreeMap::new(),
             oracle: Oracle::default(),
@@ -164,6 +167,10 @@ impl World {
             What::LateDrop(h) => self.late_drop(h),
             What::PowerOn(h) => self.power_on(h),
             What::KernelUp(h, boot) => self.kernel_up(h, boot),
+            What::PillLands { disk, target, mail } => self.pill_lands(disk, target, mail),
+            What::PillTaken(target) => self.pill_taken(target),
+            What::LostDisks => self.lose_disks(),
+            What::WantSlots => self.want_slots(),
             What::LongCut => self.cut_for_long(),
             What::DogLooks(h, boot) => self.dog_looks(h, boot),
             What::Pulse => self.pulse(),
@@ -214,6 +221,8 @@ impl World {
             What::Ambush { kill } => self.spring(h, kill),
             What::Reboot => self.reboot(h),
             What::Feeder => self.feeder_says(h),
+            What::Pill(call) => self.pill_reaches(h, &call),
+            What::PillAnswer(tag, answer) => self.pill_answered(h, tag, answer),
             What::FeedDog => self.feed_dog(h),
             What::StopDaemon => self.step(h, Event::Stopping),
             What::NoRound(tag) => self.step(h, Event::Read(tag, false)),
@@ -372,6 +381,7 @@ impl World {
             }
             // No seed says that health counts, and without that no sensors are read: nothing waits for the answer.
             Effect::Sensors { .. } => {}
+            Effect::Pill { tag, target, pill, verb, timeout } => self.pill(h, tag, &target, *pill, verb, timeout),
             Effect::TakeInventory(known) => self.take_inventory(h, known),
             Effect::Execute(job) => self.execute(h, *job, false),
             Effect::CallOff(tag) => self.call_off(h, tag),

@@ -102,11 +102,22 @@ fn parameters(report: &mut Report, id: &ResourceId, device: &Primitive) {
             let password: &[&str] = &["password", "passwd", "password_script", "passwd_script"];
             required(report, id, device, &[&["ip", "ipaddr"], &["username", "login"], password]);
         }
-        _ if device.is_watchdog() => watchdog(report, id, device),
+        _ if device.is_watchdog() => watchdog(report, id, device, WATCHDOG),
+        _ if device.is_pill() => {
+            watchdog(report, id, device, PILL);
+            let disks = device.pill_disks();
+            if ![1, 3].contains(&disks.len()) {
+                let what = format!("{} disks are named in devices, and one or three are needed", disks.len());
+                report.error(id, what, "with two, the loss of one would leave no majority");
+            }
+            for disk in disks.iter().filter(|disk| !disk.starts_with('/')) {
+                report.error(id, format!("{disk} is no path"), "such as /dev/disk/by-id/…, the same on every host");
+            }
+        }
         kind if kind.starts_with("fence_") || kind == "fake" => {}
         kind => {
             let what = format!("there is no fence agent 'stonith:{kind}'");
-            let mend = match nearest(kind, &["ipmi", "redfish", "fake", "fence_ipmilan", "watchdog"]) {
+            let mend = match nearest(kind, &["ipmi", "redfish", "fake", "fence_ipmilan", "watchdog", "sbd"]) {
                 Some(near) => format!("did you mean 'stonith:{near}'?"),
                 None => "use stonith:ipmi, stonith:redfish, or a ClusterLabs agent: stonith:fence_…".to_owned(),
             };
@@ -118,15 +129,18 @@ fn parameters(report: &mut Report, id: &ResourceId, device: &Primitive) {
 /// What a watchdog takes.
 const WATCHDOG: &[&str] = &["pcmk_host_list", "proves_off", "target", "timeout", "window"];
 
-fn watchdog(report: &mut Report, id: &ResourceId, device: &Primitive) {
+/// What a watchdog takes whose host reads slots on shared disks.
+const PILL: &[&str] = &["devices", "pcmk_host_list", "proves_off", "target", "timeout", "window"];
+
+fn watchdog(report: &mut Report, id: &ResourceId, device: &Primitive, known: &[&str]) {
     for (name, value) in &device.params {
         let is_time = crate::grammar::duration(value)
             .is_some_and(|time| time.as_secs() >= 1 && time <= crate::config::WATCHDOG_LONGEST);
         if ["timeout", "window"].contains(&name.as_str()) && !is_time {
             report.error(id, format!("{name}={value} is not understood: a time from 1s to 5m"), "");
-        } else if !WATCHDOG.contains(&name.as_str()) && !DEVICE_PARAMETERS.contains(&name.as_str()) {
-            let mend = nearest(name, WATCHDOG).map(|near| format!("did you mean '{near}'?"));
-            let mend = mend.unwrap_or_else(|| format!("it has {}", WATCHDOG.join(", ")));
+        } else if !known.contains(&name.as_str()) && !DEVICE_PARAMETERS.contains(&name.as_str()) {
+            let mend = nearest(name, known).map(|near| format!("did you mean '{near}'?"));
+            let mend = mend.unwrap_or_else(|| format!("it has {}", known.join(", ")));
             report.error(id, format!("{} has no parameter '{name}'", device.agent.text()), mend);
         }
     }
@@ -238,6 +252,12 @@ fn levels(config: &Config, report: &mut Report, row: &FencingTopology) {
             Some(device) if device.is_watchdog() => {
                 let what = format!("a level for {whose} names '{id}', which is a watchdog");
                 report.error(OBJECT, what, "take it out: a watchdog is waited for beside all levels");
+            }
+            Some(device)
+                if device.is_pill() && row.levels.iter().any(|level| level.len() > 1 && level.contains(id)) =>
+            {
+                let what = format!("a level for {whose} names '{id}' beside another device");
+                report.error(OBJECT, what, "give it a level of its own: what it leaves is waited for");
             }
             Some(device) => {
                 if let Some(node) = row.node.as_ref().filter(|node| !device.fences(node)) {

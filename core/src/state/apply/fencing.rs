@@ -5,6 +5,7 @@
 use super::stale;
 use crate::config::FenceAction;
 use crate::id::{Incarnation, NodeId, ResourceId, SessionId};
+use crate::pill::SentPill;
 use crate::planted::{Mistake, planted};
 use crate::state::release::DELAY_LEVEL;
 use crate::state::{
@@ -155,6 +156,7 @@ impl ClusterState {
         lasts: Duration,
     ) -> Outcome {
         let attempt = Attempt {
+            pill: self.next_pill(target, devices),
             executor: speaker.node.clone(),
             incarnation: speaker.incarnation,
             devices: devices.to_vec(),
@@ -188,7 +190,7 @@ impl ClusterState {
         if attempt.executor != speaker.node || attempt.incarnation != speaker.incarnation {
             return stale(format!("try {number} at {target} is another's"));
         }
-        let devices = attempt.devices.clone();
+        let (devices, pill) = (attempt.devices.clone(), attempt.pill.clone());
         attempt.took = took;
         // A device may have been caught lying since it was asked.
         let liar = devices.iter().find(|device| distrusted.contains_key(*device));
@@ -205,6 +207,11 @@ impl ClusterState {
             return Ok(Outcome::Done);
         }
         match outcome {
+            // What was left in a slot is no reading of anything: it is waited for.
+            Ok(()) if pill.is_some() => self.pill_is_left(target, &devices, pill),
+            Ok(()) if devices.iter().any(|device| self.is_pill(device)) => {
+                return Err(Refusal::Unsafe(format!("no pill was granted for {target}, and a slot reads nobody's power")));
+            }
             Ok(()) => {
                 let proof = Proof::PowerOff { devices, executor: speaker.node.clone(), at: now };
                 self.end_session(target, proof);
@@ -215,6 +222,14 @@ impl ClusterState {
             }
         }
         Ok(Outcome::Done)
+    }
+
+    fn pill_is_left(&mut self, target: &NodeId, devices: &[ResourceId], pill: Option<SentPill>) {
+        if let Some(intent) = self.intents.get_mut(target) {
+            intent.pill = pill;
+        }
+        let text = format!("a pill for {target} is in its slot of {}, as was read there", names(devices));
+        self.record(EventKind::FenceGrant, Some(target), None, text);
     }
 
     pub(super) fn fence_expire(

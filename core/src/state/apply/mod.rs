@@ -124,14 +124,13 @@ impl ClusterState {
             Command::EndPreferences(ended) => self.end_preferences(ended),
             Command::Wake => self.wake(),
             Command::Recover(recovery) => self.recover(recovery),
-            Command::Arm { speaker, follows, device, identity, was_reset, terms } => {
-                self.arm(speaker, *follows, (device, identity), *was_reset, *terms)
+            Command::Arm { speaker, follows, device, identity, was_reset, terms, disks, opening } => {
+                self.arm(speaker, *follows, (device, identity), *was_reset, (*terms, disks, opening))
             }
             Command::SetTicket { actor, ticket, change, attributes: set } => self.ticket(actor, ticket, *change, set),
             Command::Disarm(speaker) => self.disarm(speaker),
-            Command::WatchdogWaited { speaker, target, session, turn, waited } => {
-                self.watchdog_waited(speaker, (target, session), *turn, *waited)
-            }
+            Command::WatchdogWaited { .. } => self.watchdog_waited(command),
+            Command::PillGone(gone) => self.pill_gone(gone),
             Command::Remove { actor, node } => self.remove(actor, node),
             Command::Leave { actor, node, session } => self.leave(actor, node, session),
             Command::Goodbye(speaker) => self.goodbye(speaker),

@@ -163,6 +163,9 @@ fn room(state: &ClusterState, node: &NodeId) -> BTreeMap<String, Room> {
 
 fn watchdog(state: &ClusterState, node: &NodeId, armed: &Armed) -> String {
     let worth = match state.watchdog_proves(node) {
+        Ok(_) if !armed.disks.is_empty() => {
+            format!("proves this host off {} s after a pill was left for it", armed.terms.wait().as_secs())
+        }
         Ok(_) => format!("proves this host off {} s after nobody feeds it", armed.terms.wait().as_secs()),
         Err(why) => format!("for the host's own good only: {why}"),
     };

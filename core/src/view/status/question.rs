@@ -73,14 +73,16 @@ fn question(state: &ClusterState, fence: &Fencing) -> Option<Question> {
     let levels = state.fence_levels(node);
     let has_failed = |level: &Vec<ResourceId>| tried.iter().any(|tried| tried.devices == *level);
     // A watchdog needs nobody's answer: it is waited for.
-    let bites = state.watchdog_proves(node).is_ok();
-    if bites || (fence.held.is_none() && !levels.iter().all(has_failed)) {
+    let bites = state.watchdog_due(node).is_ok();
+    // What was left for a host whose watchdog proves nothing is for its own good.
+    let in_vain = state.sent_pill(node).and_then(|_| state.watchdog_due(node).err());
+    if bites || (in_vain.is_none() && fence.held.is_none() && !levels.iter().all(has_failed)) {
         return None;
     }
+    let held = in_vain.or_else(|| fence.held.clone());
     let waiting = state.resources.keys().filter(|id| state.standing(id, node) != Standing::NotActive);
     let answer = format!("qrm node confirm-off {node}");
-    let text =
-        format!("Is {node} really off? {} If you have made sure: {answer}", effort(&tried, fence.held.as_deref()));
+    let text = format!("Is {node} really off? {} If you have made sure: {answer}", effort(&tried, held.as_deref()));
     Some(Question {
         node: node.clone(),
         session: fence.session.clone(),
@@ -88,7 +90,7 @@ fn question(state: &ClusterState, fence: &Fencing) -> Option<Question> {
         remark: None,
         text,
         tried,
-        held: fence.held.clone(),
+        held,
         waiting: waiting.cloned().collect(),
         answer,
     })

@@ -3,6 +3,7 @@
 use super::{Effect, Event, Leader, TICK};
 use crate::engine::{ProposeError, Tag, View};
 use quorate_core::id::NodeId;
+use quorate_core::pill::Slots;
 use quorate_core::state::{Command, Liveness, Outcome, Speaker};
 use quorate_core::time::BootTime;
 use quorate_core::watchdog::{Feeder, Order, Terms};
@@ -95,7 +96,16 @@ impl Bed {
         let n3 = &self.leader.state.nodes[&NodeId::from("n3")];
         let speaker = Speaker { node: "n3".into(), session: "boot-n3".into(), incarnation: n3.incarnation };
         let (follows, device, identity) = (n3.dog.turn, "dog".into(), "i6300ESB timer".to_owned());
-        self.leader.apply(Command::Arm { speaker, follows, device, identity, was_reset: false, terms: TERMS })
+        self.leader.apply(Command::Arm {
+            speaker,
+            follows,
+            device,
+            identity,
+            was_reset: false,
+            terms: TERMS,
+            disks: Vec::new(),
+            opening: String::new(),
+        })
     }
 
     fn beat(&mut self, ticket: u64) {
@@ -124,7 +134,8 @@ impl Bed {
     }
 
     fn feeder(&mut self, open: Option<Terms>) {
-        let feeder = Feeder { identity: "i6300ESB timer".to_owned(), was_reset: false, open };
+        let (identity, opening) = ("i6300ESB timer".to_owned(), String::new());
+        let feeder = Feeder { identity, was_reset: false, open, disks: Vec::new(), opening };
         self.step(Event::Feeder(Some(feeder)));
     }
 
@@ -265,7 +276,15 @@ fn a_device_is_opened_on_an_answer_only_and_armed_once_it_is_open() {
     bed.step(Event::Answered(asked));
     bed.run(TICK);
     let until = asked.after(TERMS.window);
-    assert_eq!(bed.orders, [Order::Open { terms: TERMS, until }], "good from when the beat was sent");
+    assert_eq!(
+        bed.orders,
+        [Order::Open {
+            terms: TERMS,
+            until,
+            slots: Slots { node: "n1".to_owned(), session: "boot-n1".to_owned(), ..Slots::default() }
+        }],
+        "good from when the beat was sent"
+    );
     assert!(!bed.is_armed(), "it is not open yet");
     bed.feeder(Some(TERMS));
     bed.run(Duration::from_secs(1));

@@ -80,7 +80,7 @@ async fn open(dir: &TempDir) -> Cluster {
     let agents = Arc::new(Agents::new(dir.path().join("ocf"), Processes::new(None)));
     // There is no systemd in this directory.
     let systemd = Arc::new(Systemd::new(quorate_agents::systemd::BUS, dir.path().join("systemd")));
-    Cluster { replica, engine, me: me(), agents, systemd, beats: Arc::default() }
+    Cluster { replica, engine, me: me(), agents, systemd, beats: Arc::default(), disks: Default::default() }
 }
 
 /// A cluster of one that was founded and said hello; nobody plans or works in it.

@@ -33,6 +33,8 @@ const PACKAGES: &[&str] = &[
     // For those that log in; this server comes without a service that would listen.
     "openssh-client",
     "dropbear-bin",
+    // Reads and writes the slots that ours does.
+    "sbd",
     // A bus for the stand-in of systemd, and the real one, which boots a machine.
     "dbus-daemon",
     "dbus",

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::stage::Stage;
 use super::{
     bmc, clones, copies, daemon, disk, drill, frozen, hardware_watchdog, health, isolation, libvirtd, logged_in,
-    majority, membership, migration, migration_faults, ocf, orderly, people, ping, power, recover, redfish, redis,
+    majority, membership, migration, migration_faults, ocf, orderly, people, pill, ping, power, recover, redfish, redis,
     refusals, store, storm, systemd, unfencing, virtual_domain, vm, watchdog, watched, web, writes,
 };
 
@@ -58,6 +58,12 @@ pub(super) const ROWS: &[Row] = &[
         "hardware-watchdog",
         "a machine with an emulated hardware watchdog: it bites, the next boot tells so, and then its wait is a proof",
         hardware_watchdog::reset,
+    )
+    .patient(),
+    row(
+        "poison-pill",
+        "a host with a slot on a shared disk and no BMC is cut off: it takes its pill, and its VMs wait for that",
+        pill::cut,
     )
     .patient(),
     row("frozen-fenced", "a host stands still for too long: it is off before its VMs run elsewhere", frozen::fenced)

@@ -26,6 +26,7 @@ mod migration_faults;
 mod ocf;
 mod orderly;
 mod people;
+mod pill;
 mod ping;
 mod power;
 mod recover;
