@@ -73,7 +73,6 @@ fn a_disk_of_sbd_is_ours_too() {
     assert!(told.contains("prepared already"), "{told}");
     let ours = open(&at.device, true).unwrap();
     assert_eq!((ours.header().watchdog, ours.header().wait, ours.header().uuid.is_some()), (3, 6, true));
-    sbd(&at, &["allocate", "n1"]);
     let mark = Tag { session: "boot-1".to_owned(), note: "1".to_owned() };
     assert_eq!([ours.take_slot("n1", &mark).unwrap(), ours.take_slot("n2", &mark).unwrap()], [0, 1]);
     sbd(&at, &["message", "N2", "test"]);

@@ -135,7 +135,7 @@ impl<S: Sectors> Disk<S> {
         loop {
             match self.slots(name)?.first() {
                 Some((slot, of)) if of.as_ref() == Some(mark) => return Ok(*slot),
-                // Its own already, from an earlier opening or by `sbd allocate`.
+                // Its own already, from an earlier opening or by the hands of `sbd`.
                 Some((slot, _)) => {
                     self.put(1 + usize::from(*slot) * 2, &sector)?;
                     continue;
@@ -209,7 +209,8 @@ mod tests {
     fn who_is_overtaken_takes_another_slot() {
         let mut bytes = vec![0; 512 * 600];
         bytes[..512].copy_from_slice(&header().write());
-        let disk = Disk::open(Memory(RefCell::new(bytes), RefCell::new(taken("n9", Some(&mark("1")), 512)))).expect("prepared");
+        let disk = Disk::open(Memory(RefCell::new(bytes), RefCell::new(taken("n9", Some(&mark("1")), 512))))
+            .expect("prepared");
         assert_eq!(disk.take_slot("n1", &mark("1")), Ok(1));
         assert_eq!(disk.take_slot("N1", &mark("1")), Ok(1), "names are the same whatever their case");
         let is_of = |slot, name| disk.is_of(slot, name, &mark("1"));

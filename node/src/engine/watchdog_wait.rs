@@ -129,7 +129,14 @@ impl WatchdogWait {
             return;
         };
         let (now, turn, pill) = (ctx.now, at.dog.turn, state.sent_pill(&node));
-        let anew = || Wait { session: session.clone(), turn, pill: pill.cloned(), since: now, next_try: BootTime(0), blind: 0 };
+        let anew = || Wait {
+            session: session.clone(),
+            turn,
+            pill: pill.cloned(),
+            since: now,
+            next_try: BootTime(0),
+            blind: 0,
+        };
         let wait = self.waits.entry(node.clone()).or_insert_with(anew);
         if wait.session != session || wait.turn != turn || wait.pill.as_ref() != pill {
             *wait = anew();

@@ -67,12 +67,7 @@ impl Kennel {
     }
 
     /// Names them, and takes the other device of some hosts away.
-    pub(crate) fn configure(
-        &mut self,
-        config: &mut Config,
-        hosts: &[Host],
-        names: &[quorate_core::id::NodeId],
-    ) {
+    pub(crate) fn configure(&mut self, config: &mut Config, hosts: &[Host], names: &[quorate_core::id::NodeId]) {
         let with = |is_dud: bool| {
             let has = |(_, host): &(_, &Host)| host.dog.as_ref().is_some_and(|dog| dog.is_dud == is_dud);
             names.iter().zip(hosts).filter(has).map(|(name, _)| name.to_string()).collect::<Vec<_>>()

@@ -210,7 +210,9 @@ impl ClusterState {
             // What was left in a slot is no reading of anything: it is waited for.
             Ok(()) if pill.is_some() => self.pill_is_left(target, &devices, pill),
             Ok(()) if devices.iter().any(|device| self.is_pill(device)) => {
-                return Err(Refusal::Unsafe(format!("no pill was granted for {target}, and a slot reads nobody's power")));
+                return Err(Refusal::Unsafe(format!(
+                    "no pill was granted for {target}, and a slot reads nobody's power"
+                )));
             }
             Ok(()) => {
                 let proof = Proof::PowerOff { devices, executor: speaker.node.clone(), at: now };

@@ -6,7 +6,7 @@
 
 use super::stale;
 use crate::config::Primitive;
-use crate::id::{NodeId, ResourceId, SessionId};
+use crate::id::ResourceId;
 use crate::planted::{Mistake, planted};
 use crate::state::{Armed, ClusterState, Command, EventKind, GonePill, Outcome, Proof, Refusal, SessionState, Speaker};
 use crate::text::limited;

@@ -5,8 +5,8 @@ use anyhow::Result;
 use super::stage::Stage;
 use super::{
     bmc, clones, copies, daemon, disk, drill, frozen, hardware_watchdog, health, isolation, libvirtd, logged_in,
-    majority, membership, migration, migration_faults, ocf, orderly, people, pill, ping, power, recover, redfish, redis,
-    refusals, store, storm, systemd, unfencing, virtual_domain, vm, watchdog, watched, web, writes,
+    majority, membership, migration, migration_faults, ocf, orderly, people, pill, ping, power, recover, redfish,
+    redis, refusals, store, storm, systemd, unfencing, virtual_domain, vm, watchdog, watched, web, writes,
 };
 
 pub(super) struct Row {
