@@ -53,8 +53,11 @@ pub struct Feeder {
     /// On which terms it is fed, where it is open.
     pub open: Option<Terms>,
     /// The disks that it reads for pills, while it is open.
+    // An older feeder lives on through an upgrade of the daemon, and must be understood: it reads none.
+    #[serde(default)]
     pub disks: Vec<DiskSeen>,
     /// What it has marked its slots with since it was opened.
+    #[serde(default)]
     pub opening: String,
 }
 
@@ -68,6 +71,7 @@ pub enum Order {
         /// Until when it may be fed, by this host's boot-time clock.
         until: BootTime,
         /// Where it is to read whether it still may.
+        #[serde(default)]
         slots: Slots,
     },
     /// Feed until then.
