@@ -1,8 +1,9 @@
 //! Every log entry that can exist. What `apply` answers to them is in `outcome`.
 
 use super::{
-    ActionKind, AgentError, Breath, DrillWord, Ended, FailureCount, FenceCause, GonePill, Intent, Matter, Member, Moved,
-    NoticeStep, Noticed, Recovery, Release, Reload, Seen, SensorWord, Spent, TicketChange, Trouble, Unfencing, Wish,
+    ActionKind, AgentError, Breath, DrillWord, Ended, FailureCount, FenceCause, Founding, GonePill, Intent, Matter,
+    Member, Moved, NoticeStep, Noticed, Recovery, Release, Reload, Seen, SensorWord, Spent, TicketChange, Trouble,
+    Unfencing, Wish,
 };
 use crate::config::{ConfigPatch, FenceAction};
 use crate::id::{
@@ -434,21 +435,6 @@ pub enum Command {
     Sensors(SensorWord),
     /// A member says how a fence device fared in a drill, where that changes anything.
     Drilled(DrillWord),
-}
-
-/// The first entry's content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Founding {
-    /// A random id.
-    pub cluster_id: String,
-    /// Its name.
-    pub name: String,
-    /// The CA's certificate, PEM.
-    pub ca_certificate: String,
-    /// The CA's private key, PEM: every member may have to sign a joiner.
-    pub ca_key: String,
-    /// The founding member.
-    pub member: Member,
 }
 
 /// The leader's judgement of a node.

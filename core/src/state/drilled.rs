@@ -157,7 +157,8 @@ fn drilled_devices(config: &Config, node: &NodeId) -> BTreeSet<ResourceId> {
     let named = config.primitives.iter().filter(|(_, it)| it.is_fence_device() && it.fences(node)).map(|(id, _)| id);
     let levels = fence_levels(config, node).into_iter().flatten();
     let all = named.cloned().chain(levels);
-    all.filter(|id| config.primitives.get(id).is_some_and(|it| !it.is_watchdog() && !it.is_pill() && it.is_drilled())).collect()
+    all.filter(|id| config.primitives.get(id).is_some_and(|it| !it.is_watchdog() && !it.is_pill() && it.is_drilled()))
+        .collect()
 }
 
 impl Primitive {

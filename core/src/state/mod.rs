@@ -30,7 +30,7 @@ pub use activity::{
     Action, ActionKind, Activity, AgentError, Claim, Failure, FailureCount, Migration, Moved, Reload, Seen, Severity,
 };
 pub use apply::power_on::{POWER_ON_TRIES, PowerOn};
-pub use command::{Command, Entry, Founding, Grant, NewAction, Speaker, Verdict};
+pub use command::{Command, Entry, Grant, NewAction, Speaker, Verdict};
 pub use dog::{Armed, Dog, GonePill};
 pub use drilled::{Arming, DrillWord, Drilled};
 pub use event::{Event, EventKind};
@@ -39,7 +39,7 @@ pub use fence::{
 };
 pub use fence_delay::{FenceDelay, FenceWait};
 pub use health::{HealthSign, SIGNS_KEPT, SensorHealth, SensorSign, SensorWord, are_same};
-pub use node::{Intent, Liveness, Member, NodeState, Removed, Session, SessionState};
+pub use node::{Founding, Intent, Liveness, Member, NodeState, Removed, Session, SessionState};
 pub use notice::{Changes, Notice, NoticeStep, Noticed, Notices, PHASES, Roles, Round};
 pub use outcome::{Outcome, Refusal};
 pub use places::Places;
@@ -47,8 +47,8 @@ pub use preference::{Ended, Preference, Wish};
 pub(crate) use query::Fenced;
 pub use query::Standing;
 pub use release::{
-    AGENTS_MIGRATE_LEVEL, ARMING_LEVEL, FEATURE_LEVEL, HEALTH_LEVEL, NOTIFY_LEVEL, PILL_LEVEL, RELOAD_LEVEL, Release, SCHEMA,
-    WATCHDOG_LEVEL,
+    AGENTS_MIGRATE_LEVEL, ARMING_LEVEL, FEATURE_LEVEL, HEALTH_LEVEL, NOTIFY_LEVEL, PILL_LEVEL, RELOAD_LEVEL, Release,
+    SCHEMA, WATCHDOG_LEVEL,
 };
 pub use standing::{Asked, Breath, Distrust, Flapping, Matter, Quarantine, Recovery, Trouble};
 pub use ticket::{Ticket, TicketChange, TicketHold};

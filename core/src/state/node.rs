@@ -41,6 +41,21 @@ pub struct Member {
     pub witness: bool,
 }
 
+/// The first entry's content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Founding {
+    /// A random id.
+    pub cluster_id: String,
+    /// Its name.
+    pub name: String,
+    /// The CA's certificate, PEM.
+    pub ca_certificate: String,
+    /// The CA's private key, PEM: every member may have to sign a joiner.
+    pub ca_key: String,
+    /// The founding member.
+    pub member: Member,
+}
+
 /// A member that was removed: its certificate is revoked, and its store never comes back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {

@@ -215,7 +215,9 @@ impl ClusterState {
             return None;
         }
         let mut fenced = Fenced::default();
-        let devices = self.config.primitives.iter().filter(|(_, it)| it.is_fence_device() && !it.is_watchdog());
+        // A pill proves what the watchdog behind it is worth.
+        let proves = |it: &Primitive| it.is_fence_device() && !it.is_watchdog() && !it.is_pill();
+        let devices = self.config.primitives.iter().filter(|(_, it)| proves(it));
         for (_, device) in devices.filter(|(id, _)| !self.distrusted.contains_key(*id)) {
             let named = device.fence_targets();
             fenced.everybody |= named.is_empty() && device.host_check() != HostCheck::StaticList;

@@ -145,7 +145,7 @@ pub(super) async fn pill(from: &NodeId, target: &NodeId, pill: &Pill, verb: Powe
             let left = sbd::leave(target.as_str(), from.as_str(), pill, send_by, deadline).await;
             PowerAnswer { result: left.result.map(|()| true), sent: left.sent }
         }
-        PowerVerb::Read | PowerVerb::On => {
+        PowerVerb::Read | PowerVerb::Drill | PowerVerb::On => {
             let looked = sbd::is_there(target.as_str(), pill, deadline).await;
             PowerAnswer { result: looked.map(|is_there| !is_there), sent: false }
         }

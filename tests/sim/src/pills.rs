@@ -137,7 +137,7 @@ impl World {
                 let result = if reached.len() >= enough { Ok(true) } else { too_few };
                 PowerAnswer { result, sent: !reached.is_empty() }
             }
-            PowerVerb::Read | PowerVerb::On => {
+            PowerVerb::Read | PowerVerb::Drill | PowerVerb::On => {
                 let is_there = |disk: &&usize| self.pills.slots[**disk][call.target].as_ref() == Some(&mail);
                 let there = reached.iter().filter(is_there).count();
                 let result = match (there >= enough, reached.len() - there >= enough) {
