@@ -17,7 +17,9 @@ pub(crate) fn drill(stage: &mut Stage) -> Result<()> {
         let is_read = |drills: &[DrillView]| !drills.is_empty() && drills.iter().all(well);
         status.devices.len() == 3 && status.devices.iter().all(|device| is_read(&device.drills))
     };
-    let status = stage.cluster.wait_status("every device to be read by another than its node", LIMIT, is_well)?;
+    stage.cluster.wait_status("every device to be read by another than its node", LIMIT, is_well)?;
+    let is_level = |status: &Status| logged(status).is_ok_and(|all| all.windows(2).all(|two| two[0] == two[1]));
+    let status = stage.cluster.wait_status("every member to tell of the same log", LIMIT, is_level)?;
     let before = logged(&status)?;
     std::thread::sleep(Duration::from_secs(8));
     let status = stage.cluster.status()?;

@@ -90,7 +90,9 @@ pub(crate) fn swapped(stage: &mut Stage) -> Result<()> {
         [one, two].into_iter().all(|host| problem(status, host).is_some_and(|why| why.is_empty()))
     })?;
     stage.cluster.qrm(&contact, &["fence", "test", one])?;
-    stage.cluster.wait_running(&["vm1"], LIMIT, |process| process.host == *one)?;
+    stage.cluster.wait_status("both to be armed", LIMIT, |status| {
+        [one, two].into_iter().all(|host| node(status, host).is_some_and(|node| node.is_armed))
+    })?;
     stage.note(format!("the drill: {drilled}"));
     stage.note(format!("fence test: {tested}"));
     stage.ensure_no_fence()
