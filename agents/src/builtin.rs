@@ -8,9 +8,10 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("vm:libvirt", include_str!("builtin/vm-libvirt.xml")),
     ("stonith:ipmi", include_str!("builtin/stonith-ipmi.xml")),
     ("stonith:redfish", include_str!("builtin/stonith-redfish.xml")),
+    ("stonith:sbd", include_str!("builtin/stonith-sbd.xml")),
 ];
 
-/// The meta-data of `vm:libvirt`, `stonith:ipmi` or `stonith:redfish`; `None` of anything else.
+/// The meta-data of an agent that is built in; `None` of anything else.
 pub fn metadata(agent: &str) -> Option<MetaData> {
     let (_, text) = BUILT_IN.iter().find(|(name, _)| *name == agent)?;
     parse_metadata(text).ok()
