@@ -19,11 +19,11 @@ use std::sync::Arc;
 /// Reads each of them, all at once.
 pub(super) async fn test(cluster: &Cluster, node: &str) -> Result<FenceTest, Fault> {
     let node = NodeId::new(node);
-    let (member, devices) = cluster.state(|state| {
+    let (member, devices, revision) = cluster.state(|state| {
         known(state, &node)?;
         let member = state.members.get(&node).cloned();
         let member = member.ok_or_else(|| Fault::new(Reason::NotFound, format!("{node} is no member")))?;
-        Ok::<_, Fault>((member, devices(state, &node)))
+        Ok::<_, Fault>((member, devices(state, &node), state.revision))
     })?;
     if devices.is_empty() {
         return Err(Fault::new(Reason::Refused, format!("no fence device is for {node}"))
@@ -36,7 +36,7 @@ pub(super) async fn test(cluster: &Cluster, node: &str) -> Result<FenceTest, Fau
     });
     let answers = join_all(asked).await;
     for (_, id, _, tested) in &answers {
-        arm(cluster, &member, id, tested).await;
+        arm(cluster, &member, (id, revision), tested).await;
     }
     let (is_armed, arming) = cluster.state(|state| (state.is_armed(&node), view::arming(state, &node)));
     let devices = cluster.state(|state| {
@@ -45,17 +45,20 @@ pub(super) async fn test(cluster: &Cluster, node: &str) -> Result<FenceTest, Fau
     Ok(FenceTest { node, from: cluster.me.node.clone(), devices, is_armed, arming })
 }
 
-/// What a person reads with success arms the node as a drill would, where another host than the node itself reads it.
-async fn arm(cluster: &Cluster, member: &Member, device: &ResourceId, tested: &Tested) {
+/// What a person reads with success arms the node as a drill would, where another host than the node itself reads it. It says
+/// something of the device as it was configured when the reading began.
+async fn arm(cluster: &Cluster, member: &Member, (device, revision): (&ResourceId, u64), tested: &Tested) {
     let (node, by) = (member.name.clone(), cluster.me.node.clone());
     let is_own = matches!(tested.whose, Some(Whose::Own | Whose::Unknown(_)));
     let passed = tested.power.as_deref() == Some("on") && is_own && tested.proves;
-    let revision = cluster.state(|state| {
+    let counts = cluster.state(|state| {
         let is_news = state.drilled(device, &node).is_some_and(|it| it.passed.is_none() || it.failing.is_some());
         let is_online = state.nodes.get(&node).is_some_and(|at| at.is_online());
-        (is_news && is_online && (by != node || state.reads_own_devices(&node))).then_some(state.revision)
+        is_news && is_online && (by != node || state.reads_own_devices(&node))
     });
-    let Some(revision) = revision.filter(|_| passed) else { return };
+    if !passed || !counts {
+        return;
+    }
     let word = DrillWord { by, node, device: device.clone(), revision, outcome: Ok(()) };
     if let Err(error) = bring(cluster, boot_time(), Command::Drilled(word)).await {
         tracing::warn!(%device, ?error, "that it passed its test is not in the log: the next drill says so");
