@@ -76,7 +76,7 @@ struct Arguments {
     #[arg(long)]
     release: bool,
     /// How many patient rows, which mostly wait, are played at the same time
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 3)]
     jobs: usize,
     /// Plays a caller that checks nothing beforehand, inside a host: its address, the CA, and a certificate with its key
     #[arg(long, hide = true, num_args = 2..=4)]
