@@ -198,7 +198,7 @@ impl Fencing {
         }
         let properties = ctx.view.state.properties();
         let levels = ctx.view.state.fence_levels(target);
-        let has_to_wait = levels.is_empty() || pill::is_waited_for(ctx.view.state, target);
+        let has_to_wait = levels.is_empty() || pill::is_waited_for(ctx.view.state, target, ctx.now.since(ended));
         if has_to_wait || !properties.stonith_enabled || proves_itself(ctx, liveness, target, intent) {
             return;
         }

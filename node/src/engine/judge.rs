@@ -295,13 +295,18 @@ impl Suspect {
         }
     }
 
-    /// Reads the power by every device of the first level, when no reading is under way.
+    /// Reads the power by every device of a level, when no reading is under way: of the first that passes its drills, for a BMC
+    /// that refuses one reading after the other may run out of sessions, or lock its user out, before it is needed.
     fn read_again(&mut self, ctx: &mut Ctx<'_>, node: &NodeId) {
         if !self.asked.is_empty() || ctx.now < self.next {
             return;
         }
-        let levels = ctx.view.state.fence_levels(node);
-        let Some(level) = levels.first() else { return };
+        let (state, levels) = (ctx.view.state, ctx.view.state.fence_levels(node));
+        let fails = |device: &ResourceId| {
+            state.drilled(device, node).is_some_and(|drilled| drilled.passed.is_none() || drilled.failing.is_some())
+        };
+        let passing = levels.iter().find(|level| !level.iter().any(fails));
+        let Some(level) = passing.or(levels.first()) else { return };
         self.all_off = true;
         self.reading = ctx.now;
         self.next = ctx.now.after(READ_PAUSE);

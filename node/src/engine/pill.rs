@@ -13,6 +13,9 @@ use std::time::Duration;
 /// What is wrong with a disk that takes a pill and does not have it.
 const NOT_THERE: &str = "the pill is not in its slot, though it was written there";
 
+/// What the looks at the end of a wait, and a change of leader in between, may take.
+const BEYOND: Duration = Duration::from_secs(40);
+
 /// Asks for what a try leaves, or for a look at it, where that is a pill; whether it is one.
 pub(super) fn ask(ctx: &mut Ctx<'_>, target: &NodeId, tag: Tag, verb: PowerVerb, timeout: Duration) -> bool {
     let intent = ctx.view.state.intents.get(target);
@@ -44,7 +47,9 @@ pub(super) fn heed(ctx: &Ctx<'_>, device: &ResourceId, answer: &PowerAnswer) -> 
     }
 }
 
-/// Whether a pill was left that will prove it: nothing more is sent meanwhile.
-pub(super) fn is_waited_for(state: &ClusterState, target: &NodeId) -> bool {
-    state.sent_pill(target).is_some() && state.watchdog_due(target).is_ok()
+/// Whether a pill was left that will prove it: nothing more is sent meanwhile. A leader does not wait for its own, and who
+/// cannot look has nothing to say; so that is not waited for longer than it may take.
+pub(super) fn is_waited_for(state: &ClusterState, target: &NodeId, since: Duration) -> bool {
+    let may_take = state.watchdog_due(target).map(|armed| armed.terms.wait() + BEYOND);
+    state.sent_pill(target).is_some() && may_take.is_ok_and(|may_take| since < may_take)
 }
