@@ -91,7 +91,7 @@ async fn what_cannot_start_says_why_and_how_far_that_reaches() {
     assert!(error(&slow).0.starts_with(&words), "{slow:?}");
     assert!(matches!(slow.found, Found::Failed(_)));
     // It is still coming up: nobody may call that stopped.
-    let probe = host.systemd.run("slow.service", Purpose::Probe, emulated(Duration::from_millis(500))).await;
+    let probe = host.systemd.run("slow.service", Purpose::Probe, emulated(Duration::from_secs(3))).await;
     assert!(matches!(probe.found, Found::Failed(_)), "{probe:?}");
     is(&host.run("slow.service", Purpose::Stop).await, &Found::Stopped);
 }
