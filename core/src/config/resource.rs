@@ -143,9 +143,7 @@ impl Primitive {
 
     /// The disks of a device that leaves pills, in the order written.
     pub fn pill_disks(&self) -> Vec<String> {
-        let written = self.params.get("devices").map_or("", String::as_str);
-        let separators = |c: char| c.is_whitespace() || c == ',' || c == ';';
-        written.split(separators).filter(|path| !path.is_empty()).map(str::to_owned).collect()
+        crate::pill::disks(self.params.get("devices").map_or("", String::as_str))
     }
 
     /// Whether the operator has said by name that the device's word is a proof.

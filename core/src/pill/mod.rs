@@ -17,6 +17,12 @@ pub fn majority(disks: usize) -> usize {
     disks / 2 + 1
 }
 
+/// The disks that are named in `devices`, in the order written: between them are spaces, commas or semicolons.
+pub fn disks(devices: &str) -> Vec<String> {
+    let separators = |c: char| c.is_whitespace() || c == ',' || c == ';';
+    devices.split(separators).filter(|path| !path.is_empty()).map(str::to_owned).collect()
+}
+
 /// A pill as it is left for a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pill {

@@ -9,6 +9,7 @@ mod gone;
 mod late;
 mod monitors;
 mod overdue;
+mod pill;
 mod polls;
 mod removed;
 mod sensors;

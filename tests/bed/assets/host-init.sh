@@ -3,22 +3,9 @@
 # Everything a second host must not share is bind-mounted from the host's own directory.
 . "${0%/*}/bed.env"
 n=$1 name=n$1 home=$BED_DIR/n$1 cg=$BED_CG/n$1
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export PATH
+. "${0%/*}/own.sh"
 hostname "$name"
-
-# A sysfs of this network namespace, with the cgroup tree put back into it.
-mkdir -p "$home/cgroup"
-mount --rbind /sys/fs/cgroup "$home/cgroup" && mount -t sysfs sysfs /sys &&
-    mount --rbind "$home/cgroup" /sys/fs/cgroup && umount -l "$home/cgroup"
-
-own() { mkdir -p "$1" "$2" && mount --bind "$1" "$2"; }
-own "$home/etc-libvirt" /etc/libvirt
-own "$home/var-lib-libvirt" /var/lib/libvirt
-own "$home/log/libvirt" /var/log/libvirt
 own "$home/state" /var/lib/quorate
-# What QEMU can do is probed once and kept for all hosts and beds.
-own "$BED_CACHE/libvirt" /var/cache/libvirt
 mount --bind "$home/hosts" /etc/hosts
 mount --bind "$home/hostname" /etc/hostname
 mount --bind "$home/boot_id" /proc/sys/kernel/random/boot_id

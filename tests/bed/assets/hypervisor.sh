@@ -2,20 +2,8 @@
 # hypervisor.sh: process 1 of a hypervisor that is no host of the cluster: libvirtd, and a server for logins by key.
 . "${0%/*}/bed.env"
 home=$BED_DIR/hypervisor
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export PATH
+. "${0%/*}/own.sh"
 hostname hypervisor
-
-# A sysfs of this network namespace, with the cgroup tree put back into it.
-mkdir -p "$home/cgroup"
-mount --rbind /sys/fs/cgroup "$home/cgroup" && mount -t sysfs sysfs /sys &&
-    mount --rbind "$home/cgroup" /sys/fs/cgroup && umount -l "$home/cgroup"
-
-own() { mkdir -p "$1" "$2" && mount --bind "$1" "$2"; }
-own "$home/etc-libvirt" /etc/libvirt
-own "$home/var-lib-libvirt" /var/lib/libvirt
-own "$home/log/libvirt" /var/log/libvirt
-own "$BED_CACHE/libvirt" /var/cache/libvirt
 own "$home/run" /run
 mkdir -p /run/libvirt /run/lock
 # The machine's own root has no business with the keys of this one.

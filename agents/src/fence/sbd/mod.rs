@@ -11,8 +11,9 @@ use super::{BootTime, PowerReading, Problem, required};
 use quorate_core::config::FenceAction;
 use quorate_core::pill::disk::Disk;
 use quorate_core::pill::format::{Mail, Tag, Wish};
-use quorate_core::pill::{Pill, majority};
+use quorate_core::pill::{Pill, disks, majority};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -35,6 +36,22 @@ pub(super) struct Sbd {
     node: String,
 }
 
+/// Why a disk says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Miss {
+    /// By its own word, or it was not asked: nothing was written.
+    Refused(String),
+    /// It did not come back: what it was to write may stand there.
+    Silent(String),
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Refused(why) | Self::Silent(why)) = self;
+        f.write_str(why)
+    }
+}
+
 /// What came of leaving a pill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
@@ -46,9 +63,7 @@ pub struct Left {
 
 impl Sbd {
     pub(super) fn new(params: &BTreeMap<String, String>) -> Result<Self, Problem> {
-        let devices = required("sbd", params, &["devices"])?;
-        let separators = |c: char| c.is_whitespace() || c == ',' || c == ';';
-        let disks = devices.split(separators).filter(|path| !path.is_empty()).map(str::to_owned).collect();
+        let disks = disks(required("sbd", params, &["devices"])?);
         Ok(Self { disks, node: required("sbd", params, &["nodename"])?.to_owned() })
     }
 
@@ -64,7 +79,7 @@ impl Sbd {
         let good = looked.iter().filter(|looked| looked.is_ok()).count();
         match good >= majority(self.disks.len()) {
             true => Ok((PowerReading::On, None)),
-            false => Err(refusal("status", &looked)),
+            false => Err(Problem::Agent { agent: "sbd".to_owned(), action: "status", why: misses(&looked) }),
         }
     }
 
@@ -74,9 +89,10 @@ impl Sbd {
     }
 }
 
-fn refusal<T>(action: &'static str, answers: &[Result<T, String>]) -> Problem {
-    let why: Vec<&str> = answers.iter().filter_map(|answer| answer.as_ref().err()).map(String::as_str).collect();
-    Problem::Agent { agent: "sbd".to_owned(), action, why: why.join("; ") }
+/// What the disks said that said nothing else.
+fn misses<T>(answers: &[Result<T, Miss>]) -> String {
+    let all: Vec<String> = answers.iter().filter_map(|answer| answer.as_ref().err()).map(Miss::to_string).collect();
+    all.join("; ")
 }
 
 /// Leaves a pill in every slot of the node's, on every disk that takes it in time.
@@ -93,28 +109,16 @@ pub async fn leave(node: &str, from: &str, pill: &Pill, send_by: BootTime, deadl
         let slot = slot_of(&disk, path, &node, &read_by)?;
         // send-by: what found its disk only now may be for a boot that is over.
         if BootTime::now() >= send_by {
-            return Ok(Err(format!("{}: too late to leave a pill there", path.display())));
+            return Err(format!("{}: too late to leave a pill there", path.display()));
         }
-        Ok(Ok(disk.leave(slot, &mail)))
+        Ok(disk.leave(slot, &mail))
     })
     .await;
-    let mut errors = Vec::new();
-    let (mut taken, mut sent) = (0, false);
-    for answer in answers {
-        match answer {
-            Ok(Ok(Ok(()))) => (taken, sent) = (taken + 1, true),
-            Ok(Ok(Err(error))) => {
-                sent = true;
-                errors.push(error);
-            }
-            Ok(Err(error)) => errors.push(error),
-            // Whoever did not come back may have written it.
-            Err(error) => {
-                sent |= error.contains(HANGS);
-                errors.push(error);
-            }
-        }
-    }
+    let taken = answers.iter().filter(|answer| matches!(answer, Ok(Ok(())))).count();
+    // Who did not come back may have written it, and so may who says that it failed.
+    let sent = answers.iter().any(|answer| !matches!(answer, Err(Miss::Refused(_))));
+    let errors = answers.into_iter().map(|answer| answer.map_err(|miss| miss.to_string()).flatten());
+    let errors: Vec<String> = errors.filter_map(Result::err).collect();
     let result = if taken >= majority(pill.disks.len()) { Ok(()) } else { Err(errors.join("; ")) };
     Left { result, sent }
 }
@@ -137,10 +141,7 @@ pub async fn is_there(node: &str, pill: &Pill, deadline: Instant) -> Result<bool
     match (count(true) >= enough, count(false) >= enough) {
         (true, _) => Ok(true),
         (_, true) => Ok(false),
-        _ => {
-            let errors: Vec<String> = answers.into_iter().filter_map(Result::err).collect();
-            Err(format!("too few disks say whether the pill is there: {}", errors.join("; ")))
-        }
+        _ => Err(format!("too few disks say whether the pill is there: {}", misses(&answers))),
     }
 }
 
@@ -153,11 +154,9 @@ pub async fn prepare(path: &str, force: bool) -> Result<String, String> {
     const WATCHDOG: Duration = Duration::from_secs(5);
     let deadline = Instant::now() + IO * 4;
     let answers = each(&[path.to_owned()], deadline, move |path| init(path, WATCHDOG, force)).await;
-    let header = answers.into_iter().next().unwrap_or_else(|| Err("no disk was named".to_owned()))?;
+    let header = answers.into_iter().next().expect("one disk was named").map_err(|miss| miss.to_string())?;
     Ok(format!("{path} has {} slots of {} bytes now", header.slots, header.sector))
 }
-
-const HANGS: &str = "hangs";
 
 /// What the node's feeder has marked its slots with, where it reads them.
 fn mark(pill: &Pill) -> Tag {
@@ -203,7 +202,7 @@ fn end(path: &Path) {
 }
 
 /// Does this with every disk at once, and waits for each until it has answered, or hangs.
-async fn each<T, F>(disks: &[String], deadline: Instant, work: F) -> Vec<Result<T, String>>
+async fn each<T, F>(disks: &[String], deadline: Instant, work: F) -> Vec<Result<T, Miss>>
 where
     T: Send + 'static,
     F: Fn(&Path) -> Result<T, String> + Clone + Send + 'static,
@@ -213,7 +212,8 @@ where
         let (path, work) = (PathBuf::from(disk), work.clone());
         async move {
             if !begin(&path) {
-                return Err(format!("{}: it answers nothing of what it was asked before", path.display()));
+                let why = format!("{}: it answers nothing of what it was asked before", path.display());
+                return Err(Miss::Refused(why));
             }
             let name = path.display().to_string();
             let run = tokio::task::spawn_blocking(move || {
@@ -222,9 +222,9 @@ where
                 done
             });
             match tokio::time::timeout_at(deadline.min(Instant::now() + IO), run).await {
-                Ok(Ok(done)) => done,
-                Ok(Err(error)) => Err(format!("{name}: {error}")),
-                Err(_) => Err(format!("{name}: it {HANGS}")),
+                Ok(Ok(done)) => done.map_err(Miss::Refused),
+                Ok(Err(error)) => Err(Miss::Silent(format!("{name}: {error}"))),
+                Err(_) => Err(Miss::Silent(format!("{name}: it hangs"))),
             }
         }
     });

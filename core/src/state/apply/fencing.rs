@@ -194,7 +194,9 @@ impl ClusterState {
         attempt.took = took;
         // A device may have been caught lying since it was asked.
         let liar = devices.iter().find(|device| distrusted.contains_key(*device));
-        let refused = liar.map(|device| Err(format!("{device} is distrusted: its word proves nothing")));
+        let liar = liar.map(|device| Err(format!("{device} is distrusted: its word proves nothing")));
+        let is_none = pill.is_none() && devices.iter().any(|device| self.is_pill(device));
+        let refused = liar.or_else(|| is_none.then(|| Err("a slot reads nobody's power".to_owned())));
         let outcome = refused.as_ref().filter(|_| outcome.is_ok()).unwrap_or(outcome);
         if let Some(intent) = self.intents.get_mut(target) {
             intent.end_open(match outcome {
@@ -209,11 +211,6 @@ impl ClusterState {
         match outcome {
             // What was left in a slot is no reading of anything: it is waited for.
             Ok(()) if pill.is_some() => self.pill_is_left(target, &devices, pill),
-            Ok(()) if devices.iter().any(|device| self.is_pill(device)) => {
-                return Err(Refusal::Unsafe(format!(
-                    "no pill was granted for {target}, and a slot reads nobody's power"
-                )));
-            }
             Ok(()) => {
                 let proof = Proof::PowerOff { devices, executor: speaker.node.clone(), at: now };
                 self.end_session(target, proof);

@@ -73,6 +73,22 @@ fn a_new_device_is_read_at_once_and_until_it_passes() {
 }
 
 #[test]
+fn what_has_passed_at_last_is_read_as_often_as_the_others() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(5));
+    leader.devices.insert("f2".into(), PowerAnswer { result: Err("no answer".to_owned()), sent: false });
+    leader.configure_untested(&format!("{DEVICES}property fence-drill-interval=3s\n"));
+    // After 10 s, and 20 s more, it passes; the next pause would be 40 s.
+    leader.run(Duration::from_secs(15));
+    leader.devices.clear();
+    leader.run(Duration::from_secs(20));
+    assert!(leader.state.is_armed(&"n2".into()));
+    leader.run(Duration::from_secs(10));
+    assert!(drills(&leader).iter().all(|(.., age)| *age <= 4), "{:?}", drills(&leader));
+}
+
+#[test]
 fn the_leaders_device_is_read_by_another_member() {
     let mut leader = calm("property fence-drill-interval=10m\n");
     leader.run(Duration::from_secs(70));

@@ -237,3 +237,22 @@ fn a_fence_for_a_failed_stop_that_nobody_is_left_to_carry_out_is_taken_back() {
     assert_eq!(leader.liveness("n1"), Liveness::Online, "nobody fences itself, and nobody else is there");
     assert!(leader.state.intents.is_empty());
 }
+
+#[test]
+fn a_level_that_passes_its_drills_is_read_before_one_that_does_not() {
+    let mut leader = Leader::new();
+    leader.answers = vec!["n2".into(), "n3".into()];
+    leader.run(Duration::from_secs(1));
+    leader.devices.insert("refuses".into(), error("it refuses the password"));
+    leader.configure_untested(
+        "primitive refuses stonith:fake params state=/x target=n3\nprimitive f4 stonith:fake params state=/y target=n3\n\
+         fencing_topology n3: refuses f4\n",
+    );
+    leader.run(Duration::from_secs(3));
+    leader.answers = vec!["n2".into()];
+    leader.power_is_on = false;
+    leader.run(Duration::from_millis(1200));
+    assert_eq!(leader.liveness("n3"), Liveness::Lost, "judged early, by what f4 reads");
+    let tried: Vec<&str> = intent(&leader).attempts[0].devices.iter().map(ResourceId::as_str).collect();
+    assert_eq!(tried, ["refuses"], "the levels are tried in their order all the same");
+}

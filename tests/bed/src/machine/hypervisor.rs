@@ -197,14 +197,6 @@ impl Hypervisor<'_> {
     pub fn cut(&self) -> Result<()> {
         network::cut(&self.bed.layout, NAME)
     }
-
-    /// Takes that back.
-    ///
-    /// # Errors
-    /// When the rule cannot be removed.
-    pub fn heal(&self) -> Result<()> {
-        network::heal(&self.bed.layout, NAME)
-    }
 }
 
 /// The machine in one boot.

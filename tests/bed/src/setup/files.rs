@@ -12,6 +12,7 @@ use crate::options::DaemonCommand;
 const SCRIPTS: &[(&str, &str)] = &[
     ("power.sh", include_str!("../../assets/power.sh")),
     ("chassis.sh", include_str!("../../assets/chassis.sh")),
+    ("own.sh", include_str!("../../assets/own.sh")),
     ("host-init.sh", include_str!("../../assets/host-init.sh")),
     ("libvirt.sh", include_str!("../../assets/libvirt.sh")),
 ];
