@@ -11,11 +11,11 @@ use crate::id::ResourceId;
 use crate::scheduler::{Colocation, Location, Order, OrderEnd, OrderForce, Role, Task};
 use crate::score::Score;
 use crate::state::ClusterState;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Sketch {
     pub(super) fn add_constraints(&mut self, state: &Survey<'_>, bonds: &[Bond<'_>]) {
-        let stops_for_it = stopped_by_the_other(state, bonds);
+        let stops = Stops::of(state, bonds);
         for bond in bonds {
             // Which instance of a group is promoted its first member says, whoever stands for the group.
             let of_role = |id, role: Option<InRole>| if role.is_some() { leader(state, id) } else { id };
@@ -32,7 +32,7 @@ impl Sketch {
                 role: bond.role.map(role),
                 with_role: bond.with_role.map(role),
                 attribute: None,
-                influence: !is_wish || !stops_for_it.contains(&(bond.resource, bond.with)),
+                influence: !is_wish || !stops.with(bond.resource, bond.with),
             });
             self.model.resources[resource].follows.push(place);
             self.model.resources[with].followed.push(place);
@@ -88,11 +88,37 @@ fn task(task: OrderTask) -> Task {
     }
 }
 
-/// Who stops when another moves, after which it is started, or beside which it must not be. A wish to be where the other is
-/// not must not call the other: it would stop for that, its wish with it, and the other would stay after all.
-fn stopped_by_the_other<'s>(state: &'s ClusterState, bonds: &[Bond<'s>]) -> BTreeSet<(&'s ResourceId, &'s ResourceId)> {
-    let binds = |order: &&crate::config::Order| order.kind == OrderKind::Mandatory && order.requires_all;
-    let binding = state.config.orders.values().filter(binds);
-    let apart = bonds.iter().filter(|bond| bond.score.forbids());
-    binding.map(|order| (&order.then, &order.first)).chain(apart.map(|bond| (bond.resource, bond.with))).collect()
+/// Who stops when another moves: what is started after it, and be it through others, or must not be beside it; and what is
+/// started after that. A wish to be where the other is not must not call the other: it would stop for that, its wish with it,
+/// and the other would stay after all.
+struct Stops<'s> {
+    /// What has to run before each.
+    before: BTreeMap<&'s ResourceId, Vec<&'s ResourceId>>,
+    apart: BTreeSet<(&'s ResourceId, &'s ResourceId)>,
+}
+
+impl<'s> Stops<'s> {
+    fn of(state: &'s ClusterState, bonds: &[Bond<'s>]) -> Self {
+        let binds = |order: &&crate::config::Order| order.kind == OrderKind::Mandatory && order.requires_all;
+        let mut before: BTreeMap<&ResourceId, Vec<&ResourceId>> = BTreeMap::new();
+        for order in state.config.orders.values().filter(binds) {
+            before.entry(&order.then).or_default().push(&order.first);
+        }
+        let apart = bonds.iter().filter(|bond| bond.score.forbids()).map(|bond| (bond.resource, bond.with)).collect();
+        Self { before, apart }
+    }
+
+    /// Whether one stops when the other moves.
+    fn with(&self, one: &'s ResourceId, other: &'s ResourceId) -> bool {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![one]);
+        while let Some(at) = open.pop() {
+            if at == other || self.apart.contains(&(at, other)) {
+                return true;
+            }
+            if seen.insert(at) {
+                open.extend(self.before.get(at).into_iter().flatten());
+            }
+        }
+        false
+    }
 }
