@@ -86,6 +86,28 @@ pub enum MetaError {
         /// The nearest that exists.
         near: Option<&'static str>,
     },
+    /// Beside another attribute it has no meaning.
+    #[error("{name}={value} and {other} exclude each other: leave one of them out")]
+    Excluded {
+        /// Of which resource.
+        resource: ResourceId,
+        /// Which attribute.
+        name: String,
+        /// What it says.
+        value: String,
+        /// Beside which.
+        other: &'static str,
+    },
+    /// A time that names no offset.
+    #[error("{name}={value} names no offset, and is UTC")]
+    NoOffset {
+        /// Of which resource.
+        resource: ResourceId,
+        /// Which attribute.
+        name: String,
+        /// What it says.
+        value: String,
+    },
     /// Known from Pacemaker, accepted, and without effect in this version.
     #[error("{name}{} has no effect in this version", if value.is_empty() { String::new() } else { format!("={value}") })]
     NotHonoured {
@@ -101,15 +123,17 @@ pub enum MetaError {
 impl MetaError {
     /// Whether the configuration may be used all the same.
     pub fn is_warning(&self) -> bool {
-        matches!(self, Self::NotHonoured { .. })
+        matches!(self, Self::NotHonoured { .. } | Self::NoOffset { .. })
     }
 
     /// Whose attribute it is.
     pub fn resource(&self) -> &ResourceId {
         match self {
-            Self::Value { resource, .. } | Self::Unknown { resource, .. } | Self::NotHonoured { resource, .. } => {
-                resource
-            }
+            Self::Value { resource, .. }
+            | Self::Unknown { resource, .. }
+            | Self::Excluded { resource, .. }
+            | Self::NoOffset { resource, .. }
+            | Self::NotHonoured { resource, .. } => resource,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Operations: how long each may take, how often monitors run, and what follows a failure.
 
+use super::origin::{ORIGIN, origin, origin_errors};
 use super::{AgentClass, Attributes, MetaError, OnFail, Operation, Primitive, boolean, validate::nearest};
 use crate::grammar::duration;
 use crate::id::ResourceId;
@@ -18,6 +19,8 @@ pub struct OperationSpec {
     pub enabled: bool,
     /// A monitor's first look waits so long; after its interval where it is zero.
     pub start_delay: Duration,
+    /// A monitor looks at this second since 1970, and whole intervals before and after it.
+    pub origin: Option<i64>,
 }
 
 /// What of the operations that only some clones have is ever run.
@@ -70,6 +73,7 @@ impl OperationSpec {
             on_fail: if operation == "stop" { OnFail::Fence } else { OnFail::Restart },
             enabled: true,
             start_delay: Duration::ZERO,
+            origin: None,
         }
     }
 
@@ -96,7 +100,16 @@ impl OperationSpec {
             // The interval of anything but a monitor says nothing; configurations bring `interval=0` along.
             "interval" if operation != "monitor" => _ = time()?,
             "interval" => self.interval = time()?,
-            "start-delay" => self.start_delay = time()?,
+            // The two exclude each other: what is written for the operation comes in place of the other of `op_defaults`.
+            "start-delay" => {
+                self.start_delay = time()?;
+                self.origin = self.origin.filter(|_| self.start_delay.is_zero());
+            }
+            "interval-origin" => {
+                let at =
+                    origin(value).ok_or("a date and time such as 2026-11-22T02:00Z, or a day such as 2026-W01-1")?;
+                (self.origin, self.start_delay) = (Some(at), Duration::ZERO);
+            }
             "OCF_CHECK_LEVEL" => _ = value.parse::<u32>().map_err(|_| "a depth: 0, 10, 20 …")?,
             "enabled" => self.enabled = boolean(value).ok_or("true or false")?,
             "on-fail" if operation == "stop" => {
@@ -238,6 +251,7 @@ impl Primitive {
                 errors.push(MetaError::NotHonoured { resource, name, value: "demote".to_owned() });
             }
             errors.extend(attribute_errors(id, self.agent.class, name, &operation.attributes));
+            errors.extend(origin_errors(id, self.agent.class, name, &operation.attributes));
         }
         errors
     }
@@ -293,13 +307,14 @@ pub(crate) fn attribute_errors(
         if name == "record-pending" && boolean(value) == Some(true) {
             return None;
         }
-        // The first look of a monitor waits; nothing else does.
-        let is_idle_delay = || {
-            name == "start-delay"
-                && !["", "monitor"].contains(&operation)
-                && duration(value).is_some_and(|it| !it.is_zero())
+        // The first look of a monitor waits; nothing else does. Fence devices are read by the drill's own clock.
+        let is_of_monitor = ["", "monitor"].contains(&operation);
+        let is_idle = match name.as_str() {
+            "start-delay" => !is_of_monitor && duration(value).is_some_and(|it| !it.is_zero()),
+            ORIGIN => !is_of_monitor || class == AgentClass::Stonith,
+            other => NOT_HONOURED.contains(&other),
         };
-        if NOT_HONOURED.contains(&name.as_str()) || is_idle_delay() {
+        if is_idle {
             return Some(MetaError::NotHonoured { resource, name: label, value: value.clone() });
         }
         if !OPERATION_ATTRIBUTES.contains(&name.as_str()) {
@@ -340,10 +355,10 @@ const ROLES: &[&str] = &["demote", "promote"];
 
 /// What an `op` line may say with an effect.
 const OPERATION_ATTRIBUTES: &[&str] =
-    &["OCF_CHECK_LEVEL", "enabled", "interval", "on-fail", "role", "start-delay", "timeout"];
+    &["OCF_CHECK_LEVEL", "enabled", "interval", ORIGIN, "on-fail", "role", "start-delay", "timeout"];
 
 /// What configurations made for Pacemaker say besides.
-const NOT_HONOURED: &[&str] = &["description", "interval-origin", "record-pending", "requires"];
+const NOT_HONOURED: &[&str] = &["description", "record-pending", "requires"];
 
 #[cfg(test)]
 mod tests {
@@ -396,8 +411,47 @@ mod tests {
         let late =
             told("op start timeout=9s start-delay=5s op monitor interval=10s start-delay=5s op stop start-delay=0");
         assert!(matches!(&late[..], [one] if one.contains("op start start-delay=5s has no effect")), "{late:?}");
-        let origin = told("op monitor interval=1h interval-origin=2026-11-22T18:00Z");
-        assert!(matches!(&origin[..], [one] if one.contains("interval-origin")), "{origin:?}");
+        let late = told("op start interval=0 interval-origin=2026-11-22T18:00Z");
+        assert!(matches!(&late[..], [one] if one.contains("has no effect")), "{late:?}");
+    }
+
+    #[test]
+    fn an_origin_is_one_clear_time() {
+        let told = |operations: &str| -> Vec<(String, bool)> {
+            let it = primitive(operations);
+            let errors = it.operation_errors(&"r".into(), Cloned::of(&it));
+            errors.iter().map(|error| (error.to_string(), error.is_warning())).collect()
+        };
+        let check = |operations: &str, wanted: &[(&str, bool)]| {
+            let told = told(operations);
+            let fits = |(one, (text, is_warning)): (&(String, bool), &(&str, bool))| {
+                one.0.contains(text) && one.1 == *is_warning
+            };
+            assert!(told.len() == wanted.len() && told.iter().zip(wanted).all(fits), "{operations}: {told:?}");
+        };
+        check("op monitor interval=1d interval-origin=2026-11-22T02:00Z", &[]);
+        check("op monitor interval=P7D interval-origin=2009-W01-1", &[]);
+        check("op monitor interval=1d interval-origin=2026-11-22T02:00Z start-delay=0", &[]);
+        check("op monitor interval=1d interval-origin=night", &[("interval-origin=night is not understood", false)]);
+        check("op monitor interval=1d interval-origin=night start-delay=5s", &[("=night is not understood", false)]);
+        let both = "op monitor interval=1d interval-origin=2026-11-22T02:00Z start-delay=5s";
+        check(both, &[("exclude each other", false)]);
+        check("op monitor interval=1d interval-origin=2026-11-22T02:00", &[("is UTC", true)]);
+        check("op monitor timeout=9s interval-origin=2026-11-22T02:00Z", &[("has no effect", true)]);
+    }
+
+    #[test]
+    fn of_delay_and_origin_the_nearer_word_holds() {
+        let seconds = Duration::from_secs;
+        let read = |operation: &str, name: &str, value: &str| {
+            let defaults = Attributes::from([(name.to_owned(), value.to_owned())]);
+            let spec = primitive(&format!("op monitor interval=1d {operation}")).operation("monitor", &defaults);
+            (spec.origin, spec.start_delay)
+        };
+        assert_eq!(read("", ORIGIN, "1970-01-02"), (Some(86_400), Duration::ZERO));
+        assert_eq!(read("start-delay=5s", ORIGIN, "1970-01-02"), (None, seconds(5)));
+        assert_eq!(read("start-delay=0", ORIGIN, "1970-01-02"), (Some(86_400), Duration::ZERO));
+        assert_eq!(read("interval-origin=1970-01-02", "start-delay", "5s"), (Some(86_400), Duration::ZERO));
     }
 
     #[test]

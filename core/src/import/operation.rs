@@ -1,7 +1,7 @@
 //! `<operations>`
 
 use super::{Element, Fate, Import};
-use crate::config::{AgentClass, Attributes, Cloned, Operation, Primitive, attribute_errors};
+use crate::config::{AgentClass, Attributes, Cloned, ORIGIN, Operation, Primitive, attribute_errors, is_said_twice};
 use crate::grammar::duration;
 use crate::id::ResourceId;
 use roxmltree::Node;
@@ -67,11 +67,16 @@ impl<'a> Import<'a, '_> {
         let is_idle = |name: &str, value: &str| name == "interval" && duration(value).is_some_and(|it| it.is_zero());
         pairs.retain(|(_, attribute, value)| name == "monitor" || !is_idle(attribute, value));
         let owner = ResourceId::from(id);
-        let attributes = self.sound(id, pairs, |attribute, value| {
+        let mut attributes = self.sound(id, pairs, |attribute, value| {
             let pair = Attributes::from([(attribute.to_owned(), value.to_owned())]);
             let errors = attribute_errors(&owner, class, &name, &pair);
             errors.first().map(|error| (error.to_string(), String::new()))
         });
+        // Pacemaker takes the delay.
+        if is_said_twice(&attributes) {
+            attributes.remove(ORIGIN);
+            self.tell(Fate::LeftOut, id, op, format!("op {name} {ORIGIN} has no effect beside start-delay"), "");
+        }
         Operation { name, attributes }
     }
 

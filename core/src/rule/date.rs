@@ -106,11 +106,7 @@ impl When {
             Self::Within { start, end, .. } => [start.as_ref(), end.as_ref()],
             Self::Spec(_) => [None, None],
         };
-        let is_bare = |text: &&String| {
-            let clock = text.find(['T', ' ']).map(|at| &text[at..]);
-            clock.is_some_and(|clock| !clock.contains(['Z', '+', '-']))
-        };
-        times.into_iter().flatten().find(is_bare).map(String::as_str)
+        times.into_iter().flatten().find(|text| names_no_offset(text)).map(String::as_str)
     }
 
     /// Start and end of a range, in seconds since 1970.
@@ -121,6 +117,12 @@ impl When {
         let after = || if lasts.is_empty() { None } else { ends_after(start?, lasts) };
         (start, read(end).or_else(after))
     }
+}
+
+/// A time of day that is UTC because it says nothing else.
+pub fn names_no_offset(text: &str) -> bool {
+    let clock = text.find(['T', ' ']).map(|at| &text[at..]);
+    clock.is_some_and(|clock| !clock.contains(['Z', '+', '-']))
 }
 
 /// The largest number that a field can have.

@@ -116,7 +116,7 @@ impl Driver {
             let leader: Option<&NodeId> = leader
                 .and_then(|id| state.members.values().find(|member| member.raft_id.0 == id))
                 .map(|member| &member.name);
-            let view = View { state, leader, is_leader, term, voters: &voters };
+            let view = View { state, leader, is_leader, term, voters: &voters, wall: wall_clock() };
             self.cluster.engine().step(now, view, event)
         })
     }

@@ -6,7 +6,7 @@ use quorate_core::pill::Pill;
 use quorate_core::state::{
     ActionKind, AgentError, ClusterState, Command, Moved, Outcome, Release, Reload, Seen, SensorSign,
 };
-use quorate_core::time::BootTime;
+use quorate_core::time::{BootTime, Timestamp};
 use quorate_core::view::Progress;
 use quorate_core::watchdog::{Feeder, Order};
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub struct Me {
     pub release: Release,
 }
 
-/// What the replica knows now.
+/// What the replica knows now, and what this host's wall clock says.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     /// The applied state.
@@ -43,6 +43,8 @@ pub struct View<'a> {
     pub term: u64,
     /// Who votes, as [`crate::seats::names`] has them; empty where the replica does not say: then every member does.
     pub voters: &'a BTreeSet<NodeId>,
+    /// This host's wall clock, for what people want done at a time of day; it may be set at any time.
+    pub wall: Timestamp,
 }
 
 /// What happens.

@@ -19,6 +19,7 @@ mod overdue;
 mod pill;
 mod polls;
 mod power_on;
+mod schedule;
 mod sensors;
 #[cfg(test)]
 mod tests;

@@ -5,19 +5,19 @@
 
 use super::event::{Effect, Executed, Job, Tag};
 use super::operations::Operations;
+use super::schedule::{Clocks, Schedule};
 use super::{Ctx, Purpose};
 use quorate_core::config::Attributes;
 use quorate_core::id::{Operation, ResourceId};
 use quorate_core::planted::{Mistake, planted};
 use quorate_core::state::{ActionKind, Command, Intent, Seen};
-use quorate_core::time::BootTime;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 #[derive(Debug, Default)]
 pub(super) struct Monitors {
     /// When each monitor looks next, by its interval.
-    next: BTreeMap<(ResourceId, Duration), BootTime>,
+    next: BTreeMap<(ResourceId, Duration), Schedule>,
     looking: BTreeMap<Tag, Look>,
     /// Which monitor found it failed: another one that looks less deep does not take that back.
     failed_by: BTreeMap<ResourceId, Duration>,
@@ -62,20 +62,25 @@ impl Monitors {
                 _ => definition.monitors(op_defaults),
             };
             self.next.retain(|(of, interval), _| *of != resource || monitors.iter().any(|it| it.interval == *interval));
-            let mut due: Option<(BootTime, Duration)> = None;
+            let clocks = Clocks { now: ctx.now, wall: ctx.view.wall };
+            let mut due: Option<(i128, Duration)> = None;
             for monitor in &monitors {
-                let first = if monitor.start_delay.is_zero() { monitor.interval } else { monitor.start_delay };
-                let key = (resource.clone(), monitor.interval);
-                let next = *self.next.entry(key).or_insert_with(|| ctx.now.after(first));
-                let candidate = (next, monitor.interval);
-                if ctx.now >= next && due.is_none_or(|due| candidate < due) {
-                    due = Some(candidate);
+                let begins = || Schedule::new(monitor, clocks.now);
+                let next = self.next.entry((resource.clone(), monitor.interval)).or_insert_with(begins);
+                if !next.is_of(monitor) {
+                    *next = begins();
+                }
+                let late = next.overdue(monitor.interval, clocks);
+                if let Some(late) = late.filter(|late| due.is_none_or(|(most, _)| *late > most)) {
+                    due = Some((late, monitor.interval));
                 }
             }
             let Some((_, interval)) = due else { continue };
-            // What finds another look of its resource under way is due still.
-            if !self.is_looking(&resource) {
-                self.next.insert((resource.clone(), interval), ctx.now.after(interval));
+            // What finds another look or an operation of its resource under way is due still.
+            if !self.is_looking(&resource) && !operations.is_busy(&resource) {
+                if let Some(next) = self.next.get_mut(&(resource.clone(), interval)) {
+                    next.looks(interval, clocks.now);
+                }
                 self.look(ctx, operations, &resource, interval);
             }
         }

@@ -343,6 +343,7 @@ impl World {
 
     /// The engine takes an event, and what it wants is begun.
     pub(crate) fn step(&mut self, h: usize, event: Event) {
+        let wall = self.wall_clock(h);
         let Self { hosts, names, now, .. } = self;
         let host = &mut hosts[h];
         let now = host.clock(*now);
@@ -361,6 +362,7 @@ impl World {
             is_leader: daemon.replica.is_ready(),
             term: host.disk.term,
             voters: &daemon.voters,
+            wall,
         };
         for effect in daemon.engine.step(now, view, event) {
             self.begin(h, effect);

@@ -5,6 +5,7 @@ use crate::config::operation::attribute_errors;
 use crate::config::shorthand::is_part;
 use crate::config::{
     AgentClass, Attributes, CloneSpec, Cloned, Config, MetaError, NoQuorumPolicy, Properties, ResourceMeta,
+    origin_errors,
 };
 use crate::grammar::{SINGLE_OBJECTS, is_attribute_name, is_id};
 use crate::id::ResourceId;
@@ -18,6 +19,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     let defaults = ResourceId::from("op_defaults");
     // A monitor understands every attribute; what a stop may not do on failure is looked at where it is written.
     meta(report, attribute_errors(&defaults, AgentClass::Vm, "", &config.op_defaults));
+    meta(report, origin_errors(&defaults, AgentClass::Vm, "", &config.op_defaults));
     for (id, template) in &config.shorthand.templates {
         let owner = ResourceId::from(id.as_str());
         meta(report, ResourceMeta::default().overlay(&owner, &template.meta));

@@ -100,3 +100,35 @@ fn where_it_should_not_run_it_is_looked_for() {
     assert!(here.is_stopped() || here.claim.is_some() || stops(&leader), "it is stopped: {here:?}");
     assert_eq!(here.failures, 0, "its agent has failed in nothing");
 }
+
+#[test]
+fn a_deep_look_comes_at_its_time_of_day() {
+    const MINUTE: u64 = 60_000;
+    const SPARSE: Duration = Duration::from_secs(600);
+    let mut leader = watched();
+    // It is ten seconds past five to two.
+    leader.wall_ahead = (20_000 * 24 * 60 + 115) * MINUTE + 10_000 - leader.now.0;
+    let deep = |origin: &str| {
+        format!(
+            "primitive f3 stonith:fake params state=/x target=n3\n\
+             primitive r1 ocf:a:b meta is-managed=false op monitor interval=10s timeout=5s \
+             op monitor interval=10m timeout=40s OCF_CHECK_LEVEL=10 interval-origin={origin}\n"
+        )
+    };
+    leader.configure(&deep("2026-11-22T02:00Z"));
+    let begun = leader.now;
+    leader.run(Duration::from_secs(300));
+    assert_eq!(seconds(&leader, SPARSE, begun), [290], "at two o'clock");
+    let quick = seconds(&leader, QUICK, begun).len();
+    assert!((29..=30).contains(&quick), "the other goes on at its interval: {quick}");
+    // Other times are told: the next of them, and not ten minutes after the last look.
+    leader.configure(&deep("2026-11-22T02:01Z"));
+    leader.run(Duration::from_secs(60));
+    assert_eq!(seconds(&leader, SPARSE, begun), [290, 350]);
+    // The clock is set back by two minutes: that time comes again, and it does not look again.
+    leader.wall_ahead -= 2 * MINUTE;
+    leader.run(Duration::from_secs(700));
+    assert_eq!(seconds(&leader, SPARSE, begun), [290, 350]);
+    leader.run(Duration::from_secs(30));
+    assert_eq!(seconds(&leader, SPARSE, begun), [290, 350, 350 + 600 + 120]);
+}

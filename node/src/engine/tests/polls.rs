@@ -1,6 +1,6 @@
 //! Who polls whom, what is asked, and whose word counts: rule beats to all voters.
 
-use super::{Effect, Event, Leader, TICK, View};
+use super::{Effect, Event, Leader, POLL_EVERY, TICK, View, millis};
 use crate::engine::event::Question;
 use quorate_core::id::NodeId;
 use quorate_core::state::Liveness;
@@ -18,7 +18,8 @@ fn polls(leader: &mut Leader, under: &str, time: Duration) -> BTreeMap<String, (
     for _ in 0..time.as_millis() / TICK.as_millis() {
         leader.now = leader.now.after(TICK);
         let is_leader = under.as_str() == "n1";
-        let view = View { state: &leader.state, leader: Some(&under), is_leader, term: 1, voters: &leader.voters };
+        let (state, voters, wall) = (&leader.state, &leader.voters, leader.state.now);
+        let view = View { state, leader: Some(&under), is_leader, term: 1, voters, wall };
         for effect in leader.engine.step(leader.now, view, Event::Tick) {
             if let Effect::Poll(node, question) = effect {
                 let entry = polls.entry(node.to_string()).or_insert((0, Question::everything()));
@@ -182,4 +183,21 @@ fn time_passes_at_leisure_only_while_everybody_is_heard() {
     leader.answers = vec!["n2".into(), "n3".into()];
     leader.run(Duration::from_millis(400));
     assert!(leader.engine.is_calm(leader.now));
+}
+
+#[test]
+fn a_poll_goes_out_at_every_interval() {
+    let mut leader = Leader::new();
+    let me = NodeId::from("n1");
+    let mut polls = 0;
+    for _ in 0..20 {
+        leader.now = leader.now.after(TICK);
+        let (state, wall) = (&leader.state, leader.state.now);
+        let view = View { state, leader: Some(&me), is_leader: true, term: 1, voters: &leader.voters, wall };
+        let effects = leader.engine.step(leader.now, view, Event::Tick);
+        polls +=
+            effects.iter().filter(|effect| matches!(effect, Effect::Poll(node, _) if node.as_str() == "n2")).count();
+    }
+    let most = u64::try_from(TICK.as_millis()).expect("50") * 20 / millis(POLL_EVERY);
+    assert_eq!(polls as u64, most, "one poll of n2 each {POLL_EVERY:?}");
 }

@@ -10,7 +10,14 @@ impl Leader {
     /// Whether it is to give up its VMs for this event.
     fn abandons(&mut self, event: Event) -> bool {
         let (leader, voters) = (NodeId::from("n2"), self.voters.clone());
-        let view = View { state: &self.state, leader: Some(&leader), is_leader: false, term: 1, voters: &voters };
+        let view = View {
+            state: &self.state,
+            leader: Some(&leader),
+            is_leader: false,
+            term: 1,
+            voters: &voters,
+            wall: self.state.now,
+        };
         let effects = self.engine.step(self.now, view, event);
         effects.iter().any(|effect| matches!(effect, Effect::Abandon(_)))
     }

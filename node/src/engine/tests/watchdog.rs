@@ -62,7 +62,7 @@ impl Bed {
             let me = NodeId::from("n1");
             let leads = self.leader.other_leads.as_ref().unwrap_or(&me);
             let (is_leader, voters, state) = (*leads == me, &self.leader.voters, &self.leader.state);
-            let view = View { state, leader: Some(leads), is_leader, term: self.term, voters };
+            let view = View { state, leader: Some(leads), is_leader, term: self.term, voters, wall: state.now };
             for effect in self.leader.engine.step(self.leader.now, view, event) {
                 events.extend(self.answer(effect));
             }
