@@ -156,14 +156,38 @@ fn every_command_says_what_it_does_and_gives_an_example() {
     walk(&Args::command(), "");
 }
 
-#[test]
-fn what_the_page_about_fencing_shows_can_be_typed() {
-    let page = include_str!("../../docs/operator/fencing.md");
-    let lines = page.lines().filter_map(|line| line.strip_prefix("qrm "));
-    assert!(lines.clone().count() >= 7, "the examples are not found");
-    for line in lines {
-        assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
+/// What a page has people type: the lines of its blocks, and what stands in backticks, as far as it is written out.
+fn typed(page: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for (number, part) in page.split("```").enumerate() {
+        let pieces: Vec<&str> =
+            if number % 2 == 1 { part.lines().collect() } else { part.split('`').skip(1).step_by(2).collect() };
+        let lines = pieces.into_iter().filter_map(|piece| piece.trim_start().strip_prefix("qrm "));
+        found.extend(
+            lines.map(|line| line.split(" #").flat_map(|it| it.split(" > ")).next().unwrap_or_default().trim()),
+        );
     }
+    found
+}
+
+#[test]
+fn what_the_pages_for_operators_show_can_be_typed() {
+    let check = |page: &str, at_least: usize| {
+        let lines = typed(page);
+        assert!(lines.len() >= at_least, "only {} examples are found", lines.len());
+        for line in lines {
+            // A command that is only named needs more words.
+            let more = ["required arguments were not provided", "a value is required for"];
+            let is_named = parse(line).is_err_and(|error| more.iter().any(|it| error.contains(it)));
+            assert!(is_named || parse(line).is_ok(), "{line}: {:?}", parse(line));
+        }
+    };
+    check(include_str!("../../docs/operator/fencing.md"), 20);
+    check(include_str!("../../docs/operator/watchdog.md"), 4);
+    check(include_str!("../../docs/operator/poison-pill.md"), 6);
+    check(include_str!("../../docs/operator/node-health.md"), 3);
+    check(include_str!("../../docs/operator/coming-from-pacemaker.md"), 6);
+    check(include_str!("../../docs/agents.md"), 10);
 }
 
 #[test]

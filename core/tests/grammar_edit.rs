@@ -97,6 +97,8 @@ rsc_defaults \\
 ";
     let config = read(text, &mut files).expect("a configuration that is right");
     assert_eq!(print(&config), printed);
+    let service = read("primitive web service:nginx", &mut files).expect("a unit is meant");
+    assert_eq!(print(&service), "primitive web systemd:nginx\n");
     assert_eq!(read(printed, &mut files), Ok(config.clone()));
     assert_eq!(print_object(&config, "l1").as_deref(), Some("location l1 vm1 inf: n1\n"));
     assert_eq!(print_object(&config, "rsc_defaults").as_deref(), Some("rsc_defaults \\\n\tresource-stickiness=100\n"));

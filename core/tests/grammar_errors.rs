@@ -61,11 +61,24 @@ fn words_that_are_wrong() {
     );
     check(
         "fencing_topology n1: f1 n1: f2",
-        "line 1, column 25: 'n1' is given twice\n  hint: write all its levels after one NODE:",
+        "line 1, column 25: 'n1' is given twice\n  hint: write all its levels after one of them",
+    );
+    check(
+        "fencing_topology attr:rack f1",
+        "line 1, column 18: 'attr:rack' names no attribute\n  hint: write attr:NAME=VALUE, such as attr:rack=1",
+    );
+    check(
+        "fencing_topology pattern: f1",
+        "line 1, column 18: '' is no regular expression: it is empty\n  hint: write one such as pattern:^rack1-",
+    );
+    check(
+        "fencing_topology attr:rack=1 pattern:n f1",
+        "line 1, column 18: 'attr:rack=1' has no level\n  hint: write fencing_topology [LEVEL…] [NODE:|attr:NAME=VALUE|pattern:REGEX LEVEL…]…, \
+         where a LEVEL is DEVICE[,DEVICE…]",
     );
     check(
         "fencing_topology n1:",
-        "line 1, column 18: 'n1:' has no level\n  hint: write fencing_topology [LEVEL…] [NODE: LEVEL…]…, \
+        "line 1, column 18: 'n1:' has no level\n  hint: write fencing_topology [LEVEL…] [NODE:|attr:NAME=VALUE|pattern:REGEX LEVEL…]…, \
          where a LEVEL is DEVICE[,DEVICE…]",
     );
     check(
@@ -115,7 +128,12 @@ fn what_is_not_there_yet_is_named() {
     for keyword in ["bundle", "alert", "acl_target", "role"] {
         not_yet(&format!("{keyword} x y"), 1, &format!("'{keyword}' is"), objects);
     }
-    not_yet("primitive s lsb:nginx", 13, "agent class 'lsb' is", agents);
+    not_yet("primitive s nagios:check_http", 13, "agent class 'nagios' is", agents);
+    check(
+        "primitive s lsb:nginx",
+        "line 1, column 13: 'lsb:nginx': init scripts are not run\n  hint: write a unit for it, and systemd:nginx; \
+         the one that systemd makes of a script is called running when it is not",
+    );
     not_yet("group g a meta rule date spec hours=1 priority=5", 16, "rules are", plain);
     not_yet("node n1 attributes 10: rule date spec hours=1 a=b", 20, "attribute sets with a score are", plain);
     not_yet("property 10: rule #uname eq n1 a=b", 14, "rules are", plain);
@@ -133,12 +151,6 @@ fn what_is_not_there_yet_is_named() {
         "\n  hint: write one location for each node: resource-discovery=never -inf: NODE",
     );
     not_yet("group g a params x=1", 11, "parameters of groups are", "\n  hint: give each member its own");
-    not_yet(
-        "fencing_topology attr:rack=1 f1",
-        18,
-        "fence levels by attribute or pattern are",
-        "\n  hint: write NODE: before the levels of each node",
-    );
     not_yet("node n1:remote", 6, "nodes of the kind 'remote' are", "\n  hint: leave the kind out for a member");
 }
 

@@ -7,8 +7,8 @@ use quorate_core::config::shorthand::{
     Group, Own, ResourceSet, Shorthand, Want, Who, WideColocation, WideLocation, WideOrder,
 };
 use quorate_core::config::{
-    Agent, AgentClass, Attributes, Colocation, Config, Discovery, FencingTopology, InRole, Location, NodeConfig,
-    Operation, Order, OrderKind, OrderTask, Primitive, RuledSet, Section, validate::validate,
+    Agent, AgentClass, Attributes, Colocation, Config, Discovery, FencingTopology, InRole, LevelTarget, Location,
+    NodeConfig, Operation, Order, OrderKind, OrderTask, Primitive, RuledSet, Section, validate::validate,
 };
 use quorate_core::grammar::{self, Mode, apply_statements, diff, duration, parse, print, print_object, read};
 use quorate_core::id::{NodeId, ResourceId};
@@ -118,8 +118,14 @@ fn order() -> impl Strategy<Value = Order> {
 
 fn topology() -> impl Strategy<Value = Vec<FencingTopology>> {
     let levels = vec(vec(resource(), 1..3), 1..3);
-    let rows = btree_map(proptest::option::of(node_id()), levels, 0..3);
-    rows.prop_map(|rows| rows.into_iter().map(|(node, levels)| FencingTopology { node, levels }).collect())
+    let target = prop_oneof![
+        Just(LevelTarget::Rest),
+        node_id().prop_map(LevelTarget::Node),
+        ("[a-z]{1,4}", "[a-z :'#]{1,4}").prop_map(|(name, value)| LevelTarget::Attribute(name, value)),
+        "[a-z^.: '\"]{1,6}".prop_map(LevelTarget::Pattern),
+    ];
+    let rows = btree_map(target, levels, 0..4);
+    rows.prop_map(|rows| rows.into_iter().map(|(target, levels)| FencingTopology { target, levels }).collect())
 }
 
 fn config() -> impl Strategy<Value = Config> {

@@ -6,7 +6,7 @@
 
 use quorate_core::config::shorthand::{Want, Who};
 use quorate_core::config::{
-    AgentClass, Colour, Discovery, FenceAction, InRole, LossPolicy, OrderKind, OrderTask, Section,
+    AgentClass, Colour, Discovery, FenceAction, InRole, LevelTarget, LossPolicy, OrderKind, OrderTask, Section,
 };
 use quorate_core::rule::date::When;
 use quorate_core::rule::{RuleScore, Test};
@@ -47,6 +47,7 @@ fn layout() -> String {
         samples,
         InRole,
         Intent,
+        LevelTarget,
         Liveness,
         LossPolicy,
         Matter,

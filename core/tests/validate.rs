@@ -361,6 +361,16 @@ fn what_can_run_nowhere_is_named_with_all_that_forbids_it() {
         &["l1: a can run nowhere: 'l1' forbids a on n1, 'l2' forbids a on n2\n  hint: delete one of them"],
     );
     check("colocation c 50: b a\nlocation l1 a -inf: n1\nlocation l2 b -inf: n2", &[]);
+    check(
+        "primitive f1 stonith:fake params target=n1\nprimitive f2 stonith:fake params target=n2\nnode n1 attributes rack=1\n\
+         fencing_topology f1 n1: f1 attr:rack=1 f1 pattern:^n f1",
+        &[
+            "fencing_topology: the levels for attr:rack=1 are for no node of this cluster\n  \
+           hint: of several rows that fit a node its own counts, then the first that `configure show` lists",
+            "fencing_topology: n2 has the levels for pattern:^n, and 'f1' in them is not for that node\n  \
+           hint: add n2 to the targets of 'f1', or give n2 levels of its own",
+        ],
+    );
     check("colocation c inf: b a\nlocation l1 a -inf: n1\nlocation l2 b -100: n2", &[]);
 }
 

@@ -18,6 +18,7 @@ mod ruled;
 pub mod secret;
 pub mod shorthand;
 mod ticket;
+mod topology;
 mod unit;
 pub mod validate;
 
@@ -39,6 +40,7 @@ pub use resource::boolean;
 pub use role::{InRole, OrderTask};
 pub use ruled::{RuledSet, Section};
 pub use ticket::{LossPolicy, TicketConstraint, TicketNeed};
+pub use topology::{FencingTopology, LevelTarget};
 pub use unit::{full_unit_name, is_unit_name};
 
 use crate::id::{NodeId, ResourceId};
@@ -177,13 +179,4 @@ impl OrderKind {
     pub fn is_symmetrical_by_default(self) -> bool {
         self != Self::Serialize
     }
-}
-
-/// One row of `fencing_topology`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FencingTopology {
-    /// For which node; `None` for every node that has no row of its own.
-    pub node: Option<NodeId>,
-    /// Tried in this order; all devices of one level must succeed together.
-    pub levels: Vec<Vec<ResourceId>>,
 }

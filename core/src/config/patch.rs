@@ -3,8 +3,8 @@
 use super::role::HasRoles;
 use super::shorthand::{Group, Own, Shorthand, WideColocation, WideLocation, WideOrder, is_part, whole};
 use super::{
-    AgentClass, Attributes, Colocation, Config, FencingTopology, Location, LookedFor, NodeConfig, Order, OrderTask,
-    Primitive, RuledSet, Section, TicketConstraint, TicketNeed,
+    AgentClass, Attributes, Colocation, Config, FencingTopology, LevelTarget, Location, LookedFor, NodeConfig, Order,
+    OrderTask, Primitive, RuledSet, Section, TicketConstraint, TicketNeed,
 };
 use crate::id::{NodeId, ResourceId};
 use crate::rule::Test;
@@ -195,6 +195,12 @@ impl ConfigPatch {
     /// Whether it says that something is not looked for everywhere.
     pub fn has_discovery(&self) -> bool {
         self.shorthand.looked_for.values().flatten().next().is_some()
+    }
+
+    /// Whether it has fence levels by pattern or attribute.
+    pub fn has_level_targets(&self) -> bool {
+        let is_new = |row: &FencingTopology| !matches!(row.target, LevelTarget::Rest | LevelTarget::Node(_));
+        self.fencing_topology.iter().flatten().any(is_new)
     }
 
     /// Whether it changes nothing.

@@ -7,8 +7,8 @@ use super::reference::{find, referrers, remove, remove_mention, rename_mentions}
 use super::set::{set, unset};
 use super::statement::{Object, Statement, Verb};
 use crate::config::validate::nearest;
-use crate::config::{Config, RuledSet};
-use crate::id::{NodeId, ResourceId};
+use crate::config::{Config, LevelTarget, RuledSet};
+use crate::id::ResourceId;
 use std::collections::BTreeMap;
 
 /// What becomes of objects that exist.
@@ -23,7 +23,7 @@ pub enum Mode {
 }
 
 /// Carries statements out in their order; nothing is changed when one is refused. Properties and defaults are set
-/// over what is there, and a row of `fencing_topology` replaces that node's, in every mode.
+/// over what is there, and a row of `fencing_topology` replaces that of the same nodes, in every mode.
 ///
 /// # Errors
 /// Every statement that cannot be carried out. That references lead somewhere is `config::validate`'s to see.
@@ -98,10 +98,10 @@ impl Edit {
             Object::Order(id, order) => _ = config.orders.insert(id, order),
             Object::Ticket(id, ticket) => _ = config.shorthand.tickets.insert(id, ticket),
             Object::FencingTopology(rows) => {
-                let replaced = |node: &Option<NodeId>| rows.iter().any(|row| row.node == *node);
-                config.fencing_topology.retain(|row| !replaced(&row.node));
+                let replaced = |target: &LevelTarget| rows.iter().any(|row| row.target == *target);
+                config.fencing_topology.retain(|row| !replaced(&row.target));
                 config.fencing_topology.extend(rows);
-                config.fencing_topology.sort_by(|a, b| a.node.cmp(&b.node));
+                config.fencing_topology.sort_by(|a, b| a.target.cmp(&b.target));
             }
             Object::Property(pairs) => config.properties.extend(pairs),
             Object::RscDefaults(pairs, ruled) => {

@@ -4,8 +4,10 @@ use super::cursor::{Cursor, Parsed, shown};
 use super::error::SyntaxError;
 use super::statement::Object;
 use super::token::Word;
-use super::{sets, wide};
-use crate::config::{Colocation, FencingTopology, InRole, LossPolicy, Order, OrderKind, OrderTask, TicketConstraint};
+use super::{is_id, sets, wide};
+use crate::config::{
+    Colocation, FencingTopology, InRole, LevelTarget, LossPolicy, Order, OrderKind, OrderTask, TicketConstraint,
+};
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
 
@@ -141,30 +143,24 @@ pub(super) fn ticket(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
     }
 }
 
-/// `fencing_topology [LEVEL…] [NODE: LEVEL…]…`
+/// `fencing_topology [LEVEL…] [NODE:|attr:NAME=VALUE|pattern:REGEX LEVEL…]…`
 pub(super) fn fencing_topology(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
     let mut rows: Vec<FencingTopology> = Vec::new();
     while let Some(word) = cursor.take() {
-        if word.text.starts_with("attr:") || word.text.starts_with("pattern:") {
-            return Err(SyntaxError::not_yet(word.at, "fence levels by attribute or pattern are")
-                .hint("write NODE: before the levels of each node"));
-        }
-        let row = match word.text.strip_suffix(':') {
-            Some(node) => {
-                let node = Some(NodeId::new(cursor.id_of(word, node)?));
-                let first = level(cursor, word)?;
-                FencingTopology { node, levels: vec![first] }
+        let row = match level_target(cursor, word)? {
+            Some(target) => FencingTopology { target, levels: vec![level(cursor, word)?] },
+            None if rows.is_empty() => {
+                FencingTopology { target: LevelTarget::Rest, levels: vec![devices(cursor, word)?] }
             }
-            None if rows.is_empty() => FencingTopology { node: None, levels: vec![devices(cursor, word)?] },
             None => {
                 let row = rows.last_mut().expect("the arm before takes the first word");
                 row.levels.push(devices(cursor, word)?);
                 continue;
             }
         };
-        if rows.iter().any(|earlier| earlier.node == row.node) {
-            let message = format!("{} is given twice", shown(word.text.trim_end_matches(':')));
-            return Err(SyntaxError::new(word.at, message).hint("write all its levels after one NODE:"));
+        if rows.iter().any(|earlier| earlier.target == row.target) {
+            let message = format!("{} is given twice", shown(&row.target.to_string()));
+            return Err(SyntaxError::new(word.at, message).hint("write all its levels after one of them"));
         }
         rows.push(row);
     }
@@ -174,14 +170,44 @@ pub(super) fn fencing_topology(cursor: &mut Cursor<'_, '_>) -> Parsed<Object> {
     Ok(Object::FencingTopology(rows))
 }
 
-/// The level that must follow a `NODE:`.
-fn level(cursor: &mut Cursor<'_, '_>, node: &Word) -> Parsed<Vec<ResourceId>> {
-    match cursor.peek().filter(|word| !word.text.ends_with(':')) {
+/// For whom the levels are that follow this word, unless it is a level itself.
+fn level_target(cursor: &Cursor<'_, '_>, word: &Word) -> Parsed<Option<LevelTarget>> {
+    if let Some(attribute) = word.text.strip_prefix("attr:") {
+        return match attribute.split_once('=') {
+            Some((name, value)) if is_id(name) && !value.is_empty() => {
+                Ok(Some(LevelTarget::Attribute(name.to_owned(), value.to_owned())))
+            }
+            _ => Err(SyntaxError::new(word.at, format!("{} names no attribute", shown(&word.text)))
+                .hint("write attr:NAME=VALUE, such as attr:rack=1")),
+        };
+    }
+    if let Some(pattern) = word.text.strip_prefix("pattern:") {
+        return match regex_lite::Regex::new(pattern) {
+            Ok(_) if !pattern.is_empty() => Ok(Some(LevelTarget::Pattern(pattern.to_owned()))),
+            refused => {
+                let why = refused.err().map_or_else(|| "it is empty".to_owned(), |error| error.to_string());
+                let message = format!("{} is no regular expression: {why}", shown(pattern));
+                Err(SyntaxError::new(word.at, message).hint("write one such as pattern:^rack1-"))
+            }
+        };
+    }
+    match word.text.strip_suffix(':') {
+        Some(node) => Ok(Some(LevelTarget::Node(NodeId::new(cursor.id_of(word, node)?)))),
+        None => Ok(None),
+    }
+}
+
+/// The level that must follow those that it is for.
+fn level(cursor: &mut Cursor<'_, '_>, target: &Word) -> Parsed<Vec<ResourceId>> {
+    let next = cursor.peek();
+    match next
+        .filter(|word| !word.text.ends_with(':') && !["attr:", "pattern:"].iter().any(|it| word.text.starts_with(it)))
+    {
         Some(word) => {
             cursor.take();
             devices(cursor, word)
         }
-        None => Err(cursor.refuse(node.at, format!("{} has no level", shown(&node.text)))),
+        None => Err(cursor.refuse(target.at, format!("{} has no level", shown(&target.text)))),
     }
 }
 

@@ -212,15 +212,23 @@ fn agent(word: &Word) -> Parsed<Agent> {
                 SyntaxError::new(word.at, format!("{} is no agent", shown(text))).hint("write ocf:PROVIDER:TYPE")
             });
         }
-        "systemd" if is_unit_name(kind) => {
+        // What a host has under this name is a unit here.
+        "systemd" | "service" if is_unit_name(kind) => {
             return Ok(Agent { class: AgentClass::Systemd, provider: None, kind: kind.to_owned() });
         }
-        "systemd" => {
+        "systemd" | "service" => {
             return Err(SyntaxError::new(word.at, format!("{} cannot be the name of a unit", shown(text))).hint(
                 "write systemd:NAME or systemd:NAME@INSTANCE; `systemd-escape` writes what has other characters",
             ));
         }
-        "lsb" | "service" | "upstart" | "nagios" => {
+        "lsb" => {
+            let message = format!("{}: init scripts are not run", shown(text));
+            let mend = format!(
+                "write a unit for it, and systemd:{kind}; the one that systemd makes of a script is called running when it is not"
+            );
+            return Err(SyntaxError::new(word.at, message).hint(mend));
+        }
+        "upstart" | "nagios" => {
             return Err(SyntaxError::not_yet(word.at, format!("agent class '{class}' is")).hint(HINT));
         }
         _ => {

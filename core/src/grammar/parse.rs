@@ -213,7 +213,10 @@ const USAGE: &[(&str, &str)] = &[
         "order ID [Mandatory:|Optional:|Serialize:] FIRST THEN [symmetrical=true|false]; more than two make sets: ( RSC… ) of those that do not wait for each other, [ RSC… ] where any one suffices",
     ),
     ("rsc_ticket", "rsc_ticket ID TICKET: RSC[:ROLE]… [loss-policy=stop|demote|fence|freeze]"),
-    ("fencing_topology", "fencing_topology [LEVEL…] [NODE: LEVEL…]…, where a LEVEL is DEVICE[,DEVICE…]"),
+    (
+        "fencing_topology",
+        "fencing_topology [LEVEL…] [NODE:|attr:NAME=VALUE|pattern:REGEX LEVEL…]…, where a LEVEL is DEVICE[,DEVICE…]",
+    ),
     ("property", "property NAME=VALUE…"),
     ("rsc_defaults", "rsc_defaults [SCORE:] [rule EXPRESSION] NAME=VALUE…"),
     ("op_defaults", "op_defaults [SCORE:] [rule EXPRESSION] NAME=VALUE…"),

@@ -6,8 +6,8 @@ use super::token::quote;
 use super::wide::{print_condition, print_rule, print_who};
 use crate::config::shorthand::{Want, is_instance, is_part};
 use crate::config::{
-    Attributes, Config, Discovery, FencingTopology, InRole, NodeConfig, OrderKind, PROMOTABLE, Primitive, RuledSet,
-    Section, TicketConstraint,
+    Attributes, Config, Discovery, FencingTopology, InRole, LevelTarget, NodeConfig, OrderKind, PROMOTABLE, Primitive,
+    RuledSet, Section, TicketConstraint,
 };
 use crate::id::{NodeId, ResourceId};
 use crate::score::Score;
@@ -182,9 +182,10 @@ fn fencing_topology(rows: &[FencingTopology]) -> Option<Vec<String>> {
     let level = |devices: &Vec<ResourceId>| devices.iter().map(ResourceId::as_str).collect::<Vec<_>>().join(",");
     let row = |row: &FencingTopology| {
         let levels = row.levels.iter().map(level).collect::<Vec<_>>().join(" ");
-        match &row.node {
-            Some(node) => format!("{node}: {levels}"),
-            None => levels,
+        match &row.target {
+            LevelTarget::Rest => levels,
+            LevelTarget::Node(node) => format!("{node}: {levels}"),
+            target => format!("{} {levels}", quote(&target.to_string())),
         }
     };
     let lines = std::iter::once(Key::FencingTopology.keyword().to_owned()).chain(rows.iter().map(row));

@@ -90,7 +90,7 @@ pub enum Object {
     WideOrder(String, WideOrder),
     /// `rsc_ticket`
     Ticket(String, TicketConstraint),
-    /// `fencing_topology`; each row replaces that node's.
+    /// `fencing_topology`; each row replaces that of the same nodes.
     FencingTopology(Vec<FencingTopology>),
     /// `property`; set over what is there.
     Property(Attributes),

@@ -67,7 +67,7 @@ impl<'a> Import<'a, '_> {
     pub(super) fn keep_template(&mut self, id: &str, element: Element<'a>) -> bool {
         let class = element.attribute("class").unwrap_or_default();
         let kind = element.attribute("type").unwrap_or_default();
-        if !["ocf", "systemd"].contains(&class) || kind == "remote" {
+        if !["ocf", "systemd", "service"].contains(&class) || kind == "remote" {
             return false;
         }
         self.see(element);
@@ -86,7 +86,7 @@ impl<'a> Import<'a, '_> {
         let class = match agent {
             ["ocf", _, "VirtualDomain"] => AgentClass::Vm,
             ["stonith", ..] => AgentClass::Stonith,
-            ["systemd", ..] => AgentClass::Systemd,
+            ["systemd" | "service", ..] => AgentClass::Systemd,
             _ => AgentClass::Ocf,
         };
         let mut ruled = self.ruled_sets(id, own, ("instance_attributes", Section::Params), Some(class));
@@ -138,7 +138,11 @@ impl<'a> Import<'a, '_> {
                     Agent { class: AgentClass::Ocf, provider: Some(provider.to_owned()), kind: kind.to_owned() };
                 Some((agent, self.sound(id, params, |_, _| None)))
             }
-            ("systemd", _, kind) if is_unit_name(kind) => {
+            ("systemd" | "service", _, kind) if is_unit_name(kind) => {
+                if class == "service" {
+                    let what = format!("service:{kind} is the unit here, and no init script");
+                    self.tell(Fate::Changed, id, element, what, "see that each host has it: `systemctl cat`");
+                }
                 // Pacemaker's take none either, and pass over what is there.
                 for (at, name, value) in params {
                     let what = format!("{name}={value}: a unit of systemd takes no parameters");

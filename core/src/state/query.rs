@@ -229,14 +229,9 @@ impl ClusterState {
 
 /// The fence levels by topology, else every device that names the node, one by one.
 pub(super) fn fence_levels(config: &Config, target: &NodeId) -> Vec<Vec<ResourceId>> {
-    let topology = &config.fencing_topology;
-    let row = topology
-        .iter()
-        .find(|row| row.node.as_ref() == Some(target))
-        .or_else(|| topology.iter().find(|row| row.node.is_none()));
     // A watchdog cannot be told to bite: it is waited for, beside whatever the levels do.
     let is_dog = |id: &ResourceId| config.primitives.get(id).is_some_and(Primitive::is_watchdog);
-    if let Some(row) = row {
+    if let Some(row) = config.fencing_row(target) {
         return row.levels.iter().filter(|level| !level.iter().any(is_dog)).cloned().collect();
     }
     let is_for_it = |(_, primitive): &(&ResourceId, &Primitive)| {

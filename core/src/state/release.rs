@@ -24,7 +24,8 @@ pub const SCHEMA: u16 = 4;
 /// 14: watchdogs. 15: units of systemd. 16: notices to the instances of clones.
 /// 17: groups that are promoted, instances that differ, `multiple-active`. 21: tickets, `resource-discovery`.
 /// 22: sensors of BMCs. 23: poison pills. 24: nodes are armed by drills. 26: attributes of tickets.
-pub const FEATURE_LEVEL: u16 = 26;
+/// 27: fence levels by pattern or attribute.
+pub const FEATURE_LEVEL: u16 = 27;
 /// From here on changed parameters are taken over by a reload.
 pub const RELOAD_LEVEL: u16 = 5;
 /// From here on there are promotable clones, and attributes wake the planner.
@@ -53,6 +54,8 @@ pub const HEALTH_LEVEL: u16 = 22;
 pub const PILL_LEVEL: u16 = 23;
 /// From here on nodes are armed by drills of their fence devices.
 pub const ARMING_LEVEL: u16 = 24;
+/// From here on fence levels are for nodes by pattern or attribute.
+const LEVEL_TARGETS_LEVEL: u16 = 27;
 
 /// The program that a daemon runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +85,7 @@ impl Command {
             Self::Notices(_) | Self::Noticed(_) => NOTIFY_LEVEL,
             Self::Remove { .. } | Self::Leave { .. } | Self::Goodbye(_) => 2,
             Self::Overdue { .. } => 3,
+            Self::Configure { patch, .. } if patch.has_level_targets() => LEVEL_TARGETS_LEVEL,
             Self::Configure { patch, .. } if patch.has_pills() => PILL_LEVEL,
             Self::Arm { disks, .. } if !disks.is_empty() => PILL_LEVEL,
             Self::PillGone(_) => PILL_LEVEL,

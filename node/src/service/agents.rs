@@ -95,7 +95,7 @@ enum Agent {
 
 fn named(text: &str) -> Result<Agent, Fault> {
     // The name of a unit may have colons.
-    if let Some(unit) = text.strip_prefix("systemd:") {
+    if let Some(unit) = text.strip_prefix("systemd:").or_else(|| text.strip_prefix("service:")) {
         let mend = "write systemd:NAME or systemd:NAME@INSTANCE";
         let bad = || fault::invalid(format!("'{}' cannot be the name of a unit", unit.escape_debug()), mend);
         return is_unit_name(unit).then(|| Agent::Systemd(unit.to_owned())).ok_or_else(bad);

@@ -7,7 +7,7 @@ use crate::bmc::Mode;
 use crate::event::{Scope, What};
 use crate::setup::device;
 use crate::world::World;
-use quorate_core::config::{Config, FencingTopology};
+use quorate_core::config::{Config, FencingTopology, LevelTarget};
 use quorate_core::id::ResourceId;
 use quorate_node::engine::PowerVerb;
 
@@ -57,7 +57,7 @@ impl World {
             }
             let mut levels = if has_bmc { vec![vec![ResourceId::new(format!("ipmi-{name}"))]] } else { Vec::new() };
             levels.push(feeds);
-            config.fencing_topology.push(FencingTopology { node: Some(name.clone()), levels });
+            config.fencing_topology.push(FencingTopology { target: LevelTarget::Node(name.clone()), levels });
         }
     }
 

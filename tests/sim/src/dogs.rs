@@ -8,7 +8,7 @@ use crate::faults::Undo;
 use crate::host::Host;
 use crate::setup::attributes;
 use crate::world::World;
-use quorate_core::config::{Agent, AgentClass, Attributes, Config, Primitive};
+use quorate_core::config::{Agent, AgentClass, Attributes, Config, LevelTarget, Primitive};
 use quorate_core::id::{ResourceId, SessionId};
 use quorate_core::time::BootTime;
 use quorate_core::watchdog::{Feeder, Order, Ration};
@@ -96,7 +96,7 @@ impl Kennel {
         for name in with(false) {
             if is_proven && self.dice.chance(500) {
                 let node = quorate_core::id::NodeId::new(name);
-                config.fencing_topology.retain(|row| row.node.as_ref() != Some(&node));
+                config.fencing_topology.retain(|row| row.target != LevelTarget::Node(node.clone()));
                 let is_other = |it: &Primitive| it.is_fence_device() && !it.is_watchdog() && it.fences(&node);
                 config.primitives.retain(|_, primitive| !is_other(primitive));
             }

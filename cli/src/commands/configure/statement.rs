@@ -89,6 +89,8 @@ pub(crate) enum Statement {
     Node(Words),
     /// Say with which fence devices a node is fenced, in which order
     ///
+    /// For a node, for those of an attribute (attr:rack=1), or whose names a pattern fits (pattern:^web)
+    ///
     /// Example: qrm configure fencing_topology n1: ipmi-n1 pdu-a,pdu-b
     #[command(name = "fencing_topology")]
     FencingTopology(Words),

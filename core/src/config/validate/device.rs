@@ -1,8 +1,8 @@
 //! Fence devices and fence levels: can each do what it is there for?
 
 use super::reference::missing;
-use super::{Report, nearest};
-use crate::config::{Config, DEVICE_PARAMETERS, FencingTopology, HostCheck, Primitive, Properties};
+use super::{Problem, Report, nearest, problem};
+use crate::config::{Config, DEVICE_PARAMETERS, FencingTopology, HostCheck, LevelTarget, Primitive, Properties};
 use crate::id::{NodeId, ResourceId};
 use std::collections::BTreeSet;
 
@@ -14,9 +14,8 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     }
     let mut rows = BTreeSet::new();
     for row in &config.fencing_topology {
-        if !rows.insert(&row.node) {
-            let whose = row.node.as_ref().map_or("every other node", NodeId::as_str);
-            report.error("fencing_topology", format!("there are two rows for {whose}"), "keep one");
+        if !rows.insert(&row.target) {
+            report.error("fencing_topology", format!("there are two rows for {}", row.target), "keep one");
         }
         levels(config, report, row);
     }
@@ -232,9 +231,35 @@ fn ipmi_value(name: &str, value: &str) -> Option<&'static str> {
     (!fits).then_some(expected)
 }
 
+const OBJECT: &str = "fencing_topology";
+
+/// Levels that members have by an attribute, a pattern, or as the rest, with devices that are not for them; and rows that
+/// are for no member.
+pub(super) fn levels_of_members(config: &Config, members: &BTreeSet<NodeId>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let has_row = |row: &FencingTopology| members.iter().any(|node| config.fencing_row(node) == Some(row));
+    for row in config.fencing_topology.iter().filter(|row| !matches!(row.target, LevelTarget::Node(_))) {
+        if row.target != LevelTarget::Rest && !has_row(row) {
+            problems.push(problem(
+                OBJECT,
+                format!("the levels for {} are for no node of this cluster", row.target),
+                "of several rows that fit a node its own counts, then the first that `configure show` lists",
+            ));
+        }
+        for node in members.iter().filter(|node| config.fencing_row(node) == Some(row)) {
+            let is_for_it = |id: &&ResourceId| config.primitives.get(*id).is_none_or(|device| device.fences(node));
+            let others: BTreeSet<_> = row.levels.iter().flatten().filter(|id| !is_for_it(id)).collect();
+            problems.extend(others.into_iter().map(|id| {
+                let what = format!("{node} has the levels for {}, and '{id}' in them is not for that node", row.target);
+                problem(OBJECT, what, format!("add {node} to the targets of '{id}', or give {node} levels of its own"))
+            }));
+        }
+    }
+    problems
+}
+
 fn levels(config: &Config, report: &mut Report, row: &FencingTopology) {
-    const OBJECT: &str = "fencing_topology";
-    let whose = row.node.as_ref().map_or("every other node", NodeId::as_str);
+    let whose = &row.target;
     if row.levels.iter().any(Vec::is_empty) || row.levels.is_empty() {
         report.error(OBJECT, format!("a level for {whose} is empty"), "name a device, or take the level out");
     }
@@ -260,7 +285,9 @@ fn levels(config: &Config, report: &mut Report, row: &FencingTopology) {
                 report.error(OBJECT, what, "give it a level of its own: what it leaves is waited for");
             }
             Some(device) => {
-                if let Some(node) = row.node.as_ref().filter(|node| !device.fences(node)) {
+                if let LevelTarget::Node(node) = &row.target
+                    && !device.fences(node)
+                {
                     let what = format!("a level for {node} names '{id}', which is not for that node");
                     let mend = format!("add {node} to the targets of '{id}', or take it out of the level");
                     report.error(OBJECT, what, mend);

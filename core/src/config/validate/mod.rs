@@ -24,11 +24,13 @@ use crate::id::NodeId;
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// What may surprise once these are the members: nodes that are none of them, and resources that can run on none of them.
+/// What may surprise once these are the members: nodes that are none of them, fence levels that do not fit them, and resources
+/// that can run on none of them.
 pub fn of_members(config: &Config, members: &BTreeSet<NodeId>) -> Vec<Problem> {
     let written = config.without_instances();
     let config = written.as_ref().unwrap_or(config);
     let mut problems = reference::unknown_nodes(config, members);
+    problems.extend(device::levels_of_members(config, members));
     problems.extend(contradiction::nowhere(config, members));
     problems
 }

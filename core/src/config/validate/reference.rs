@@ -1,8 +1,8 @@
 //! Do references lead somewhere?
 
 use super::{Problem, Report, nearest, problem};
-use crate::config::Config;
 use crate::config::shorthand::{Want, is_part};
+use crate::config::{Config, LevelTarget};
 use crate::id::{NodeId, ResourceId};
 use std::collections::BTreeSet;
 
@@ -80,7 +80,10 @@ pub(super) fn unknown_nodes(config: &Config, members: &BTreeSet<NodeId>) -> Vec<
         Want::Node(_, node) => Some((id.as_str(), node.clone())),
         Want::Rules(_) => None,
     });
-    let rows = config.fencing_topology.iter().filter_map(|row| Some(("fencing_topology", row.node.clone()?)));
+    let rows = config.fencing_topology.iter().filter_map(|row| match &row.target {
+        LevelTarget::Node(node) => Some(("fencing_topology", node.clone())),
+        _ => None,
+    });
     let devices = config.primitives.iter().filter(|(_, primitive)| primitive.is_fence_device());
     let targets = devices.flat_map(|(id, device)| device.fence_targets().into_iter().map(|node| (id.as_str(), node)));
     let named = locations.chain(wide).chain(rows).chain(targets);

@@ -168,9 +168,40 @@ pub(crate) fn reborn_with_dead_bmc(stage: &mut Stage) -> Result<()> {
     stage.note_timeline(&victim, begin)
 }
 
+/// Levels for nodes by an attribute and by a pattern of their names: a person's fence goes by them.
+fn levels_by_attribute(stage: &Stage, victim: &str) -> Result<()> {
+    let address = stage.bed().layout().bmc_address(victim)?;
+    let other = stage.bed().hosts().into_iter().find(|host| host != victim).context("there are three")?;
+    for name in ["rack", "named"] {
+        stage.cluster.configure(&format!(
+            "primitive {name} stonith:ipmi params ip={address} username=admin password=secret cipher=3 target={victim}"
+        ))?;
+    }
+    stage.cluster.configure(&format!("node {victim} attributes rack=b"))?;
+    stage.cluster.configure(&format!("fencing_topology pattern:^{victim}$ named attr:rack=b rack"))?;
+    let contact = stage.cluster.contact()?;
+    let levels = |of: &str| -> Result<Vec<Vec<String>>> {
+        let status = stage.cluster.status()?;
+        let node = status.nodes.into_iter().find(|node| node.id.as_str() == of).context("it is a member")?;
+        Ok(node.fence_levels.iter().map(|level| level.iter().map(ToString::to_string).collect()).collect())
+    };
+    ensure!(levels(victim)? == [["rack"]], "by its attribute {victim} has {:?}", levels(victim)?);
+    ensure!(levels(&other)? == [[format!("fence-{other}")]], "{other} has {:?}", levels(&other)?);
+    stage.cluster.configure(&format!("set {victim}.rack c"))?;
+    ensure!(levels(victim)? == [["named"]], "by its name {victim} has {:?}", levels(victim)?);
+    stage.cluster.qrm(&contact, &["fence", victim, "--yes", "--action", "reboot"])?;
+    stage.cluster.wait_status("the fence to end", Duration::from_secs(30), |status| {
+        status.fencing.is_empty() && status.fences.len() == 1
+    })?;
+    let fence = stage.fences_of(victim, 1)?.remove(0);
+    ensure!(fence.proof.contains("named"), "it is fenced by {:?}", fence.proof);
+    stage.cluster.wait_complete()
+}
+
 /// The first level's device refuses; the second level, of two devices, proves it.
 pub(crate) fn levels(stage: &mut Stage) -> Result<()> {
     let victim = stage.cluster.follower()?;
+    levels_by_attribute(stage, &victim)?;
     let address = stage.bed().layout().bmc_address(&victim)?;
     let device = |name: &str, password: &str| {
         format!(
@@ -184,7 +215,7 @@ pub(crate) fn levels(stage: &mut Stage) -> Result<()> {
     let begin = SystemTime::now();
     stage.bed().power_off(&victim)?;
     stage.cluster.wait_running(VMS, Duration::from_secs(90), |process| process.host != victim)?;
-    let fence = stage.fences_of(&victim, 1)?.remove(0);
+    let fence = stage.fences_of(&victim, 2)?.remove(0);
     let tried: Vec<Vec<&str>> =
         fence.tries.iter().map(|one| one.devices.iter().map(|device| device.as_str()).collect()).collect();
     let second = format!("fence-{victim}");

@@ -128,7 +128,12 @@ pub(super) const ROWS: &[Row] = &[
     row("redfish-cut", "cut off, fenced by its Redfish service: its VMs run elsewhere", redfish::cut).patient(),
     row("redfish-stuck", "it says ok and still reads On: zero starts for 60 s, then it is mended", redfish::stuck)
         .patient(),
-    row("fence-levels", "the first fence level refuses: the second proves it", bmc::levels).patient(),
+    row(
+        "fence-levels",
+        "levels by attribute and by pattern; then a node's own: the first refuses, the second proves it",
+        bmc::levels,
+    )
+    .patient(),
     row("fence-reboot", "stonith-action=reboot: off, the proof, then on, never a reset", bmc::reboot).patient(),
     row("late-off", "the executor stood still between grant and off: it never hits the reborn node", bmc::late_off)
         .patient(),
