@@ -11,6 +11,14 @@ pub(crate) fn repository() -> Result<PathBuf> {
     path.canonicalize().with_context(|| format!("the repository is not at {} any more", path.display()))
 }
 
+/// Where cargo puts what it builds.
+pub(crate) fn target_directory() -> Result<PathBuf> {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(chosen) => Ok(PathBuf::from(chosen)),
+        None => Ok(repository()?.join("target")),
+    }
+}
+
 /// Cargo in the root of the working copy, without standard input.
 pub(crate) fn command(arguments: &[&str]) -> Result<Command> {
     let mut command = quorate_bed::binaries::cargo();

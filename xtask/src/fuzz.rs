@@ -92,8 +92,7 @@ fn build(repository: &Path) -> Result<PathBuf> {
         .status()
         .context("run cargo build")?;
     ensure!(status.success(), "the fuzzing engine does not build ({status}); it needs a C++ compiler: apt install g++");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository.join("target"), PathBuf::from);
-    Ok(target.join("debug/quorate-fuzz"))
+    Ok(cargo::target_directory()?.join("debug/quorate-fuzz"))
 }
 
 struct Run {

@@ -10,7 +10,8 @@ mod table;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use quorate_bed::binaries;
 
 use self::cell::{CELLS, Cell, Judged, Tools};
 use crate::cargo;
@@ -53,17 +54,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         println!("no clusters to place in: what draws and judges them is looked for in {}", beside.display());
         return Ok(ExitCode::SUCCESS);
     }
-    let built = cargo::command(&["build", "--release", "--package=quorate-cli"])?.status()?;
-    ensure!(built.success(), "qrm does not build");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let qrm = binaries::build_qrm(true)?;
     let has_pacemaker = Command::new("crm_simulate").arg("--version").output().is_ok();
     let tools = Tools {
         beside,
-        qrm: target.join("release/qrm"),
+        qrm,
         python: arguments.python.clone(),
         best: arguments.best,
         has_pacemaker,
-        scratch: target.join("placement-grid"),
+        scratch: cargo::target_directory()?.join("placement-grid"),
     };
     std::fs::create_dir_all(&tools.scratch).with_context(|| format!("cannot make {}", tools.scratch.display()))?;
     let mut all: Vec<(Cell, Vec<Judged>)> = Vec::new();

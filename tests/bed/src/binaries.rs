@@ -7,15 +7,18 @@ use anyhow::{Context, Result, bail};
 
 use crate::layout::repository;
 
+/// The packages among which a program is chosen by its name: for another choice of packages cargo builds what they depend on
+/// with other features, and anew. Without the simulation, which plants mistakes in what it depends on.
+const PACKAGES: &[&str] = &["--workspace", "--exclude=quorate-sim"];
+
 /// Builds `quorated`, `qrm`, `quorate-feeder` and the stand-in for systemd; returns the directory they are in, whatever target directory was chosen.
 ///
 /// # Errors
 /// When they do not build; the compiler's words went to standard error.
 pub fn build(release: bool) -> Result<PathBuf> {
-    let packages = ["quorate-node", "quorate-cli", "quorate-feeder", "quorate-systemd"];
-    let mut what: Vec<&str> = packages.iter().flat_map(|package| ["--package", package]).collect();
-    what.push("--bins");
-    let daemon = built(release, &["build"], &what, "quorated")?;
+    let programs =
+        ["--bin=quorated", "--bin=qrm", "--bin=quorate-helper", "--bin=quorate-feeder", "--bin=stand-in-systemd"];
+    let daemon = built(release, &["build"], &[PACKAGES, &programs].concat(), "quorated")?;
     Ok(daemon.parent().context("quorated lies in no directory")?.to_owned())
 }
 
@@ -24,7 +27,7 @@ pub fn build(release: bool) -> Result<PathBuf> {
 /// # Errors
 /// When it does not build; the compiler's words went to standard error.
 pub fn build_qrm(release: bool) -> Result<PathBuf> {
-    built(release, &["build"], &["--package", "quorate-cli", "--bins"], "qrm")
+    built(release, &["build"], &[PACKAGES, &["--bin=qrm"]].concat(), "qrm")
 }
 
 /// Builds the program of one test target, whose name no other one has; returns where it is.
@@ -32,11 +35,7 @@ pub fn build_qrm(release: bool) -> Result<PathBuf> {
 /// # Errors
 /// When it does not build; the compiler's words went to standard error.
 pub fn build_test(test: &str) -> Result<PathBuf> {
-    // Chosen as `cargo xtask test` chooses the unit tests, where it was built already: for another choice of packages cargo
-    // builds what they depend on with other features, and anew.
-    let not_there = ["quorate-bed", "quorate-e2e", "quorate-model", "quorate-sim"];
-    let what: Vec<&str> = not_there.iter().flat_map(|package| ["--exclude", package]).collect();
-    built(false, &["test", "--no-run", "--workspace"], &[&what[..], &["--test", test]].concat(), test)
+    built(false, &["test", "--no-run"], &[PACKAGES, &["--test", test]].concat(), test)
 }
 
 /// Cargo itself, from within what cargo runs: without what the outer cargo says of the package under test, which would make

@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
-
-use crate::cargo;
+use quorate_bed::binaries;
 
 /// What was reached, in percent by subset and tier; it must never fall.
 const LEVELS: &str = include_str!("levels.json");
@@ -53,11 +52,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         println!("no cases to compare with: they are looked for in {} and {}", cases.display(), comparator.display());
         return Ok(ExitCode::SUCCESS);
     }
-    let built = cargo::command(&["build", "--release", "--package=quorate-cli"])?.status()?;
-    ensure!(built.success(), "qrm does not build");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let qrm = binaries::build_qrm(true)?;
     let mut compare = Command::new("python3");
-    compare.arg(&comparator).arg("--cases").arg(&cases).arg("--tool").arg(target.join("release/qrm"));
+    compare.arg(&comparator).arg("--cases").arg(&cases).arg("--tool").arg(qrm);
     if arguments.update {
         return update(&mut compare, root);
     }

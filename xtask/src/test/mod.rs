@@ -8,7 +8,7 @@ mod process;
 mod step;
 
 use std::collections::VecDeque;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -113,31 +113,44 @@ fn try_step(step: &Step, end: Instant, last_words: &mut LastWords) -> Outcome {
             _ => Outcome::Failed(format!("{problems} problems in the tree")),
         }),
         Work::Cargo(arguments, program, must) => {
-            try_cargo(step, arguments, program, *must, deadline).map(|(outcome, last)| {
-                if matches!(outcome, Outcome::Failed(_)) {
-                    last_words.push((step.name, last));
-                }
-                outcome
-            })
+            with_program(arguments, program).and_then(|command| try_command(step, command, *must, deadline, last_words))
         }
+        Work::Program(build, program, arguments, must) => cargo::command(build)
+            .and_then(|command| try_command(step, command, Must::Succeed, deadline, last_words))
+            .and_then(|built| match built {
+                Outcome::Passed(_) => {
+                    let mut command = Command::new(cargo::target_directory()?.join(program));
+                    command.args(*arguments).stdin(Stdio::null());
+                    try_command(step, command, *must, deadline, last_words)
+                }
+                not_built => Ok(not_built),
+            }),
     };
     // The step could not even begin; the others may.
     outcome.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")))
 }
 
-fn try_cargo(
-    step: &Step,
-    arguments: &[&str],
-    program: &[&str],
-    must: Must,
-    deadline: Instant,
-) -> Result<(Outcome, VecDeque<String>)> {
+fn with_program(arguments: &[&str], program: &[&str]) -> Result<Command> {
     let mut command = cargo::command(arguments)?;
     if !program.is_empty() {
         command.arg("--").args(program);
     }
+    Ok(command)
+}
+
+fn try_command(
+    step: &Step,
+    command: Command,
+    must: Must,
+    deadline: Instant,
+    last_words: &mut LastWords,
+) -> Result<Outcome> {
     let (end, said) = process::run(step.name, command, deadline)?;
-    Ok((judge(&end, said.count, must), said.last))
+    let outcome = judge(&end, said.count, must);
+    if matches!(outcome, Outcome::Failed(_)) {
+        last_words.push((step.name, said.last));
+    }
+    Ok(outcome)
 }
 
 fn judge(end: &End, count: Count, must: Must) -> Outcome {

@@ -34,6 +34,7 @@ mod redfish;
 mod redis;
 mod refusals;
 mod stage;
+mod standstill;
 mod store;
 mod storm;
 mod systemd;
@@ -52,7 +53,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use anyhow::{Result, anyhow};
 use clap::Parser;
@@ -60,6 +61,7 @@ use quorate_bed::{binaries, setup};
 
 use list::{ROWS, Row};
 use stage::Stage;
+use standstill::Watch;
 
 /// Runs rows one after another, each on a bed of its own.
 #[derive(Parser)]
@@ -117,8 +119,15 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let watch = match Watch::begin(&binaries) {
+        Ok(watch) => watch,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
     let begin = Instant::now();
-    let failed = play_all(&rows, &binaries, arguments.jobs);
+    let failed = play_all(&rows, &binaries, &watch, arguments.jobs);
     let seconds = begin.elapsed().as_secs_f64();
     if failed.is_empty() {
         println!("{} rows ok ({seconds:.1} s)", rows.len());
@@ -140,16 +149,16 @@ struct Failure {
 }
 
 /// Plays the rows whose times matter one after another, then the patient ones beside each other; answers which failed.
-fn play_all(rows: &[&Row], binaries: &Path, jobs: usize) -> Vec<Failure> {
+fn play_all(rows: &[&Row], binaries: &Path, watch: &Watch, jobs: usize) -> Vec<Failure> {
     let (patient, alone): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.is_patient);
-    let mut failed: Vec<Failure> = alone.iter().filter_map(|row| play(row, binaries).err()).collect();
+    let mut failed: Vec<Failure> = alone.iter().filter_map(|row| play(row, binaries, watch).err()).collect();
     let next = AtomicUsize::new(0);
     let late = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, patient.len().max(1)) {
             scope.spawn(|| {
                 while let Some(row) = patient.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(failure) = play(row, binaries) {
+                    if let Err(failure) = play(row, binaries, watch) {
                         late.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
                     }
                 }
@@ -160,14 +169,25 @@ fn play_all(rows: &[&Row], binaries: &Path, jobs: usize) -> Vec<Failure> {
     failed
 }
 
-fn play(row: &Row, binaries: &Path) -> Result<(), Failure> {
+/// Plays a row; once more if it failed and the machine stood still meanwhile, which is said in either case.
+fn play(row: &Row, binaries: &Path, watch: &Watch) -> Result<(), Failure> {
+    let begin = SystemTime::now();
+    let result = play_once(row, binaries);
+    let standstills = watch.since(begin);
+    if standstills.is_empty() {
+        return result;
+    }
+    println!("    while {} was played the machine stood still: {}", row.name, standstills.join("; "));
+    result.or_else(|_| play_once(row, binaries))
+}
+
+fn play_once(row: &Row, binaries: &Path) -> Result<(), Failure> {
     let begin = Instant::now();
     let (result, notes) = match Stage::set(binaries, row.hosts, row.has_witness) {
         Ok(mut stage) => {
             let played = catch_unwind(AssertUnwindSafe(|| (row.run)(&mut stage)));
             let played = played.unwrap_or_else(|panic| Err(anyhow!("panicked: {}", words(panic.as_ref()))));
-            let notes = stage.notes();
-            (stage.strike(played), notes)
+            stage.strike(played)
         }
         Err(error) => (Err(error), String::new()),
     };

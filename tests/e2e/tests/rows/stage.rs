@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use quorate_bed::{Auditor, Bed, LibvirtFault, Options, VmProcess};
 use quorate_core::state::{Event, EventKind};
 use quorate_core::view::FenceView;
@@ -48,10 +48,6 @@ impl Stage {
         }
     }
 
-    pub(crate) fn notes(&self) -> String {
-        self.notes.clone()
-    }
-
     /// Notes what happened since `begin`.
     pub(crate) fn note_timeline(&mut self, victim: &str, begin: SystemTime) -> Result<()> {
         let timeline = timeline(&self.cluster, &self.auditor, victim, begin)?;
@@ -59,17 +55,22 @@ impl Stage {
         Ok(())
     }
 
-    /// Judges, and takes everything away; the files of a row that failed stay.
-    pub(crate) fn strike(self, played: Result<()>) -> Result<()> {
+    /// Judges, and takes everything away, and answers with what was noted. Of a row that failed the files stay, and the notes
+    /// have its timeline: the files may be where nobody gets at them.
+    pub(crate) fn strike(mut self, played: Result<()>) -> (Result<()>, String) {
         let verdict = self.auditor.verdict().and_then(|verdict| verdict.require_clean());
         let result = played.and(verdict);
+        let Err(error) = result else {
+            return (self.cluster.site.down(), self.notes);
+        };
+        let timeline = report(&self.cluster);
+        self.note(timeline);
         drop(self.auditor);
-        if result.is_err() {
-            report(&self.cluster);
-            let dir = self.cluster.site.down_keeping_files()?;
-            return result.map_err(|error| anyhow::anyhow!("{error:#}\nits logs and report are in {}", dir.display()));
-        }
-        self.cluster.site.down()
+        let result = match self.cluster.site.down_keeping_files() {
+            Ok(dir) => Err(anyhow!("{error:#}\nits logs and report are in {}", dir.display())),
+            Err(left) => Err(anyhow!("{error:#}\nit is not taken down: {left:#}")),
+        };
+        (result, self.notes)
     }
 
     /// The fences that ended, which must be exactly this many and all of this node; the last first.
@@ -117,11 +118,13 @@ impl Stage {
     }
 }
 
-/// What the cluster says of itself, from every host that answers, beside the logs.
-fn report(cluster: &Cluster<Bed>) {
+/// What the cluster says of itself, from every host that answers, beside the logs; returns the end of its longest timeline.
+fn report(cluster: &Cluster<Bed>) -> String {
+    const LINES: usize = 60;
+    let mut timeline = Vec::new();
     let dir = cluster.site.layout().dir.join("report");
     if fs::create_dir_all(&dir).is_err() {
-        return;
+        return String::new();
     }
     for host in cluster.site.hosts() {
         // What is asked inside a host that stands still stands still with it. The verdict is spoken already.
@@ -139,7 +142,11 @@ fn report(cluster: &Cluster<Bed>) {
                 Err(error) => format!("{error:#}\n"),
             };
             // A report that cannot be written must not hide what it is about.
-            let _ = fs::write(dir.join(format!("{host}-{name}.txt")), text);
+            let _ = fs::write(dir.join(format!("{host}-{name}.txt")), &text);
+            if name == "events" && text.lines().count() > timeline.len() {
+                timeline = text.lines().map(str::to_owned).collect();
+            }
         }
     }
+    timeline.split_off(timeline.len().saturating_sub(LINES)).join("\n")
 }
