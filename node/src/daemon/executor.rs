@@ -3,11 +3,11 @@
 mod migration;
 
 use super::ocf::Ocf;
-use crate::engine::{Event, Executed, Job, Tag};
+use crate::engine::{Event, Executed, Job, Known, Tag};
 use futures::StreamExt;
 use quorate_agents::process::Processes;
 use quorate_agents::vm::{Inventory, Seen as VmSeen, VmBackend, VmEvent};
-use quorate_core::config::{AgentClass, Attributes, Primitive};
+use quorate_core::config::{AgentClass, Primitive};
 use quorate_core::id::ResourceId;
 use quorate_core::state::{ActionKind, Seen};
 use quorate_core::text::limited;
@@ -89,7 +89,7 @@ impl Executor {
     }
 
     /// contained: kills what an earlier daemon left running, sees it gone, then looks for everything that is known.
-    pub(super) async fn inventory(&self, known: BTreeMap<ResourceId, Primitive>) -> BTreeMap<ResourceId, Seen> {
+    pub(super) async fn inventory(&self, known: BTreeMap<ResourceId, Known>) -> BTreeMap<ResourceId, Seen> {
         if let Err(error) = self.processes.kill_leftovers().await {
             tracing::error!(%error, "what an earlier daemon left running could not be cleared");
             let unknown =
@@ -97,17 +97,16 @@ impl Executor {
             return known.into_keys().map(unknown).collect();
         }
         let end = Instant::now() + INVENTORY_PATIENCE;
-        let (ocf, vms): (Vec<_>, Vec<_>) = known.into_iter().partition(|(_, definition)| definition.is_service());
+        let (ocf, vms): (Vec<_>, Vec<_>) = known.into_iter().partition(|(_, it)| it.definition.is_service());
         let hands = &self.ocf;
-        let looks = ocf.into_iter().map(|(resource, definition)| async move {
-            let timeout = definition.operation("monitor", &Attributes::new()).timeout.min(INVENTORY_PATIENCE);
-            let seen = hands.found(&resource, &definition, timeout).await;
+        let looks = ocf.into_iter().map(|(resource, known)| async move {
+            let seen = hands.found(&resource, Known { look: known.look.min(INVENTORY_PATIENCE), ..known }).await;
             (resource, seen)
         });
         let looks = futures::stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE).collect::<BTreeMap<_, _>>();
         let mut found = looks.await;
-        for (resource, definition) in vms {
-            let seen = match self.uuid(&resource, &definition) {
+        for (resource, known) in vms {
+            let seen = match self.uuid(&resource, &known.definition) {
                 Ok(uuid) => self.settled(&uuid, end).await,
                 Err(why) => Seen::Unknown(why),
             };
@@ -228,7 +227,8 @@ impl Executor {
             Some(Prepared::Vm(uuid, _)) => uuid,
             Some(Prepared::Ocf(job)) => {
                 let error = Some(format!("it was not started: {why}").into());
-                return Executed { seen: self.ocf.found(&job.resource, &job.definition, job.timeout).await, error };
+                let Job { resource, definition, timeout: look, stop, .. } = *job;
+                return Executed { seen: self.ocf.found(&resource, Known { definition, look, stop }).await, error };
             }
             None => return Executed { seen: Seen::Unknown(why.clone()), error: Some(why.into()) },
         };

@@ -4,7 +4,7 @@
 mod migration;
 mod units;
 
-use crate::engine::{Event, Executed, Job};
+use crate::engine::{Event, Executed, Job, Known};
 use quorate_agents::ocf::{Agents, Call, End, Found, Name, OcfExit, Purpose, Reach, Report, Verb, Verdict, verdict};
 use quorate_agents::systemd::Systemd;
 use quorate_core::config::{AgentClass, Attributes, Primitive, full_unit_name};
@@ -178,7 +178,7 @@ impl Ocf {
             }
         };
         if purpose == Purpose::Probe
-            && let Some(settled) = self.settled(&job.resource, &job.definition).await
+            && let Some(settled) = self.settled(&job.resource, &job.definition, job.stop).await
         {
             return executed(settled, &job.definition);
         }
@@ -238,7 +238,7 @@ impl Ocf {
         let stopped = lane.stop_looking.notified();
         let Ok(_alone) = lane.busy.try_lock() else { return unseen("it is being worked on") };
         let verb = Verb::Monitor { interval: job.interval.max(Duration::from_millis(1)) };
-        if let Some(settled) = self.settled(&job.resource, &job.definition).await {
+        if let Some(settled) = self.settled(&job.resource, &job.definition, job.stop).await {
             return executed(settled, &job.definition);
         }
         let (turns, turn) = (self.turns.of(None), Turn::of(job, verb, job.timeout));
@@ -250,13 +250,14 @@ impl Ocf {
     }
 
     /// What is there when the daemon starts.
-    pub(super) async fn found(&self, resource: &ResourceId, definition: &Primitive, timeout: Duration) -> Seen {
+    pub(super) async fn found(&self, resource: &ResourceId, known: Known) -> Seen {
+        let Known { definition, look, stop } = &known;
         let lane = self.lane(resource);
         let _alone = lane.busy.lock().await;
-        if let Some(settled) = self.settled(resource, definition).await {
+        if let Some(settled) = self.settled(resource, definition, *stop).await {
             return executed(settled, definition).seen;
         }
-        let turn = Turn::new(resource, definition, PROBE, timeout);
+        let turn = Turn::new(resource, definition, PROBE, *look);
         executed(self.run(self.turns.of(Some(ActionKind::Probe)), &turn, Purpose::Probe).await, definition).seen
     }
 

@@ -42,6 +42,7 @@ fn job(kind: ActionKind, level: u32) -> Job {
         operation: Operation(1),
         definition,
         timeout: Duration::from_secs(10),
+        stop: Duration::from_secs(10),
         target: None,
         interval: Duration::ZERO,
         is_absent: false,

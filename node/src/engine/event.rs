@@ -322,7 +322,7 @@ pub enum Effect {
         timeout: Duration,
     },
     /// Kill what earlier daemons left running, see it gone, then look for these.
-    TakeInventory(BTreeMap<ResourceId, Primitive>),
+    TakeInventory(BTreeMap<ResourceId, Known>),
     /// Carry out an operation. A start and a handover end in `Prepared`, a migration that succeeds in `Gone`.
     Execute(Box<Job>),
     /// Give a migration up, if it is not complete yet; it ends as it ends.
@@ -371,6 +371,8 @@ pub struct Job {
     pub definition: Primitive,
     /// How long it may take.
     pub timeout: Duration,
+    /// How long its stop may take: a migration that was cut off, and what one leaves here, is ended by one.
+    pub stop: Duration,
     /// Where a migration goes; of a copy that is let run where it came from.
     pub target: Option<Target>,
     /// Of a look: which monitor's it is. Zero for what does not recur.
@@ -379,6 +381,17 @@ pub struct Job {
     pub is_absent: bool,
     /// What its agent is told of what is done to its clone, under the names of meta attributes.
     pub notice: Attributes,
+}
+
+/// What an inventory looks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// With which definition.
+    pub definition: Primitive,
+    /// How long a look may take.
+    pub look: Duration,
+    /// How long its stop may take, as of a [`Job`].
+    pub stop: Duration,
 }
 
 /// The other end of a migration.

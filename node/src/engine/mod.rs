@@ -29,8 +29,8 @@ mod watchdog_wait;
 mod worker;
 
 pub use event::{
-    Drilled, Effect, Event, Executed, FirstHand, Job, Me, PowerAnswer, PowerVerb, Presence, ProposeError, Question,
-    SensorReport, Tag, Target, View,
+    Drilled, Effect, Event, Executed, FirstHand, Job, Known, Me, PowerAnswer, PowerVerb, Presence, ProposeError,
+    Question, SensorReport, Tag, Target, View,
 };
 pub use judge::append_by;
 pub use polls::POLL_EVERY;

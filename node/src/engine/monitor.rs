@@ -116,6 +116,7 @@ impl Monitors {
         let definition = state.definition_on(definition, &ctx.me.node).among(state.nodes.len());
         let op_defaults = &ctx.view.state.config.op_defaults;
         let timeout = definition.operation(&definition.monitor_key(interval, op_defaults), op_defaults).timeout;
+        let stop = definition.operation("stop", op_defaults).timeout;
         let operation = activity.operation;
         let tag = ctx.tag();
         let is_absent = activity.is_stopped();
@@ -128,6 +129,7 @@ impl Monitors {
             operation,
             definition,
             timeout,
+            stop,
             target: None,
             interval,
             is_absent,

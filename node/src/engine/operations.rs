@@ -214,6 +214,7 @@ impl Operations {
             return;
         };
         self.running.insert(resource.clone(), running);
+        let stop = definition.operation("stop", &ctx.view.state.config.op_defaults).timeout;
         ctx.out.push(Effect::Execute(Box::new(Job {
             tag,
             kind,
@@ -221,6 +222,7 @@ impl Operations {
             operation,
             definition,
             timeout,
+            stop,
             target,
             interval: std::time::Duration::ZERO,
             is_absent: false,

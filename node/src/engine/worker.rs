@@ -3,11 +3,10 @@
 //! Rules incarnation, answer-only, contained, inventory and breathing of SAFETY.md. Before its hello stands it does
 //! nothing but look.
 
-use super::event::{Effect, Event, Executed, FirstHand, ProposeError, Tag};
+use super::event::{Effect, Event, Executed, FirstHand, Known, ProposeError, Tag};
 use super::monitor::Monitors;
 use super::operations::Operations;
 use super::{Ctx, Purpose};
-use quorate_core::config::Primitive;
 use quorate_core::id::ResourceId;
 use quorate_core::planted::{Mistake, planted};
 use quorate_core::state::{Activity, Command, Liveness, NodeState, Outcome, Proof, Refusal, Seen, SessionState};
@@ -342,7 +341,7 @@ fn superseded(ctx: &Ctx<'_>, node: &NodeState) -> bool {
 }
 
 /// Everything that is configured or may be active, with what it would be stopped by here.
-fn known(ctx: &Ctx<'_>) -> BTreeMap<ResourceId, Primitive> {
+fn known(ctx: &Ctx<'_>) -> BTreeMap<ResourceId, Known> {
     let state = ctx.view.state;
     // It needs no hypervisor to say that nothing is there.
     if state.is_witness(&ctx.me.node) {
@@ -355,7 +354,10 @@ fn known(ctx: &Ctx<'_>) -> BTreeMap<ResourceId, Primitive> {
         .filter(|id| state.is_looked_for(id, &ctx.me.node))
         .filter_map(|id| {
             let definition = state.definition(id, &ctx.me.node)?;
-            Some((id.clone(), state.definition_on(definition, &ctx.me.node).among(state.nodes.len())))
+            let definition = state.definition_on(definition, &ctx.me.node).among(state.nodes.len());
+            let may_take = |name: &str| definition.operation(name, &state.config.op_defaults).timeout;
+            let (look, stop) = (may_take("monitor"), may_take("stop"));
+            Some((id.clone(), Known { definition, look, stop }))
         })
         .collect()
 }

@@ -384,7 +384,9 @@ impl World {
             // No seed says that health counts, and without that no sensors are read: nothing waits for the answer.
             Effect::Sensors { .. } => {}
             Effect::Pill { tag, target, pill, verb, timeout } => self.pill(h, tag, &target, *pill, verb, timeout),
-            Effect::TakeInventory(known) => self.take_inventory(h, known),
+            Effect::TakeInventory(known) => {
+                self.take_inventory(h, known.into_iter().map(|(id, known)| (id, known.definition)).collect());
+            }
             Effect::Execute(job) => self.execute(h, *job, false),
             Effect::CallOff(tag) => self.call_off(h, tag),
             Effect::Resume(tag) => self.resume(h, tag),

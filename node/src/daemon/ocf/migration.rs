@@ -9,13 +9,13 @@ use super::{Ocf, Turn, executed};
 use crate::engine::{Event, Executed, Job};
 use quorate_agents::ocf::{End, Found, Purpose, Reach, Verb, Verdict, file_name, verdict};
 use quorate_agents::process::Cleared;
-use quorate_core::config::{Attributes, Primitive};
+use quorate_core::config::Primitive;
 use quorate_core::id::ResourceId;
 use quorate_core::state::{ActionKind, Moved, Seen};
 use quorate_core::text::limited;
 use quorate_core::time::Timestamp;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Ocf {
     /// Sends it; the caller has its lane.
@@ -46,13 +46,13 @@ impl Ocf {
             }
             why => {
                 let why = why.map_or_else(|| "it was cut off".to_owned(), |(why, _)| why);
-                let (seen, _) = self.end_here(&job.resource, &job.definition).await;
+                let (seen, _) = self.end_here(&job.resource, &job.definition, job.stop).await;
                 let why = limited(format!("{why}; it may be on its way and was stopped here"));
                 return Event::Executed(job.tag, Executed { seen, error: Some(why.into()) });
             }
         }
         // What it left here: of a domain that has gone there is nothing, and its agent says so.
-        let (seen, error) = self.end_here(&job.resource, &job.definition).await;
+        let (seen, error) = self.end_here(&job.resource, &job.definition, job.stop).await;
         if seen != Seen::Stopped {
             let why = error.unwrap_or_else(|| "it was sent and is still here".to_owned());
             return Event::Executed(job.tag, Executed { seen, error: Some(why.into()) });
@@ -70,8 +70,7 @@ impl Ocf {
     }
 
     /// Stops it here for good; what did not stop may still be sent, and counts as there.
-    async fn end_here(&self, resource: &ResourceId, definition: &Primitive) -> (Seen, Option<String>) {
-        let limit = definition.operation(Verb::Stop.word(), &Attributes::new()).timeout;
+    async fn end_here(&self, resource: &ResourceId, definition: &Primitive, limit: Duration) -> (Seen, Option<String>) {
         let turn = Turn::new(resource, definition, Verb::Stop, limit);
         let told = self.run(self.turns.of(Some(ActionKind::Stop)), &turn, Purpose::Stop).await;
         if told.found == Found::Stopped {
@@ -83,12 +82,17 @@ impl Ocf {
     }
 
     /// What a migration that was cut off left here is stopped before it is looked at; `None` where there was none.
-    pub(super) async fn settled(&self, resource: &ResourceId, definition: &Primitive) -> Option<Verdict> {
+    pub(super) async fn settled(
+        &self,
+        resource: &ResourceId,
+        definition: &Primitive,
+        stop: Duration,
+    ) -> Option<Verdict> {
         if !self.mark_of(resource).exists() {
             return None;
         }
         tracing::warn!(%resource, "a migration of it was cut off: it is stopped before anything is believed of it");
-        match self.end_here(resource, definition).await {
+        match self.end_here(resource, definition, stop).await {
             (Seen::Stopped, _) => Some(Verdict { found: Found::Stopped, error: None }),
             (_, why) => {
                 let why = format!("a migration of it was cut off, and it does not stop: {}", why.unwrap_or_default());

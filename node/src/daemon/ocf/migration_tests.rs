@@ -1,7 +1,7 @@
 //! Migrations by agents that are small programs: what they are told, and what is believed of one that is cut off.
 
 use super::super::Ocf;
-use crate::engine::{Event, Job, Tag, Target};
+use crate::engine::{Event, Job, Known, Tag, Target};
 use quorate_agents::ocf::Agents;
 use quorate_agents::process::Processes;
 use quorate_agents::systemd::Systemd;
@@ -11,7 +11,7 @@ use quorate_core::id::{NodeId, Operation, ResourceId};
 use quorate_core::state::{ActionKind, Seen};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An agent whose resource is a file, and which sends it and stops it in these ways.
 fn agents(dir: &Path, sends: &str, stops: &str) -> Ocf {
@@ -53,11 +53,16 @@ fn job(kind: ActionKind) -> Job {
         operation: Operation(1),
         definition: config.primitives[&ResourceId::from("web")].clone(),
         timeout: Duration::from_secs(if kind == ActionKind::Migrate { 1 } else { 10 }),
+        stop: Duration::from_secs(10),
         target: Some(Target { node: "n2".into(), address: "127.0.0.1:1".to_owned() }),
         interval: Duration::ZERO,
         is_absent: false,
         notice: Attributes::new(),
     }
+}
+
+fn known(job: &Job) -> Known {
+    Known { definition: job.definition.clone(), look: job.timeout, stop: job.stop }
 }
 
 fn told(event: Event) -> (Seen, String) {
@@ -99,6 +104,16 @@ async fn one_that_was_cut_off_is_stopped_before_anything_is_believed() {
 }
 
 #[tokio::test]
+async fn what_is_ended_here_has_the_time_of_a_stop() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let ocf = agents(dir.path(), "exec sleep 30", "exec sleep 5");
+    let begun = Instant::now();
+    let (seen, _) = told(ocf.operate(&Job { stop: Duration::from_millis(300), ..job(ActionKind::Migrate) }).await);
+    assert!(matches!(&seen, Seen::Failed(why) if why.contains("within 0.3 s")), "{seen:?}");
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn a_daemon_that_died_while_it_sent_is_followed_by_a_stop() {
     let dir = tempfile::tempdir().expect("a directory");
     let cut = agents(dir.path(), "exec sleep 30", "[ ! -e $0.stuck ] && rm -f $here");
@@ -110,12 +125,12 @@ async fn a_daemon_that_died_while_it_sent_is_followed_by_a_stop() {
     std::fs::write(&stuck, "").expect("written");
     let (next, job) = (ocf(dir.path()), job(ActionKind::Probe));
     ran(dir.path());
-    let found = next.found(&job.resource, &job.definition, job.timeout).await;
+    let found = next.found(&job.resource, known(&job)).await;
     assert!(matches!(&found, Seen::Unknown(why) if why.contains("cut off")), "it may still leave: {found:?}");
     assert!(matches!(next.watch(&job).await.seen, Seen::Unknown(_)));
     std::fs::remove_file(&stuck).expect("there");
-    assert_eq!(next.found(&job.resource, &job.definition, job.timeout).await, Seen::Stopped);
+    assert_eq!(next.found(&job.resource, known(&job)).await, Seen::Stopped);
     assert_eq!(ran(dir.path()), ["stop", "stop", "stop"]);
-    assert_eq!(next.found(&job.resource, &job.definition, job.timeout).await, Seen::Stopped);
+    assert_eq!(next.found(&job.resource, known(&job)).await, Seen::Stopped);
     assert_eq!(ran(dir.path()), ["monitor"], "the mark is gone");
 }

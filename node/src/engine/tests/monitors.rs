@@ -132,3 +132,25 @@ fn a_deep_look_comes_at_its_time_of_day() {
     leader.run(Duration::from_secs(30));
     assert_eq!(seconds(&leader, SPARSE, begun), [290, 350, 350 + 600 + 120]);
 }
+
+#[test]
+fn a_job_brings_the_time_of_its_stop_along() {
+    let mut leader = watched();
+    leader.configure(
+        "primitive f3 stonith:fake params state=/x target=n3\n\
+         primitive r1 ocf:a:b meta is-managed=false op monitor interval=10s\n\
+         op_defaults timeout=77s\n",
+    );
+    let mut stops = Vec::new();
+    for _ in 0..220 {
+        leader.now = leader.now.after(TICK);
+        let (state, me, voters) = (&leader.state, NodeId::from("n1"), &leader.voters);
+        let view = View { state, leader: Some(&me), is_leader: true, term: 1, voters, wall: state.now };
+        let effects = leader.engine.step(leader.now, view, Event::Tick);
+        stops.extend(effects.into_iter().filter_map(|effect| match effect {
+            Effect::Look(job) => Some(job.stop),
+            _ => None,
+        }));
+    }
+    assert_eq!(stops, [Duration::from_secs(77)], "op_defaults speak of stops too");
+}
