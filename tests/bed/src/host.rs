@@ -142,7 +142,13 @@ impl Bed {
 
     fn init(&self, host: &str) -> Result<i32> {
         self.layout.number(host)?;
-        init_pid(&self.layout, host)?.with_context(|| format!("{host} is off: `bed power {host} on` starts it"))
+        let mut found = None;
+        // Between its firmware and its process 1 a host that is switched on has neither.
+        wait_for(&format!("process 1 of {host}, which is on"), Duration::from_secs(10), || {
+            found = init_pid(&self.layout, host)?;
+            Ok(found.is_some() || !self.is_on(host)?)
+        })?;
+        found.with_context(|| format!("{host} is off: `bed power {host} on` starts it"))
     }
 
     /// A command that runs inside the host, in the caller's directory where the host has it; it dies with the host's power.

@@ -5,11 +5,19 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use quorate_bed::{Auditor, Bed, LibvirtFault, Options, VmProcess};
 use quorate_core::state::{Event, EventKind};
 use quorate_core::view::FenceView;
 use quorate_e2e::{Cluster, timeline};
+
+/// Why a row failed.
+pub(crate) enum Fault {
+    /// By the truth that the auditor saw a promise was broken.
+    Verdict(anyhow::Error),
+    /// What the row waited for did not come, or was not as it should be.
+    Missed(anyhow::Error),
+}
 
 pub(crate) struct Stage {
     pub(crate) cluster: Cluster<Bed>,
@@ -57,20 +65,21 @@ impl Stage {
 
     /// Judges, and takes everything away, and answers with what was noted. Of a row that failed the files stay, and the notes
     /// have its timeline: the files may be where nobody gets at them.
-    pub(crate) fn strike(mut self, played: Result<()>) -> (Result<()>, String) {
+    pub(crate) fn strike(mut self, played: Result<()>) -> (Result<(), Fault>, String) {
         let verdict = self.auditor.verdict().and_then(|verdict| verdict.require_clean());
-        let result = played.and(verdict);
-        let Err(error) = result else {
-            return (self.cluster.site.down(), self.notes);
+        let result = verdict.map_err(Fault::Verdict).and(played.map_err(Fault::Missed));
+        let Err(fault) = result else {
+            return (self.cluster.site.down().map_err(Fault::Missed), self.notes);
         };
         let timeline = report(&self.cluster);
         self.note(timeline);
         drop(self.auditor);
-        let result = match self.cluster.site.down_keeping_files() {
-            Ok(dir) => Err(anyhow!("{error:#}\nits logs and report are in {}", dir.display())),
-            Err(left) => Err(anyhow!("{error:#}\nit is not taken down: {left:#}")),
+        let files = match self.cluster.site.down_keeping_files() {
+            Ok(dir) => format!("its logs and report are in {}", dir.display()),
+            Err(left) => format!("it is not taken down: {left:#}"),
         };
-        (result, self.notes)
+        self.notes = format!("    {files}\n{}", self.notes);
+        (Err(fault), self.notes)
     }
 
     /// The fences that ended, which must be exactly this many and all of this node; the last first.
