@@ -44,11 +44,16 @@ pub fn assign(mut model: Model) -> Model {
 }
 
 fn place(model: &mut Model) {
+    let bare = assign::counts_room(model).then(|| model.clone());
     let before = assign::begin(model);
     assign::assign(model);
-    if let Some(before) = before {
-        packing::pack(model, &before);
+    let Some(before) = before else { return };
+    if let Some(bare) = bare
+        && let Some(stays) = packing::without_idle_moves(model, &before, bare)
+    {
+        *model = stays;
     }
+    packing::pack(model, &before);
 }
 
 /// Plans: assigns, schedules, orders, and tells what would be done and what would be then.

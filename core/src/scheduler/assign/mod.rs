@@ -11,6 +11,8 @@ mod primitive;
 mod promote;
 mod sequence;
 
+pub(super) use primitive::counts_room;
+
 use super::packing::Before;
 use super::{Kind, Model, NoQuorum, NodeIx, NodeKind, Placement, Resource, Role, Room, RscIx};
 use crate::score::Score;

@@ -58,7 +58,7 @@ fn forbid_beyond_limits(model: &mut Model, rsc: RscIx) {
 }
 
 /// Live, and capacity counts.
-fn counts_room(model: &Model) -> bool {
+pub(in crate::scheduler) fn counts_room(model: &Model) -> bool {
     model.options.placement != Placement::Default && !model.options.sorts_by_scores
 }
 

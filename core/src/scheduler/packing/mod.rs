@@ -34,6 +34,38 @@ impl Before {
     }
 }
 
+/// Live, nobody who runs moves for a wish about another, or for balance, into the room of somebody who finds none elsewhere:
+/// all are placed with it at home, if more find their place so. Packing would rather take back what somebody asked for.
+pub(super) fn without_idle_moves(model: &Model, before: &Before, mut bare: Model) -> Option<Model> {
+    let short = |model: &Model| (0..model.resources.len()).filter(|rsc| is_short(model, before, *rsc)).count();
+    let many = short(model);
+    if many == 0 {
+        return None;
+    }
+    let idle: Vec<(RscIx, NodeIx)> =
+        (0..model.resources.len()).filter_map(|rsc| Some((rsc, idle_from(model, before, rsc)?))).collect();
+    if idle.is_empty() {
+        return None;
+    }
+    for (rsc, home) in idle {
+        bare.resources[rsc].planned_on = Some(home);
+    }
+    super::assign::begin(&mut bare);
+    super::assign::assign(&mut bare);
+    (short(&bare) < many).then_some(bare)
+}
+
+/// Where it runs and would stay, if it were for what is said of it alone; nothing where it stays, or is bound to another.
+fn idle_from(model: &Model, before: &Before, rsc: RscIx) -> Option<NodeIx> {
+    let resource = &model.resources[rsc];
+    let is_free = resource.kind == Kind::Primitive && resource.is_managed && before.next[rsc] != Role::Stopped;
+    let home = model.current(rsc).filter(|home| is_free && resource.assigned.is_some_and(|node| node != *home))?;
+    let scores = &before.scores[rsc];
+    let would_stay = scores.get(home) >= resource.assigned.and_then(|node| scores.get(node));
+    let is_wish = |ix: &usize| model.colocations[*ix].score.value().abs() < Score::INFINITY.value();
+    (would_stay && model.is_available(home, scores.get(home)) && resource.follows.iter().all(is_wish)).then_some(home)
+}
+
 /// Places anew what was assigned, if somebody found no place, lost it to others, or could not get there.
 pub(super) fn pack(model: &mut Model, before: &Before) {
     let somebody = (0..model.resources.len()).any(|rsc| is_short(model, before, rsc));
