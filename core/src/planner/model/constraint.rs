@@ -88,24 +88,25 @@ fn task(task: OrderTask) -> Task {
     }
 }
 
-/// Who stops when another moves: what is started after it, and be it through others, or must not be beside it; and what is
-/// started after that. A wish to be where the other is not must not call the other: it would stop for that, its wish with it,
-/// and the other would stay after all.
+/// Who stops when another moves: what must not be beside it, and what is started after either, be it through others, with
+/// all that must be together. A wish to be where the other is not must not call the other: it would stop for that, its wish
+/// with it, and the other would stay after all.
 struct Stops<'s> {
-    /// What has to run before each.
-    before: BTreeMap<&'s ResourceId, Vec<&'s ResourceId>>,
+    /// Whose stop or move stops or moves each.
+    by: BTreeMap<&'s ResourceId, Vec<&'s ResourceId>>,
     apart: BTreeSet<(&'s ResourceId, &'s ResourceId)>,
 }
 
 impl<'s> Stops<'s> {
     fn of(state: &'s ClusterState, bonds: &[Bond<'s>]) -> Self {
         let binds = |order: &&crate::config::Order| order.kind == OrderKind::Mandatory && order.requires_all;
-        let mut before: BTreeMap<&ResourceId, Vec<&ResourceId>> = BTreeMap::new();
-        for order in state.config.orders.values().filter(binds) {
-            before.entry(&order.then).or_default().push(&order.first);
-        }
+        let after = state.config.orders.values().filter(binds).map(|order| (&order.then, &order.first));
+        let together = bonds.iter().filter(|bond| bond.score == Score::INFINITY && bond.role.or(bond.with_role).is_none());
+        let together = together.flat_map(|bond| [(bond.resource, bond.with), (bond.with, bond.resource)]);
+        let mut by: BTreeMap<&ResourceId, Vec<&ResourceId>> = BTreeMap::new();
+        after.chain(together).for_each(|(one, other)| by.entry(one).or_default().push(other));
         let apart = bonds.iter().filter(|bond| bond.score.forbids()).map(|bond| (bond.resource, bond.with)).collect();
-        Self { before, apart }
+        Self { by, apart }
     }
 
     /// Whether one stops when the other moves.
@@ -116,7 +117,7 @@ impl<'s> Stops<'s> {
                 return true;
             }
             if seen.insert(at) {
-                open.extend(self.before.get(at).into_iter().flatten());
+                open.extend(self.by.get(at).into_iter().flatten());
             }
         }
         false
