@@ -25,6 +25,10 @@ impl Budget {
 
     /// The least number up to `most` for which it holds; it holds for every larger one. The guess is tried first.
     pub(super) fn least(&self, guess: i64, most: i64, holds: impl Fn(i64) -> bool) -> Option<i64> {
+        // What needs nothing cannot do with less.
+        if most < 1 {
+            return None;
+        }
         let is_so = |number: i64| self.spend(|| holds(number));
         let guess = guess.clamp(1, most);
         let (mut too_few, mut enough) = if is_so(guess) {
