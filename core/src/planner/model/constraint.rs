@@ -101,7 +101,8 @@ impl<'s> Stops<'s> {
     fn of(state: &'s ClusterState, bonds: &[Bond<'s>]) -> Self {
         let binds = |order: &&crate::config::Order| order.kind == OrderKind::Mandatory && order.requires_all;
         let after = state.config.orders.values().filter(binds).map(|order| (&order.then, &order.first));
-        let together = bonds.iter().filter(|bond| bond.score == Score::INFINITY && bond.role.or(bond.with_role).is_none());
+        let together =
+            bonds.iter().filter(|bond| bond.score == Score::INFINITY && bond.role.or(bond.with_role).is_none());
         let together = together.flat_map(|bond| [(bond.resource, bond.with), (bond.with, bond.resource)]);
         let mut by: BTreeMap<&ResourceId, Vec<&ResourceId>> = BTreeMap::new();
         after.chain(together).for_each(|(one, other)| by.entry(one).or_default().push(other));
