@@ -45,7 +45,7 @@ pub(super) fn changes<'a>(
     all.sort();
     for id in all {
         let want = wanted.get(id).unwrap_or(&orphan);
-        if state.config.primitives.get(id).is_some_and(|primitive| primitive.clone_spec().is_some()) {
+        if state.primitive(id).is_some_and(|primitive| primitive.clone_spec().is_some()) {
             plan.report.blocked.extend(draft.clone_resource(id, want));
             if let Some(promoted) = plan.report.promoted.get(id) {
                 plan.report.blocked.extend(draft.roles(id, want, promoted));
@@ -96,7 +96,7 @@ impl Draft<'_> {
         let state = self.state;
         let touched = state.touched(id).iter().filter(|it| only.is_none_or(|only| only == it.node));
         for (node, touched) in touched.map(|it| (it.node, it)) {
-            let Some(at) = state.nodes.get(node) else { continue };
+            let Some(at) = touched.at else { continue };
             let standing = touched.standing();
             if standing == Standing::NotActive {
                 continue;
@@ -230,7 +230,7 @@ impl Draft<'_> {
             Wanted::HandsOff | Wanted::Each(_) => return None,
         };
         let unwatched =
-            |node: &&&NodeId| self.state.nodes.get(**node).is_some_and(|at| at.intent == Intent::Maintenance);
+            |node: &&&NodeId| self.state.node(node).is_some_and(|at| at.intent == Intent::Maintenance);
         if let (Some(node), 2..) = (active.iter().find(unwatched), active.len()) {
             let why =
                 format!("it runs elsewhere too than on {node}, which is in maintenance: nothing is stopped blindly");

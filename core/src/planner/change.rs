@@ -24,7 +24,7 @@ impl Draft<'_> {
     /// It runs where it should, and may have to hear of changed parameters.
     pub(super) fn take_over(&mut self, id: &ResourceId, node: &NodeId) {
         let activity = self.state.touched_on(id, node).and_then(|it| it.activity);
-        let primitive = self.state.config.primitives.get(id);
+        let primitive = self.state.primitive(id);
         let is_promoted = activity.is_some_and(|it| it.seen == Seen::Promoted && it.is_at_rest());
         if is_promoted && primitive.is_some_and(|it| !it.is_promotable()) {
             let why = "it is no instance of a promotable clone any more".to_owned();
@@ -49,8 +49,8 @@ impl Draft<'_> {
 fn change(state: &Survey<'_>, resource: &ResourceId, node: &NodeId) -> Option<Change> {
     let activity =
         state.touched_on(resource, node)?.activity.filter(|it| it.seen == Seen::Running && it.is_at_rest())?;
-    let is_watched = state.nodes.get(node).is_some_and(|at| at.is_online() && at.intent != Intent::Maintenance);
-    let (runs, configured) = (activity.definition.as_ref()?, state.config.primitives.get(resource)?);
+    let is_watched = state.node(node).is_some_and(|at| at.is_online() && at.intent != Intent::Maintenance);
+    let (runs, configured) = (activity.definition.as_ref()?, state.primitive(resource)?);
     if !is_watched || !runs.is_service() || activity.stop_failed {
         return None;
     }

@@ -119,7 +119,7 @@ pub(super) fn unfit(
     primitive: &Primitive,
     node: &NodeId,
 ) -> Option<Rejection> {
-    if !state.nodes.contains_key(node) && !state.is_witness(node) {
+    if state.node(node).is_none() && !state.is_witness(node) {
         return None;
     }
     let runs = super::placement::runs_on(state, resource, node);
@@ -164,7 +164,7 @@ pub(super) fn shut(state: &Survey<'_>, node: &NodeId, needs: Needs, runs: bool) 
     if state.is_witness(node) {
         return Some(Rejection::Witness);
     }
-    let at = state.nodes.get(node)?;
+    let at = state.node(node)?;
     if !at.is_online() {
         return Some(Rejection::NotOnline(at.liveness));
     }
@@ -180,14 +180,17 @@ pub(super) fn shut(state: &Survey<'_>, node: &NodeId, needs: Needs, runs: bool) 
         return Some(Rejection::Disarmed);
     }
     // What has no other place stays, as where a node is drained.
-    if let Some(why) = state.unhealthy_for(needs, node).filter(|_| !runs) {
+    if !runs && let Some(why) = state.unhealthy_for(needs, node) {
         return Some(Rejection::Unhealthy(why));
     }
     let arming = if needs.proof { state.arming(node) } else { Arming::Armed };
     if arming == Arming::NoDevice {
         return Some(Rejection::Unarmed);
     }
-    if let Some(why) = state.not_unfenced(node).filter(|_| needs.unfencing && !runs) {
+    if needs.unfencing
+        && !runs
+        && let Some(why) = state.not_unfenced(node)
+    {
         return Some(Rejection::NotUnfenced(why));
     }
     match arming {

@@ -1,6 +1,6 @@
 //! Nodes that are fenced for what happened on them, and what a person has to do where they cannot be.
 
-use super::survey::Survey;
+use super::survey::{Survey, Touched};
 use super::{Blocked, Plan, WantedFence};
 use crate::config::OnFail;
 use crate::id::{NodeId, ResourceId};
@@ -11,13 +11,13 @@ pub(super) fn fences(state: &Survey<'_>, plan: &mut Plan) {
     let properties = state.properties();
     let stonith_enabled = properties.stonith_enabled;
     super::ticket::fences(state, plan);
-    for (resource, places) in &state.resources {
-        let known = || places.touched();
+    for resource in state.all() {
+        let known = || state.touched(resource).iter().filter_map(Touched::known);
         for (node, activity) in known() {
             plan.fence.extend(fence_for_failure(state, resource, node, activity));
         }
         for (node, activity) in known().filter(|(_, activity)| activity.stop_failed) {
-            let Some(at) = state.nodes.get(node) else { continue };
+            let Some(at) = state.node(node) else { continue };
             let Some(session) = at.living_session().filter(|session| session.state == SessionState::Open) else {
                 continue;
             };

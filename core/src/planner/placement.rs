@@ -256,15 +256,15 @@ pub(super) fn held(state: &Survey<'_>, id: &ResourceId) -> Option<NodeId> {
     if let Some(target) = super::migrate::held_at_target(state, id) {
         return Some(target);
     }
-    let is_held_by = |node: &&NodeId| {
-        state.nodes.get(*node).is_some_and(|at| {
+    let is_held = |it: &&Touched<'_>| {
+        it.at.is_some_and(|at| {
             let silent = at.liveness != Liveness::Lost && !at.is_online();
             silent || at.intent == Intent::Maintenance
         })
     };
     let may_have_it = || state.touched(id).iter().filter(|it| it.activity.is_some() && it.may_be_active());
     let runs = may_have_it().any(Touched::runs);
-    let mut held = may_have_it().filter(|it| is_held_by(&it.node));
+    let mut held = may_have_it().filter(is_held);
     held.find(|it| !runs || it.runs()).map(|it| it.node.clone())
 }
 
@@ -287,7 +287,7 @@ pub(super) fn belongs_on(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> 
 
 /// Where it is active more than once, and nothing is done about it before a person has (`multiple-active=block`).
 pub(super) fn are_left_alone<'s>(state: &Survey<'s>, id: &ResourceId, meta: &ResourceMeta) -> Option<Vec<&'s str>> {
-    let is_service = || state.config.primitives.get(id).is_some_and(Primitive::is_service);
+    let is_service = || state.primitive(id).is_some_and(Primitive::is_service);
     if meta.multiple_active != MultipleActive::Block || !is_service() {
         return None;
     }

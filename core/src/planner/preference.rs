@@ -29,7 +29,7 @@ pub(super) fn is_drained(state: &ClusterState, node: &NodeId) -> bool {
 
 /// Why what runs on a node should leave it, and stays only where it has no other place.
 pub(super) fn drained(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> Option<String> {
-    match is_drained(state, node) {
+    match state.node(node).is_some_and(|at| at.intent == Intent::Drain) {
         true => Some("drained".to_owned()),
         false => state.unhealthy(id, node).map(|why| format!("not well ({why})")),
     }

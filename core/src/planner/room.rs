@@ -197,7 +197,7 @@ impl Draft<'_> {
         for (node, yard) in yards.iter_mut() {
             yard.free = capacity(state, node);
         }
-        let needs = |id: &&ResourceId| state.config.primitives.get(id).is_none_or(|it| !it.utilization.is_empty());
+        let needs = |id: &&ResourceId| state.primitive(id).is_none_or(|it| !it.utilization.is_empty());
         for id in state.all().filter(needs) {
             for touched in state.touched(id).iter().filter(|it| it.may_be_active()) {
                 if let Some(yard) = yards.get_mut(touched.node) {

@@ -26,6 +26,8 @@ pub(super) struct Survey<'s> {
     rows: Vec<(&'s ResourceId, OnceCell<Row<'s>>)>,
     /// The row that was asked for last: the next question is about the same, or about the one after it.
     last: Cell<usize>,
+    /// The node that was asked for last: one question about it leads to others.
+    last_node: Cell<NodeIx>,
     fenced: OnceCell<Option<Fenced>>,
     locations: OnceCell<BTreeMap<&'s ResourceId, Vec<(&'s str, &'s Location)>>>,
     /// Whether any device has to let nodes to their storage.
@@ -37,16 +39,19 @@ pub(super) struct Survey<'s> {
 /// A node.
 struct At<'s> {
     id: &'s NodeId,
+    state: &'s NodeState,
     is_witness: bool,
     /// It is no witness, and in a session that is not ended.
     is_host: bool,
     arming: OnceCell<Arming>,
     not_unfenced: OnceCell<Option<String>>,
     health: OnceCell<Option<(Score, String)>>,
+    unwelcome: OnceCell<Option<String>>,
 }
 
 /// A resource.
 struct Row<'s> {
+    primitive: Option<&'s Primitive>,
     meta: Option<ResourceMeta>,
     is_left_alone: bool,
     is_proof_waived: bool,
@@ -62,6 +67,7 @@ pub(super) struct Touched<'s> {
     pub(super) node: &'s NodeId,
     /// Its place among the nodes, if it is one.
     pub(super) ix: Option<NodeIx>,
+    pub(super) at: Option<&'s NodeState>,
     /// Absent where nobody has looked yet.
     pub(super) activity: Option<&'s Activity>,
     may_be_active: bool,
@@ -96,11 +102,13 @@ impl<'s> Survey<'s> {
             let is_witness = state.is_witness(id);
             At {
                 id,
+                state: node,
                 is_witness,
                 is_host: !is_witness && node.living_session().is_some(),
                 arming: OnceCell::new(),
                 not_unfenced: OnceCell::new(),
                 health: OnceCell::new(),
+                unwelcome: OnceCell::new(),
             }
         };
         let nodes: Vec<At<'s>> = state.nodes.iter().map(node).collect();
@@ -111,6 +119,7 @@ impl<'s> Survey<'s> {
             nodes,
             rows: ids.into_iter().map(|id| (id, OnceCell::new())).collect(),
             last: Cell::new(0),
+            last_node: Cell::new(0),
             fenced: OnceCell::new(),
             locations: OnceCell::new(),
             has_unfencing: state.config.primitives.values().any(Primitive::unfences),
@@ -130,7 +139,23 @@ impl<'s> Survey<'s> {
 
     /// The same for one node.
     pub(super) fn touched_on(&self, id: &ResourceId, node: &NodeId) -> Option<&Touched<'s>> {
-        self.touched(id).iter().find(|touched| touched.node == node)
+        let touched = self.touched(id);
+        let place = touched.binary_search_by(|touched| touched.node.cmp(node)).ok()?;
+        touched.get(place)
+    }
+
+    pub(super) fn activity(&self, id: &ResourceId, node: &NodeId) -> Option<&'s Activity> {
+        // What is not touched may be known all the same: to be stopped.
+        self.touched_on(id, node).map_or_else(|| self.state.activity(id, node), |touched| touched.activity)
+    }
+
+    /// What is configured of it.
+    pub(super) fn primitive(&self, id: &ResourceId) -> Option<&'s Primitive> {
+        self.row(id)?.primitive
+    }
+
+    pub(super) fn node(&self, node: &NodeId) -> Option<&'s NodeState> {
+        self.at(node).map(|at| at.state)
     }
 
     pub(super) fn properties(&self) -> &Properties {
@@ -183,11 +208,15 @@ impl<'s> Survey<'s> {
 
     /// Why a node gets nothing new while there is another place: it was lost too often, or a fence device of it fails.
     pub(super) fn unwelcome(&self, node: &NodeId) -> Option<String> {
-        let at = self.state.nodes.get(node)?;
-        if at.flapping.quarantine.is_some() {
+        let at = self.at(node)?;
+        at.unwelcome.get_or_init(|| self.ask_welcome(at)).clone()
+    }
+
+    fn ask_welcome(&self, at: &At<'_>) -> Option<String> {
+        if at.state.flapping.quarantine.is_some() {
             return Some("the node is in quarantine".to_owned());
         }
-        match self.arming(node) {
+        match self.arming(at.id) {
             Arming::Failing(why) if self.properties.stonith_enabled => Some(why),
             Arming::Failing(_) | Arming::Armed | Arming::Untested(_) | Arming::NoDevice => None,
         }
@@ -212,7 +241,7 @@ impl<'s> Survey<'s> {
 
     /// What a node's health is worth to whoever needs this of it.
     pub(super) fn health_for(&self, needs: Needs, node: &NodeId) -> Option<(Score, String)> {
-        let at = self.at(node).filter(|_| needs.health)?;
+        let at = if needs.health { self.at(node)? } else { return None };
         at.health.get_or_init(|| self.state.health_of(node)).clone()
     }
 
@@ -245,9 +274,8 @@ impl<'s> Survey<'s> {
 
     /// The next moment at which time alone changes something, as the state says it.
     pub(super) fn next_lapse(&self) -> Option<Timestamp> {
-        let failed = |places: &Places| places.touched().any(|(_, activity)| activity.last_failure.is_some());
-        let known = self.state.resources.iter().filter(|(_, places)| failed(places));
-        self.state.next_lapse_of(known.map(|(id, _)| id))
+        let failed = |id: &&ResourceId| self.touched(id).iter().any(|it| it.failure().is_some());
+        self.state.next_lapse_of(self.all().filter(failed))
     }
 
     fn at(&self, node: &NodeId) -> Option<&At<'s>> {
@@ -255,7 +283,13 @@ impl<'s> Survey<'s> {
     }
 
     fn place(&self, node: &NodeId) -> Option<NodeIx> {
-        self.nodes.binary_search_by(|at| at.id.cmp(node)).ok()
+        let last = self.last_node.get();
+        if self.nodes.get(last).is_some_and(|at| at.id == node) {
+            return Some(last);
+        }
+        let place = self.nodes.binary_search_by(|at| at.id.cmp(node)).ok()?;
+        self.last_node.set(place);
+        Some(place)
     }
 
     fn row(&self, id: &ResourceId) -> Option<&Row<'s>> {
@@ -274,6 +308,7 @@ impl<'s> Survey<'s> {
         let meta = primitive.map(|primitive| state.meta(id, primitive));
         let known = primitive.zip(meta.as_ref());
         Row {
+            primitive,
             is_left_alone: self.is_hands_off(id, known) || matches!(state.ticket_hold(id), TicketHold::Frozen(_)),
             is_proof_waived: known.is_some_and(|(primitive, meta)| ClusterState::waives_proof(primitive, meta)),
             needs_unfencing: !self.has_unfencing || state.needs_unfencing(id),
@@ -306,7 +341,8 @@ impl<'s> Survey<'s> {
     fn touch(&self, id: &ResourceId, (node, activity): (&'s NodeId, &'s Activity)) -> Touched<'s> {
         let ix = self.place(node);
         let may_be_active = ix.is_some_and(|ix| self.may_have(id, &self.nodes[ix]));
-        Touched { node, ix, activity: Some(activity), may_be_active }
+        let at = ix.map(|ix| self.nodes[ix].state);
+        Touched { node, ix, at, activity: Some(activity), may_be_active }
     }
 
     /// Whether something is known of it on every node that may have anything. What is known is known of members alone, so
@@ -320,7 +356,14 @@ impl<'s> Survey<'s> {
     fn unknown(&self, id: &ResourceId, known: Option<&Places>) -> Vec<Touched<'s>> {
         let is_unknown = |at: &At<'_>| !known.is_some_and(|known| known.contains_key(at.id)) && self.may_have(id, at);
         let nodes = self.nodes.iter().enumerate().filter(|(_, at)| is_unknown(at));
-        nodes.map(|(ix, at)| Touched { node: at.id, ix: Some(ix), activity: None, may_be_active: true }).collect()
+        let unknown = |(ix, at): (NodeIx, &At<'s>)| Touched {
+            node: at.id,
+            ix: Some(ix),
+            at: Some(at.state),
+            activity: None,
+            may_be_active: true,
+        };
+        nodes.map(unknown).collect()
     }
 
     fn may_have(&self, id: &ResourceId, at: &At<'_>) -> bool {

@@ -128,8 +128,7 @@ impl Sketch {
         let depths = self.depths();
         let mut top: Vec<(&ResourceId, RscIx)> = self.resources.iter().map(|(id, rsc)| (id, *rsc)).collect();
         let priority = |id: &ResourceId| {
-            let primitive = state.config.primitives.get(id);
-            primitive.map_or(0, |it| state.meta(id, it).priority)
+            state.primitive(id).map_or(0, |it| state.meta(id, it).priority)
         };
         // Where capacity counts, what runs and is to stay has its room before what comes; so does what is about to start.
         let counts = self.model.options.placement != Placement::Default;

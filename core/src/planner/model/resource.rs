@@ -235,7 +235,7 @@ fn places(state: &Survey<'_>, id: &ResourceId) -> (Vec<NodeId>, bool) {
         return (starting, true);
     }
     // Nobody can look there: it counts as active until the node is proven off.
-    let is_away = |it: &&Touched<'_>| !state.nodes.get(it.node).is_some_and(NodeState::is_online);
+    let is_away = |it: &&Touched<'_>| !it.at.is_some_and(NodeState::is_online);
     let stands = nodes().filter(is_away).filter(|it| state.stands_against(id, it.node));
     (stands.map(|it| it.node.clone()).collect(), false)
 }
