@@ -7,7 +7,7 @@ use super::super::room::{amounts, need};
 use super::super::survey::{Needs, Survey, Touched};
 use super::bond::Bond;
 use super::rank::{Ranks, ranks};
-use super::{How, Sketch, terms};
+use super::{How, Sketch, term};
 use crate::config::{self, OnFail, OrderKind, Primitive, TargetRole};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{Kind, MultipleActive, NodeIx, Requires, Resource, Role, RscIx, Scores};
@@ -133,8 +133,7 @@ impl Sketch {
         let mut scores = self.bare_scores(state, state.needs(id)).clone();
         let everywhere = if is_said_everywhere(state, id) { 0..self.nodes.len() } else { 0..0 };
         for ix in everywhere.chain(special.iter().copied()) {
-            let terms = terms(state, id, primitive, &self.nodes[ix], with_wishes).into_iter();
-            scores.set(ix, terms.fold(Score::ZERO, |sum, term| sum + term.score));
+            scores.set(ix, term::sum(state, (id, primitive), &self.nodes[ix], with_wishes));
         }
         scores
     }
