@@ -39,12 +39,14 @@ pub(super) fn changes<'a>(
         wake: None,
         renewals: Vec::new(),
     };
-    let configured = wanted.keys();
-    let orphans = state.resources.keys().filter(|id| !wanted.contains_key(id));
-    let mut all: Vec<&ResourceId> = configured.chain(orphans).collect();
-    all.sort();
-    for id in all {
-        let want = wanted.get(id).unwrap_or(&orphan);
+    // Both in the order of ids: fence devices are neither wanted nor known.
+    let mut configured = wanted.iter().peekable();
+    for id in state.all() {
+        let want = match configured.next_if(|(wanted, _)| *wanted == id) {
+            Some((_, want)) => want,
+            None if state.resources.contains_key(id) => &orphan,
+            None => continue,
+        };
         if state.primitive(id).is_some_and(|primitive| primitive.clone_spec().is_some()) {
             plan.report.blocked.extend(draft.clone_resource(id, want));
             if let Some(promoted) = plan.report.promoted.get(id) {

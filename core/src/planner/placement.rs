@@ -58,9 +58,10 @@ impl Wanted {
 /// Decides for every configured resource; with the turns of those that make room for each other.
 pub(super) fn place(state: &Survey<'_>, plan: &mut Plan) -> (BTreeMap<ResourceId, Wanted>, Turns) {
     let (sketch, assigned) = model::place(state, How::default());
-    let mut wanted = BTreeMap::new();
-    for (id, primitive) in state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device()) {
-        let Some(&rsc) = sketch.resources.get(id) else { continue };
+    // What comes in order makes maps at one look.
+    let (mut wanted, mut placement) = (Vec::with_capacity(sketch.resources.len()), Vec::new());
+    for (id, &rsc) in &sketch.resources {
+        let Some(primitive) = state.primitive(id) else { continue };
         if primitive.clone_spec().is_some() {
             let decision = clone::decide(state, (id, primitive), rsc, (&sketch, &assigned));
             let decision = decision.unwrap_or_else(|blocked| {
@@ -72,7 +73,7 @@ pub(super) fn place(state: &Survey<'_>, plan: &mut Plan) -> (BTreeMap<ResourceId
             if primitive.is_promotable() {
                 plan.report.promoted.insert(id.clone(), sketch.promoted_of(&assigned, rsc));
             }
-            wanted.insert(id.clone(), decision);
+            wanted.push((id.clone(), decision));
             continue;
         }
         let meta = state.meta(id, primitive);
@@ -87,12 +88,13 @@ pub(super) fn place(state: &Survey<'_>, plan: &mut Plan) -> (BTreeMap<ResourceId
             None => plan.report.blocked.extend(asked.stuck(&decision)),
         }
         if let Wanted::On(node, _) = &decision {
-            plan.report.placement.insert(id.clone(), node.clone());
+            placement.push((id.clone(), node.clone()));
         }
-        wanted.insert(id.clone(), decision);
+        wanted.push((id.clone(), decision));
     }
+    plan.report.placement = placement.into_iter().collect();
     let turn = |(id, rsc): (&ResourceId, &RscIx)| Some((id.clone(), assigned.resources[*rsc].turn?));
-    (wanted, sketch.resources.iter().filter_map(turn).collect())
+    (wanted.into_iter().collect(), sketch.resources.iter().filter_map(turn).collect())
 }
 
 /// One resource, and where the scheduler put it among all others.

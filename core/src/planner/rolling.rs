@@ -3,6 +3,7 @@
 
 use super::Blocked;
 use super::actions::Draft;
+use crate::config::Primitive;
 use crate::id::{NodeId, ResourceId};
 use crate::state::{ActionKind, ClusterState, NodeState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,12 +25,10 @@ impl Draft<'_> {
     /// Of an ordered clone the instance on one node starts when that on the one before has.
     pub(super) fn start_in_turn(&mut self) {
         let state = self.state;
-        let is_ordered = |id: &&ResourceId| {
-            let primitive = state.config.primitives.get(*id);
-            primitive.and_then(|it| it.clone_spec()).is_some_and(|spec| spec.ordered)
-        };
+        let is_ordered = |(_, it): &(&ResourceId, &Primitive)| it.clone_spec().is_some_and(|spec| spec.ordered);
+        let ordered = state.config.primitives.iter().filter(is_ordered).map(|(id, _)| id);
         let leads = |id: &&ResourceId| instance(state, id).first() == Some(*id);
-        for first in state.config.primitives.keys().filter(is_ordered).filter(leads) {
+        for first in ordered.filter(leads) {
             let mut starts: BTreeMap<NodeId, Vec<u32>> = BTreeMap::new();
             for start in instance(state, first).iter().flat_map(|id| self.find(ActionKind::Start, id)) {
                 if !self.left_out.contains(&start) {

@@ -31,13 +31,12 @@ pub(super) fn ranks(
     with_wishes: bool,
 ) -> Option<Vec<i8>> {
     let elder = elder(state, id);
-    let own = |ix: &NodeIx| (*ix, rank(state, id, &nodes[*ix], elder, with_wishes));
-    let own: Vec<(NodeIx, i8)> = special.iter().map(own).collect();
-    if bare.is_empty() && own.iter().all(|(_, rank)| *rank == 0) {
+    let own = |ix: &NodeIx| rank(state, id, &nodes[*ix], elder, with_wishes);
+    if bare.is_empty() && special.iter().all(|ix| own(ix) == 0) {
         return None;
     }
     let mut ranks = if bare.is_empty() { vec![0; nodes.len()] } else { bare.to_vec() };
-    own.into_iter().for_each(|(ix, rank)| ranks[ix] = rank);
+    special.iter().for_each(|ix| ranks[*ix] = own(ix));
     Some(ranks)
 }
 

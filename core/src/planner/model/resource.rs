@@ -20,7 +20,12 @@ impl Sketch {
         let bound: BTreeSet<&ResourceId> = bonds.iter().map(|bond| bond.resource).collect();
         let tied = tied(state, bonds);
         let configured = state.config.primitives.iter().filter(|(_, primitive)| !primitive.is_fence_device());
+        // What comes in order is sorted at one look.
+        let mut named = Vec::with_capacity(state.config.primitives.len());
+        self.model.resources.reserve(state.config.primitives.len());
+        self.full.reserve(state.config.primitives.len());
         for (id, primitive) in configured {
+            named.push((id.clone(), self.model.resources.len()));
             if let Some(spec) = primitive.clone_spec() {
                 self.add_clone(state, id, primitive, spec);
                 continue;
@@ -35,6 +40,7 @@ impl Sketch {
         let orphans = state.resources.keys().filter(|id| !state.config.primitives.contains_key(*id));
         for id in orphans {
             let rsc = self.add(id);
+            named.push((id.clone(), rsc));
             let resource = &mut self.model.resources[rsc];
             resource.is_orphan = true;
             resource.is_managed = !state.properties().maintenance_mode;
@@ -48,13 +54,12 @@ impl Sketch {
                 self.model.nodes[node].assigned += 1;
             }
         }
+        self.resources = named.into_iter().collect();
     }
 
     pub(super) fn add(&mut self, id: &ResourceId) -> RscIx {
         self.model.resources.push(blank(id, self.nodes.len()));
-        let rsc = self.model.resources.len() - 1;
-        self.resources.insert(id.clone(), rsc);
-        rsc
+        self.model.resources.len() - 1
     }
 
     /// It is to run nowhere, and no instance of it.
