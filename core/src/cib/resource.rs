@@ -9,6 +9,7 @@ use crate::scheduler::{
 };
 use crate::score::Score;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 type Pairs = BTreeMap<String, String>;
 
@@ -181,7 +182,7 @@ impl<'a> Reader<'a> {
         let base = text(element, "id").to_owned();
         let mut resource = self.blank(format!("{base}{suffix}"), base, kind, parent);
         agent[0].clone_into(&mut resource.class);
-        (resource.operations, resource.utilization) = (operations, utilization);
+        (resource.operations, resource.utilization) = (operations, Arc::new(utilization));
         self.take_meta(&mut resource, &meta);
         self.model.resources.push(resource);
         let rsc = self.model.resources.len() - 1;
@@ -227,7 +228,7 @@ impl<'a> Reader<'a> {
             migration_threshold: 1_000_000,
             failure_timeout: 0,
             target: None,
-            utilization: BTreeMap::new(),
+            utilization: Arc::default(),
             operations: Vec::new(),
             discovered_on: None,
             counted_on: None,

@@ -4,6 +4,7 @@ use super::change::{Budget, rise};
 use super::{Change, Explanation, NodeReason, Reason, What};
 use crate::scheduler::{self, Model, NodeIx, Outcome, Placement, Role, RscIx};
 use crate::score::Score;
+use std::sync::Arc;
 
 /// Why a resource of the model is where it would be; `None` where there is no such resource.
 pub fn explain(model: &Model, id: &str) -> Option<Explanation> {
@@ -199,7 +200,9 @@ impl Asked<'_> {
         let resource = &self.model.resources[self.rsc];
         resource.utilization.iter().filter(|(_, need)| **need > 0).find_map(|(name, need)| {
             let place = |less: i64| {
-                self.tried(|model| _ = model.resources[self.rsc].utilization.insert(name.clone(), need - less))
+                self.tried(|model| {
+                    _ = Arc::make_mut(&mut model.resources[self.rsc].utilization).insert(name.clone(), need - less)
+                })
             };
             let most_free = self.assigned.nodes.iter().filter_map(|node| node.capacity.get(name)).max();
             let less =

@@ -231,8 +231,7 @@ impl Draft<'_> {
             Wanted::Stopped(reason) => (None, reason),
             Wanted::HandsOff | Wanted::Each(_) => return None,
         };
-        let unwatched =
-            |node: &&&NodeId| self.state.node(node).is_some_and(|at| at.intent == Intent::Maintenance);
+        let unwatched = |node: &&&NodeId| self.state.node(node).is_some_and(|at| at.intent == Intent::Maintenance);
         if let (Some(node), 2..) = (active.iter().find(unwatched), active.len()) {
             let why =
                 format!("it runs elsewhere too than on {node}, which is in maintenance: nothing is stopped blindly");

@@ -5,6 +5,7 @@ use super::terms::{Change, MultipleActive, NoQuorum, NodeKind, OnFail, OrderForc
 use super::{Bundles, Remotes, Room, Scores};
 use crate::score::Score;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A node's place in `Model::nodes`.
 pub type NodeIx = usize;
@@ -219,8 +220,8 @@ pub struct Resource {
     pub failure_timeout: i64,
     /// What a person wants.
     pub target: Option<Role>,
-    /// What it needs of a node's capacity.
-    pub utilization: BTreeMap<String, i64>,
+    /// What it needs of a node's capacity; copies of a model share it.
+    pub utilization: Arc<BTreeMap<String, i64>>,
     /// Its `op` lines.
     pub operations: Vec<Operation>,
     /// Where alone it may be, if a constraint says that it is discovered exclusively there.

@@ -55,7 +55,7 @@ impl Room {
             }
         }
         for (ix, resource) in model.resources.iter().enumerate() {
-            for (name, amount) in &resource.utilization {
+            for (name, amount) in &*resource.utilization {
                 if let Some(kind) = names.get(name.as_str()) {
                     room.needs[ix * kinds + kind] = Some(*amount);
                 }

@@ -16,6 +16,7 @@ use crate::score::Score;
 use crate::state::TicketHold;
 use crate::state::{ActionKind, NodeState, Seen, Standing};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 impl Sketch {
     pub(super) fn add_clone(&mut self, state: &Survey<'_>, id: &ResourceId, primitive: &Primitive, spec: CloneSpec) {
@@ -28,7 +29,7 @@ impl Sketch {
         let resource = &mut self.model.resources[clone];
         (resource.id, resource.base) = (name.clone(), name);
         // Its instances need it, each where it is.
-        resource.utilization.clear();
+        resource.utilization = Arc::default();
         resource.scores = scores.clone();
         self.full.push(scores.clone());
         let places = self.clone_places(state, id);

@@ -127,9 +127,7 @@ impl Sketch {
     fn sort_top(&mut self, state: &Survey<'_>) {
         let depths = self.depths();
         let mut top: Vec<(&ResourceId, RscIx)> = self.resources.iter().map(|(id, rsc)| (id, *rsc)).collect();
-        let priority = |id: &ResourceId| {
-            state.primitive(id).map_or(0, |it| state.meta(id, it).priority)
-        };
+        let priority = |id: &ResourceId| state.primitive(id).map_or(0, |it| state.meta(id, it).priority);
         // Where capacity counts, what runs and is to stay has its room before what comes; so does what is about to start.
         let counts = self.model.options.placement != Placement::Default;
         let is_limited = |rsc: RscIx| self.model.limits.iter().any(|limit| limit.members.contains(&rsc));

@@ -14,6 +14,7 @@ use crate::scheduler::{Kind, MultipleActive, NodeIx, Requires, Resource, Role, R
 use crate::score::Score;
 use crate::state::{ActionKind, Activity, ClusterState, NodeState, Severity, Standing};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 impl Sketch {
     pub(super) fn add_resources(&mut self, state: &Survey<'_>, how: How<'_>, bonds: &[Bond<'_>]) {
@@ -47,7 +48,7 @@ impl Sketch {
             self.stop(rsc);
             self.locate(state, rsc, id, how);
             if let Some(node) = self.model.resources[rsc].active_on.first() {
-                self.model.resources[rsc].utilization = need(state, id, &self.nodes[*node]);
+                self.model.resources[rsc].utilization = Arc::new(need(state, id, &self.nodes[*node]));
             }
             self.full.push(self.model.resources[rsc].scores.clone());
             for node in self.model.resources[rsc].active_on.clone() {
@@ -80,7 +81,7 @@ impl Sketch {
         resource.migration_threshold = meta.migration_threshold;
         resource.failure_timeout = i64::try_from(meta.failure_timeout.as_secs()).unwrap_or(i64::MAX);
         resource.requires = if state.is_proof_waived(id) { Requires::Nothing } else { Requires::Quorum };
-        resource.utilization = amounts(&primitive.utilization);
+        resource.utilization = Arc::new(amounts(&primitive.utilization));
         let is_cloned = primitive.clone_spec().is_some();
         let is_left_alone = !is_cloned && are_left_alone(state, id, &meta).is_some();
         let is_hands_off = state.is_left_alone(id) || is_left_alone;
@@ -287,7 +288,7 @@ pub(super) fn blank(id: &ResourceId, nodes: usize) -> Resource {
         migration_threshold: 0,
         failure_timeout: 0,
         target: None,
-        utilization: BTreeMap::new(),
+        utilization: Arc::default(),
         operations: Vec::new(),
         discovered_on: None,
         counted_on: None,

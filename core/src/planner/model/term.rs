@@ -37,12 +37,7 @@ pub(in crate::planner) fn terms(
 }
 
 /// What it scores there: the sum of these parts.
-pub(super) fn sum(
-    state: &Survey<'_>,
-    of: (&ResourceId, &Primitive),
-    node: &NodeId,
-    with_wishes: bool,
-) -> Score {
+pub(super) fn sum(state: &Survey<'_>, of: (&ResourceId, &Primitive), node: &NodeId, with_wishes: bool) -> Score {
     let mut sum = Score::ZERO;
     each(state, of, node, with_wishes, |_, score| sum = sum + score);
     sum

@@ -9,7 +9,7 @@ use crate::score::Score;
 pub(in crate::scheduler) fn consume(model: &mut Model, rsc: RscIx, node: NodeIx) {
     model.room.take(rsc, node, 1);
     let Model { resources, nodes, .. } = model;
-    for (name, amount) in &resources[rsc].utilization {
+    for (name, amount) in &*resources[rsc].utilization {
         if let Some(room) = nodes[node].capacity.get_mut(name) {
             *room = room.saturating_sub(*amount);
         }
@@ -20,7 +20,7 @@ pub(in crate::scheduler) fn consume(model: &mut Model, rsc: RscIx, node: NodeIx)
 pub(in crate::scheduler) fn give_back(model: &mut Model, rsc: RscIx, node: NodeIx) {
     model.room.take(rsc, node, -1);
     let Model { resources, nodes, .. } = model;
-    for (name, amount) in &resources[rsc].utilization {
+    for (name, amount) in &*resources[rsc].utilization {
         if let Some(room) = nodes[node].capacity.get_mut(name) {
             *room = room.saturating_add(*amount);
         }
