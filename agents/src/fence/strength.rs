@@ -13,6 +13,17 @@ pub enum Strength {
     PowerVerified,
 }
 
+impl std::fmt::Display for Strength {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "proves nothing",
+            Self::Fabric => "fabric",
+            Self::PowerUnverified => "power-unverified",
+            Self::PowerVerified => "power-verified",
+        })
+    }
+}
+
 /// BMCs and hypervisors, which know whether *this* machine is powered.
 const VERIFIED: &[&str] = &[
     "fake",

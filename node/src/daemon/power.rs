@@ -117,7 +117,7 @@ impl Power {
             Ok(fence) => fence,
             Err(error) => return Tested { error: Some(limited(error)), ..tested },
         };
-        tested.strength = format!("{:?}", fence.strength().1);
+        tested.strength = fence.strength().1.to_string();
         let action = format!("test-{device}-{}-{}", target.name, CALLS.fetch_add(1, Ordering::Relaxed));
         match fence.look_at_any(&Call::new(action, TEST_TIME)).await {
             Ok(looked) => {
@@ -179,7 +179,7 @@ fn worth(on: bool, fence: &Device<'_>) -> Result<bool, String> {
     }
     let (agent, strength) = fence.strength();
     Err(format!(
-        "{agent} reads off, and it is not known that this proves anything of the host ({strength:?}); where it does, set proves_off=true"
+        "{agent} reads off, and it is not known that this proves anything of the host ({strength}); where it does, set proves_off=true"
     ))
 }
 
@@ -188,7 +188,7 @@ fn proven(fence: &Device<'_>) -> Result<(), String> {
     let (agent, strength) = fence.strength();
     let why = || {
         format!(
-            "{agent} answers, and it is not known that its off proves anything of the host ({strength:?}); where it does, set proves_off=true"
+            "{agent} answers, and it is not known that its off proves anything of the host ({strength}); where it does, set proves_off=true"
         )
     };
     fence.proves().then_some(()).ok_or_else(why)

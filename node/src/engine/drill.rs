@@ -69,7 +69,9 @@ impl Drill {
         // What a node needs to be armed is read as soon as it takes part, and whenever it has come back.
         let is_wanted = |key: &Key| if is_untested(ctx, key) { takes_part(ctx, &key.1) } else { !every.is_zero() };
         self.due.retain(|key, _| mine.contains(key) && is_wanted(key));
-        self.found.retain(|key, _| mine.contains(key));
+        // What reads off says nothing of its device where its node is gone, and would be held against it when that is back.
+        let tells = |key: &Key, result: &Result<bool, String>| *result != Ok(false) || takes_part(ctx, &key.1);
+        self.found.retain(|key, (_, result)| mine.contains(key) && tells(key, result));
         self.doubted.retain(|key| mine.contains(key));
         for key in mine.into_iter().filter(|key| is_wanted(key)) {
             let revision = state.device_revision(&key.0, &key.1);

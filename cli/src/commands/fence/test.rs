@@ -61,7 +61,7 @@ mod tests {
             guid: Some("00112233445566778899aabbccddeeff".to_owned()),
             own: Some(false),
             whose: "n2's, by the system GUID it shows: addresses are swapped".to_owned(),
-            strength: "PowerVerified".to_owned(),
+            strength: "power-verified".to_owned(),
             proves: true,
             took_ms: 40,
         };

@@ -160,3 +160,16 @@ fn a_device_that_a_person_vouches_for_is_not_read() {
     leader.run(Duration::from_secs(90));
     assert_eq!(drills(&leader), []);
 }
+
+#[test]
+fn a_reading_of_who_is_gone_is_not_held_against_its_device() {
+    let mut leader = calm("property fence-drill-interval=10m\n");
+    leader.run(Duration::from_secs(60));
+    leader.answers.retain(|node| node.as_str() != "n3");
+    leader.power_is_on = false;
+    leader.run(Duration::from_secs(10));
+    assert_eq!(leader.liveness("n3"), Liveness::Off);
+    leader.run(Duration::from_secs(660));
+    let of_n3: Vec<_> = drills(&leader).into_iter().filter(|(device, ..)| device == "f3").collect();
+    assert!(of_n3.iter().all(|(_, on, ..)| *on != Some(false)), "{of_n3:?}");
+}
