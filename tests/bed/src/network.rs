@@ -7,6 +7,9 @@ use crate::command::must;
 use crate::layout::Layout;
 
 const TABLE: &str = "quorate_bed";
+/// The hardware address of the switch, and so of all BMCs. Without one of its own a bridge has its lowest port's, which goes with
+/// the power of that port's host: for up to a minute the other hosts would ask the BMCs where nobody is.
+const SWITCH: &str = "02:99:00:00:ff:fe";
 
 fn on_switch(layout: &Layout, command: &[&str]) -> Result<String> {
     let namespace = format!("--net=/run/netns/{}", layout.switch());
@@ -20,7 +23,7 @@ pub(crate) fn create(layout: &Layout) -> Result<()> {
     let switch = layout.switch();
     must("ip", &["netns", "add", &switch])?;
     must("ip", &["-n", &switch, "link", "set", "lo", "up"])?;
-    must("ip", &["-n", &switch, "link", "add", "br0", "type", "bridge"])?;
+    must("ip", &["-n", &switch, "link", "add", "br0", "address", SWITCH, "type", "bridge"])?;
     must("ip", &["-n", &switch, "link", "set", "br0", "up"])?;
     for host in layout.names() {
         set_bmc_address(layout, &host, true)?;

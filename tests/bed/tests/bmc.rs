@@ -161,3 +161,18 @@ fn every_mode_misbehaves_as_its_name_says_and_ok_mends_it() {
     assert!(!bed.is_on("n1").expect("n1 exists"));
     bed.down().expect("down");
 }
+
+#[test]
+fn a_bmc_is_where_it_was_when_hosts_lose_power() {
+    let Some(bed) = bed_or_skip(Options::for_test(2)) else { return };
+    let switch = || {
+        let show = ["-n", &bed.layout().switch(), "-br", "link", "show", "br0"];
+        let shown = std::process::Command::new("ip").args(show).output().expect("ip runs");
+        String::from_utf8_lossy(&shown.stdout).split_whitespace().nth(2).expect("it has an address").to_owned()
+    };
+    let address = switch();
+    for host in bed.hosts() {
+        bed.power_off(&host).expect("the power is cut");
+        assert_eq!(switch(), address, "what was asked before is remembered there, and {host} has lost its power");
+    }
+}
