@@ -10,7 +10,7 @@ pub(super) struct Count {
 
 impl Count {
     /// Takes a line such as `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s`,
-    /// or of the rows on the bed, `3 rows ok (1.0 s)` and `1 of 3 rows FAILED (1.0 s): vm-killed`.
+    /// or of the rows on the bed, `3 rows ok (1.0 s), 0 of them only when played again` and `1 of 3 rows FAILED (1.0 s): vm-killed`.
     pub(super) fn add(&mut self, line: &str) {
         self.add_rows(line);
         let Some(result) = line.strip_prefix("test result: ") else { return };
@@ -53,7 +53,8 @@ mod tests {
             "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 9 filtered out; finished in 0.00s\n",
             "test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s\n",
             "the test result: 5 passed",
-            "9 rows ok (1.0 s)",
+            "9 rows ok (1.0 s), 1 of them only when played again",
+            "row away was ok when it was played again, and not before: it waited in vain",
             "1 of 3 rows FAILED (1.0 s): vm-killed",
             "7 rows SKIPPED",
         ] {

@@ -135,7 +135,7 @@ fn main() -> ExitCode {
         println!("row {} was ok when it was played again, and not before: {}", failure.row.name, failure.why);
     }
     if failed.is_empty() {
-        println!("{} rows ok, {} of them when played again ({seconds:.1} s)", rows.len(), late.len());
+        println!("{} rows ok ({seconds:.1} s), {} of them only when played again", rows.len(), late.len());
         return ExitCode::SUCCESS;
     }
     for failure in &failed {
