@@ -53,3 +53,7 @@ pub(crate) enum Command {
 #[cfg(test)]
 #[path = "args_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "pages_tests.rs"]
+mod pages;

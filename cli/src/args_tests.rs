@@ -4,7 +4,7 @@ use super::{Args, Command};
 use crate::commands::configure::statement_text;
 use clap::{CommandFactory, Parser};
 
-fn parse(line: &str) -> Result<Args, String> {
+pub(super) fn parse(line: &str) -> Result<Args, String> {
     let words = std::iter::once("qrm").chain(line.split_whitespace());
     Args::try_parse_from(words).map_err(|error| error.to_string())
 }
@@ -154,40 +154,6 @@ fn every_command_says_what_it_does_and_gives_an_example() {
         command.get_subcommands().filter(|sub| sub.get_name() != "help").for_each(|sub| walk(sub, &path));
     }
     walk(&Args::command(), "");
-}
-
-/// What a page has people type: the lines of its blocks, and what stands in backticks, as far as it is written out.
-fn typed(page: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    for (number, part) in page.split("```").enumerate() {
-        let pieces: Vec<&str> =
-            if number % 2 == 1 { part.lines().collect() } else { part.split('`').skip(1).step_by(2).collect() };
-        let lines = pieces.into_iter().filter_map(|piece| piece.trim_start().strip_prefix("qrm "));
-        found.extend(
-            lines.map(|line| line.split(" #").flat_map(|it| it.split(" > ")).next().unwrap_or_default().trim()),
-        );
-    }
-    found
-}
-
-#[test]
-fn what_the_pages_for_operators_show_can_be_typed() {
-    let check = |page: &str, at_least: usize| {
-        let lines = typed(page);
-        assert!(lines.len() >= at_least, "only {} examples are found", lines.len());
-        for line in lines {
-            // A command that is only named needs more words.
-            let more = ["required arguments were not provided", "a value is required for"];
-            let is_named = parse(line).is_err_and(|error| more.iter().any(|it| error.contains(it)));
-            assert!(is_named || parse(line).is_ok(), "{line}: {:?}", parse(line));
-        }
-    };
-    check(include_str!("../../docs/operator/fencing.md"), 20);
-    check(include_str!("../../docs/operator/watchdog.md"), 4);
-    check(include_str!("../../docs/operator/poison-pill.md"), 6);
-    check(include_str!("../../docs/operator/node-health.md"), 3);
-    check(include_str!("../../docs/operator/coming-from-pacemaker.md"), 6);
-    check(include_str!("../../docs/agents.md"), 10);
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl fmt::Display for Standstill {
 pub(crate) struct Watch(Arc<Mutex<Vec<Standstill>>>);
 
 impl Watch {
-    /// Begins to look: at the clock, and at writes to the disk that this directory lies on.
+    /// Begins to look: at the clock, at processes that begin, and at writes to the disk that this directory lies on.
     pub(crate) fn begin(directory: &Path) -> Result<Watch> {
         let seen = Arc::default();
         let file = tempfile::tempfile_in(directory)?;
