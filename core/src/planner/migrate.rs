@@ -24,6 +24,8 @@ impl Draft<'_> {
                 ActionKind::Migrate => {
                     let is_over = called_for(self.state, id, claim).is_none();
                     let is_unwanted = match want {
+                        // An agent cannot take back what its hypervisor sends: it is waited for.
+                        _ if self.state.runs_as_it_comes(id, node) => false,
                         Wanted::On(target, _) => *target != end.peer,
                         Wanted::Stopped(_) => true,
                         Wanted::Each(_) => true,

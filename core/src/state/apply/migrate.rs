@@ -210,7 +210,7 @@ impl ClusterState {
     }
 
     /// An agent sends it: nobody holds the copy until it is let run.
-    fn runs_as_it_comes(&self, resource: &ResourceId, node: &NodeId) -> bool {
+    pub fn runs_as_it_comes(&self, resource: &ResourceId, node: &NodeId) -> bool {
         self.definition(resource, node).is_some_and(|definition| definition.agent.class == AgentClass::Ocf)
     }
 

@@ -5,7 +5,7 @@
 //! sending: a mark on disk says so, and while it stands a look at the resource is a stop. So what is known of it here is known
 //! after the last moment at which it could have left. Nothing here decides where it may run.
 
-use super::{Ocf, Turn, executed};
+use super::{Ocf, PROBE, Turn, executed};
 use crate::engine::{Event, Executed, Job};
 use quorate_agents::ocf::{End, Found, Purpose, Reach, Verb, Verdict, file_name, verdict};
 use quorate_agents::process::Cleared;
@@ -74,8 +74,15 @@ impl Ocf {
         let turn = Turn::new(resource, definition, Verb::Stop, limit);
         let told = self.run(self.turns.of(Some(ActionKind::Stop)), &turn, Purpose::Stop).await;
         if told.found == Found::Stopped {
-            self.unmark(resource);
-            return (Seen::Stopped, None);
+            // What it says of its stop is believed when its monitor says so too: while the mark is there, it may leave yet.
+            let turn = Turn::new(resource, definition, PROBE, limit);
+            let look = self.run(self.turns.of(Some(ActionKind::Stop)), &turn, Purpose::Probe).await;
+            if look.found == Found::Stopped {
+                self.unmark(resource);
+                return (Seen::Stopped, None);
+            }
+            let why = format!("its stop says that it is down, and its monitor does not: {:?}", look.found);
+            return (Seen::Failed(why.clone()), Some(why));
         }
         let why = told.error.map_or_else(|| "it did not stop".to_owned(), |(why, _)| why);
         (Seen::Failed(why.clone()), Some(why))

@@ -75,7 +75,7 @@ async fn what_was_sent_is_gone_when_nothing_of_it_is_here() {
     let dir = tempfile::tempdir().expect("a directory");
     let ocf = agents(dir.path(), "rm $here", "rm -f $here");
     let Event::Gone(Tag(7), _) = ocf.operate(&job(ActionKind::Migrate)).await else { panic!("it was not sent") };
-    assert_eq!(ran(dir.path()), ["migrate_to n1 n2", "stop"]);
+    assert_eq!(ran(dir.path()), ["migrate_to n1 n2", "stop", "monitor"]);
     let (seen, error) = told(ocf.operate(&job(ActionKind::Handover)).await);
     assert_eq!((seen, error.as_str()), (Seen::Running, ""));
     assert_eq!(ran(dir.path()), ["migrate_from n2 n1"]);
@@ -100,7 +100,17 @@ async fn one_that_was_cut_off_is_stopped_before_anything_is_believed() {
     let (seen, error) = told(ocf.operate(&job(ActionKind::Migrate)).await);
     assert_eq!(seen, Seen::Stopped);
     assert!(error.contains("may be on its way and was stopped here"), "{error}");
-    assert_eq!(ran(dir.path()), ["migrate_to n1 n2", "stop"]);
+    assert_eq!(ran(dir.path()), ["migrate_to n1 n2", "stop", "monitor"]);
+}
+
+#[tokio::test]
+async fn one_that_says_it_stopped_and_runs_is_not_believed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let ocf = agents(dir.path(), "exec sleep 30", "true");
+    let (seen, _) = told(ocf.operate(&job(ActionKind::Migrate)).await);
+    assert!(matches!(&seen, Seen::Failed(why) if why.contains("its monitor does not")), "{seen:?}");
+    let (seen, _) = told(ocf.operate(&job(ActionKind::Probe)).await);
+    assert!(matches!(seen, Seen::Unknown(_)), "the mark stays: {seen:?}");
 }
 
 #[tokio::test]
@@ -130,7 +140,7 @@ async fn a_daemon_that_died_while_it_sent_is_followed_by_a_stop() {
     assert!(matches!(next.watch(&job).await.seen, Seen::Unknown(_)));
     std::fs::remove_file(&stuck).expect("there");
     assert_eq!(next.found(&job.resource, known(&job)).await, Seen::Stopped);
-    assert_eq!(ran(dir.path()), ["stop", "stop", "stop"]);
+    assert_eq!(ran(dir.path()), ["stop", "stop", "stop", "monitor"]);
     assert_eq!(next.found(&job.resource, known(&job)).await, Seen::Stopped);
     assert_eq!(ran(dir.path()), ["monitor"], "the mark is gone");
 }
