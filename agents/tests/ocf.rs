@@ -195,6 +195,70 @@ async fn what_a_start_leaves_running_lives_on_until_the_stop() {
     assert_eq!(bench.service(), 0, "it survived its stop");
 }
 
+/// What sits in a frozen v1 freezer survives SIGKILL, as what waits in the kernel does. `None` on a machine without one.
+fn freezer(name: &str) -> Option<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/mounts").expect("/proc/mounts");
+    let mounted = mounts.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let [_, path, "cgroup", options, ..] = fields[..] else { return None };
+        options.split(',').any(|option| option == "freezer").then(|| PathBuf::from(path))
+    });
+    let Some(mounted) = mounted else {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no v1 freezer here");
+        eprintln!("skipped: no v1 freezer here");
+        return None;
+    };
+    let group = mounted.join(format!("quorate-ocf-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&group).ok().map(|()| group)
+}
+
+#[tokio::test]
+async fn nothing_is_stopped_while_what_may_bring_it_back_survives() {
+    tokio::join!(survives(Verb::MigrateTo, true), survives(Verb::Notify, false));
+}
+
+/// An action that survives its SIGKILL, and whether it may bring back what was stopped.
+async fn survives(verb: Verb, may: bool) {
+    let script = r#"case $1 in
+        migrate_to|notify)
+            sleep 60 &
+            echo $! >FREEZER/cgroup.procs
+            echo FROZEN >FREEZER/freezer.state
+            while ! grep -q FROZEN FREEZER/freezer.state; do sleep 0.02; done
+            exec sleep 30;;
+        monitor) exit 7;;
+        stop) exit 0;;
+    esac"#;
+    let Some(group) = freezer(verb.word()) else { return };
+    let script = script.replace("FREEZER", &group.display().to_string());
+    let Some(bench) = Bench::new(&format!("survives-{}", verb.word()), &script) else { return };
+    let report = bench.run(verb, Duration::from_millis(800)).await;
+    let stop = bench.run(Verb::Stop, LONG).await;
+    let look = bench.run(PROBE, LONG).await;
+    // The next daemon of this host, which numbers its actions anew.
+    let base = CgroupBase::at(&bench.base).expect("it is there");
+    let next = Agents::new(bench.dir.path(), Processes::new(Some(base)));
+    next.processes().kill_leftovers().await.expect("readable");
+    let mut call = bench.call(PROBE, LONG);
+    call.action = "ocf-r1-monitor-99".to_owned();
+    let anew = next.run(&call).await.expect("it runs");
+    std::fs::write(group.join("freezer.state"), "THAWED").expect("thawed");
+    let after = bench.run(PROBE, LONG).await;
+    // Nothing may be left of the test, whatever it finds.
+    for _ in 0..100 {
+        if std::fs::remove_dir(&group).is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!((report.end, report.cleared), (End::Deadline, Cleared::Remains), "{verb:?}");
+    for (purpose, report) in [(Purpose::Stop, stop), (Purpose::Probe, look), (Purpose::Probe, anew)] {
+        let found = verdict(purpose, &report).found;
+        assert_eq!(matches!(found, Found::Unknown(_)), may, "{verb:?}: {purpose:?} says {found:?}");
+    }
+    assert_eq!(verdict(Purpose::Probe, &after).found, Found::Stopped, "{verb:?}: nothing of it lives any more");
+}
+
 #[tokio::test]
 async fn what_runs_since_a_promotion_or_a_reload_goes_on_and_ends_with_its_stop() {
     let Some(bench) = Bench::new("promoted", "[ $1 = monitor ] || setsid sleep 100 & sleep 0.1; exit 0") else {

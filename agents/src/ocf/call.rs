@@ -55,6 +55,10 @@ impl Verb {
         }
     }
 
+    /// Those that may bring it into being, here or elsewhere, for as long as a process of theirs lives.
+    const BRINGERS: [Self; 7] =
+        [Self::Start, Self::Promote, Self::Demote, Self::Reload, Self::ReloadAgent, Self::MigrateTo, Self::MigrateFrom];
+
     /// As the agent is given it.
     pub fn word(self) -> &'static str {
         match self {
@@ -173,8 +177,31 @@ impl Agents {
         if call.verb == Verb::Stop && is_down && !self.processes.end_service(&service).await {
             report.cleared = Cleared::Remains;
         }
+        let says_down = match call.verb {
+            Verb::Stop => is_down,
+            Verb::Monitor { .. } => matches!(report.end, End::Exit(OcfExit::NotRunning)),
+            _ => false,
+        };
+        if says_down && let Some(action) = self.survivor_of(&call.instance).await {
+            tracing::warn!(
+                resource = call.instance,
+                action,
+                "it is said to be down, but an action of it survives its SIGKILL"
+            );
+            report.cleared = Cleared::Remains;
+        }
         tracing::debug!(resource = call.instance, action = call.verb.word(), %report, stderr = outcome.stderr.text(), "ran");
         Ok(report)
+    }
+
+    /// contained: an earlier action, of this daemon or one before it, that could not be killed and may bring it back.
+    async fn survivor_of(&self, instance: &str) -> Option<String> {
+        let start = format!("ocf-{}-", super::file_name(instance));
+        let is_meant = |action: &str| {
+            let rest = action.strip_prefix(&start).and_then(|rest| rest.rsplit_once('-'));
+            rest.is_some_and(|(word, _)| Verb::BRINGERS.iter().any(|verb| verb.word() == word))
+        };
+        self.processes.survivors(is_meant).await.into_iter().next()
     }
 
     /// Everything an agent is told, beside `PATH`: nothing is inherited.

@@ -18,6 +18,9 @@ use super::limit::{Bound, Limit, Limits};
 /// How long killed processes get to disappear. Longer means one hangs in the kernel.
 pub(super) const EMPTYING: Duration = Duration::from_secs(5);
 
+/// How long what was killed before gets once more.
+const DYING: Duration = Duration::from_secs(1);
+
 /// Below the base: where what a successful start left running goes on, in a cgroup for each service.
 const SERVICES: &str = "services";
 
@@ -104,6 +107,21 @@ impl CgroupBase {
             all.lines().any(|line| line == process)
         })?;
         action.file_name().into_string().ok()
+    }
+
+    /// Those of the earlier actions that `is_meant` of which something still lives: it was killed, and here is killed again.
+    pub(super) async fn survivors(&self, is_meant: impl Fn(&str) -> bool) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut found = Vec::new();
+        let until = Instant::now() + DYING;
+        for name in names.filter(|name| is_meant(name)) {
+            let cgroup = Cgroup { path: self.path.join(&name), limits: Vec::new() };
+            if !cgroup.is_empty() && !cgroup.wait_empty(until).await {
+                found.push(name);
+            }
+        }
+        found
     }
 
     /// Lets everything in an action's cgroup go on in that of a service. Whether all of it could be moved; what could

@@ -262,6 +262,14 @@ impl Processes {
         }
     }
 
+    /// Earlier actions whose processes survive their SIGKILL, of those that `is_meant`. Nothing is known without a cgroup.
+    pub async fn survivors(&self, is_meant: impl Fn(&str) -> bool) -> Vec<String> {
+        match &self.base {
+            Some(base) => base.survivors(is_meant).await,
+            None => Vec::new(),
+        }
+    }
+
     /// Kills every service at once, without a runtime; for a session that has ended.
     pub fn kill_services(&self) {
         if let Some(base) = &self.base {
