@@ -6,12 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
-use peak_alloc::PeakAlloc;
 use quorate_core::scheduler::{Model, Outcome, schedule};
 
-/// Counts what this program has allocated.
-#[global_allocator]
-static ALLOCATED: PeakAlloc = PeakAlloc;
+use super::allocated;
 
 /// Processor seconds used by these so far. It is the time that counts on a busy machine, and planning waits for nothing.
 fn processor(who: UsageWho) -> Result<f64> {
@@ -44,19 +41,13 @@ pub(super) fn plan_memory(model: &Model) -> usize {
 
 /// The most bytes that some work holds at one time.
 pub(super) fn most<T>(work: impl FnOnce() -> T) -> usize {
-    ALLOCATED.reset_peak_usage();
-    let before = ALLOCATED.current_usage();
-    let done = work();
-    let most = ALLOCATED.peak_usage();
-    drop(done);
-    most.saturating_sub(before)
+    allocated::count(work).0.most
 }
 
 /// Bytes that are kept by what this makes.
 pub(super) fn kept<T>(make: impl FnOnce() -> T) -> (usize, T) {
-    let before = ALLOCATED.current_usage();
-    let made = make();
-    (ALLOCATED.current_usage().saturating_sub(before), made)
+    let (counted, made) = allocated::count(make);
+    (counted.kept, made)
 }
 
 /// Processor seconds of a program from its start to its end; `None` if it did not end in time, and was ended.

@@ -1,5 +1,6 @@
 //! `bench scheduler`: what a plan costs when a node is lost, alone and as a whole program, beside `crm_simulate`.
 
+mod allocated;
 mod cib;
 mod live;
 mod measure;
