@@ -167,6 +167,116 @@ fn a_bad_cib_is_refused_with_line_and_column_of_every_mistake() {
     );
 }
 
+/// What Pacemaker's schema refuses is refused, each with its place and all at once: nothing is read as something else.
+#[test]
+fn what_is_no_cib_is_refused_where_it_is_wrong() {
+    let check = |inner: &str, wanted: &str| {
+        let error = cib::read(&Story::new().constraint(&format!("\n{inner}\n")).xml(), None, NOW).expect_err(inner);
+        assert_eq!(error.to_string(), wanted, "{inner}");
+    };
+    let order = |said: &str| format!(r#"<rsc_order id="o" first="a" then="b" {said}/>"#);
+    check(&order(r#"symmetrical="maybe""#), "line 3, column 38: symmetrical=\"maybe\": write true or false");
+    check(&order(r#"kind="Mandatry""#), "line 3, column 38: kind=\"Mandatry\": did you mean \"Mandatory\"?");
+    check(
+        &order(r#"symetrical="true""#),
+        "line 3, column 38: <rsc_order> has no attribute \"symetrical\": did you mean \"symmetrical\"?",
+    );
+    check(&order(r#"score="10O""#), "line 3, column 38: score=\"10O\": write a whole number, INFINITY or -INFINITY");
+    check(
+        r#"<rsc_order id="o" first="a"/>"#,
+        "line 3, column 1: <rsc_order> says first, but no then: write then=\"…\"",
+    );
+    check(
+        r#"<rsc_location id="1" rsc="a" node="n1" score="1"/>"#,
+        "line 3, column 15: id=\"1\": an id is made of letters, digits, '-', '_' and '.', and begins with a letter",
+    );
+    check(
+        r#"<rsc_location id="l" rsc="a"/>"#,
+        "line 3, column 1: <rsc_location> is not whole: it wants node=\"…\" or <rule>",
+    );
+    check(
+        r#"<rsc_location id="l" rsc="a" rsc-pattern="b" node="n1" score="1"/>"#,
+        "line 3, column 1: <rsc_location> says too much: it wants one of rsc=\"…\" or rsc-pattern=\"…\" or <resource_set>",
+    );
+    check(r#"<rsc_ticket id="t" rsc="a"/>"#, "line 3, column 1: <rsc_ticket> has no ticket: write ticket=\"…\"");
+    check(
+        r#"<rsc_colocation id="c"><resource_set id="s"><resource_rf id="a"/></resource_set></rsc_colocation>"#,
+        "line 3, column 24: <resource_set> is not whole: it wants id-ref=\"…\" or <resource_ref>\n\
+         line 3, column 45: <resource_rf> does not belong in <resource_set>: did you mean <resource_ref>?",
+    );
+    let rule =
+        |inner: &str| format!(r#"<rsc_location id="l" rsc="a"><rule id="r" score="1">{inner}</rule></rsc_location>"#);
+    check(&rule(""), "line 3, column 30: a rule without a condition: put an <expression> in it, or delete it");
+    check(
+        &rule(r#"<date_expression id="d" operation="gt" start="soon"/>"#),
+        "line 3, column 53: this date can never be told: 'soon' is no time",
+    );
+    check(
+        &rule(r#"<date_expression id="d" operation="date_spec"><date_spec id="s" hours="16-9"/></date_expression>"#),
+        "line 3, column 53: this date can never be told: hours=16-9: a number or a range such as 9-16 is wanted",
+    );
+    check(
+        &rule(r#"<expression id="e" attribute="x" operation="is" value="1"/>"#),
+        "line 3, column 86: operation=\"is\": write lt, gt, lte, gte, eq, ne, defined, not_defined",
+    );
+    let like = |id: &str| format!(r#"<rsc_location id="{id}" rsc="a" node="n1" score="1"/>"#);
+    check(
+        &format!("{}\n{}", like("l"), like("l")),
+        "line 4, column 1: the id \"l\" is that of <rsc_location> in line 3: give one of them another",
+    );
+    check(
+        r#"<rsc_ticket id="t" ticket="x"><resource_set id-ref="s"/></rsc_ticket>"#,
+        "line 3, column 31: id-ref=\"s\": nothing has this id",
+    );
+    check(
+        &format!("{} here", like("l")),
+        "line 3, column 51: text in <constraints>: put it in an attribute, or delete it",
+    );
+}
+
+#[test]
+fn what_stands_in_the_wrong_place_or_twice_is_refused() {
+    let check = |inner: &str, wanted: &str| {
+        let xml = format!("<cib>\n{inner}</cib>");
+        assert_eq!(cib::read(&xml, None, NOW).expect_err(inner).to_string(), wanted, "{inner}");
+    };
+    check("", "line 1, column 1: this CIB has no <configuration>: `cibadmin --query` prints a whole one");
+    check(
+        "<configuration><resource/></configuration>",
+        "line 2, column 16: <resource> does not belong in <configuration>: did you mean <resources>?",
+    );
+    check(
+        "<configuration><nodes/><nodes/></configuration>",
+        "line 2, column 24: a second <nodes> in <configuration>: make them one",
+    );
+    check(
+        "<configuration><nodes><node id='1' type='master'/></nodes></configuration>",
+        "line 2, column 23: <node> has no uname: write uname=\"…\"\n\
+         line 2, column 36: type=\"master\": write normal, member, ping, remote",
+    );
+    check(
+        "<configuration><nodes><node id='1' uname='n1'/><node id='2' uname='n1'/></nodes></configuration>",
+        "line 2, column 48: a second node with uname=\"n1\": delete one of them",
+    );
+    let option = |option: &str| {
+        format!(
+            "<configuration><crm_config><cluster_property_set id='p'>{option}</cluster_property_set></crm_config></configuration>"
+        )
+    };
+    check(
+        &option("<nvpair id='q' name='no-quorum-policy' value='frieze'/>"),
+        "line 2, column 57: no-quorum-policy=\"frieze\": did you mean \"freeze\"?",
+    );
+    check(
+        &option("<nvpair id='q' name='stonith-enabled' value='maybe'/>"),
+        "line 2, column 57: stonith-enabled=\"maybe\": write true or false",
+    );
+    check(
+        "<configuration><resources><primitive id='a' class='ocf' type='x'/></resources></configuration>",
+        "line 2, column 27: <primitive> is of class ocf without a provider: write provider=\"heartbeat\"",
+    );
+}
+
 #[test]
 fn the_order_of_a_plan_has_no_circle() {
     let group = format!(r#"<group id="g">{}{}</group>"#, primitive("a", &[]), primitive("b", &[]));

@@ -67,7 +67,8 @@ impl Cluster {
         if self.has_clone {
             story = story.resources(&format!(r#"<clone id="s-clone">{}</clone>"#, primitive("s", &[]))).runs("s", 1);
         }
-        for rule in rules {
+        // What is said twice is said.
+        for (_, rule) in rules.iter().enumerate().filter(|(place, rule)| !rules[..*place].contains(rule)) {
             story = story.constraint(&constraint(rule));
         }
         self.lost.map_or(story.clone(), |node| story.lost(node))

@@ -20,6 +20,7 @@ mod option;
 mod remote;
 mod resource;
 mod rule;
+mod schema;
 mod set;
 mod status;
 mod ticket;
@@ -32,7 +33,7 @@ pub(crate) use value::score;
 use crate::scheduler::{Model, NodeIx, RscIx};
 use roxmltree::Document;
 use status::History;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -119,6 +120,7 @@ pub fn read(text: &str, at: Option<i64>, clock: i64) -> Result<Model, CibError> 
     } else {
         reader.problem(root, format!("this is <{}>, and a CIB begins with <cib>", root.tag_name().name()));
     }
+    reader.problems.sort_by_key(|problem| (problem.line, problem.column));
     if reader.problems.is_empty() { Ok(reader.model) } else { Err(CibError { problems: reader.problems }) }
 }
 
@@ -136,6 +138,26 @@ impl<'a> Reader<'a> {
         self.read_failures();
         self.read_locks();
         self.model.asked = dom::asked(self.root);
+        self.judge();
+    }
+
+    /// What has another form than a CIB has. Of what is told of one place already nothing more is said.
+    fn judge(&mut self) {
+        let told: BTreeSet<(u32, u32)> = self.problems.iter().map(|problem| (problem.line, problem.column)).collect();
+        match self.section(&["configuration"]) {
+            Some(configuration) => {
+                let faults = schema::faults(configuration).into_iter();
+                self.problems.extend(faults.filter(|problem| !told.contains(&(problem.line, problem.column))));
+            }
+            None => {
+                self.problem(self.root, "this CIB has no <configuration>: `cibadmin --query` prints a whole one".into())
+            }
+        }
+        for name in ["have-quorum", "no-quorum-panic"] {
+            if let Some(text) = self.root.attribute(name).filter(|text| value::boolean(text).is_none()) {
+                self.problem(self.root, format!("{name}={text:?}: write 1 or 0"));
+            }
+        }
     }
 
     /// An element below `<configuration>` or `<status>`, by its path.

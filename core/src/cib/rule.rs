@@ -63,17 +63,20 @@ fn operation(part: Element<'_>, scene: &Scene<'_>) -> bool {
 }
 
 fn date(part: Element<'_>, now: i64) -> bool {
+    when(part).holds(now)
+}
+
+/// The question to the time that a `<date_expression>` is.
+pub(super) fn when(part: Element<'_>) -> When {
     let text = |name: &str| part.attribute(name).map(ToOwned::to_owned);
     let bound = |name: &str| text(name).unwrap_or_default();
+    let of = |name: &str| named(part, name).next().map(fields).unwrap_or_default();
     match part.attribute("operation") {
-        Some("gt") => When::After(bound("start")).holds(now),
-        Some("lt") => When::Before(bound("end")).holds(now),
-        Some("date_spec") => named(part, "date_spec").all(|spec| When::Spec(fields(spec)).holds(now)),
+        Some("gt") => When::After(bound("start")),
+        Some("lt") => When::Before(bound("end")),
+        Some("date_spec") => When::Spec(of("date_spec")),
         // in_range is what is meant where nothing is said.
-        _ => {
-            let lasts = named(part, "duration").next().map(fields).unwrap_or_default();
-            When::Within { start: text("start"), end: text("end"), lasts }.holds(now)
-        }
+        _ => When::Within { start: text("start"), end: text("end"), lasts: of("duration") },
     }
 }
 

@@ -87,7 +87,10 @@ pub(super) fn conclude(model: &Model, actions: &Actions) -> Outcome {
             base: base.to_owned(),
             instances: vec![resource.to_owned()],
             node,
-            reason: action.reason.clone(),
+            reason: match action.reason.as_str() {
+                "" if action.is_under_way => "its start has not ended yet".to_owned(),
+                reason => reason.to_owned(),
+            },
         });
     }
     outcome.order = order(actions, &places);

@@ -141,7 +141,9 @@ impl Primitive<'_> {
         let mut stops = Vec::new();
         for node in active.iter().copied() {
             let stays = Some(node) == target && !must_stop && next > Role::Stopped;
-            stops.push(self.add(Task::Stop, Some(node), stays, &why));
+            let elsewhere =
+                if stays || !why.is_empty() { None } else { target.map(|to| self.why_not_there_too(node, to)) };
+            stops.push(self.add(Task::Stop, Some(node), stays, elsewhere.as_ref().unwrap_or(&why)));
         }
         let mut leftovers = Vec::new();
         for node in resource_dangling(self.model, rsc) {
@@ -190,6 +192,17 @@ impl Primitive<'_> {
             (Some(_), None) => "it may run nowhere, or should not".to_owned(),
             (None, Some(to)) => format!("it should run, and does not; {} is best", name(to)),
             _ => String::new(),
+        }
+    }
+
+    /// Why it is stopped on a node, though it is on the one that it should be on as well.
+    fn why_not_there_too(&self, node: NodeIx, to: NodeIx) -> String {
+        let name = |node: NodeIx| &self.model.nodes[node].name;
+        match self.model.resources[self.rsc].migrating {
+            Some((from, half)) if (from, half) == (node, to) => {
+                format!("it moves live from {} to {}", name(from), name(to))
+            }
+            _ => format!("it is active on more than one node, and stays on {}", name(to)),
         }
     }
 

@@ -305,8 +305,10 @@ fn set(tag: &str, id: &str, pairs: &Pairs) -> String {
     if pairs.is_empty() {
         return String::new();
     }
-    let line =
-        |(name, value): (&String, &String)| format!(r#"<nvpair id="{id}-{name}" name="{name}" value="{value}"/>"#);
+    let line = |(name, value): (&String, &String)| {
+        let own = name.replace('#', "");
+        format!(r#"<nvpair id="{id}-{own}" name="{name}" value="{value}"/>"#)
+    };
     let lines: String = pairs.iter().map(line).collect();
     format!(r#"<{tag} id="{id}">{lines}</{tag}>"#)
 }
