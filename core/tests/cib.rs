@@ -82,6 +82,26 @@ fn too_many_failures_ban_a_node_until_they_are_forgotten() {
 }
 
 #[test]
+fn failures_are_counted_by_operation_or_before_feature_set_3_0_13_by_resource() {
+    let counted = |feature_set: &str, name: &str| {
+        let story = Story::new().primitive("a", &[("migration-threshold", "1")]).runs("a", 1).attribute(1, name, "1");
+        let xml = story.xml().replace(r#"crm_feature_set="3.16.2""#, &format!(r#"crm_feature_set="{feature_set}""#));
+        let model = cib::read(&xml, None, NOW).expect("a CIB");
+        cib_story::Plan(quorate_core::scheduler::schedule(model)).steps().len()
+    };
+    assert_eq!((counted("3.0.13", "fail-count-a#monitor_10000"), counted("3.0.13", "fail-count-a")), (2, 0));
+    assert_eq!((counted("3.0.12", "fail-count-a#monitor_10000"), counted("3.0.12", "fail-count-a")), (0, 2));
+}
+
+#[test]
+fn a_negative_stickiness_drives_nothing_away() {
+    let nowhere_else = r#"<rsc_location id="l" rsc="a" node="n2" score="-INFINITY"/>
+        <rsc_location id="m" rsc="a" node="n3" score="-INFINITY"/>"#;
+    let story = Story::new().primitive("a", &[("resource-stickiness", "-1")]).constraint(nowhere_else).runs("a", 1);
+    assert_eq!(story.plan().steps(), Vec::<String>::new());
+}
+
+#[test]
 fn a_live_migration_takes_the_place_of_stop_and_start() {
     let bans = r#"<rsc_location id="l" rsc="a" node="n1" score="-INFINITY"/>"#;
     let story =

@@ -52,15 +52,23 @@ impl Reader<'_> {
             && resource.is_blocked
     }
 
+    /// Whether failures are counted by operation (`fail-count-vm1#monitor_10000`), as since feature set 3.0.13; before, by resource.
+    fn counts_by_operation(&self) -> bool {
+        let version = self.root.attribute("crm_feature_set").unwrap_or_default();
+        let parts: Vec<u32> = version.split('.').map(count).collect();
+        parts.as_slice() >= &[3, 0, 13]
+    }
+
     /// How often it failed there, and when last.
     fn failures(&self, rsc: RscIx, node: NodeIx) -> (u32, i64) {
         let resource = &self.model.resources[rsc];
         let is_unique = self.model.clone_of(rsc).is_some_and(|(_, spec)| spec.is_unique);
         let name = if is_unique { &resource.id } else { &resource.base };
         let (mut total, mut last) = (0_u32, 0);
+        let by_operation = self.counts_by_operation();
         let about = |attribute: &str, prefix: &str| {
             let rest = attribute.strip_prefix(prefix)?.strip_prefix('-')?;
-            let (of, _) = rest.split_once('#').unwrap_or((rest, ""));
+            let of = if by_operation { rest.split_once('#')?.0 } else { rest };
             let of = if is_unique { of } else { of.split(':').next().unwrap_or(of) };
             (of == name).then_some(())
         };
@@ -80,7 +88,8 @@ impl Reader<'_> {
         let stickiness = resource.stickiness;
         let [node] = resource.active_on[..] else { return };
         let is_considered = self.model.options.is_symmetric || resource.scores.get(node).is_some();
-        if resource.is_managed && stickiness != Score::ZERO && is_considered {
+        // A resource that would rather leave is not driven away.
+        if resource.is_managed && stickiness > Score::ZERO && is_considered {
             self.model.resources[rsc].scores.add(node, stickiness);
         }
     }

@@ -100,7 +100,7 @@ impl Story {
         };
         let states: String = (0..3).map(state).collect();
         format!(
-            r#"<cib have-quorum="1"><configuration><crm_config><cluster_property_set id="the-options">{}</cluster_property_set></crm_config>
+            r#"<cib have-quorum="1" crm_feature_set="3.16.2"><configuration><crm_config><cluster_property_set id="the-options">{}</cluster_property_set></crm_config>
             <nodes>{nodes}</nodes><resources>{}</resources><constraints>{}</constraints></configuration>
             <status>{states}<tickets>{}</tickets></status></cib>"#,
             self.options, self.resources, self.constraints, self.tickets

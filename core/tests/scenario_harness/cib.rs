@@ -212,7 +212,7 @@ impl Cib {
         let ticket = |(id, pairs): (&String, &Pairs)| format!(r#"<ticket_state id="{id}"{}/>"#, xml(pairs));
         let tickets: String = self.tickets.iter().map(ticket).collect();
         format!(
-            r#"<cib have-quorum="{quorum}" no-quorum-panic="{panic}" dc-uuid="{leader}"><configuration><crm_config>{}</crm_config><nodes>{nodes}</nodes>
+            r#"<cib crm_feature_set="3.16.2" have-quorum="{quorum}" no-quorum-panic="{panic}" dc-uuid="{leader}"><configuration><crm_config>{}</crm_config><nodes>{nodes}</nodes>
             <resources>{resources}</resources><constraints>{}</constraints>{}{}<rsc_defaults>{}</rsc_defaults>
             </configuration><status>{states}<tickets>{tickets}</tickets></status></cib>"#,
             set("cluster_property_set", "properties", &self.properties),

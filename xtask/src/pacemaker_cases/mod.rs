@@ -1,9 +1,10 @@
 //! `cargo xtask pacemaker-cases`: the scheduler beside Pacemaker's own outcomes.
 //!
 //! Cases and comparator are inputs and facts under the GPL that lie beside the repository, never in it. Where they are not
-//! there is nothing to compare, and this says so.
+//! nothing is compared: that is an exit code of its own, which `cargo xtask test` calls skipped, in CI too.
 
 mod differing;
+mod vary;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,17 +20,27 @@ const LEVELS: &str = include_str!("levels.json");
 const DIFFERING: &str = "docs/differing-cases.md";
 /// Where cases and comparator lie, beside the repository.
 const BESIDE: &str = "../shared";
+/// What this exits with when there is nothing to compare with.
+pub(crate) const NOTHING: u8 = 3;
 
 /// Compare the scheduler's answers with Pacemaker's own
 ///
 /// Builds `qrm`, lets it plan every case, and prints a table by subset.
 ///
-/// Example: cargo xtask pacemaker-cases --list --subset clones
+/// With --vary the cases are changed, one or two things each, and an installed crm_simulate says what is right.
+///
+/// Example: cargo xtask pacemaker-cases --list --subset clones, or --vary 1000 --seed 7
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Another directory with cases of the same form
     #[arg(long)]
     cases: Option<PathBuf>,
+    /// Compare so many small changes of the cases instead; needs crm_simulate, of Debian's pacemaker-cli-utils
+    #[arg(long, conflicts_with_all = ["hold", "update"])]
+    vary: Option<u32>,
+    /// What chooses the changes
+    #[arg(long, default_value_t = 1, requires = "vary")]
+    seed: u64,
     /// Name what differs
     #[arg(long)]
     list: bool,
@@ -47,10 +58,14 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     let comparator = root.join(BESIDE).join("tools/compare_cases.py");
-    let cases = arguments.cases.clone().unwrap_or_else(|| root.join(BESIDE).join("pacemaker-cases"));
-    if !comparator.exists() || !cases.join("expected.json").exists() {
-        println!("no cases to compare with: they are looked for in {} and {}", cases.display(), comparator.display());
-        return Ok(ExitCode::SUCCESS);
+    let mut cases = arguments.cases.clone().unwrap_or_else(|| root.join(BESIDE).join("pacemaker-cases"));
+    let missing = [comparator.clone(), cases.join("expected.json")].into_iter().find(|path| !path.exists());
+    if let Some(missing) = missing {
+        eprintln!("NOTHING WAS COMPARED with Pacemaker: {} is not there", missing.display());
+        return Ok(ExitCode::from(NOTHING));
+    }
+    if let Some(number) = arguments.vary {
+        cases = vary::write(root, &cases, number, arguments.seed)?;
     }
     let qrm = binaries::build_qrm(true)?;
     let mut compare = Command::new("python3");
