@@ -272,16 +272,32 @@ fn contradictions_name_both_sides() {
         ],
     );
     errors(&format!("{vms}order o1 [ a b ] c\norder o2 c a"), &[]);
+    // An order binds backwards, too.
+    errors(
+        &format!("{vms}order o1 a b\norder o2 b c\norder o3 a:stop c:stop"),
+        &[
+            "o1: these orders form a loop, for what starts last stops first: 'o1' a then b, 'o2' b then c, 'o3' a:stop then c:stop\n  hint: delete one of them",
+        ],
+    );
+    errors(
+        &format!(
+            "{vms}order o1 a b\norder o2 b:stop a:stop\norder o3 c d symmetrical=false\norder o4 c:stop d:stop symmetrical=false"
+        ),
+        &[],
+    );
     errors(
         &format!("{vms}colocation c1 inf: a b\ncolocation c2 -inf: b a\ncolocation c3 -50: a b"),
         &["c2: it keeps b and a apart, and 'c1' puts them together\n  hint: delete one of the two"],
     );
     warnings(
         &format!(
-            "{vms}colocation c1 inf: a b\ncolocation c2 inf: c b\ncolocation c3 -inf: a c\nlocation l1 d inf: n1\nlocation l2 d -inf: n1"
+            "{vms}colocation c1 inf: a b\ncolocation c2 inf: c b\ncolocation c3 -inf: a c\nlocation l1 d inf: n1\nlocation l2 d -inf: n1\n\
+             primitive e vm:fake\nprimitive f vm:fake\nprimitive g vm:fake\ncolocation s inf: e f g\ncolocation t -inf: e g"
         ),
         &[
             "c3: it keeps a and c apart, and 'c1', 'c2' put them together\n  \
+             hint: not all of these resources can run at once: delete one of the constraints",
+            "t: it keeps e and g apart, and 's' put them together\n  \
              hint: not all of these resources can run at once: delete one of the constraints",
             "l1: it wants d on n1, and 'l2' forbids it, which wins\n  hint: delete one of the two",
         ],
@@ -360,6 +376,11 @@ fn what_can_run_nowhere_is_named_with_all_that_forbids_it() {
         "colocation c inf: b a\nlocation l1 a -inf: n1\nlocation l2 a -inf: n2",
         &["l1: a can run nowhere: 'l1' forbids a on n1, 'l2' forbids a on n2\n  hint: delete one of them"],
     );
+    check(
+        "location l1 a rule -inf: #uname ne n1\nlocation l2 a -inf: n1",
+        &["l2: a can run nowhere: 'l2' forbids a on n1, 'l1' forbids a on n2\n  hint: delete one of them"],
+    );
+    check("location l1 a rule -inf: #uname ne n1 or defined broken\nlocation l2 a rule -inf: not_defined rack", &[]);
     check("colocation c 50: b a\nlocation l1 a -inf: n1\nlocation l2 b -inf: n2", &[]);
     check(
         "primitive f1 stonith:fake params target=n1\nprimitive f2 stonith:fake params target=n2\nnode n1 attributes rack=1\n\

@@ -1,10 +1,12 @@
 //! Constraints that cannot hold together, each named with its other side.
 
 use super::{Problem, Report, problem};
-use crate::config::shorthand::{Want, is_part, whole};
+use crate::config::shorthand::{Want, WideLocation, is_part, whole};
 use crate::config::{Colocation, Config, Discovery, InRole, Order, OrderKind, OrderTask};
 use crate::id::{NodeId, ResourceId};
+use crate::rule::{RuleScore, Test};
 use crate::score::Score;
+use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub(super) fn check(config: &Config, report: &mut Report) {
@@ -68,8 +70,11 @@ fn looping<K: Copy + Ord>(edges: &Edges<'_, K>) -> BTreeSet<K> {
     leading.into_keys().collect()
 }
 
+/// Each once, however much of a set it stands for.
 fn listed(ids: &[&str]) -> String {
-    ids.iter().map(|id| format!("'{}'", whole(id))).collect::<Vec<_>>().join(", ")
+    let mut names: Vec<String> = ids.iter().map(|id| format!("'{}'", whole(id))).collect();
+    names.dedup();
+    names.join(", ")
 }
 
 fn order_loops(config: &Config, report: &mut Report) {
@@ -79,6 +84,10 @@ fn order_loops(config: &Config, report: &mut Report) {
     let orders = || config.orders.iter().filter(|(_, order)| binds(order));
     for (id, order) in orders() {
         edges.entry(first(order)).or_default().push((then(order), id));
+        // Backwards it is as binding: what one order starts last another may not stop last.
+        if order.symmetrical {
+            edges.entry(reverse(then(order))).or_default().push((reverse(first(order)), id));
+        }
     }
     // What is promoted was started before, and is demoted before it is stopped.
     for resource in orders().flat_map(|(_, order)| [&order.first, &order.then]).collect::<BTreeSet<_>>() {
@@ -89,8 +98,14 @@ fn order_loops(config: &Config, report: &mut Report) {
     }
     let mut told = BTreeSet::new();
     let looping = looping(&edges);
-    for (id, order) in orders().filter(|(_, order)| looping.contains(&first(order))) {
-        let Some(rest) = way(&edges, then(order), first(order)) else {
+    let ways = |order: &Order| {
+        let forwards = looping.contains(&first(order)).then(|| way(&edges, then(order), first(order))).flatten();
+        let (from, to) = (reverse(first(order)), reverse(then(order)));
+        let is_looping = order.symmetrical && looping.contains(&from);
+        forwards.or_else(|| is_looping.then(|| way(&edges, from, to)).flatten())
+    };
+    for (id, order) in orders() {
+        let Some(rest) = ways(order) else {
             continue;
         };
         let rest = rest.into_iter().filter(|id| !id.is_empty());
@@ -99,11 +114,16 @@ fn order_loops(config: &Config, report: &mut Report) {
         if !told.insert(ids.iter().map(|id| whole(id)).collect::<BTreeSet<_>>()) {
             continue;
         }
-        let steps = ids.iter().filter_map(|id| config.orders.get(*id).map(|order| (id, order)));
-        let steps: Vec<String> = steps
+        let orders: Vec<_> = ids.iter().filter_map(|id| config.orders.get(*id).map(|order| (id, order))).collect();
+        let steps: Vec<String> = orders
+            .iter()
             .map(|(id, order)| format!("'{}' {} then {}", whole(id), named(first(order)), named(then(order))))
             .collect();
-        report.error(id, format!("these orders form a loop: {}", steps.join(", ")), "delete one of them");
+        let brings_up = |task: OrderTask| matches!(task, OrderTask::Start | OrderTask::Promote);
+        let (up, down): (Vec<_>, Vec<_>) =
+            orders.iter().map(|(_, order)| order.first_task).partition(|it| brings_up(*it));
+        let why = if up.is_empty() || down.is_empty() { "" } else { ", for what starts last stops first" };
+        report.error(id, format!("these orders form a loop{why}: {}", steps.join(", ")), "delete one of them");
     }
     if told.is_empty() {
         any_loops(config, report);
@@ -157,6 +177,10 @@ fn first(order: &Order) -> Step<'_> {
 
 fn then(order: &Order) -> Step<'_> {
     (&order.then, order.then_task)
+}
+
+fn reverse((resource, task): Step<'_>) -> Step<'_> {
+    (resource, task.reverse())
 }
 
 fn named((resource, task): Step<'_>) -> String {
@@ -226,6 +250,13 @@ pub(super) fn nowhere(config: &Config, members: &BTreeSet<NodeId>) -> Vec<Proble
     for (id, location) in config.locations.iter().filter(|(_, it)| it.score.forbids() && it.role.is_none()) {
         forbidden.entry(&location.resource).or_default().entry(&location.node).or_insert(id);
     }
+    for (resource, ids) in &config.shorthand.ruled {
+        for (id, location) in ids.iter().filter_map(|id| config.shorthand.locations.get_key_value(id)) {
+            for node in members.iter().filter(|node| is_ban(location, node)) {
+                forbidden.entry(resource).or_default().entry(node).or_insert(id);
+            }
+        }
+    }
     if forbidden.is_empty() {
         return Vec::new();
     }
@@ -277,6 +308,18 @@ pub(super) fn nowhere(config: &Config, members: &BTreeSet<NodeId>) -> Vec<Proble
         }
     }
     problems
+}
+
+/// Whether a rule that asks for nothing but the node's name forbids it. What others ask for may change.
+fn is_ban(location: &WideLocation, node: &NodeId) -> bool {
+    let Want::Rules(rules) = &location.want else { return false };
+    let name = BTreeMap::from([("#uname".to_owned(), node.to_string())]);
+    let asks_the_name = |test: &Test| matches!(test, Test::Attribute { attribute, .. } if attribute == "#uname");
+    let mut bans = rules.iter().filter(|rule| rule.role.is_none() && location.role.is_none());
+    bans.any(|rule| {
+        let forbids = matches!(rule.score, RuleScore::Number(score) if score.forbids());
+        forbids && rule.tests.iter().all(asks_the_name) && rule.holds(&name, Timestamp::default())
+    })
 }
 
 /// More than two that must all be on one node, by the first colocation among them.
