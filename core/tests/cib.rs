@@ -159,6 +159,7 @@ fn a_rule_by_attribute_and_date_places() {
     };
     let story = Story::new().primitive("a", &[]).attribute(3, "rack", "west");
     assert_eq!(story.clone().constraint(&rule("1970-01-02")).plan().after("a"), ["n3 Started"]);
+    assert_eq!(story.clone().constraint(&rule("1970-W01-5")).plan().after("a"), ["n3 Started"]);
     assert_eq!(story.constraint(&rule("1999-01-01")).plan().after("a"), ["n1 Started"]);
 }
 

@@ -78,7 +78,7 @@ fn is_input(file: &Path) -> bool {
 
 /// Seconds since 1970.
 pub(crate) fn moment(text: &str) -> Result<i64, CliError> {
-    cib::moment(text).ok_or_else(|| {
+    cib::moment(&cib::usual(text)).ok_or_else(|| {
         CliError::usage(format!("{text:?} is no time"), Some("write 2026-11-22T12:30, or seconds since 1970"))
     })
 }

@@ -27,8 +27,8 @@ mod ticket;
 mod value;
 
 pub(crate) use rule::fields;
-pub use value::moment;
 pub(crate) use value::score;
+pub use value::{moment, usual};
 
 use crate::scheduler::{Model, NodeIx, RscIx};
 use roxmltree::Document;

@@ -68,15 +68,18 @@ fn date(part: Element<'_>, now: i64) -> bool {
 
 /// The question to the time that a `<date_expression>` is.
 pub(super) fn when(part: Element<'_>) -> When {
-    let text = |name: &str| part.attribute(name).map(ToOwned::to_owned);
+    let text = |name: &str| part.attribute(name).map(value::usual);
     let bound = |name: &str| text(name).unwrap_or_default();
     let of = |name: &str| named(part, name).next().map(fields).unwrap_or_default();
     match part.attribute("operation") {
         Some("gt") => When::After(bound("start")),
         Some("lt") => When::Before(bound("end")),
         Some("date_spec") => When::Spec(of("date_spec")),
-        // in_range is what is meant where nothing is said.
-        _ => When::Within { start: text("start"), end: text("end"), lasts: of("duration") },
+        // in_range is what is meant where nothing is said. An end counts more than how long it lasts.
+        _ => {
+            let lasts = if part.has_attribute("end") { BTreeMap::new() } else { of("duration") };
+            When::Within { start: text("start"), end: text("end"), lasts }
+        }
     }
 }
 

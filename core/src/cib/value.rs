@@ -78,6 +78,43 @@ pub fn moment(text: &str) -> Option<i64> {
     at.to_zoned(TimeZone::fixed(offset(zone)?)).ok().map(|zoned| zoned.timestamp().as_second())
 }
 
+/// A point in time in every form that Pacemaker takes, in one that `moment` does: weeks of the year, no colons, fractions of a
+/// second, the midnight that ends a day, and the end of all time. What is no time is left as it is.
+pub fn usual(text: &str) -> String {
+    let read = || if moment(text).is_some() { None } else { any_moment(text.trim()) };
+    let last = jiff::Timestamp::MAX.as_second();
+    let found = read().and_then(|second| jiff::Timestamp::from_second(second.min(last)).ok());
+    found.map_or_else(|| text.to_owned(), |at| strtime::format("%Y-%m-%dT%H:%M:%SZ", at).unwrap_or_default())
+}
+
+fn any_moment(text: &str) -> Option<i64> {
+    let (date, rest) = text.split_once(['T', ' ']).unwrap_or((text, ""));
+    let of_week = || {
+        let (year, rest) = date.split_once("-W")?;
+        let (week, day) = rest.split_once('-')?;
+        let day = jiff::civil::Weekday::from_monday_one_offset(day.parse().ok()?).ok()?;
+        Some(jiff::civil::ISOWeekDate::new(year.parse().ok()?, week.parse().ok()?, day).ok()?.date())
+    };
+    let of_year = || strtime::parse("%Y-%j", date).ok()?.to_date().ok();
+    let date: Date = date.parse().ok().or_else(of_week).or_else(of_year)?;
+    let (clock, zone) = rest.split_at(rest.find(['Z', '+', '-']).unwrap_or(rest.len()));
+    let (clock, fraction) = clock.trim().split_once('.').unwrap_or((clock.trim(), "0"));
+    let digits = clock.replace(':', "");
+    let is_even = clock.split(':').all(|part| part.len() == 2) || !clock.contains(':');
+    let is_clock = [0, 2, 4, 6].contains(&digits.len()) && (is_even || digits.is_empty());
+    if !is_clock || !digits.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let field = |at: usize| digits.get(at..at + 2).map_or(Some(0), |text| text.parse::<i64>().ok());
+    let (hour, minute, second) = (field(0)?, field(2)?, field(4)?);
+    let of_day = hour * 3600 + minute * 60 + second;
+    if minute > 59 || second > 59 || of_day > 86_400 {
+        return None;
+    }
+    let day = date.duration_since(Date::constant(1970, 1, 1)).as_secs();
+    Some(day + of_day - i64::from(offset(zone.trim())?.seconds()))
+}
+
 fn offset(zone: &str) -> Option<Offset> {
     if zone.is_empty() || zone == "Z" {
         return Some(Offset::UTC);
@@ -103,6 +140,25 @@ mod tests {
         check("1970-01-01 01:00:00 -05:00", Some(6 * 3600));
         check("1970-01-01 00:00:00Z", Some(0));
         check("yesterday", None);
+    }
+
+    /// What `iso8601 -d` of Pacemaker's makes of them.
+    #[test]
+    fn pacemakers_times_are_read() {
+        let check = |text: &str, wanted: &str| assert_eq!(usual(text), wanted, "{text}");
+        check("2026-11-23T12:00", "2026-11-23T12:00");
+        check("2026-W48-1", "2026-11-23T00:00:00Z");
+        check("20261123T120000Z", "2026-11-23T12:00:00Z");
+        check("2026-11-23T1200", "2026-11-23T12:00:00Z");
+        check("2026-11-23T12:00:00.5Z", "2026-11-23T12:00:00Z");
+        check("2026-11-23T24:00:00+01:00", "2026-11-23T23:00:00Z");
+        check("9999-12-31T23:59:59Z", "9999-12-30T22:00:00Z");
+        for wrong in
+            ["", "now", "2026-13-01", "2026-W54-1", "2026-11-23T25", "2026-11-23T1:2", "2026-11-23T12:60", "12T\u{e9}2"]
+        {
+            check(wrong, wrong);
+        }
+        assert_eq!(moment(&usual("9999-12-31T23:59:59Z")), Some(253_402_207_200));
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl<'a> Import<'a, '_> {
     }
 
     fn date(&mut self, part: Element<'a>) -> Result<When, Refusal> {
-        let bound = |import: &mut Self, name| import.attribute(part, name).map(ToOwned::to_owned);
+        let bound = |import: &mut Self, name| import.attribute(part, name).map(cib::usual);
         let (start, end) = (bound(self, "start"), bound(self, "end"));
         let inner = part.children().find(|child| child.has_tag_name("duration") || child.has_tag_name("date_spec"));
         let inner = inner.map(|inner| self.resolve(inner));
