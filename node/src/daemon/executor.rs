@@ -12,7 +12,7 @@ use quorate_core::id::ResourceId;
 use quorate_core::state::{ActionKind, Seen};
 use quorate_core::text::limited;
 use quorate_core::vmdef;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast::error::RecvError, mpsc};
@@ -44,6 +44,8 @@ struct Shared {
     prepared: BTreeMap<Tag, Prepared>,
     /// VMs that are just being sent to another host.
     sending: BTreeMap<Tag, String>,
+    /// Migrations that were called off before they began.
+    called_off: BTreeSet<Tag>,
     /// Which resource a VM is, of all that were ever spoken of.
     resources: BTreeMap<String, ResourceId>,
 }

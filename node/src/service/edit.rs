@@ -4,7 +4,7 @@
 use super::fault;
 use quorate_api::{Fault, Reason};
 use quorate_core::config::shorthand::base;
-use quorate_core::config::validate::{of_members, validate};
+use quorate_core::config::validate::{of_members, validate, without_device};
 use quorate_core::config::{AgentClass, Attributes, Config, ConfigPatch, Primitive, secret};
 use quorate_core::grammar::{self, Mode, ReadError, Statement, Verb};
 use quorate_core::id::{NodeId, ResourceId};
@@ -20,6 +20,8 @@ pub(super) struct Base {
     pub(super) index: u64,
     pub(super) config: Config,
     members: BTreeSet<NodeId>,
+    /// Those of them that run something.
+    workers: BTreeSet<NodeId>,
     /// Members on which nothing new is started, for want of a device that works.
     unarmed: Vec<(NodeId, String)>,
     /// Where each VM is or may be active.
@@ -66,6 +68,7 @@ impl Base {
             index: state.index,
             config: state.config.clone(),
             members: state.members.keys().cloned().collect(),
+            workers: state.members.keys().filter(|node| !state.is_witness(node)).cloned().collect(),
             unarmed: state.unarmed(),
             held: held.filter(|(_, nodes)| !nodes.is_empty()).collect(),
             owners: state.owners(),
@@ -99,18 +102,21 @@ impl Base {
         Ok(self.to(&new, warnings.collect()))
     }
 
-    /// Who adds a resource hears which nodes do not get it.
+    /// Who adds a resource hears which nodes do not get it, now or ever.
     fn warn_unarmed(&self, new: &Config) -> Vec<String> {
         let is_new = |(id, primitive): (&ResourceId, &Primitive)| {
             !primitive.is_fence_device() && !self.config.primitives.contains_key(id)
         };
-        if !new.primitives.iter().any(is_new) {
-            return Vec::new();
-        }
-        let words = self.unarmed.iter().map(|(node, why)| {
+        let adds = new.primitives.iter().any(is_new);
+        let had_none = without_device(&self.config, &self.workers);
+        let have_none = without_device(new, &self.workers).into_iter();
+        // So does who takes a node's last device away; while devices are added one by one, those without one are no news.
+        let have_none =
+            have_none.filter(|problem| adds || !had_none.contains(problem)).map(|problem| problem.to_string());
+        let words = self.unarmed.iter().filter(|_| adds).map(|(node, why)| {
             format!("{node} is not armed, so nothing new is started there: {why}\n  hint: `qrm fence test {node}`")
         });
-        words.collect()
+        have_none.chain(words).collect()
     }
 
     /// Says what should become of a VM: `None` is what holds where nothing is said.

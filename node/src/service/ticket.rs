@@ -4,6 +4,8 @@ use super::asker::Asker;
 use super::fault;
 use quorate_api::Fault;
 use quorate_api::proto::{ChangeReply, TicketRequest, TicketVerb};
+use quorate_core::config::LossPolicy;
+use quorate_core::id::NodeId;
 use quorate_core::state::{ClusterState, Command, Ticket, TicketChange};
 use std::collections::BTreeMap;
 
@@ -28,8 +30,38 @@ pub(super) async fn ticket(asker: &Asker, request: &TicketRequest) -> Result<Cha
         return Ok(ChangeReply { index, message: asker.cluster.state(|state| words(state, name)) });
     }
     let (actor, ticket) = (asker.actor.clone(), name.to_owned());
+    let lost = matches!(change, Some(TicketChange::Revoke)).then(|| asker.cluster.state(|state| losses(state, name)));
     let (index, _) = asker.propose(Command::SetTicket { actor, ticket, change, attributes }).await?;
-    Ok(ChangeReply { index, message: asker.cluster.state(|state| words(state, name)) })
+    let mut message = asker.cluster.state(|state| words(state, name));
+    if let Some(lost) = lost.filter(|lost| !lost.is_empty()) {
+        message.push_str("\n  ");
+        message.push_str(&lost.join("\n  "));
+    }
+    Ok(ChangeReply { index, message })
+}
+
+/// What comes of its loss, where it is held: what is done with each that is there now, worst first.
+fn losses(state: &ClusterState, name: &str) -> Vec<String> {
+    if !state.tickets.get(name).is_some_and(|ticket| ticket.granted) {
+        return Vec::new();
+    }
+    let of = |policy: LossPolicy| {
+        let mut at: BTreeMap<&NodeId, Vec<&str>> = BTreeMap::new();
+        for (node, resource) in state.users_of_ticket(name, policy) {
+            at.entry(node).or_default().push(resource.as_str());
+        }
+        at.into_iter().map(move |(node, resources)| {
+            let all = resources.join(", ");
+            match policy {
+                LossPolicy::Fence => format!("{node} is fenced, where {all} may be active"),
+                LossPolicy::Stop => format!("{all} stops on {node}"),
+                LossPolicy::Demote => format!("{all} is demoted on {node}; what is not promotable stops"),
+                LossPolicy::Freeze => format!("{all} is left alone on {node}"),
+            }
+        })
+    };
+    let policies = [LossPolicy::Fence, LossPolicy::Stop, LossPolicy::Demote, LossPolicy::Freeze];
+    policies.into_iter().flat_map(of).collect()
 }
 
 /// How it is now, and what that means here.

@@ -7,7 +7,7 @@ use crate::script;
 use clap::Args;
 use quorate_api::proto::ViewKind;
 use quorate_core::config::Config;
-use quorate_core::config::validate::{Report, of_members, validate};
+use quorate_core::config::validate::{Report, of_members, validate, without_device};
 use quorate_core::grammar;
 use quorate_core::id::NodeId;
 use quorate_core::view::{ConfigView, Status};
@@ -58,9 +58,11 @@ async fn live(context: &Context) -> Result<Report, CliError> {
     let client = context.client().await?;
     let text = view::<ConfigView>(&client, ViewKind::Config, "").await?.read.text;
     let status = view::<Status>(&client, ViewKind::Status, "").await?.read;
+    let workers = status.nodes.iter().filter(|node| !node.witness).map(|node| node.id.clone()).collect();
     let members: BTreeSet<NodeId> = status.nodes.into_iter().map(|node| node.id).collect();
     let config = parse(&text, Path::new(""))?;
     let mut report = validate(&config);
     report.warnings.extend(of_members(&config, &members));
+    report.warnings.extend(without_device(&config, &workers));
     Ok(report)
 }

@@ -19,18 +19,21 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         }
         levels(config, report, row);
     }
+    report.warnings.extend(without_device(config, config.nodes.keys()));
+}
+
+/// Nodes that no fence device is for, where one is needed.
+pub(super) fn without_device<'a>(config: &Config, nodes: impl Iterator<Item = &'a NodeId>) -> Vec<Problem> {
     let (properties, _) = Properties::read(&config.properties);
-    if properties.stonith_enabled {
-        let is_fenced = |node: &NodeId| devices.iter().any(|(_, device)| device.fences(node));
-        for node in config.nodes.keys().filter(|node| !is_fenced(node)) {
-            let what = "no fence device is for this node, so it gets no resources";
-            report.warning(
-                node,
-                what,
-                format!("add one: `primitive fence-{node} stonith:ipmi params target={node} …`"),
-            );
-        }
-    }
+    let devices = || config.primitives.values().filter(|primitive| primitive.is_fence_device());
+    let is_fenced = |node: &NodeId| devices().any(|device| device.fences(node));
+    let unfenced = nodes.filter(|node| properties.stonith_enabled && !is_fenced(node));
+    let what = "no fence device is for this node, so it gets no resources";
+    unfenced
+        .map(|node| {
+            problem(node, what, format!("add one: `primitive fence-{node} stonith:ipmi params target={node} …`"))
+        })
+        .collect()
 }
 
 fn targets(report: &mut Report, id: &ResourceId, device: &Primitive) {

@@ -35,6 +35,11 @@ pub fn of_members(config: &Config, members: &BTreeSet<NodeId>) -> Vec<Problem> {
     problems
 }
 
+/// Of these members those that no fence device is for; one that the configuration names is told of by [`validate`].
+pub fn without_device(config: &Config, members: &BTreeSet<NodeId>) -> Vec<Problem> {
+    device::without_device(config, members.iter().filter(|member| !config.nodes.contains_key(*member)))
+}
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {

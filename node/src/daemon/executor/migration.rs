@@ -7,13 +7,14 @@ use quorate_core::config::MigrationOptions;
 use quorate_core::state::{Moved, Seen};
 use quorate_core::time::Timestamp;
 use quorate_core::view::Progress;
-use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// After a failed migration libvirt may need so long to say what is here; it may be starting again itself.
 const SETTLING: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(300);
+/// So many migrations that were called off too late are remembered.
+const LATE_MOST: usize = 100;
 /// What giving up may take.
 const CALL: Duration = Duration::from_secs(5);
 
@@ -29,8 +30,10 @@ impl Executor {
             Ok(way) => way,
             Err(why) => return self.not_sent(job.tag, &uuid, why).await,
         };
-        self.shared().sending.insert(job.tag, uuid.clone());
         let tag = job.tag;
+        if !self.begins(tag, &uuid) {
+            return self.not_sent(tag, &uuid, "it was called off before it began".to_owned()).await;
+        }
         let told = |now: Transfer| tell(Event::Progress(tag, progress(&now)));
         let sent = self.backend.migrate(&uuid, way, deadline, told).await;
         self.shared().sending.remove(&job.tag);
@@ -58,9 +61,30 @@ impl Executor {
         }
     }
 
-    /// Gives a migration up for as long as it is under way: one that is just beginning cannot be given up yet.
+    /// From here on it can be called off; whether it was not yet.
+    fn begins(&self, tag: Tag, uuid: &str) -> bool {
+        let mut shared = self.shared();
+        if shared.called_off.remove(&tag) {
+            return false;
+        }
+        shared.sending.insert(tag, uuid.to_owned());
+        true
+    }
+
+    /// Gives a migration up for as long as it is under way: one that is just beginning cannot be given up yet. One that has
+    /// not begun, for its task comes to run later than this, does not begin.
     pub(in crate::daemon) async fn call_off(&self, tag: Tag) {
-        let uuid = || self.shared.lock().unwrap_or_else(PoisonError::into_inner).sending.get(&tag).cloned();
+        let uuid = || self.shared().sending.get(&tag).cloned();
+        {
+            let mut shared = self.shared();
+            if !shared.sending.contains_key(&tag) {
+                shared.called_off.insert(tag);
+                // One that had ended already is never asked for again.
+                while shared.called_off.len() > LATE_MOST {
+                    shared.called_off.pop_first();
+                }
+            }
+        }
         while let Some(uuid) = uuid() {
             self.backend.call_off(&uuid, Instant::now() + CALL).await;
             tokio::time::sleep(PAUSE).await;
@@ -112,3 +136,7 @@ fn way(job: &Job, target: &Target) -> Result<Way, String> {
         peer_to_peer: options.peer_to_peer,
     })
 }
+
+#[cfg(test)]
+#[path = "migration_tests.rs"]
+mod tests;

@@ -171,6 +171,21 @@ async fn what_is_said_of_a_node_again_is_written_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_adds_a_resource_hears_where_no_fence_device_is() {
+    let dir = TempDir::new().unwrap();
+    let daemon = Daemon::start(Seat::running(member(&dir).await));
+    let client = daemon.client().await;
+    let told = async |text: &str| client.configure(change(text)).await.unwrap().warnings.join("\n");
+    let none = "n1: no fence device is for this node, so it gets no resources\n  hint: add one: `primitive fence-n1";
+    assert!(told("primitive vm1 vm:fake").await.starts_with(none));
+    assert_eq!(told("set vm1.target-role Stopped").await, "", "it is known");
+    assert_eq!(told("primitive ipmi stonith:fake params target=n1").await, "");
+    assert_eq!(told("primitive vm2 vm:fake").await, "");
+    assert!(told("set ipmi.target n2").await.contains(none), "it lost what it had");
+    assert!(!told("property stonith-enabled=false\nprimitive vm3 vm:fake").await.contains("no fence device"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tickets_are_given_and_taken() {
     let dir = TempDir::new().unwrap();
     let daemon = Daemon::start(Seat::running(member(&dir).await));
@@ -186,7 +201,9 @@ async fn tickets_are_given_and_taken() {
     assert_eq!(client.ticket(TicketVerb::Delete, "east").await.unwrap_err().reason, Reason::Refused, "it is granted");
     client.ticket(TicketVerb::Standby, "east").await.unwrap();
     client.ticket(TicketVerb::Activate, "east").await.unwrap();
-    client.ticket(TicketVerb::Revoke, "east").await.unwrap();
+    see(&daemon.cluster(), "vm1", Seen::Running).await;
+    let revoked = client.ticket(TicketVerb::Revoke, "east").await.unwrap().message;
+    assert!(revoked.ends_with("\n  vm1 is left alone on n1"), "{revoked}");
     let status: Status = shown(&client, ViewKind::Status).await;
     assert_eq!(status.resources[0].ticket.as_deref(), Some("ticket east was revoked"));
     let events = client.view(ViewKind::Events, "").await.unwrap().json;
