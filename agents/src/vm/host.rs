@@ -15,6 +15,8 @@ use super::{Entry, Inventory, MIGRATING, Seen, Started, Stop, StopWay, VmError, 
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What destroying gets: libvirt itself waits up to 15 s for a QEMU to die.
 const DESTROY_PATIENCE: Duration = Duration::from_secs(20);
+/// A guest that still runs is asked again after this to shut down.
+const ASKED_AGAIN: Duration = Duration::from_secs(5);
 /// What QEMU gets to end by itself when libvirt cannot be used.
 const TERM: Duration = Duration::from_secs(2);
 /// What reading the process table gets at least, even past a deadline.
@@ -164,13 +166,26 @@ impl VmHost {
         Stop { seen, survives, way, took: begun.elapsed() }
     }
 
+    /// Asks it again and again: one whose system is not up yet hears nothing, and is not told later either.
     async fn ask_guest(&self, uuid: &str, until: Instant, deadline: Instant) -> Seen {
-        if let Err(e) = self.libvirt.shutdown(uuid, share(deadline, 4)).await {
-            tracing::warn!(uuid, error = %e, "the guest was not asked to shut down");
-            return self.probe(uuid, share(deadline, 4)).await;
-        }
         // What is left afterwards must do for destroying it.
-        self.wait_stopped(uuid, until.min(share(deadline, 2))).await
+        let until = until.min(share(deadline, 2));
+        let mut was_asked = false;
+        loop {
+            match self.libvirt.shutdown(uuid, share(deadline, 4)).await {
+                Ok(()) => was_asked = true,
+                // It may just be ending.
+                Err(e) if was_asked => tracing::debug!(uuid, error = %e, "the guest was not asked again to shut down"),
+                Err(e) => {
+                    tracing::warn!(uuid, error = %e, "the guest was not asked to shut down");
+                    return self.probe(uuid, share(deadline, 4)).await;
+                }
+            }
+            let seen = self.wait_stopped(uuid, until.min(Instant::now() + ASKED_AGAIN)).await;
+            if seen == Seen::Stopped || Instant::now() >= until {
+                return seen;
+            }
+        }
     }
 
     /// Looks until it is stopped or `until`; at least once.

@@ -1,6 +1,6 @@
 //! Rows in which something is wrong with one VM.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use quorate_bed::wait_for;
@@ -22,9 +22,21 @@ pub(crate) fn killed(stage: &mut Stage) -> Result<()> {
     ensure!(after["vm1"].host == host, "it was restarted on {}", after["vm1"].host);
     ensure!(took <= Duration::from_secs(3), "it was restarted only after {took:?}");
     ensure!(after["vm2"].pid == before["vm2"].pid, "its neighbour was touched");
+    stopped_while_it_boots(stage)?;
     stage.cluster.wait_reborn(&stage.auditor, &["vm1"], begin)?;
     stage.note_timeline(&host, begin)?;
     stage.ensure_no_fence()
+}
+
+/// It hears nothing of a shutdown before its system is up, and is asked again: nobody waits for the whole timeout of its stop.
+fn stopped_while_it_boots(stage: &mut Stage) -> Result<()> {
+    let contact = stage.cluster.contact()?;
+    let begun = Instant::now();
+    stage.cluster.qrm(&contact, &["resource", "stop", "vm1", "--wait"])?;
+    let took = begun.elapsed();
+    stage.note(format!("it was stopped while it booted, within {:.1} s", took.as_secs_f64()));
+    ensure!(took < Duration::from_secs(30), "a guest that boots was stopped only after {took:?}");
+    stage.cluster.qrm(&contact, &["resource", "start", "vm1"]).map(drop)
 }
 
 /// The start of one VM hangs, as on storage that answers late. Whoever waits for it must not let others wait.
