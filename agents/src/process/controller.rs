@@ -154,9 +154,13 @@ fn offer(directory: &Path, controller: &str) -> bool {
         fs::read_to_string(directory.join(file))
             .is_ok_and(|text| text.split_whitespace().any(|word| word == controller))
     };
-    // Refused where processes are in the directory itself, as the daemon is with a plain `Delegate=yes`.
+    // Not where processes are in the directory itself, as the daemon is with a plain `Delegate=yes`. Of memory the kernel
+    // refuses it there; of processes it does not, and then nothing may enter the cgroups below. The root may have both.
+    let is_root = || !directory.join("cgroup.type").exists();
+    let is_free = || fs::read_to_string(directory.join("cgroup.procs")).is_ok_and(|text| text.is_empty());
     has("cgroup.subtree_control")
         || has("cgroup.controllers")
+            && (is_root() || is_free())
             && fs::write(directory.join("cgroup.subtree_control"), format!("+{controller}")).is_ok()
 }
 
