@@ -30,7 +30,12 @@ pub(crate) fn command(arguments: &[&str]) -> Result<Command> {
 pub(crate) fn pass_through(cargo: &[&str], arguments: &[String]) -> Result<ExitCode> {
     let mut command = command(cargo)?;
     command.arg("--").args(arguments);
-    let status = command.status().context("run cargo")?;
+    exit_of(command, "run cargo")
+}
+
+/// Runs it to its end; its exit code becomes ours.
+pub(crate) fn exit_of(mut command: Command, what: &'static str) -> Result<ExitCode> {
+    let status = command.status().context(what)?;
     // None of ours ends by a signal that cargo would not have told about.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))

@@ -1,10 +1,11 @@
 //! `cargo xtask sim`, `model`, `power-loss`, `bench`, `agents`: how the project's own testing programs are built and started, said once.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::Result;
+use quorate_bed::binaries;
 
-use crate::cargo::pass_through;
+use crate::cargo::{exit_of, pass_through, repository};
 
 /// Built like what ships: it explores much in little time.
 pub(crate) const SIM: &[&str] = &["run", "--release", "--package", "quorate-sim"];
@@ -22,9 +23,6 @@ pub(crate) const POWER_LOSS_PLANTED: &[&str] =
 
 /// Looks at the agents that are installed here.
 const AGENTS: &[&str] = &["run", "--package", "quorate-agents", "--bin", "quorate-agent-check"];
-
-/// Measures release programs, and is one itself: its clients must not be what is slow.
-const BENCH: &[&str] = &["run", "--release", "--package", "quorate-bench"];
 
 /// Measure what is promised in figures
 ///
@@ -99,7 +97,9 @@ pub(crate) fn sim(arguments: &Sim) -> Result<ExitCode> {
 }
 
 pub(crate) fn bench(arguments: &Bench) -> Result<ExitCode> {
-    pass_through(BENCH, &arguments.arguments)
+    let mut command = Command::new(binaries::build_bench()?);
+    command.args(&arguments.arguments).current_dir(repository()?).stdin(Stdio::null());
+    exit_of(command, "run quorate-bench")
 }
 
 pub(crate) fn model(arguments: &Model) -> Result<ExitCode> {

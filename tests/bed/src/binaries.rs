@@ -30,6 +30,14 @@ pub fn build_qrm(release: bool) -> Result<PathBuf> {
     built(release, &["build"], &[PACKAGES, &["--bin=qrm"]].concat(), "qrm")
 }
 
+/// Builds what measures, optimised: its clients must not be what is slow. Returns where it is.
+///
+/// # Errors
+/// When it does not build; the compiler's words went to standard error.
+pub fn build_bench() -> Result<PathBuf> {
+    built(true, &["build"], &[PACKAGES, &["--bin=quorate-bench"]].concat(), "quorate-bench")
+}
+
 /// Builds the program of one test target, whose name no other one has; returns where it is.
 ///
 /// # Errors
