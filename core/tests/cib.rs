@@ -255,6 +255,21 @@ fn what_is_no_cib_is_refused_where_it_is_wrong() {
     );
 }
 
+/// No file ends the process: what reads rules within rules calls itself.
+#[test]
+fn a_cib_that_is_too_deep_is_refused() {
+    let nested = |count: usize| {
+        let rules: String = (0..count).map(|number| format!(r#"<rule id="r{number}" score="1">"#)).collect();
+        let ask = r#"<expression id="e" attribute="x" operation="defined"/>"#;
+        let location =
+            format!(r#"<rsc_location id="l" rsc="a">{rules}{ask}{}</rsc_location>"#, "</rule>".repeat(count));
+        cib::read(&Story::new().primitive("a", &[]).constraint(&location).xml(), None, NOW).map(|_| ())
+    };
+    assert_eq!(nested(50), Ok(()));
+    let error = nested(50_000).expect_err("it is too deep").to_string();
+    assert!(error.ends_with("elements stand more than 100 deep here: take some out"), "{error}");
+}
+
 #[test]
 fn what_stands_in_the_wrong_place_or_twice_is_refused() {
     let check = |inner: &str, wanted: &str| {

@@ -55,6 +55,23 @@ pub(super) fn asked(root: Element<'_>) -> Asked {
     asked
 }
 
+/// Elements within elements: what reads them calls itself for each. Rules are the only ones that need many.
+pub(super) const DEEPEST: usize = 100;
+
+/// The first element that stands too deep.
+pub(super) fn too_deep(root: Element<'_>) -> Option<Element<'_>> {
+    let mut open = vec![root.children()];
+    while let Some(children) = open.last_mut() {
+        match children.next() {
+            Some(element) if open.len() > DEEPEST => return Some(element),
+            Some(element) if element.has_children() => open.push(element.children()),
+            Some(_) => {}
+            None => _ = open.pop(),
+        }
+    }
+    None
+}
+
 impl<'a> Reader<'a> {
     /// The element itself, or the one that its `id-ref` names.
     pub(super) fn resolve(&self, element: Element<'a>) -> Element<'a> {

@@ -115,7 +115,9 @@ pub fn read(text: &str, at: Option<i64>, clock: i64) -> Result<Model, CibError> 
         histories: Rc::new([]),
         histories_on: BTreeMap::new(),
     };
-    if root.has_tag_name("cib") {
+    if let Some(element) = dom::too_deep(root) {
+        reader.problem(element, format!("elements stand more than {} deep here: take some out", dom::DEEPEST));
+    } else if root.has_tag_name("cib") {
         reader.all(at, clock);
     } else {
         reader.problem(root, format!("this is <{}>, and a CIB begins with <cib>", root.tag_name().name()));
