@@ -16,7 +16,7 @@ pub fn explain(model: &Model, id: &str) -> Option<Explanation> {
         None => model.primitives(rsc),
     };
     let budget = Budget::new();
-    let assigned = scheduler::assign(model.clone());
+    let assigned = scheduler::assign(model);
     let outcome = scheduler::schedule(model.clone());
     let reasons =
         parts.into_iter().map(|rsc| Asked { model, rsc, assigned: &assigned, budget: &budget }.reason(&outcome));
@@ -188,7 +188,7 @@ impl Asked<'_> {
     fn tried(&self, change: impl FnOnce(&mut Model)) -> Option<NodeIx> {
         let mut model = self.model.clone();
         change(&mut model);
-        let assigned = scheduler::assign(model);
+        let assigned = scheduler::assign(&model);
         Asked { assigned: &assigned, ..*self }.place()
     }
 

@@ -4,15 +4,17 @@
 //! A cluster has nodes times resources pairs, and in all but a few of them nothing is and nothing was: the state tells those few
 //! apart, and a plan looks at no others. What is asked of the state by the same name has the same answer.
 
-use crate::config::{Location, Primitive, Properties, ResourceMeta};
+use super::room::{Amounts, amounts};
+use crate::config::{Attributes, Location, Primitive, Properties, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::NodeIx;
 use crate::score::Score;
 use crate::state::{Activity, Arming, ClusterState, Fenced, NodeState, Places, Seen, Standing, TicketHold};
 use crate::time::Timestamp;
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::Arc;
 
 /// The state, and what was asked of it already.
 pub(super) struct Survey<'s> {
@@ -30,6 +32,8 @@ pub(super) struct Survey<'s> {
     last_node: Cell<NodeIx>,
     fenced: OnceCell<Option<Fenced>>,
     locations: OnceCell<BTreeMap<&'s ResourceId, Vec<(&'s str, &'s Location)>>>,
+    /// Utilization as numbers: there are few flavours of VMs.
+    amounts: RefCell<BTreeMap<&'s Attributes, Arc<Amounts>>>,
     /// Whether any device has to let nodes to their storage.
     has_unfencing: bool,
     /// Whether the health of nodes counts.
@@ -122,6 +126,7 @@ impl<'s> Survey<'s> {
             last_node: Cell::new(0),
             fenced: OnceCell::new(),
             locations: OnceCell::new(),
+            amounts: RefCell::default(),
             has_unfencing: state.config.primitives.values().any(Primitive::unfences),
             has_health: state.has_health(),
         }
@@ -152,6 +157,13 @@ impl<'s> Survey<'s> {
     /// What is configured of it.
     pub(super) fn primitive(&self, id: &ResourceId) -> Option<&'s Primitive> {
         self.row(id)?.primitive
+    }
+
+    /// What is configured that it takes of a node.
+    pub(super) fn amounts(&self, id: &ResourceId) -> Arc<Amounts> {
+        let Some(primitive) = self.primitive(id) else { return Arc::default() };
+        let mut known = self.amounts.borrow_mut();
+        Arc::clone(known.entry(&primitive.utilization).or_insert_with(|| Arc::new(amounts(&primitive.utilization))))
     }
 
     pub(super) fn node(&self, node: &NodeId) -> Option<&'s NodeState> {

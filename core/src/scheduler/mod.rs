@@ -37,18 +37,19 @@ pub use room::Room;
 pub use scores::Scores;
 pub use terms::{Change, MultipleActive, NoQuorum, NodeKind, OnFail, OrderForce, Placement, Requires, Role, Task};
 
-/// Only assigns: every resource has its node and what it should be there.
-pub fn assign(mut model: Model) -> Model {
-    place(&mut model);
+/// Only assigns: the same with everything assigned, where every resource has its node and what it should be there.
+pub fn assign(bare: &Model) -> Model {
+    let mut model = bare.clone();
+    place(&mut model, || bare.clone());
     model
 }
 
-fn place(model: &mut Model) {
-    let bare = assign::counts_room(model).then(|| model.clone());
+/// `bare` is the same before anything is assigned: it is hardly ever asked for.
+fn place(model: &mut Model, bare: impl FnOnce() -> Model) {
     let before = assign::begin(model);
     assign::assign(model);
     let Some(before) = before else { return };
-    if let Some(bare) = bare
+    if assign::counts_room(model)
         && let Some(stays) = packing::without_idle_moves(model, &before, bare)
     {
         *model = stays;
@@ -58,7 +59,8 @@ fn place(model: &mut Model) {
 
 /// Plans: assigns, schedules, orders, and tells what would be done and what would be then.
 pub fn schedule(mut model: Model) -> Outcome {
-    place(&mut model);
+    let bare = assign::counts_room(&model).then(|| model.clone());
+    place(&mut model, || bare.expect("it was kept where room counts, and is asked for nowhere else"));
     let mut actions = schedule::schedule(&mut model);
     order::apply(&mut model, &mut actions);
     outcome::conclude(&model, &actions)

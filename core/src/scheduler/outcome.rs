@@ -129,37 +129,43 @@ fn after(model: &Model, actions: &Actions, is_shown: &dyn Fn(&Action) -> bool) -
     let name = |node: usize| model.nodes[node].name.clone();
     let fenced: BTreeSet<usize> =
         actions.all.iter().filter(|a| a.task == Task::Fence && is_shown(a)).filter_map(|a| a.node).collect();
-    let mut all = Vec::new();
+    let mut all = Vec::with_capacity(model.resources.len());
+    // Hardly anything is on more than one node or two.
+    let mut on: Vec<(NodeIx, Role)> = Vec::new();
     for (rsc, resource) in model.resources.iter().enumerate() {
         if resource.kind != Kind::Primitive || resource.class == "stonith" {
             continue;
         }
-        let mut on: BTreeMap<usize, Role> = BTreeMap::new();
-        for node in &resource.active_on {
-            if !fenced.contains(node) {
-                on.insert(*node, resource.role_on.get(node).copied().unwrap_or(resource.role));
-            }
+        for node in resource.active_on.iter().filter(|node| !fenced.contains(node)) {
+            put(&mut on, *node, resource.role_on.get(node).copied().unwrap_or(resource.role));
         }
         let of = |task: Task| {
             let shown = actions.each(rsc, task).filter(|ix| is_shown(&actions.all[*ix]));
             shown.filter_map(|ix| actions.all[ix].node)
         };
         for node in of(Task::Demote) {
-            on.insert(node, Role::Unpromoted);
+            put(&mut on, node, Role::Unpromoted);
         }
         for node in of(Task::Stop) {
-            on.remove(&node);
+            on.retain(|(at, _)| *at != node);
         }
         let started = model.clone_of(rsc).filter(|(_, spec)| spec.promotion.is_some());
         let role = if started.is_some() { Role::Unpromoted } else { Role::Started };
         for node in of(Task::Start).chain(of(Task::MigrateFrom)) {
-            on.insert(node, role);
+            put(&mut on, node, role);
         }
         for node in of(Task::Promote) {
-            on.insert(node, Role::Promoted);
+            put(&mut on, node, Role::Promoted);
         }
-        let on = on.into_iter().map(|(node, role)| (name(node), role)).collect();
+        let on = on.drain(..).map(|(node, role)| (name(node), role)).collect();
         all.push(Done { resource: resource.id.clone(), on });
     }
     all
+}
+
+fn put(on: &mut Vec<(NodeIx, Role)>, node: NodeIx, role: Role) {
+    match on.iter_mut().find(|(at, _)| *at == node) {
+        Some((_, known)) => *known = role,
+        None => on.push((node, role)),
+    }
 }

@@ -19,8 +19,8 @@ pub struct Room {
     has: Vec<bool>,
     /// What each resource needs, kind by kind.
     needs: Vec<Option<i64>>,
-    /// Nodes by what is left, for each kind.
-    by_free: Vec<BTreeSet<(i64, u32)>>,
+    /// Nodes by what is left, for each kind: sorted, and kept so.
+    by_free: Vec<Vec<(i64, u32)>>,
     /// Nodes that can take nothing, in their order.
     away: Vec<NodeIx>,
     is_away: Vec<bool>,
@@ -32,16 +32,18 @@ pub struct Room {
 impl Room {
     pub(super) fn of(model: &Model) -> Self {
         let on_nodes = model.nodes.iter().flat_map(|node| node.capacity.keys());
-        let names: BTreeSet<&str> =
-            on_nodes.chain(model.resources.iter().flat_map(|one| one.utilization.keys())).map(String::as_str).collect();
-        let names: BTreeMap<&str, usize> = names.into_iter().enumerate().map(|(ix, name)| (name, ix)).collect();
+        let in_needs = model.resources.iter().flat_map(|one| one.utilization.keys());
+        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+        // One after another: there are few names, and a great many that have them.
+        on_nodes.chain(in_needs).for_each(|name| _ = names.entry(name).or_default());
+        names.values_mut().zip(0..).for_each(|(kind, place)| *kind = place);
         let kinds = names.len();
         let mut room = Self {
             kinds,
             free: vec![0; model.nodes.len() * kinds],
             has: vec![false; model.nodes.len() * kinds],
             needs: vec![None; model.resources.len() * kinds],
-            by_free: vec![BTreeSet::new(); kinds],
+            by_free: vec![Vec::new(); kinds],
             away: (0..model.nodes.len()).filter(|node| !model.nodes[*node].is_available()).collect(),
             is_away: model.nodes.iter().map(|node| !node.is_available()).collect(),
             ranks: ranks(model),
@@ -64,6 +66,7 @@ impl Room {
         for kind in 0..kinds {
             let nodes = 0..u32::try_from(model.nodes.len()).unwrap_or(u32::MAX);
             room.by_free[kind] = nodes.map(|node| (room.free[node as usize * kinds + kind], node)).collect();
+            room.by_free[kind].sort_unstable();
         }
         room
     }
@@ -78,15 +81,19 @@ impl Room {
         &self.needs[rsc * self.kinds..(rsc + 1) * self.kinds]
     }
 
-    /// Takes from a node what a resource needs of what the node has; with -1, gives it back.
-    pub(super) fn take(&mut self, rsc: RscIx, node: NodeIx, times: i64) {
+    /// Takes from a node what a resource needs of what the node has; with -1, gives it back. `capacity` is that node's, which
+    /// follows: one for each kind that it has, in the kinds' order.
+    pub(super) fn take(&mut self, rsc: RscIx, node: NodeIx, times: i64, capacity: &mut BTreeMap<String, i64>) {
+        let mut capacity = capacity.values_mut();
         for kind in 0..self.kinds {
             let at = node * self.kinds + kind;
-            let Some(amount) = self.needs[rsc * self.kinds + kind].filter(|_| self.has[at]) else { continue };
+            let Some(left) = self.has[at].then(|| capacity.next()).flatten() else { continue };
+            let Some(amount) = self.needs[rsc * self.kinds + kind] else { continue };
             let short = u32::try_from(node).unwrap_or(u32::MAX);
-            self.by_free[kind].remove(&(self.free[at], short));
+            let before = (self.free[at], short);
             self.free[at] = self.free[at].saturating_sub(times.saturating_mul(amount));
-            self.by_free[kind].insert((self.free[at], short));
+            *left = self.free[at];
+            shift(&mut self.by_free[kind], before, (self.free[at], short));
         }
     }
 
@@ -101,7 +108,9 @@ impl Room {
         let mut found = Vec::new();
         for (kind, amount) in need.iter().enumerate() {
             let Some(amount) = amount else { continue };
-            found.extend(self.by_free[kind].range(..(*amount, 0)).map(|(_, node)| *node as NodeIx));
+            let nodes = &self.by_free[kind];
+            let less = nodes.partition_point(|(free, _)| free < amount);
+            found.extend(nodes[..less].iter().map(|(_, node)| *node as NodeIx));
         }
         found.sort_unstable();
         found.dedup();
@@ -153,6 +162,18 @@ impl Room {
     /// Whether the node can take nothing.
     pub(super) fn is_away(&self, node: NodeIx) -> bool {
         self.is_away[node]
+    }
+}
+
+/// Puts one of a sorted list where it belongs when it is another.
+fn shift(sorted: &mut [(i64, u32)], before: (i64, u32), after: (i64, u32)) {
+    let Ok(from) = sorted.binary_search(&before) else { return };
+    let to = sorted.partition_point(|one| *one < after);
+    sorted[from] = after;
+    if to > from {
+        sorted[from..to].rotate_left(1);
+    } else {
+        sorted[to..=from].rotate_right(1);
     }
 }
 

@@ -70,7 +70,7 @@ pub fn model(state: &ClusterState) -> Sketch {
 pub(super) fn place(state: &Survey<'_>, how: How<'_>) -> (Sketch, Model) {
     let mut sketch = Sketch::new(state, how);
     loop {
-        let assigned = scheduler::assign(sketch.model.clone());
+        let assigned = scheduler::assign(&sketch.model);
         if sketch.let_in_one_by_one(&assigned) {
             continue;
         }
@@ -263,7 +263,7 @@ impl Sketch {
             for partner in partners {
                 wider.let_in(partner);
             }
-            let is_placed = scheduler::assign(wider.model.clone()).resources[rsc].assigned.is_some();
+            let is_placed = scheduler::assign(&wider.model).resources[rsc].assigned.is_some();
             is_placed.then_some(wider)
         })
     }
@@ -285,7 +285,7 @@ impl Sketch {
                     return None;
                 }
             }
-            let fewer = wider.driven(&scheduler::assign(wider.model.clone()));
+            let fewer = wider.driven(&scheduler::assign(&wider.model));
             (fewer.len() < driven.len()).then_some(wider)
         })
     }

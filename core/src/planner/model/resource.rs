@@ -3,7 +3,7 @@
 use super::super::eligible::shut;
 use super::super::migrate::{can_migrate, under_way};
 use super::super::placement::{are_left_alone, elder, held, runs_on, stopped_by_failure};
-use super::super::room::{amounts, need};
+use super::super::room::need;
 use super::super::survey::{Needs, Survey, Touched};
 use super::bond::Bond;
 use super::rank::{Ranks, ranks};
@@ -81,7 +81,7 @@ impl Sketch {
         resource.migration_threshold = meta.migration_threshold;
         resource.failure_timeout = i64::try_from(meta.failure_timeout.as_secs()).unwrap_or(i64::MAX);
         resource.requires = if state.is_proof_waived(id) { Requires::Nothing } else { Requires::Quorum };
-        resource.utilization = Arc::new(amounts(&primitive.utilization));
+        resource.utilization = state.amounts(id);
         let is_cloned = primitive.clone_spec().is_some();
         let is_left_alone = !is_cloned && are_left_alone(state, id, &meta).is_some();
         let is_hands_off = state.is_left_alone(id) || is_left_alone;

@@ -7,24 +7,12 @@ use crate::score::Score;
 
 /// Takes what a resource needs from the node it is put on.
 pub(in crate::scheduler) fn consume(model: &mut Model, rsc: RscIx, node: NodeIx) {
-    model.room.take(rsc, node, 1);
-    let Model { resources, nodes, .. } = model;
-    for (name, amount) in &*resources[rsc].utilization {
-        if let Some(room) = nodes[node].capacity.get_mut(name) {
-            *room = room.saturating_sub(*amount);
-        }
-    }
+    model.room.take(rsc, node, 1, &mut model.nodes[node].capacity);
 }
 
 /// Gives it back.
 pub(in crate::scheduler) fn give_back(model: &mut Model, rsc: RscIx, node: NodeIx) {
-    model.room.take(rsc, node, -1);
-    let Model { resources, nodes, .. } = model;
-    for (name, amount) in &*resources[rsc].utilization {
-        if let Some(room) = nodes[node].capacity.get_mut(name) {
-            *room = room.saturating_add(*amount);
-        }
-    }
+    model.room.take(rsc, node, -1, &mut model.nodes[node].capacity);
 }
 
 /// Nodes without room for the resource, and for what must be with it, are forbidden to it. Answers the best node with

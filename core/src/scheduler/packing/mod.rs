@@ -36,7 +36,8 @@ impl Before {
 
 /// Live, nobody who runs moves for a wish about another, or for balance, into the room of somebody who finds none elsewhere:
 /// all are placed with it at home, if more find their place so. Packing would rather take back what somebody asked for.
-pub(super) fn without_idle_moves(model: &Model, before: &Before, mut bare: Model) -> Option<Model> {
+/// `bare` is the model before anything was assigned.
+pub(super) fn without_idle_moves(model: &Model, before: &Before, bare: impl FnOnce() -> Model) -> Option<Model> {
     let short = |model: &Model| (0..model.resources.len()).filter(|rsc| is_short(model, before, *rsc)).count();
     let many = short(model);
     if many == 0 {
@@ -47,6 +48,7 @@ pub(super) fn without_idle_moves(model: &Model, before: &Before, mut bare: Model
     if idle.is_empty() {
         return None;
     }
+    let mut bare = bare();
     for (rsc, home) in idle {
         bare.resources[rsc].planned_on = Some(home);
     }
