@@ -30,6 +30,10 @@ impl<'a> Reader<'a> {
         let names = self.model.nodes.iter().enumerate();
         self.nodes = names.flat_map(|(ix, node)| [(node.id.clone(), ix), (node.name.clone(), ix)]).collect();
         self.model.leader = self.nodes.get(text(self.root, "dc-uuid")).copied();
+        let leader = self.model.leader;
+        for (ix, node) in self.model.nodes.iter_mut().enumerate().filter(|(_, node)| node.kind == NodeKind::Member) {
+            node.attributes.insert("#is_dc".to_owned(), (leader == Some(ix)).to_string());
+        }
     }
 
     /// The node an element of the status is about.

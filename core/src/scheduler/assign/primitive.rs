@@ -1,7 +1,7 @@
 //! Where one primitive goes.
 
 use super::{assign_one, best, capacity, colocation, merge, put};
-use crate::scheduler::{Model, NoQuorum, NodeIx, Placement, Role, RscIx, Scores, remote};
+use crate::scheduler::{Model, NodeIx, Placement, Role, RscIx, Scores, remote};
 use crate::score::Score;
 use std::collections::BTreeMap;
 
@@ -111,7 +111,6 @@ fn choose(model: &mut Model, rsc: RscIx, prefer: Option<NodeIx>) {
     }
     let resource = &model.resources[rsc];
     let options = &model.options;
-    let is_inquorate = !options.is_quorate && matches!(options.no_quorum, NoQuorum::Freeze);
     if !resource.is_managed {
         // It stays where it is, whatever that is.
         let (role, next) = (resource.role, resource.next);
@@ -121,8 +120,6 @@ fn choose(model: &mut Model, rsc: RscIx, prefer: Option<NodeIx>) {
         }
     } else if resource.is_orphan || is_stopped || (options.stop_all && resource.class != "stonith") {
         put(model, rsc, None, true, true);
-    } else if is_inquorate && resource.role >= Role::Started {
-        put(model, rsc, current, true, false);
     } else {
         best::assign(model, rsc, prefer);
     }

@@ -1,8 +1,9 @@
 //! Live migrations that would wait for each other for ever: resources that must be apart change places, and each stays
 //! until it has arrived. One of them is stopped and started instead; so is what moves live after something that takes its place.
+//! And what must not run at once, which must not close a circle either.
 
 use super::spread::call_off;
-use crate::scheduler::action::{ActIx, Actions};
+use crate::scheduler::action::{ActIx, Actions, Bond};
 use crate::scheduler::lists::Lists;
 use crate::scheduler::{Model, Task};
 use std::cmp::Reverse;
@@ -15,6 +16,25 @@ pub(super) fn break_up(model: &Model, actions: &mut Actions) -> bool {
         was_one = true;
     }
     was_one
+}
+
+/// What must not run at once comes in the order that it is written in, unless something else wants the other one.
+pub(super) fn serialize(actions: &mut Actions) {
+    let all = &actions.all;
+    let counts = |(first, then, _): &(ActIx, ActIx, Bond)| !all[*first].is_optional && !all[*then].is_optional;
+    if !actions.bonds.iter().any(|bond| bond.2.is_exclusive && counts(bond)) {
+        return;
+    }
+    let mut next = vec![Vec::new(); all.len()];
+    for (first, then, _) in actions.bonds.iter().filter(|bond| !bond.2.is_exclusive && counts(bond)) {
+        next[*first].push(*then);
+    }
+    for bond in &mut actions.bonds {
+        if bond.2.is_exclusive && counts(bond) && !comes_after(&next, bond.1, bond.0) {
+            bond.2.is_exclusive = false;
+            next[bond.0].push(bond.1);
+        }
+    }
 }
 
 /// Of the live migrations that come after themselves the one whose resource counts least.
@@ -55,6 +75,20 @@ fn circling(count: usize, next: &Lists) -> Vec<bool> {
         }
     }
     left
+}
+
+/// Whether the second is done after the first.
+fn comes_after(next: &[Vec<ActIx>], first: ActIx, then: ActIx) -> bool {
+    let (mut seen, mut todo) = (vec![false; next.len()], vec![first]);
+    while let Some(at) = todo.pop() {
+        if at == then {
+            return true;
+        }
+        if !std::mem::replace(&mut seen[at], true) {
+            todo.extend(&next[at]);
+        }
+    }
+    false
 }
 
 fn comes_after_itself(next: &Lists, left: &[bool], from: ActIx) -> bool {

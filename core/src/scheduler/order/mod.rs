@@ -28,4 +28,5 @@ pub(super) fn apply(model: &mut Model, actions: &mut Actions) {
     if room::bind(model, actions, exchanges) {
         spread::spread(model, actions);
     }
+    circle::serialize(actions);
 }
