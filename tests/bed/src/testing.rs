@@ -1,5 +1,6 @@
 //! What tests on the bed share: a bed or a clear word why there is none, waiting for conditions, guests started by hand.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -7,8 +8,12 @@ use anyhow::Result;
 use crate::bed::Bed;
 use crate::command::wait_for;
 use crate::evidence::{Auditor, Life};
+use crate::machine::Machine;
 use crate::options::Options;
 use crate::setup;
+
+/// Less than ten seconds where nothing else runs.
+const BOOT: Duration = Duration::from_secs(180);
 
 /// A bed for one test. `None`, with the reason on standard error, where the machine cannot carry one; in CI that is a failure.
 ///
@@ -16,12 +21,29 @@ use crate::setup;
 /// In CI when the machine cannot carry a bed, and anywhere when one that it can carry does not come up.
 #[must_use]
 pub fn bed_or_skip(options: Options) -> Option<Bed> {
-    if let Some(obstacle) = setup::obstacle() {
-        assert!(!setup::in_ci(), "CI=true, and this machine cannot carry the test bed: {obstacle}");
-        eprintln!("SKIPPED: this machine cannot carry the test bed: {obstacle}");
+    can_carry("the test bed")
+        .then(|| Bed::up(options).unwrap_or_else(|error| panic!("the bed does not come up: {error:#}")))
+}
+
+/// A machine that the real systemd has booted, for one test. `None` as of [`bed_or_skip`].
+///
+/// # Panics
+/// In CI when this machine cannot carry another, and anywhere when one that it can carry does not boot.
+#[must_use]
+pub fn machine_or_skip(dir: &Path) -> Option<Machine> {
+    if !can_carry("another") {
         return None;
     }
-    Some(Bed::up(options).unwrap_or_else(|error| panic!("the bed does not come up: {error:#}")))
+    let machine = Machine::with_systemd(dir).unwrap_or_else(|error| panic!("it is not switched on: {error:#}"));
+    eventually("systemd to boot", BOOT, || !machine.boots().is_empty());
+    Some(machine)
+}
+
+fn can_carry(what: &str) -> bool {
+    let Some(obstacle) = setup::obstacle() else { return true };
+    assert!(!setup::in_ci(), "CI=true, and this machine cannot carry {what}: {obstacle}");
+    eprintln!("SKIPPED: this machine cannot carry {what}: {obstacle}");
+    false
 }
 
 /// Waits for a condition.

@@ -3,11 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use quorate_bed::testing::eventually;
-use quorate_bed::{Machine, binaries, setup};
+use quorate_bed::binaries;
+use quorate_bed::testing::{eventually, machine_or_skip};
 
-/// Less than ten seconds where nothing else runs.
-const BOOT: Duration = Duration::from_secs(180);
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// An agent whose resource is a process, and its number.
@@ -23,17 +21,11 @@ esac
 
 #[test]
 fn what_the_cluster_runs_outlives_a_daemon_that_systemd_restarts() {
-    if let Some(obstacle) = setup::obstacle() {
-        assert!(!setup::in_ci(), "CI=true, and this machine cannot carry another: {obstacle}");
-        eprintln!("SKIPPED: this machine cannot carry another: {obstacle}");
-        return;
-    }
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let Some(machine) = machine_or_skip(dir.path()) else { return };
     let programs = binaries::build(false).expect("they build");
     let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging").canonicalize().expect("it is there");
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     std::fs::write(dir.path().join("Sleeper"), AGENT).expect("written");
-    let machine = Machine::with_systemd(dir.path()).expect("it is switched on");
-    eventually("systemd to boot", BOOT, || !machine.boots().is_empty());
     let run = |line: &str| {
         let said = machine.exec(line, LIMIT).expect("it answers");
         assert!(

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use quorate_bed::testing::eventually;
-use quorate_bed::{Machine, binaries, setup};
+use quorate_bed::binaries;
+use quorate_bed::testing::machine_or_skip;
 
-/// Less than ten seconds where nothing else runs.
-const BOOT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(60);
 /// They take about a minute there.
 const TESTS: Duration = Duration::from_secs(600);
 /// Tells them where they are.
@@ -16,16 +15,10 @@ const NOT_THERE: &str = "a_bus_or_a_manager_that_is_away_or_hangs_is_never_stopp
 
 #[test]
 fn units_do_the_same_in_a_machine_booted_by_systemd() {
-    if let Some(obstacle) = setup::obstacle() {
-        assert!(!setup::in_ci(), "CI=true, and this machine cannot carry another: {obstacle}");
-        eprintln!("SKIPPED: this machine cannot carry another: {obstacle}");
-        return;
-    }
-    let program = binaries::build_test("units").expect("its tests build");
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-    let machine = Machine::with_systemd(dir.path()).expect("it is switched on");
-    eventually("systemd to boot", BOOT, || !machine.boots().is_empty());
-    let said = machine.exec("cat /proc/1/comm; systemctl --version; cat /proc/uptime", BOOT).expect("it answers");
+    let Some(machine) = machine_or_skip(dir.path()) else { return };
+    let program = binaries::build_test("units").expect("its tests build");
+    let said = machine.exec("cat /proc/1/comm; systemctl --version; cat /proc/uptime", LIMIT).expect("it answers");
     assert!(said.stdout.starts_with("systemd\n"), "process 1 is {said}");
     eprintln!("{}", said.stdout);
     // One after the other: they share their host.

@@ -1,6 +1,8 @@
 //! The elements of a configuration: what each may say, and what may be in it. Every release's names together, as
 //! Pacemaker takes a file of an older one, too.
 
+use Kind::{Flag, Id, IdRef, Positive, Score, Span, Switch, Text, Whole, Word};
+
 /// What an attribute may be.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
@@ -56,8 +58,6 @@ impl Shape {
         Self { with, ..self }
     }
 }
-
-use Kind::{Flag, Id, IdRef, Positive, Score, Span, Switch, Text, Whole, Word};
 
 const ACTION: Kind = Word(&["start", "stop", "promote", "demote"]);
 const ROLE: Kind = Word(&["Stopped", "Started", "Promoted", "Unpromoted", "Master", "Slave"]);
