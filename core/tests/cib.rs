@@ -282,6 +282,13 @@ fn what_stands_in_the_wrong_place_or_twice_is_refused() {
         "line 2, column 16: <resource> does not belong in <configuration>: did you mean <resources>?",
     );
     check(
+        "<configuration><nodes><node/></nodes><resources><primitve id='b'/></resources><constraints><rsc_loc id='l'/></constraints></configuration>",
+        "line 2, column 23: <node> has no id: write id=\"…\"\n\
+         line 2, column 23: <node> has no uname: write uname=\"…\"\n\
+         line 2, column 49: <primitve> does not belong in <resources>: did you mean <primitive>?\n\
+         line 2, column 92: <rsc_loc> does not belong in <constraints>: there are rsc_location, rsc_colocation, rsc_order, rsc_ticket",
+    );
+    check(
         "<configuration><nodes/><nodes/></configuration>",
         "line 2, column 24: a second <nodes> in <configuration>: make them one",
     );

@@ -14,7 +14,7 @@ impl<'a> Reader<'a> {
         for element in named(section, "node") {
             let (id, name) = (text(element, "id"), element.attribute("uname").unwrap_or(text(element, "id")));
             if name.is_empty() {
-                self.problem(element, "a node without uname: give it a name".to_owned());
+                // `schema` tells what it lacks.
                 continue;
             }
             let mut attributes = self.pairs(element, "instance_attributes", &scene);

@@ -45,10 +45,8 @@ impl<'a> Reader<'a> {
             "group" => self.read_group(element, parent, suffix),
             "clone" | "master" => self.read_clone(element, parent),
             "bundle" => self.read_bundle(element),
-            other => {
-                self.problem(element, format!("<{other}> is no resource"));
-                None
-            }
+            // `schema` tells what does not belong here.
+            _ => None,
         }
     }
 
