@@ -65,6 +65,9 @@ fn the_page_about_it_is_true() {
 fn no_element_and_no_attribute_goes_without_a_word() {
     // Each is put into a CIB that is taken whole; it has to come out, or be told by name.
     let whole = imported(HOUSEHOLD);
+    // What Pacemaker itself does not check.
+    let unchecked = HOUSEHOLD.replace("validate-with=\"pacemaker-3.9\"", "validate-with=\"none\"");
+    assert_ne!(unchecked, HOUSEHOLD);
     let check = |what: &str, cib: &str, owner: &str| {
         let told = imported(cib).told;
         assert!(told.len() > whole.told.len(), "{what} goes without a word");
@@ -73,18 +76,18 @@ fn no_element_and_no_attribute_goes_without_a_word() {
     };
     check(
         "colour",
-        &HOUSEHOLD.replace("<rsc_location id=\"web-likes-n1\"", "<rsc_location colour=\"red\" id=\"web-likes-n1\""),
+        &unchecked.replace("<rsc_location id=\"web-likes-n1\"", "<rsc_location colour=\"red\" id=\"web-likes-n1\""),
         "web-likes-n1",
     );
-    check("novelty", &HOUSEHOLD.replace("<utilization id=\"web-u\">", "<novelty/><utilization id=\"web-u\">"), "web");
+    check("novelty", &unchecked.replace("<utilization id=\"web-u\">", "<novelty/><utilization id=\"web-u\">"), "web");
     check(
         "lacuna",
-        &HOUSEHOLD.replace("<fencing-topology>", "<lacuna><hole id=\"h\"/></lacuna><fencing-topology>"),
+        &unchecked.replace("<fencing-topology>", "<lacuna><hole id=\"h\"/></lacuna><fencing-topology>"),
         "lacuna",
     );
     check(
         "speed",
-        &HOUSEHOLD.replace("name=\"migration_transport\" value=\"tcp\"", "name=\"speed\" value=\"9\""),
+        &unchecked.replace("name=\"migration_transport\" value=\"tcp\"", "name=\"speed\" value=\"9\""),
         "web",
     );
 }
@@ -195,24 +198,29 @@ fn whatever_pacemaker_was_configured_with_comes_over_or_is_told() {
 
 #[test]
 fn blocks_with_rules_come_over_where_they_can_be() {
-    let block = |name: &str, id: &str, rule: &str, pair: &str| {
+    let block = |name: &str, id: &str, rule: &dyn Fn(&str) -> String, pair: &str| {
         let (key, value) = pair.split_once('=').expect("a pair");
         format!(
-            r#"<{name} id="{id}" score="2"><rule id="{id}-r" score="0">{rule}</rule><nvpair id="{id}-p" name="{key}" value="{value}"/></{name}>"#
+            r#"<{name} id="{id}" score="2"><rule id="{id}-r" score="0">{}</rule><nvpair id="{id}-p" name="{key}" value="{value}"/></{name}>"#,
+            rule(id)
         )
     };
-    let node = r##"<expression id="e" attribute="#uname" operation="eq" value="n1"/>"##;
-    let date = r#"<date_expression id="d" operation="date_spec"><date_spec id="s" hours="8-17"/></date_expression>"#;
+    let node = |id: &str| format!(r##"<expression id="{id}-e" attribute="#uname" operation="eq" value="n1"/>"##);
+    let date = |id: &str| {
+        format!(
+            r#"<date_expression id="{id}-d" operation="date_spec"><date_spec id="{id}-s" hours="8-17"/></date_expression>"#
+        )
+    };
     let (params, meta) = ("instance_attributes", "meta_attributes");
     let cib = format!(
         r#"<configuration><resources><primitive id="ip" class="ocf" provider="heartbeat" type="IPaddr2">{}{}{}{}</primitive></resources>
         <rsc_defaults>{}{}</rsc_defaults></configuration>"#,
-        block(params, "a", node, "nic=bond0"),
-        block(params, "b", date, "ip=10.0.0.1"),
-        block(meta, "c", date, "priority=5"),
-        block(meta, "f", node, "priority=6"),
-        block(meta, "g", date, "resource-stickiness=INFINITY"),
-        block(meta, "h", date, "is-managed=false"),
+        block(params, "a", &node, "nic=bond0"),
+        block(params, "b", &date, "ip=10.0.0.1"),
+        block(meta, "c", &date, "priority=5"),
+        block(meta, "f", &node, "priority=6"),
+        block(meta, "g", &date, "resource-stickiness=INFINITY"),
+        block(meta, "h", &date, "is-managed=false"),
     );
     let imported = imported(&cib);
     for line in [
@@ -265,4 +273,30 @@ fn tickets_come_over_with_the_site_that_holds_them() {
     assert!(taken.text.contains(lines), "{}", taken.text);
     assert_eq!(taken.tickets, [("east".to_owned(), true)]);
     assert!(validate(&read(&taken)).is_ok());
+}
+
+#[test]
+fn an_import_refuses_what_a_simulation_refuses() {
+    let faulty = HOUSEHOLD
+        .replace("<rsc_location id=\"web-likes-n1\"", "<rsc_location colour=\"red\" id=\"web-likes-n1\"")
+        .replace("<utilization id=\"web-u\">", "<novelty/><utilization id=\"web-u\">");
+    let nested = format!("{}{}", "<rule>".repeat(200), "</rule>".repeat(200));
+    let deep = format!("<cib><configuration><constraints>{nested}</constraints></configuration></cib>");
+    for (cib, words) in [(faulty, ["colour", "novelty"]), (deep, ["more than 100 deep", "take some out"])] {
+        let refused = import(&cib, &mut brought).expect_err("it has not the form of a CIB").to_string();
+        let simulated = quorate_core::cib::read(&cib, None, 0).expect_err("it has not either").to_string();
+        assert_eq!(refused, simulated);
+        assert!(words.iter().all(|word| refused.contains(word)), "{refused}");
+    }
+}
+
+#[test]
+fn what_nobody_is_to_check_is_simulated_but_for_its_depth() {
+    let cib = |inside: &str| {
+        format!("<cib validate-with='none'><configuration><constraints>{inside}</constraints></configuration></cib>")
+    };
+    assert!(quorate_core::cib::read(&cib("<novelty/>"), None, 0).is_ok());
+    let nested = format!("{}{}", "<rule>".repeat(200), "</rule>".repeat(200));
+    let refused = quorate_core::cib::read(&cib(&nested), None, 0).expect_err("it is too deep").to_string();
+    assert!(refused.contains("more than 100 deep"), "{refused}");
 }

@@ -21,7 +21,7 @@ mod vm;
 
 pub use told::{Fate, Told};
 
-use crate::cib::{CibError, Problem};
+use crate::cib::{self, CibError, Problem};
 use crate::config::Config;
 use crate::id::{NodeId, ResourceId};
 use crate::state::Intent;
@@ -68,7 +68,7 @@ struct Import<'a, 'b> {
 /// Reads a CIB's configuration.
 ///
 /// # Errors
-/// What is no CIB.
+/// What is no CIB, and what has not the form of one: the same that `cib::read` refuses.
 pub fn import(text: &str, bring: Bring<'_>) -> Result<Imported, CibError> {
     let refuse = |line, column, text| CibError { problems: vec![Problem { line, column, text }] };
     let document = Document::parse(text).map_err(|error| {
@@ -87,6 +87,10 @@ pub fn import(text: &str, bring: Bring<'_>) -> Result<Imported, CibError> {
         let text = format!("this is <{name}> without a <configuration>; `cibadmin --query` prints a whole CIB");
         return Err(refuse(place.row, place.col, text));
     };
+    let problems = cib::form(document.root_element(), root);
+    if !problems.is_empty() {
+        return Err(CibError { problems });
+    }
     let ids = root.descendants().filter(|at| !at.has_tag_name("obj_ref") && !at.has_tag_name("resource_ref"));
     let mut import = Import {
         root,
