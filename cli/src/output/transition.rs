@@ -14,7 +14,7 @@ pub(crate) fn transition(simulation: &Simulation) -> String {
     }
     let mut done = Table::new();
     done.load_preset(NOTHING);
-    for action in &simulation.actions {
+    for action in simulation.in_turn() {
         let is_fence = action.resource.is_empty();
         let what = if is_fence { action.node.as_str() } else { action.resource.as_str() };
         let place = if is_fence { String::new() } else { format!("on {}", action.node) };

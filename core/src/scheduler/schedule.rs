@@ -185,6 +185,9 @@ impl Primitive<'_> {
         match (active.first(), target) {
             _ if is_multiple => "it is active on more than one node".to_owned(),
             _ if is_failed => "it failed".to_owned(),
+            (Some(from), Some(to)) if !active.contains(&to) && self.model.fence.contains_key(from) => {
+                format!("it was on {}, which is fenced; {} is best", name(*from), name(to))
+            }
             (Some(from), Some(to)) if self.model.resources[self.rsc].is_displaced && !active.contains(&to) => {
                 format!("it makes room for others: it moves from {} to {}", name(*from), name(to))
             }

@@ -5,7 +5,7 @@ use crate::planner::{self, Blocked};
 use crate::scheduler::{self, Outcome, Role};
 use crate::suppose::Supposed;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What would be done from here, run in memory with every action doing well.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,35 @@ impl Document for Simulation {
     const SCHEMA: &'static str = "simulate/1";
 }
 
+impl Simulation {
+    /// The actions as they can be done one after another: each behind all that comes before it by `order`, and else as
+    /// they are listed.
+    pub fn in_turn(&self) -> Vec<&SimulatedAction> {
+        let mut waits_for = vec![0_usize; self.actions.len()];
+        let mut then = vec![Vec::new(); self.actions.len()];
+        for (first, second) in &self.order {
+            if let (Some(behind), Some(many)) = (then.get_mut(*first), waits_for.get_mut(*second)) {
+                behind.push(*second);
+                *many += 1;
+            }
+        }
+        let mut ready: BTreeSet<usize> = (0..self.actions.len()).filter(|ix| waits_for[*ix] == 0).collect();
+        let mut turn = Vec::with_capacity(self.actions.len());
+        while let Some(ix) = ready.pop_first() {
+            turn.push(ix);
+            for behind in &then[ix] {
+                waits_for[*behind] -= 1;
+                if waits_for[*behind] == 0 {
+                    ready.insert(*behind);
+                }
+            }
+        }
+        // No plan has a circle; should a document have one, what is in it is shown all the same.
+        turn.extend((0..self.actions.len()).filter(|ix| waits_for[*ix] > 0));
+        turn.into_iter().map(|ix| &self.actions[ix]).collect()
+    }
+}
+
 /// What the live cluster, as it is supposed to be, would do.
 pub fn simulation(supposed: &Supposed) -> Simulation {
     let outcome = scheduler::schedule(planner::model(&supposed.state).model);
@@ -97,5 +126,29 @@ fn role_name(role: Role) -> &'static str {
         Role::Unpromoted => "Unpromoted",
         Role::Stopped | Role::Unknown => "Stopped",
         Role::Started => "Started",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_are_shown_behind_what_they_wait_for() {
+        let action = |op: &str| SimulatedAction {
+            op: op.to_owned(),
+            resource: String::new(),
+            instances: Vec::new(),
+            node: "n1".to_owned(),
+            reason: String::new(),
+        };
+        let actions = ["start", "promote", "fence", "stop"].map(action).to_vec();
+        let of = |order: &[(usize, usize)]| {
+            let simulation = Simulation { actions: actions.clone(), order: order.to_vec(), ..Simulation::default() };
+            simulation.in_turn().iter().map(|action| action.op.clone()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(of(&[]), "start promote fence stop", "as they are listed");
+        assert_eq!(of(&[(2, 0), (0, 1)]), "fence start promote stop");
+        assert_eq!(of(&[(2, 0), (0, 2), (9, 1)]), "promote stop start fence", "nothing is lost");
     }
 }
