@@ -217,6 +217,9 @@ async fn what_a_lost_node_would_bring_is_shown_and_nothing_is_asked_for() {
     let actions = shown["actions"].as_array().expect("a list");
     let place = |op: &str| actions.iter().position(|action| action["op"] == op).expect(op);
     assert!(shown["order"].as_array().expect("a list").contains(&json!([place("fence"), place("start")])));
+    let ran = daemon.qrm("simulate --node-down n1").await;
+    let at = |words: &str| ran.stdout.find(words).unwrap_or_else(|| panic!("{words}: {}", ran.stdout));
+    assert!(at("fence") < at("it was on n1, which is fenced; n3 is best"), "{}", ran.stdout);
     let ran = daemon.qrm("simulate --node-standby n1 --node-standby n3").await;
     assert!(ran.stdout.contains("Started n2"), "{}", ran.stdout);
     assert_eq!(daemon.qrm("simulate --node-down n9").await.code, 3, "there is no n9");
@@ -235,6 +238,12 @@ async fn staged_statements_are_tried_on_the_live_cluster() {
         .expect("writable");
     let ran = daemon.qrm("simulate --with bad.txt").await;
     assert!(ran.code != 0 && ran.stderr.contains("vm7"), "{}", ran.stderr);
+    std::fs::write(daemon.directory().join("latin.txt"), b"primitive vm9 vm:fake\n# M\xfcnchen\n").expect("writable");
+    for command in ["simulate --with latin.txt", "simulate --cib latin.txt", "import --cib latin.txt"] {
+        let ran = daemon.qrm(command).await;
+        assert_eq!(ran.code, 3, "{}", ran.stderr);
+        assert!(ran.stderr.contains("latin.txt: line 2, column 4: this is no UTF-8"), "{command}: {}", ran.stderr);
+    }
     assert!(daemon.asked().is_empty());
 }
 

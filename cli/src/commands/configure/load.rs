@@ -6,6 +6,7 @@ use crate::error::CliError;
 use crate::script;
 use clap::{Args, Subcommand};
 use quorate_api::proto::ConfigureMode;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Read the configuration from a file
@@ -59,9 +60,20 @@ pub(super) async fn run(context: &Context, how: &How, command: &Load) -> Result<
 
 /// The text of a file, or of standard input.
 pub(crate) fn read(file: &Path) -> Result<String, CliError> {
-    let text =
-        if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
-    text.map_err(|source| CliError::Read { path: file.to_path_buf(), source })
+    let mut bytes = Vec::new();
+    let is_read = if file == Path::new("-") {
+        std::io::stdin().read_to_end(&mut bytes).map(|_| ())
+    } else {
+        std::fs::read(file).map(|all| bytes = all)
+    };
+    is_read.map_err(|source| CliError::Read { path: file.to_path_buf(), source })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
+        let line = good.matches('\n').count() + 1;
+        let column = good.chars().rev().take_while(|one| *one != '\n').count() + 1;
+        let message = format!("{}: line {line}, column {column}: this is no UTF-8", file.display());
+        CliError::refused(message, Some("write it as UTF-8: iconv -f ISO-8859-1 -t UTF-8 FILE, if it was Latin 1"))
+    })
 }
 
 /// What `xml=@FILE` in it is relative to: where the file stands, so that both can be moved together.
