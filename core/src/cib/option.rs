@@ -24,6 +24,7 @@ impl Reader<'_> {
         let fences = is_on(&["fencing-enabled", "stonith-enabled"], true);
         self.model.options = Options {
             foes_of_foes_draw: true,
+            fences_for_what_is_managed: true,
             sorts_by_scores: true,
             is_symmetric: is_on(&["symmetric-cluster"], true),
             fences,

@@ -105,6 +105,8 @@ pub struct Options {
     pub priority_fencing_delay: i64,
     /// As in Pacemaker, a resource is drawn to what avoids what avoids it.
     pub foes_of_foes_draw: bool,
+    /// As in Pacemaker, nobody is fenced while no resource is managed. A live cluster fences whom it lost.
+    pub fences_for_what_is_managed: bool,
     /// As in Pacemaker, where capacity counts: resources of one priority are sorted by what they score, and the roomiest
     /// node is preferred whatever the strategy. The live cluster does neither, and plans from the midst of a transition.
     pub sorts_by_scores: bool,
@@ -129,6 +131,7 @@ impl Default for Options {
             placement: Placement::Default,
             priority_fencing_delay: 0,
             foes_of_foes_draw: true,
+            fences_for_what_is_managed: true,
             sorts_by_scores: true,
             now: 0,
         }

@@ -36,6 +36,9 @@ pub(super) fn can_fence(model: &Model, node: NodeIx) -> bool {
 }
 
 fn fence(model: &Model, actions: &mut Actions) {
+    if model.options.fences_for_what_is_managed && !model.top.iter().any(|rsc| model.resources[*rsc].is_managed) {
+        return;
+    }
     let is_leader = |node: &NodeIx| model.leader == Some(*node);
     let mut wishes: Vec<_> = model.fence.iter().filter(|(node, _)| can_fence(model, **node)).collect();
     wishes.sort_by_key(|(node, _)| is_leader(node));

@@ -92,6 +92,7 @@ impl Sketch {
             maintenance: properties.maintenance_mode,
             // It would move what runs for a wish that nobody has.
             foes_of_foes_draw: false,
+            fences_for_what_is_managed: false,
             // Between its stop and its start one would come in another turn, and find another place than it was stopped for;
             // and `minimal` is to fill one node after another.
             sorts_by_scores: false,
