@@ -57,7 +57,21 @@ pub(crate) fn content(name: &str, directory: &Path) -> Result<String, CliError> 
     if name == "-" || name.is_empty() {
         return Err(CliError::usage("xml=@ needs the name of a file", Some("for example xml=@vm1.xml")));
     }
-    std::fs::read_to_string(&path).map_err(|source| CliError::Read { path, source })
+    match std::fs::read(&path) {
+        Ok(bytes) => text(&path, bytes),
+        Err(source) => Err(CliError::Read { path, source }),
+    }
+}
+
+/// What was read of a file, as text: all that is read here is UTF-8.
+pub(crate) fn text(file: &Path, bytes: Vec<u8>) -> Result<String, CliError> {
+    String::from_utf8(bytes).map_err(|error| {
+        let good = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
+        let line = good.matches('\n').count() + 1;
+        let column = good.chars().rev().take_while(|one| *one != '\n').count() + 1;
+        let message = format!("{}: line {line}, column {column}: this is no UTF-8", file.display());
+        CliError::refused(message, Some("write it as UTF-8: iconv -f ISO-8859-1 -t UTF-8 FILE, if it was Latin 1"))
+    })
 }
 
 /// Parts of a batch that are committed together: what stands between lines of `commit`, and what follows the last.

@@ -239,7 +239,11 @@ async fn staged_statements_are_tried_on_the_live_cluster() {
     let ran = daemon.qrm("simulate --with bad.txt").await;
     assert!(ran.code != 0 && ran.stderr.contains("vm7"), "{}", ran.stderr);
     std::fs::write(daemon.directory().join("latin.txt"), b"primitive vm9 vm:fake\n# M\xfcnchen\n").expect("writable");
-    for command in ["simulate --with latin.txt", "simulate --cib latin.txt", "import --cib latin.txt"] {
+    std::fs::write(daemon.directory().join("vm.txt"), "primitive vm9 vm:libvirt params xml=@latin.txt")
+        .expect("writable");
+    for command in
+        ["simulate --with latin.txt", "simulate --with vm.txt", "simulate --cib latin.txt", "import --cib latin.txt"]
+    {
         let ran = daemon.qrm(command).await;
         assert_eq!(ran.code, 3, "{}", ran.stderr);
         assert!(ran.stderr.contains("latin.txt: line 2, column 4: this is no UTF-8"), "{command}: {}", ran.stderr);

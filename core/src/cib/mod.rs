@@ -115,8 +115,8 @@ pub fn read(text: &str, at: Option<i64>, clock: i64) -> Result<Model, CibError> 
         histories: Rc::new([]),
         histories_on: BTreeMap::new(),
     };
-    if dom::too_deep(root).is_some() {
-        reader.problems = form(root, root);
+    if let Some(problem) = depth(root) {
+        reader.problems.push(problem);
     } else if root.has_tag_name("cib") {
         reader.all(at, clock);
     } else {
@@ -126,14 +126,16 @@ pub fn read(text: &str, at: Option<i64>, clock: i64) -> Result<Model, CibError> 
     if reader.problems.is_empty() { Ok(reader.model) } else { Err(CibError { problems: reader.problems }) }
 }
 
-/// What keeps a configuration from being read at all, whoever reads it: of one that nobody is to check
-/// (`validate-with="none"`) only what would take the reader too deep.
-pub(crate) fn form(root: Element<'_>, configuration: Element<'_>) -> Vec<Problem> {
-    if let Some(element) = dom::too_deep(root) {
-        let place = element.document().text_pos_at(element.range().start);
-        let text = format!("elements stand more than {} deep here: take some out", dom::DEEPEST);
-        return vec![Problem { line: place.row, column: place.col, text }];
-    }
+/// Where elements stand so deep in each other that nobody may read them, checked or not.
+pub(crate) fn depth(root: Element<'_>) -> Option<Problem> {
+    let element = dom::too_deep(root)?;
+    let place = element.document().text_pos_at(element.range().start);
+    let text = format!("elements stand more than {} deep here: take some out", dom::DEEPEST);
+    Some(Problem { line: place.row, column: place.col, text })
+}
+
+/// What has another form than a configuration has; nothing of one that nobody is to check (`validate-with="none"`).
+pub(crate) fn faults(root: Element<'_>, configuration: Element<'_>) -> Vec<Problem> {
     let is_checked = root.attribute("validate-with").is_none_or(|schema| !schema.eq_ignore_ascii_case("none"));
     if is_checked { schema::faults(configuration) } else { Vec::new() }
 }
@@ -160,7 +162,7 @@ impl<'a> Reader<'a> {
         let told: BTreeSet<(u32, u32)> = self.problems.iter().map(|problem| (problem.line, problem.column)).collect();
         match self.section(&["configuration"]) {
             Some(configuration) => {
-                let faults = form(self.root, configuration).into_iter();
+                let faults = faults(self.root, configuration).into_iter();
                 self.problems.extend(faults.filter(|problem| !told.contains(&(problem.line, problem.column))));
             }
             None => {

@@ -87,7 +87,8 @@ pub fn import(text: &str, bring: Bring<'_>) -> Result<Imported, CibError> {
         let text = format!("this is <{name}> without a <configuration>; `cibadmin --query` prints a whole CIB");
         return Err(refuse(place.row, place.col, text));
     };
-    let problems = cib::form(document.root_element(), root);
+    let whole = document.root_element();
+    let problems = cib::depth(whole).map_or_else(|| cib::faults(whole, root), |problem| vec![problem]);
     if !problems.is_empty() {
         return Err(CibError { problems });
     }

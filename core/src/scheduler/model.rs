@@ -105,7 +105,7 @@ pub struct Options {
     pub priority_fencing_delay: i64,
     /// As in Pacemaker, a resource is drawn to what avoids what avoids it.
     pub foes_of_foes_draw: bool,
-    /// As in Pacemaker, nobody is fenced while no resource is managed. A live cluster fences whom it lost.
+    /// As in Pacemaker, nobody is fenced while no resource is managed. Of a live cluster `planner::fence` says who is.
     pub fences_for_what_is_managed: bool,
     /// As in Pacemaker, where capacity counts: resources of one priority are sorted by what they score, and the roomiest
     /// node is preferred whatever the strategy. The live cluster does neither, and plans from the midst of a transition.

@@ -67,13 +67,7 @@ pub(crate) fn read(file: &Path) -> Result<String, CliError> {
         std::fs::read(file).map(|all| bytes = all)
     };
     is_read.map_err(|source| CliError::Read { path: file.to_path_buf(), source })?;
-    String::from_utf8(bytes).map_err(|error| {
-        let good = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
-        let line = good.matches('\n').count() + 1;
-        let column = good.chars().rev().take_while(|one| *one != '\n').count() + 1;
-        let message = format!("{}: line {line}, column {column}: this is no UTF-8", file.display());
-        CliError::refused(message, Some("write it as UTF-8: iconv -f ISO-8859-1 -t UTF-8 FILE, if it was Latin 1"))
-    })
+    script::text(file, bytes)
 }
 
 /// What `xml=@FILE` in it is relative to: where the file stands, so that both can be moved together.
