@@ -122,7 +122,11 @@ impl Asked<'_, '_> {
             return Err(Blocked { resource: id.clone(), why, mend });
         }
         if let Some(node) = held(state, id) {
-            return Ok(Wanted::On(node, "it stays while its node is looked after".to_owned()));
+            let why = match restless(state, id) {
+                Some(_) => "it came and went too often: it stays until something else changes",
+                None => "it stays while its node is looked after",
+            };
+            return Ok(Wanted::On(node, why.to_owned()));
         }
         if let Some(why) = state.ticket_hold(id).stops() {
             return Ok(Wanted::Stopped(why));
@@ -189,6 +193,11 @@ impl Asked<'_, '_> {
         if let Some(nodes) = are_left_alone(state, id, self.meta) {
             let why = format!("it is active on {}, and its multiple-active is block", nodes.join(" and "));
             let mend = Some(format!("stop all but one by hand, then: qrm resource cleanup {id}"));
+            return Some(Blocked { resource: (*id).clone(), why, mend });
+        }
+        if let Some(node) = restless(state, id) {
+            let why = format!("it came to {node} and went again and again: it stays until something else changes");
+            let mend = Some(format!("change what calls it away and back: qrm explain {id}"));
             return Some(Blocked { resource: (*id).clone(), why, mend });
         }
         let place = match decision {
@@ -267,7 +276,15 @@ pub(super) fn held(state: &Survey<'_>, id: &ResourceId) -> Option<NodeId> {
     let may_have_it = || state.touched(id).iter().filter(|it| it.activity.is_some() && it.may_be_active());
     let runs = may_have_it().any(Touched::runs);
     let mut held = may_have_it().filter(is_held);
-    held.find(|it| !runs || it.runs()).map(|it| it.node.clone())
+    let held = held.find(|it| !runs || it.runs()).map(|it| it.node.clone());
+    held.or_else(|| restless(state, id))
+}
+
+/// Where it is left, having come and gone too often since anything else changed.
+pub(super) fn restless(state: &Survey<'_>, id: &ResourceId) -> Option<NodeId> {
+    let mut runs = state.touched(id).iter().filter(|it| it.runs());
+    let (one, None) = (runs.next()?, runs.next()) else { return None };
+    state.is_restless_on(id, one.node).then(|| one.node.clone())
 }
 
 /// It runs there, or it died there just now and has run nowhere since.

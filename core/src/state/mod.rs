@@ -24,6 +24,7 @@ mod release;
 mod ruled;
 mod standing;
 mod ticket;
+mod trail;
 mod unfence;
 
 pub use activity::{
@@ -135,6 +136,8 @@ pub struct ClusterState {
     pub clients: BTreeMap<String, Answered>,
     /// What instances of clones are to be told.
     pub notices: BTreeMap<ResourceId, Notices>,
+    /// Where each resource has been since anything changed but by the cluster's own work, in turn.
+    pub trails: BTreeMap<ResourceId, Vec<NodeId>>,
 }
 
 /// Who a cluster is.

@@ -24,8 +24,8 @@ pub const SCHEMA: u16 = 4;
 /// 14: watchdogs. 15: units of systemd. 16: notices to the instances of clones.
 /// 17: groups that are promoted, instances that differ, `multiple-active`. 21: tickets, `resource-discovery`.
 /// 22: sensors of BMCs. 23: poison pills. 24: nodes are armed by drills. 26: attributes of tickets.
-/// 27: fence levels by pattern or attribute.
-pub const FEATURE_LEVEL: u16 = 27;
+/// 27: fence levels by pattern or attribute. 28: what comes to no rest is left where it is.
+pub const FEATURE_LEVEL: u16 = 28;
 /// From here on changed parameters are taken over by a reload.
 pub const RELOAD_LEVEL: u16 = 5;
 /// From here on there are promotable clones, and attributes wake the planner.
@@ -56,6 +56,8 @@ pub const PILL_LEVEL: u16 = 23;
 pub const ARMING_LEVEL: u16 = 24;
 /// From here on fence levels are for nodes by pattern or attribute.
 const LEVEL_TARGETS_LEVEL: u16 = 27;
+/// From here on it is known where resources have been since anything else changed.
+pub(super) const TRAIL_LEVEL: u16 = 28;
 
 /// The program that a daemon runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,9 +3,9 @@
 //! The scheduler knows of no such order. So a resource is offered its best places alone, and the next only when it has
 //! none among them: `Sketch::let_in_one_by_one`.
 
-use super::super::placement::{elder, is_welcome};
+use super::super::placement::{elder, is_welcome, runs_on};
 use super::super::preference::{drained, leaves, moves_to};
-use super::super::survey::Survey;
+use super::super::survey::{Survey, Touched};
 use crate::id::{NodeId, ResourceId};
 use crate::scheduler::{NodeIx, Scores};
 use crate::score::Score;
@@ -52,9 +52,10 @@ fn rank(state: &Survey<'_>, id: &ResourceId, node: &NodeId, elder: Option<&NodeI
     let is_last_resort = drained(state, id, node).is_some() || (with_wishes && leaves(state, id, node));
     let is_welcome = is_welcome(state, id, node) || (with_wishes && moves_to(state, id, node));
     let mut rank = 0;
-    rank += if elder == Some(node) { 4 } else { 0 };
-    rank -= if is_last_resort { 2 } else { 0 };
-    rank - if is_welcome { 0 } else { 1 }
+    rank += if elder == Some(node) { 8 } else { 0 };
+    rank -= if is_last_resort { 4 } else { 0 };
+    rank -= if is_welcome { 0 } else { 2 };
+    rank - if has_left(state, id, node) { 1 } else { 0 }
 }
 
 /// Why a node only counts when there is no other, if so.
@@ -70,7 +71,15 @@ pub(in crate::planner) fn last_resort(state: &Survey<'_>, id: &ResourceId, node:
         return Some("somebody asked for it to leave this node".to_owned());
     }
     let is_welcome = is_welcome(state, id, node) || moves_to(state, id, node);
-    state.unwelcome(node).filter(|_| !is_welcome)
+    let unwelcome = state.unwelcome(node).filter(|_| !is_welcome);
+    unwelcome.or_else(|| {
+        has_left(state, id, node).then(|| "it went there and back, and nothing else has changed since".to_owned())
+    })
+}
+
+/// It went there twice since anything else changed, and runs elsewhere now: whatever called it away would again.
+fn has_left(state: &Survey<'_>, id: &ResourceId, node: &NodeId) -> bool {
+    state.came_back_to(id, node) && !runs_on(state, id, node) && state.touched(id).iter().any(Touched::runs)
 }
 
 impl Ranks {

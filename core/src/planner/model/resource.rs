@@ -165,7 +165,8 @@ impl Sketch {
         let touched = state.touched(id).iter().filter_map(|it| it.ix);
         let located = state.plain_locations(id).iter().filter_map(|(_, location)| self.node(&location.node));
         let wished = state.preferences.get(id).into_iter().flat_map(BTreeMap::keys).filter_map(|node| self.node(node));
-        touched.chain(located).chain(wished).collect()
+        let was = state.was_on(id).iter().filter_map(|node| self.node(node));
+        touched.chain(located).chain(wished).chain(was).collect()
     }
 
     fn score(

@@ -198,11 +198,17 @@ impl ClusterState {
         }
         drop(activity);
         match action.kind {
-            ActionKind::Migrate => self.open_incoming(speaker, action, deadline),
-            ActionKind::Handover => self.open_handover(action, came),
+            ActionKind::Start => self.comes_to(&action.resource, &action.node),
+            ActionKind::Stop => self.goes_from(&action.resource, &action.node),
+            ActionKind::Migrate => {
+                self.goes_from(&action.resource, &action.node);
+                self.open_incoming(speaker, action, deadline);
+            }
+            ActionKind::Handover => {
+                self.comes_to(&action.resource, &action.node);
+                self.open_handover(action, came);
+            }
             ActionKind::Probe
-            | ActionKind::Start
-            | ActionKind::Stop
             | ActionKind::Incoming
             | ActionKind::Reload
             | ActionKind::Promote
@@ -232,6 +238,7 @@ impl ClusterState {
         let now = self.now;
         let claim = self.take_claim(speaker, resource, operation)?;
         if claim.kind == ActionKind::Migrate {
+            self.end_trails();
             return Ok(self.migration_ended(&speaker.node, resource, &claim, seen, error));
         }
         let is_understood = self.level >= RELOAD_LEVEL;
@@ -262,6 +269,10 @@ impl ClusterState {
             | ActionKind::Notify => false,
         };
         self.finish_action(claim.action, error.is_some() || is_short);
+        let is_found = claim.kind == ActionKind::Probe && *seen != Seen::Stopped;
+        if error.is_some() || is_short || is_found {
+            self.end_trails();
+        }
         match &claim.migration {
             Some(migration) if error.is_none() && *seen == Seen::Running => {
                 self.tell_handover(&speaker.node, resource, migration);

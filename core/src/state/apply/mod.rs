@@ -139,6 +139,9 @@ impl ClusterState {
             Command::Notices(steps) => self.notice_steps(steps),
             Command::Noticed(noticed) => self.noticed(noticed),
         };
+        if done.is_ok() && self.moved == self.index && !command.is_own_work() {
+            self.end_trails();
+        }
         done.map(|outcome| self.settle_notices(outcome)).unwrap_or_else(Outcome::Refused)
     }
 

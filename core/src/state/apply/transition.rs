@@ -1,11 +1,12 @@
 //! The transition: planned actions come, are carried out, or go.
 
 use crate::id::{ActionId, NodeId, Operation, ResourceId};
-use crate::state::{Action, ClusterState, NewAction, Outcome, Refusal};
+use crate::state::{Action, ActionKind, ClusterState, NewAction, Outcome, Refusal};
 
 impl ClusterState {
     /// Takes the plan's changes; an action whose basis has moved is left out, with all that waits for it.
     pub(super) fn plan_changes(&mut self, cancel: &[ActionId], add: &[NewAction]) -> Result<Outcome, Refusal> {
+        self.trail_what_stays(cancel, add);
         self.cancel_planned(|action| !action.claimed && cancel.contains(&action.id));
         cancel.iter().for_each(|id| self.call_off_migration(*id));
         let mut given: Vec<Option<ActionId>> = Vec::with_capacity(add.len());
@@ -15,6 +16,22 @@ impl ClusterState {
         }
         let count = given.iter().flatten().count();
         Ok(Outcome::Planned(u32::try_from(count).unwrap_or(u32::MAX)))
+    }
+
+    /// What was to leave and is not to any more has been called back: others may have been stopped for it.
+    fn trail_what_stays(&mut self, cancel: &[ActionId], add: &[NewAction]) {
+        let leaves = |kind| matches!(kind, ActionKind::Stop | ActionKind::Migrate);
+        let is_still_to = |action: &Action| {
+            let mut leaving = add.iter().filter(|new| leaves(new.kind));
+            leaving.any(|new| new.resource == action.resource && new.node == action.node)
+        };
+        let planned = cancel.iter().filter_map(|id| self.actions.get(id));
+        let stays = planned.filter(|action| leaves(action.kind) && !action.claimed && !is_still_to(action));
+        let stays: Vec<(ResourceId, NodeId)> =
+            stays.map(|action| (action.resource.clone(), action.node.clone())).collect();
+        for (id, node) in stays {
+            self.comes_to(&id, &node);
+        }
     }
 
     fn accept(&mut self, new: &NewAction, given: &[Option<ActionId>]) -> Option<ActionId> {
