@@ -139,10 +139,14 @@ impl ClusterState {
             Command::Notices(steps) => self.notice_steps(steps),
             Command::Noticed(noticed) => self.noticed(noticed),
         };
-        if done.is_ok() && self.moved == self.index && !command.is_own_work() {
+        done.map(|outcome| self.after(command, outcome)).unwrap_or_else(Outcome::Refused)
+    }
+
+    fn after(&mut self, command: &Command, outcome: Outcome) -> Outcome {
+        if self.moved == self.index && !command.is_own_work() {
             self.end_trails();
         }
-        done.map(|outcome| self.settle_notices(outcome)).unwrap_or_else(Outcome::Refused)
+        self.settle_notices(outcome)
     }
 
     fn remember(&mut self, client: &str, serial: u64, outcome: &Outcome) {
