@@ -122,14 +122,19 @@ impl Asked<'_, '_> {
             return Err(Blocked { resource: id.clone(), why, mend });
         }
         if let Some(node) = held(state, id) {
-            let why = match restless(state, id) {
-                Some(_) => "it came and went too often: it stays until something else changes",
-                None => "it stays while its node is looked after",
-            };
-            return Ok(Wanted::On(node, why.to_owned()));
+            return Ok(Wanted::On(node, "it stays while its node is looked after".to_owned()));
         }
         if let Some(why) = state.ticket_hold(id).stops() {
             return Ok(Wanted::Stopped(why));
+        }
+        if is_worn_out(state, id) {
+            let why = "the cluster itself started and stopped it again and again: it is left stopped until anything else changes";
+            let mend = Some(format!("change what calls it away, and then: qrm resource cleanup {id}"));
+            return Err(Blocked { resource: id.clone(), why: why.to_owned(), mend });
+        }
+        if let Some(node) = left_on(state, id, self.primitive) {
+            let why = "the cluster itself moved it to and fro: it is left here until anything else changes";
+            return Ok(Wanted::On(node, why.to_owned()));
         }
         if let Some(missing) = self.sketch.waits_for.get(id) {
             return Err(Blocked { resource: id.clone(), why: missing.clone(), mend: None });
@@ -146,6 +151,9 @@ impl Asked<'_, '_> {
         if moves_to(state, id, node) {
             let by = moving(state, id).map_or("somebody", |(_, wish)| wish.by.as_str());
             return format!("{by} asked for it to move there");
+        }
+        if state.is_restless(id) && runs_on(state, id, node) {
+            return "it came and went again and again: no wish calls it away until anything else changes".to_owned();
         }
         let scores = &self.assigned.resources[self.rsc].scores;
         let of = |node: &NodeId| self.sketch.node(node).map_or(Score::NEG_INFINITY, |ix| scores.or_never(ix));
@@ -193,11 +201,6 @@ impl Asked<'_, '_> {
         if let Some(nodes) = are_left_alone(state, id, self.meta) {
             let why = format!("it is active on {}, and its multiple-active is block", nodes.join(" and "));
             let mend = Some(format!("stop all but one by hand, then: qrm resource cleanup {id}"));
-            return Some(Blocked { resource: (*id).clone(), why, mend });
-        }
-        if let Some(node) = restless(state, id) {
-            let why = format!("it came to {node} and went again and again: it stays until something else changes");
-            let mend = Some(format!("change what calls it away and back: qrm explain {id}"));
             return Some(Blocked { resource: (*id).clone(), why, mend });
         }
         let place = match decision {
@@ -276,15 +279,24 @@ pub(super) fn held(state: &Survey<'_>, id: &ResourceId) -> Option<NodeId> {
     let may_have_it = || state.touched(id).iter().filter(|it| it.activity.is_some() && it.may_be_active());
     let runs = may_have_it().any(Touched::runs);
     let mut held = may_have_it().filter(is_held);
-    let held = held.find(|it| !runs || it.runs()).map(|it| it.node.clone());
-    held.or_else(|| restless(state, id))
+    held.find(|it| !runs || it.runs()).map(|it| it.node.clone())
 }
 
-/// Where it is left, having come and gone too often since anything else changed.
-pub(super) fn restless(state: &Survey<'_>, id: &ResourceId) -> Option<NodeId> {
+/// It came and went too often since anything else changed, and is active nowhere: it is not started again.
+pub(super) fn is_worn_out(state: &Survey<'_>, id: &ResourceId) -> bool {
+    state.is_worn_out(id) && state.touched(id).iter().all(|it| !it.may_be_active())
+}
+
+/// Where it is left, having come and gone too often since anything else changed, while nothing is being done to it and no
+/// rule of its own is against it.
+pub(super) fn left_on(state: &Survey<'_>, id: &ResourceId, primitive: &Primitive) -> Option<NodeId> {
+    if !state.is_worn_out(id) {
+        return None;
+    }
     let mut runs = state.touched(id).iter().filter(|it| it.runs());
     let (one, None) = (runs.next()?, runs.next()) else { return None };
-    state.is_restless_on(id, one.node).then(|| one.node.clone())
+    let is_calm = one.activity.is_some_and(|activity| activity.claim.is_none());
+    (is_calm && unfit(state, id, primitive, one.node).is_none()).then(|| one.node.clone())
 }
 
 /// It runs there, or it died there just now and has run nowhere since.

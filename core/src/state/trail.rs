@@ -9,9 +9,11 @@ use super::release::TRAIL_LEVEL;
 use super::{ClusterState, Command};
 use crate::id::{NodeId, ResourceId};
 
-/// So often it comes to one node before it is left there.
-const MOST_RETURNS: usize = 4;
-/// So often it comes to any before it is left where it is.
+/// So often it comes to one node before it clings to where it runs.
+const MANY_RETURNS: usize = 4;
+/// So often it comes to one node before it is started no more.
+const MOST_RETURNS: usize = 8;
+/// So often it comes to any; no trail is longer.
 const MOST_ARRIVALS: usize = 20;
 
 impl ClusterState {
@@ -25,16 +27,29 @@ impl ClusterState {
         self.was_on(id).iter().filter(|at| *at == node).count() > 1
     }
 
-    /// Whether it came and went so often since anything else changed that it is left where it is.
-    pub(crate) fn is_restless_on(&self, id: &ResourceId, node: &NodeId) -> bool {
+    /// Whether it came and went so often since anything else changed that no wish calls it away any more.
+    pub(crate) fn is_restless(&self, id: &ResourceId) -> bool {
+        self.came_most(id) >= MANY_RETURNS
+    }
+
+    /// Whether it came and went so often since anything else changed that it is started no more.
+    pub(crate) fn is_worn_out(&self, id: &ResourceId) -> bool {
+        self.was_on(id).len() >= MOST_ARRIVALS || self.came_most(id) >= MOST_RETURNS
+    }
+
+    fn came_most(&self, id: &ResourceId) -> usize {
         let trail = self.was_on(id);
-        trail.len() >= MOST_ARRIVALS || trail.iter().filter(|at| *at == node).count() >= MOST_RETURNS
+        let came = |node| trail.iter().filter(|at| *at == node).count();
+        trail.iter().map(came).max().unwrap_or(0)
     }
 
     /// It is being brought there.
     pub(super) fn comes_to(&mut self, id: &ResourceId, node: &NodeId) {
         if self.has_trail(id) {
-            self.trails.entry(id.clone()).or_default().push(node.clone());
+            let trail = self.trails.entry(id.clone()).or_default();
+            if trail.len() < MOST_ARRIVALS {
+                trail.push(node.clone());
+            }
         }
     }
 
@@ -60,18 +75,13 @@ impl ClusterState {
 impl Command {
     /// Whether it only tells of what the plan itself brought about.
     pub(super) fn is_own_work(&self) -> bool {
-        match self {
-            Self::Plan { .. }
-            | Self::Claim { .. }
-            // One that is not as it was meant ends the trails itself.
-            | Self::Result { .. }
-            | Self::Gone { .. }
-            | Self::EndPreferences(_)
-            | Self::Notices(_)
-            | Self::Noticed(_) => true,
+        matches!(
+            self,
+            // A result that is not as it was meant ends the trails itself.
+            Self::Plan { .. } | Self::Claim { .. } | Self::Result { .. } | Self::Gone { .. } | Self::EndPreferences(_)
+            | Self::Notices(_) | Self::Noticed(_)
             // Nothing of these is for the planner.
-            Self::CreateToken { .. } | Self::Report { .. } => true,
-            _ => false,
-        }
+            | Self::CreateToken { .. } | Self::Report { .. }
+        )
     }
 }

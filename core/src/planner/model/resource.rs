@@ -2,7 +2,7 @@
 
 use super::super::eligible::shut;
 use super::super::migrate::{can_migrate, under_way};
-use super::super::placement::{are_left_alone, elder, held, runs_on, stopped_by_failure};
+use super::super::placement::{are_left_alone, elder, held, is_worn_out, left_on, runs_on, stopped_by_failure};
 use super::super::room::need;
 use super::super::survey::{Needs, Survey, Touched};
 use super::bond::Bond;
@@ -95,8 +95,10 @@ impl Sketch {
         let has_failed = || !is_cloned && stopped_by_failure(state, id, primitive, &meta).is_some();
         // Whom nobody touches keeps what it has, whatever ticket is missing.
         let has_no_ticket = || state.ticket_hold(id).stops().is_some() && (is_cloned || held(state, id).is_none());
-        let is_stopped = meta.target_role == TargetRole::Stopped || has_no_ticket() || has_failed();
-        resource.is_managed = !is_hands_off && (is_stopped || is_cloned || held(state, id).is_none());
+        let is_stopped =
+            meta.target_role == TargetRole::Stopped || has_no_ticket() || has_failed() || is_worn_out(state, id);
+        resource.is_managed = !is_hands_off
+            && (is_stopped || is_cloned || (held(state, id).is_none() && left_on(state, id, primitive).is_none()));
         if is_stopped && !is_hands_off {
             self.stop(rsc);
         }

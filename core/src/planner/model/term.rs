@@ -69,5 +69,8 @@ fn each(
     if belongs_on(state, id, node) {
         let meta = state.meta(id, primitive);
         add(format_args!("{STICKINESS}"), meta.stickiness);
+        if state.is_restless(id) {
+            add(format_args!("it came and went again and again: no wish calls it away"), Score::INFINITY);
+        }
     }
 }

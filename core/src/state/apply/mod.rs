@@ -139,10 +139,10 @@ impl ClusterState {
             Command::Notices(steps) => self.notice_steps(steps),
             Command::Noticed(noticed) => self.noticed(noticed),
         };
-        done.map(|outcome| self.after(command, outcome)).unwrap_or_else(Outcome::Refused)
+        done.map(|outcome| self.obeyed(command, outcome)).unwrap_or_else(Outcome::Refused)
     }
 
-    fn after(&mut self, command: &Command, outcome: Outcome) -> Outcome {
+    fn obeyed(&mut self, command: &Command, outcome: Outcome) -> Outcome {
         if self.moved == self.index && !command.is_own_work() {
             self.end_trails();
         }

@@ -2,6 +2,7 @@
 
 use crate::id::{ActionId, NodeId, Operation, ResourceId};
 use crate::state::{Action, ActionKind, ClusterState, NewAction, Outcome, Refusal};
+use std::collections::BTreeSet;
 
 impl ClusterState {
     /// Takes the plan's changes; an action whose basis has moved is left out, with all that waits for it.
@@ -21,17 +22,14 @@ impl ClusterState {
     /// What was to leave and is not to any more has been called back: others may have been stopped for it.
     fn trail_what_stays(&mut self, cancel: &[ActionId], add: &[NewAction]) {
         let leaves = |kind| matches!(kind, ActionKind::Stop | ActionKind::Migrate);
-        let is_still_to = |action: &Action| {
-            let mut leaving = add.iter().filter(|new| leaves(new.kind));
-            leaving.any(|new| new.resource == action.resource && new.node == action.node)
-        };
         let planned = cancel.iter().filter_map(|id| self.actions.get(id));
-        let stays = planned.filter(|action| leaves(action.kind) && !action.claimed && !is_still_to(action));
-        let stays: Vec<(ResourceId, NodeId)> =
-            stays.map(|action| (action.resource.clone(), action.node.clone())).collect();
-        for (id, node) in stays {
-            self.comes_to(&id, &node);
+        let called_back = planned.filter(|action| leaves(action.kind) && !action.claimed);
+        let mut called_back: BTreeSet<(ResourceId, NodeId)> =
+            called_back.map(|action| (action.resource.clone(), action.node.clone())).collect();
+        for new in add.iter().filter(|new| leaves(new.kind)) {
+            called_back.remove(&(new.resource.clone(), new.node.clone()));
         }
+        called_back.iter().for_each(|(id, node)| self.comes_to(id, node));
     }
 
     fn accept(&mut self, new: &NewAction, given: &[Option<ActionId>]) -> Option<ActionId> {
