@@ -127,6 +127,7 @@ impl Story {
 
 /// Comes to rest; no VM is brought back on the way to where it was brought away from.
 fn settle(world: &mut World, told: &str) -> Result<Vec<String>, TestCaseError> {
+    let is_slow = world.pace.is_some();
     let steps = world.come_to_rest();
     let said = world.said();
     prop_assert!(!said.contains("BROKEN"), "{told}: {said}");
@@ -142,7 +143,8 @@ fn settle(world: &mut World, told: &str) -> Result<Vec<String>, TestCaseError> {
     for (vm, nodes) in &mut arrivals {
         nodes.dedup();
         let each: BTreeSet<&&str> = nodes.iter().collect();
-        prop_assert!(each.len() == nodes.len(), "{told}: {vm} goes to and fro among {steps:?}");
+        // What is amid its stop when the next plan is made may be called back.
+        prop_assert!(is_slow || each.len() == nodes.len(), "{told}: {vm} goes to and fro among {steps:?}");
     }
     Ok(steps)
 }
@@ -162,9 +164,31 @@ fn is_left_alone(story: &Story, place: usize) -> bool {
     !story.metas[place].contains("stickiness=0") && texts.into_iter().all(|text| !text.contains(&vm))
 }
 
-fn live(story: &Story) -> Result<(), TestCaseError> {
+/// Whoever was started has room beside all that runs there.
+fn has_room(story: &Story, world: &World, steps: &[String], told: &str) -> Result<(), TestCaseError> {
+    let runs_on = |vm: &str| {
+        let runs = |node: &&NodeId| world.state.standing(&vm.into(), node) == Standing::Active;
+        world.state.nodes.keys().find(runs).map(NodeId::as_str)
+    };
+    let is_new = |vm: &str| runs_on(vm).is_some_and(|node| steps.contains(&format!("start {vm} {node}")));
+    for (place, has) in story.room.iter().flat_map(|room| room.nodes.iter().enumerate()) {
+        let node = format!("n{}", place + 1);
+        let needs = |vm: &usize| story.room.as_ref().map_or(0, |room| room.vms[*vm]);
+        let name = |vm: &usize| format!("vm{}", vm + 1);
+        let there: Vec<usize> = (0..VMS).filter(|vm| runs_on(&name(vm)) == Some(&node)).collect();
+        let used: u32 = there.iter().map(needs).sum();
+        let comes = |vm: &usize| needs(vm) > 0 && is_new(&name(vm));
+        prop_assert!(used <= *has || !there.iter().any(comes), "{told}: {node} is overfull after {steps:?}");
+    }
+    Ok(())
+}
+
+fn live(story: &Story, pace: Option<u64>) -> Result<(), TestCaseError> {
+    let is_slow = pace.is_some();
     let mut world = story.begin();
-    settle(&mut world, "the first start")?;
+    world.pace = pace;
+    let steps = settle(&mut world, "the first start")?;
+    has_room(story, &world, &steps, "the first start")?;
     for (place, event) in story.events.iter().enumerate() {
         let mut undisturbed = Vec::new();
         for vm in (0..VMS).filter(|vm| is_left_alone(story, *vm)).map(|vm| format!("vm{}", vm + 1)) {
@@ -187,9 +211,10 @@ fn live(story: &Story) -> Result<(), TestCaseError> {
         }
         world.said();
         let steps = settle(&mut world, &format!("event {place}, {event}"))?;
+        has_room(story, &world, &steps, event)?;
         for vm in undisturbed {
             let touches = |step: &String| step.split(' ').nth(1) == Some(&vm) && !step.starts_with("probe");
-            prop_assert!(!steps.iter().any(touches), "{event} disturbs {vm}: {steps:?}");
+            prop_assert!(is_slow || !steps.iter().any(touches), "{event} disturbs {vm}: {steps:?}");
         }
     }
     Ok(())
@@ -200,10 +225,11 @@ fn asked(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
-/// Numbers of cases that went on for ever before there were trails.
+/// Numbers of cases that went on for ever before there were trails; they are others when what is drawn changes.
 const ONCE_RESTLESS: [u64; 9] = [2681, 5838, 11270, 32789, 35937, 39433, 52571, 55767, 131_508];
 
-/// The same 200 every time and those that once failed; more, or others, by hand (`FROM=1000 CASES=3000`). Each is drawn for itself, by its number.
+/// The same 200 every time and those that once failed; more, or others, by hand (`FROM=1000 CASES=3000`). Each is drawn for
+/// itself, by its number, and lived twice: each action done before the next plan, and many at once that end in any order.
 #[test]
 fn a_plan_that_is_carried_out_leaves_nothing_to_do() {
     let from = asked("FROM").unwrap_or(0);
@@ -215,7 +241,8 @@ fn a_plan_that_is_carried_out_leaves_nothing_to_do() {
             max_shrink_iters: 3000,
             ..ProptestConfig::default()
         };
-        let ended = TestRunner::new(config).run(&story(), |story| live(&story));
+        let ended = TestRunner::new(config)
+            .run(&story(), |story| live(&story, None).and_then(|()| live(&story, Some(*number))));
         if let Err(why) = &ended {
             println!("case {number}: {why}");
         }

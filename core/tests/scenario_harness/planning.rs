@@ -111,8 +111,11 @@ impl World {
         let mut steps = Vec::new();
         let mut stuck = BTreeSet::new();
         let mut refused = BTreeSet::new();
-        for _ in 0..MOST_STEPS {
+        for _ in 0..2 * MOST_STEPS {
             let moved = !self.propose().is_idle();
+            if self.pace.is_some() && self.claim_next(&mut refused) {
+                continue;
+            }
             if let Some(step) = self.fence_next(&mut stuck).or_else(|| self.act_next(&mut refused)) {
                 steps.push(step);
             } else if !moved {
@@ -135,6 +138,17 @@ impl World {
         (!is_living(self, &target)).then(|| format!("fence {target}"))
     }
 
+    /// Begins what waits for nothing, and may be in the middle of it when the next plan is made.
+    fn claim_next(&mut self, refused: &mut BTreeSet<ActionId>) -> bool {
+        let begun: BTreeSet<ActionId> = self.state.actions.values().filter(|it| it.claimed).map(|it| it.id).collect();
+        let done: BTreeSet<ActionId> = refused.union(&begun).copied().collect();
+        let Some(action) = self.ready(&done) else { return false };
+        if self.claim(action.id, &[]).is_err() || !matches!(self.last, Some(Outcome::Granted(_))) {
+            refused.insert(action.id);
+        }
+        true
+    }
+
     fn act_next(&mut self, refused: &mut BTreeSet<ActionId>) -> Option<String> {
         while let Some(action) = self.ready(refused) {
             let told = self.told(&action.resource, &action.node).filter(|_| action.kind == ActionKind::Notify);
@@ -148,12 +162,17 @@ impl World {
         None
     }
 
-    fn ready(&self, refused: &BTreeSet<ActionId>) -> Option<Action> {
+    fn ready(&mut self, refused: &BTreeSet<ActionId>) -> Option<Action> {
         let actions = &self.state.actions;
         let waits = |after: &[ActionId]| after.iter().any(|before| actions.contains_key(before));
         let can = |node: &NodeId| self.state.nodes.get(node).is_some_and(|state| state.is_online());
         let fits = |action: &&Action| !waits(&action.after) && can(&action.node) && !refused.contains(&action.id);
-        actions.values().find(fits).cloned()
+        let Some(pace) = &mut self.pace else { return actions.values().find(fits).cloned() };
+        // Knuth's generator, whose upper bits are good.
+        *pace = pace.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let fitting: Vec<&Action> = actions.values().filter(fits).collect();
+        let place = usize::try_from(*pace >> 33).ok()?.checked_rem(fitting.len())?;
+        fitting.get(place).map(|action| (*action).clone())
     }
 }
 

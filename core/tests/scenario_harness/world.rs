@@ -23,6 +23,8 @@ pub(crate) struct World {
     pub(crate) last: Option<Outcome>,
     pub(crate) clock: u64,
     pub(crate) request: Option<RequestId>,
+    /// What is begun ends only after other plans were made, in an order that this number draws.
+    pub(crate) pace: Option<u64>,
     /// The latest boot of each host.
     pub(crate) boots: BTreeMap<NodeId, u32>,
     /// Every action that was ever planned.
