@@ -117,6 +117,26 @@ fn a_clone_of_a_group_comes_over_with_its_group() {
 }
 
 #[test]
+fn a_location_about_a_node_that_is_not_there_is_told() {
+    let location = |id: &str, who: &str, node: &str| format!("<rsc_location id='{id}' {who} node='{node}' score='7'/>");
+    let locations = [("l1", "rsc='a'", "n9"), ("l2", "rsc-pattern='a.*'", "n8"), ("l3", "rsc='a'", "n1")];
+    let locations: String = locations.iter().map(|(id, who, node)| location(id, who, node)).collect();
+    let cib = format!(
+        "<cib><configuration><nodes><node id='1' uname='n1'/></nodes><resources><primitive id='a' class='ocf' \
+         provider='heartbeat' type='Dummy'/></resources><constraints>{locations}</constraints></configuration></cib>"
+    );
+    let taken = imported(&cib);
+    let about_nodes = taken.told.iter().filter(|one| one.what.contains("no such node"));
+    let told: Vec<&str> = about_nodes.map(|one| one.id.as_str()).collect();
+    assert_eq!(told, ["l1", "l2"]);
+    assert!(taken.text.contains("location l1 a 7: n9\n"), "it comes over all the same: {}", taken.text);
+    let warnings = quorate_core::cib::read(&cib, None, 0).expect("a CIB").warnings;
+    let told: Vec<&str> =
+        warnings.iter().filter_map(|one| one.split_once(": it is about node").map(|it| it.0)).collect();
+    assert_eq!(told, ["l1", "l2"], "{warnings:?}");
+}
+
+#[test]
 fn rules_of_defaults_come_over() {
     let block = |id: &str, rule: &str, pair: &str| {
         let (name, value) = pair.split_once('=').expect("a pair");

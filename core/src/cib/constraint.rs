@@ -38,6 +38,11 @@ impl<'a> Reader<'a> {
     }
 
     fn read_location(&mut self, element: Element<'a>) {
+        if let Some(name) = element.attribute("node").filter(|name| !self.nodes.contains_key(*name)) {
+            let id = text(element, "id");
+            let what = format!("{id}: it is about node {name}, and there is no such node: this location says nothing");
+            self.model.warnings.push(what);
+        }
         let mut concerned = Vec::new();
         if let Some(id) = element.attribute("rsc") {
             concerned.extend(self.named_resources(id).into_iter().map(|rsc| (rsc, None)));

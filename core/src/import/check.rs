@@ -1,7 +1,7 @@
 //! What would keep the whole configuration out is taken out again, and told.
 
 use super::{Fate, Import, Told};
-use crate::config::shorthand::Group;
+use crate::config::shorthand::{Group, Want};
 use crate::config::validate::{Problem, validate};
 use crate::config::{Config, ResourceMeta};
 use crate::id::{NodeId, ResourceId};
@@ -25,7 +25,28 @@ impl Import<'_, '_> {
             }
             self.check_levels();
         }
+        self.tell_unknown_nodes();
         self.tell_stickiness();
+    }
+
+    /// A location may be about a node that joins later; it may as well be misspelt, which nothing else would show.
+    fn tell_unknown_nodes(&mut self) {
+        // What sets and patterns were spread to has no element of its own.
+        let written = self.config.locations.iter().filter(|(id, _)| self.ids.contains_key(id.as_str()));
+        let named = written.map(|(id, location)| (id, &location.node));
+        let wide = self.config.shorthand.locations.iter().filter_map(|(id, location)| match &location.want {
+            Want::Node(_, node) => Some((id, node)),
+            Want::Rules(_) => None,
+        });
+        let is_unknown = |(_, node): &(&String, &NodeId)| !self.config.nodes.contains_key(*node);
+        let unknown = named.chain(wide).filter(is_unknown).map(|(id, node)| Problem {
+            object: id.clone(),
+            what: format!("it is about node {node}, and no such node is among those that are taken over"),
+            mend: format!("mend the name, or delete {id}; it says nothing until a node {node} joins"),
+        });
+        for problem in unknown.collect::<Vec<_>>() {
+            self.note(Fate::Note, problem);
+        }
     }
 
     /// The configuration as it can be judged: a VM whose file is not there yet is not to be blamed for it.
